@@ -1,0 +1,126 @@
+import type { ApiObject } from './objects.ts';
+
+/**
+ * A kind is one value: everything the generic engine of the server needs to know about it hangs off it. Adding a kind is
+ * one file here and one line in index.ts. A built-in kind is a CustomResourceDefinition that ships with the server.
+ */
+export interface Kind<T extends ApiObject = ApiObject> {
+  group: string;
+  version: string;
+  kind: string;
+  plural: string;
+  singular: string;
+  shortNames?: string[];
+  categories?: string[];
+  namespaced: boolean;
+  /** All of create, delete, deletecollection, get, list, patch, update, watch unless given. */
+  verbs?: Verb[];
+  /** Type name in the generated schemas: `io.k8s.api.core.v1.Pod`. */
+  schema: string;
+  subresources?: Subresources<T>;
+  strategy: Strategy<T>;
+  columns: Column<T>[];
+  /** Field selectors besides metadata.name and metadata.namespace: `spec.nodeName` → its value. */
+  selectableFields?: Record<string, (object: T) => string>;
+}
+
+export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
+
+export interface Subresources<T> {
+  /** Spec and status are written apart: an update of one leaves the other alone. */
+  status?: true;
+  scale?: ScaleAccess<T>;
+  /** Served by their own handlers in the apiserver: log, exec, binding, eviction, token, ... */
+  others?: { name: string; kind: string; group?: string; version?: string; verbs: string[] }[];
+}
+
+/** How autoscaling/v1 Scale maps onto the kind. */
+export interface ScaleAccess<T> {
+  replicas(object: T): number;
+  setReplicas(object: T, replicas: number): void;
+  statusReplicas(object: T): number;
+  /** As a string, `app=web,tier in (a,b)`. */
+  selector(object: T): string;
+}
+
+/** All pure: they change or judge the object they are given and nothing else. */
+export interface Strategy<T extends ApiObject> {
+  /** Fills in what the user left out. Applied on every write and when reading from the wire. */
+  defaults?(object: T): void;
+  /** Before the first write: resets what users cannot set (status, generation is the engine's). */
+  prepareForCreate?(object: T): void;
+  prepareForUpdate?(object: T, old: T): void;
+  /** All faults, not only the first. */
+  validate(object: T): FieldError[];
+  /** Faults of the change itself (immutable fields); `validate` is called as well. */
+  validateUpdate?(object: T, old: T): FieldError[];
+  /** Validation of a write to the status subresource. */
+  validateStatus?(object: T, old: T): FieldError[];
+  /** What the server must allocate in the same transaction. `old` is undefined on create, `object` on delete. */
+  allocations?(object: T | undefined, old: T | undefined): AllocationRequest[];
+  /** Whether a delete must wait for someone (pods: the node) and for how long, in seconds; 0 = at once. */
+  graceSeconds?(object: T, asked: number | undefined): number;
+}
+
+/**
+ * A claim on a pool that must be unique cluster-wide. The server picks a free value when `wanted` is missing and calls
+ * `assign`, then commits claim and object together; a taken `wanted` is an Invalid error at `field`.
+ */
+export type AllocationRequest =
+  | { type: 'claim'; pool: 'clusterIP' | 'nodePort'; wanted?: string; field: string; assign(value: string): void }
+  | { type: 'release'; pool: 'clusterIP' | 'nodePort'; value: string };
+
+/** Reasons and wording follow Kubernetes' field package: "Required value", "Invalid value", ... */
+export type FieldErrorType =
+  | 'Required'
+  | 'Invalid'
+  | 'Duplicate'
+  | 'NotSupported'
+  | 'Forbidden'
+  | 'TooLong'
+  | 'TooMany'
+  | 'NotFound'
+  | 'TypeInvalid';
+
+export interface FieldError {
+  type: FieldErrorType;
+  /** `spec.containers[0].name`, map keys in brackets: `metadata.labels[a/b]`. */
+  field: string;
+  /** The rejected value, shown in the message; left out for Required and Forbidden. */
+  value?: unknown;
+  detail: string;
+}
+
+/** A printer column. Source: Kubernetes API, TableColumnDefinition. */
+export interface Column<T> {
+  name: string;
+  type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  /** `name` for the column that holds the object's name. */
+  format?: string;
+  description: string;
+  /** 0 = always shown, 1 = with -o wide. */
+  priority: 0 | 1;
+  /** `now` in ms, for ages. */
+  cell(object: T, now: number): string | number | boolean | null;
+}
+
+/** `pods` or `deployments.apps`. */
+export function resourceName(kind: Pick<Kind, 'group' | 'plural'>): string {
+  return kind.group ? `${kind.plural}.${kind.group}` : kind.plural;
+}
+
+/** `v1` or `apps/v1`. */
+export function apiVersionOf(kind: Pick<Kind, 'group' | 'version'>): string {
+  return kind.group ? `${kind.group}/${kind.version}` : kind.version;
+}
+
+/** `/api/v1/namespaces/ns/pods/name/log`: the path of a kind, an object or a subresource. */
+export function pathOf(
+  kind: Pick<Kind, 'group' | 'version' | 'plural' | 'namespaced'>,
+  at: { namespace?: string; name?: string; subresource?: string } = {},
+): string {
+  const root = kind.group ? `/apis/${kind.group}/${kind.version}` : `/api/${kind.version}`;
+  const namespace = kind.namespaced && at.namespace ? `/namespaces/${encodeURIComponent(at.namespace)}` : '';
+  const name = at.name === undefined ? '' : `/${encodeURIComponent(at.name)}`;
+  return `${root}${namespace}/${kind.plural}${name}${at.subresource ? `/${at.subresource}` : ''}`;
+}

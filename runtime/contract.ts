@@ -1,0 +1,211 @@
+import type { Duplex, Readable, Writable } from 'node:stream';
+
+/**
+ * Run one sandbox (what a pod's containers share) and its containers. Specs are data, fully decided by the caller:
+ * the runtime obeys and never looks anything up. Implementations: native/ (kernel), fake/ (memory); both pass
+ * conformance.ts.
+ *
+ * Every call is safe to repeat after a crash of the caller. State survives the death of agent and helper in the state
+ * directory (native/README.md); `list` and `watch` say what was lost.
+ */
+
+/** A pod UID, or any name of [a-z0-9-], at most 63 characters. */
+export type SandboxId = string;
+
+export type NamespaceMode = 'pod' | 'node';
+
+export interface SandboxSpec {
+  id: SandboxId;
+  hostname: string;
+  /** Namespaces shared with the node instead of the pod's own (hostNetwork, hostPID, hostIPC). */
+  namespaces: { network: NamespaceMode; pid: NamespaceMode; ipc: NamespaceMode };
+  /** All containers of the pod see each other's processes (shareProcessNamespace). */
+  sharedPid: boolean;
+  /** Kept as is and returned by `list`: pod name, namespace, ... */
+  labels: Record<string, string>;
+  /** Parent of the pod's cgroup, relative to the instance's root: `kubepods/burstable`. */
+  cgroupParent: string;
+  /** Limits of the whole pod. */
+  resources: Resources;
+  sysctls: Record<string, string>;
+  /** Directory for container logs; one file per container start. */
+  logDirectory: string;
+}
+
+/** Enforced by cgroups; left out = no limit. */
+export interface Resources {
+  memoryBytes?: number;
+  /** Relative CPU weight in cgroup v1 units (2-262144); 1024 = one core's share. */
+  cpuShares?: number;
+  cpuQuotaUs?: number;
+  cpuPeriodUs?: number;
+  pids?: number;
+}
+
+export interface Mount {
+  /** overlay: `options` hold lowerdir, upperdir, workdir. bind: `source` is a path on the node. */
+  type: 'overlay' | 'bind' | 'tmpfs' | 'proc' | 'sysfs' | 'devpts' | 'mqueue' | 'cgroup';
+  source: string;
+  /** Absolute path in the container; resolved inside its root and never through a link out of it. */
+  target: string;
+  options: string[];
+}
+
+export interface ContainerSpec {
+  /** Unique in the sandbox: `<container name>.<attempt>`. */
+  id: string;
+  labels: Record<string, string>;
+  /** What becomes `/`: mounts from the snapshot room. */
+  root: Mount;
+  readOnlyRoot: boolean;
+  /** In order, after the root, /proc, /dev and /sys. */
+  mounts: Mount[];
+  /** argv[0] is looked up in the container's PATH, inside its root. */
+  args: string[];
+  env: string[];
+  cwd: string;
+  uid: number;
+  gid: number;
+  additionalGids: number[];
+  /** Names as CAP_CHOWN; bounding, permitted and effective sets (ambient stays empty; inheritable empty). */
+  capabilities: string[];
+  noNewPrivileges: boolean;
+  /** Compiled seccomp filter (struct sock_filter[], little endian); undefined = unconfined. */
+  seccomp?: Uint8Array;
+  maskedPaths: string[];
+  readOnlyPaths: string[];
+  rlimits: { type: string; soft: number; hard: number }[];
+  oomScoreAdj: number;
+  resources: Resources;
+  /** A terminal instead of pipes. */
+  tty: boolean;
+  /** Keep stdin open for attach; `once` closes it when the first client leaves. */
+  stdin: 'none' | 'open' | 'once';
+  /** Log file, absolute: CRI lines `<RFC3339Nano> stdout|stderr F|P <text>`. */
+  logPath: string;
+}
+
+export type ExitReason = 'Completed' | 'Error' | 'OOMKilled' | 'ContainerCannotRun' | 'Lost';
+
+export interface ExitStatus {
+  /** 0-255; 128 + n when killed by signal n. */
+  code: number;
+  signal?: number;
+  reason: ExitReason;
+  /** For people: why it could not run, what was lost. */
+  message?: string;
+  finishedAtMs: number;
+}
+
+export interface ContainerState {
+  id: string;
+  labels: Record<string, string>;
+  state: 'running' | 'exited';
+  /** Pid on the node; 0 when it never ran. */
+  pid: number;
+  startedAtMs: number;
+  exit?: ExitStatus;
+}
+
+export interface SandboxState {
+  id: SandboxId;
+  labels: Record<string, string>;
+  /** `lost`: its monitor is gone, and with it the containers; remove it. */
+  state: 'ready' | 'lost';
+  /** Path of its network namespace for the network room, `/proc/<pid>/ns/net`; empty on the node's network. */
+  networkNamespace: string;
+  createdAtMs: number;
+  containers: ContainerState[];
+}
+
+export type RuntimeEvent =
+  | { type: 'exited'; sandbox: SandboxId; container: string; exit: ExitStatus }
+  | { type: 'lost'; sandbox: SandboxId; message: string };
+
+export interface ExecSpec {
+  args: string[];
+  env?: string[];
+  cwd?: string;
+  tty: boolean;
+  stdin: boolean;
+  /** First size of the terminal. */
+  size?: TerminalSize;
+}
+
+export interface TerminalSize {
+  columns: number;
+  rows: number;
+}
+
+/** A process's streams. With a tty all output is on stdout. `stdout` and `stderr` end when the process has gone. */
+export interface ProcessStreams {
+  stdin: Writable | undefined;
+  stdout: Readable;
+  stderr: Readable;
+  resize(size: TerminalSize): void;
+  /** Resolves when the process ended (exec) or the container exited (attach). */
+  exit: Promise<ExitStatus>;
+  /** Lets go of the streams; an exec'd process is killed, an attached container is left alone. */
+  close(): void;
+}
+
+export interface ContainerStats {
+  cpuNs: number;
+  memoryBytes: number;
+  /** Without reclaimable page cache, as kubectl top counts. */
+  memoryWorkingSetBytes: number;
+  pids: number;
+}
+
+/** What the node's kernel can do; reported on the Node. */
+export interface RuntimeInfo {
+  version: string;
+  cgroup: 'v1' | 'v2' | 'hybrid';
+  features: Record<string, boolean>;
+}
+
+export interface Runtime {
+  info(): Promise<RuntimeInfo>;
+  /** Makes namespaces, cgroup and monitor. The network is the caller's to attach. Existing one: its state. */
+  createSandbox(spec: SandboxSpec): Promise<SandboxState>;
+  /** Kills what runs and removes every trace. Harmless when it is gone. */
+  removeSandbox(id: SandboxId): Promise<void>;
+  /** Creates and starts. Resolves when the program was executed; rejects with RuntimeError when it could not. */
+  startContainer(sandbox: SandboxId, spec: ContainerSpec): Promise<ContainerState>;
+  /** SIGTERM (or `signal`), then SIGKILL of its whole cgroup after `graceMs`. Resolves when it has exited. */
+  stopContainer(sandbox: SandboxId, container: string, graceMs: number, signal?: number): Promise<ExitStatus>;
+  /** Forgets an exited container (kills a running one). */
+  removeContainer(sandbox: SandboxId, container: string): Promise<void>;
+  exec(sandbox: SandboxId, container: string, spec: ExecSpec): Promise<ProcessStreams>;
+  attach(sandbox: SandboxId, container: string): Promise<ProcessStreams>;
+  /** A TCP connection to a port on the sandbox's loopback. */
+  dial(sandbox: SandboxId, port: number): Promise<Duplex>;
+  stats(sandbox: SandboxId, container: string): Promise<ContainerStats>;
+  list(): Promise<SandboxState[]>;
+  /** Exits and losses from now on; together with a `list` made after it began, nothing is missed. */
+  watch(signal: AbortSignal): AsyncIterable<RuntimeEvent>;
+  /** Lets go of helper and monitors; containers run on. */
+  close(): Promise<void>;
+}
+
+export type RuntimeErrorCode =
+  | 'NotFound'
+  | 'InvalidSpec'
+  /** The program does not exist or cannot be executed: exit code 127 or 126, reason ContainerCannotRun. */
+  | 'CannotRun'
+  /** The kernel refused a step; `step` names it. */
+  | 'Kernel'
+  | 'Unsupported'
+  | 'Unavailable';
+
+/** A refused or failed call; everything it had made is undone. */
+export class RuntimeError extends Error {
+  override readonly name = 'RuntimeError';
+  readonly code: RuntimeErrorCode;
+  readonly step: string | undefined;
+  constructor(code: RuntimeErrorCode, message: string, step?: string) {
+    super(message);
+    this.code = code;
+    this.step = step;
+  }
+}
