@@ -67,7 +67,13 @@ export interface Strategy<T extends ApiObject> {
  * `assign`, then commits claim and object together; a taken `wanted` is an Invalid error at `field`.
  */
 export type AllocationRequest =
-  | { type: 'claim'; pool: 'clusterIP' | 'nodePort'; wanted?: string; field: string; assign(value: string): void }
+  | {
+      type: 'claim';
+      pool: 'clusterIP' | 'nodePort';
+      wanted?: string;
+      field: string;
+      assign(value: string): void;
+    }
   | { type: 'release'; pool: 'clusterIP' | 'nodePort'; value: string };
 
 /** Reasons and wording follow Kubernetes' field package: "Required value", "Invalid value", ... */

@@ -127,7 +127,12 @@ export class StatusError extends Error {
   /** The error a Status received from a server stands for. */
   static from(status: Partial<Status>, httpStatus: number): StatusError {
     const reason = status.reason && status.reason in HTTP_STATUS ? status.reason : reasonOf(httpStatus);
-    return new StatusError(reason, status.message ?? `the server answered ${httpStatus}`, status.details, httpStatus);
+    return new StatusError(
+      reason,
+      status.message ?? `the server answered ${httpStatus}`,
+      status.details,
+      httpStatus,
+    );
   }
 }
 

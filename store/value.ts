@@ -45,7 +45,8 @@ export function decodeValue(value: Uint8Array): StoredValue {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.length);
   if (bytes.length < 4) throw new ValueFormatError('a stored value is shorter than its header');
   if (bytes[0] !== VALUE_FORMAT) throw new ValueFormatError(`stored value of unknown format ${bytes[0]}`);
-  if (bytes[1] !== VALUE_ENCODING.json) throw new ValueFormatError(`stored value of unknown encoding ${bytes[1]}`);
+  if (bytes[1] !== VALUE_ENCODING.json)
+    throw new ValueFormatError(`stored value of unknown encoding ${bytes[1]}`);
   const end = 4 + bytes.readUInt16BE(2);
   if (bytes.length < end) throw new ValueFormatError('a stored value is cut inside its header');
   const { t, a, c } = JSON.parse(bytes.toString('utf8', 4, end));
