@@ -47,10 +47,14 @@ export interface ApiObject {
   metadata: ObjectMeta;
 }
 
-/** A model with the parts that every object has. */
-export type Stored<T> = Omit<Wire<T>, 'apiVersion' | 'kind' | 'metadata'> & ApiObject;
+/** Never present at run time: it only tells types of kinds apart, whose fields are all optional. */
+declare const kindOf: unique symbol;
 
-export type Pod = Stored<k8s.V1Pod>;
+/** A model with the parts that every object has. `Name` keeps a Kind<Secret> from passing for a Kind<Pod>. */
+export type Stored<T, Name extends string> = Omit<Wire<T>, 'apiVersion' | 'kind' | 'metadata'> &
+  ApiObject & { readonly [kindOf]?: Name };
+
+export type Pod = Stored<k8s.V1Pod, 'Pod'>;
 export type PodSpec = Wire<k8s.V1PodSpec>;
 export type PodStatus = Wire<k8s.V1PodStatus>;
 export type PodTemplateSpec = Wire<k8s.V1PodTemplateSpec>;
@@ -65,36 +69,36 @@ export type Toleration = Wire<k8s.V1Toleration>;
 export type Taint = Wire<k8s.V1Taint>;
 export type ResourceRequirements = Wire<k8s.V1ResourceRequirements>;
 export type LabelSelector = Wire<k8s.V1LabelSelector>;
-export type Node = Stored<k8s.V1Node>;
-export type Namespace = Stored<k8s.V1Namespace>;
-export type Service = Stored<k8s.V1Service>;
+export type Node = Stored<k8s.V1Node, 'Node'>;
+export type Namespace = Stored<k8s.V1Namespace, 'Namespace'>;
+export type Service = Stored<k8s.V1Service, 'Service'>;
 export type ServicePort = Wire<k8s.V1ServicePort>;
-export type Endpoints = Stored<k8s.V1Endpoints>;
-export type EndpointSlice = Stored<k8s.V1EndpointSlice>;
-export type ConfigMap = Stored<k8s.V1ConfigMap>;
-export type Secret = Stored<k8s.V1Secret>;
-export type ServiceAccount = Stored<k8s.V1ServiceAccount>;
-export type Event = Stored<k8s.CoreV1Event>;
-export type Lease = Stored<k8s.V1Lease>;
-export type Deployment = Stored<k8s.V1Deployment>;
-export type ReplicaSet = Stored<k8s.V1ReplicaSet>;
-export type StatefulSet = Stored<k8s.V1StatefulSet>;
-export type DaemonSet = Stored<k8s.V1DaemonSet>;
-export type ControllerRevision = Stored<k8s.V1ControllerRevision>;
-export type Job = Stored<k8s.V1Job>;
-export type CronJob = Stored<k8s.V1CronJob>;
-export type Role = Stored<k8s.V1Role>;
-export type RoleBinding = Stored<k8s.V1RoleBinding>;
-export type ClusterRole = Stored<k8s.V1ClusterRole>;
-export type ClusterRoleBinding = Stored<k8s.V1ClusterRoleBinding>;
+export type Endpoints = Stored<k8s.V1Endpoints, 'Endpoints'>;
+export type EndpointSlice = Stored<k8s.V1EndpointSlice, 'EndpointSlice'>;
+export type ConfigMap = Stored<k8s.V1ConfigMap, 'ConfigMap'>;
+export type Secret = Stored<k8s.V1Secret, 'Secret'>;
+export type ServiceAccount = Stored<k8s.V1ServiceAccount, 'ServiceAccount'>;
+export type Event = Stored<k8s.CoreV1Event, 'Event'>;
+export type Lease = Stored<k8s.V1Lease, 'Lease'>;
+export type Deployment = Stored<k8s.V1Deployment, 'Deployment'>;
+export type ReplicaSet = Stored<k8s.V1ReplicaSet, 'ReplicaSet'>;
+export type StatefulSet = Stored<k8s.V1StatefulSet, 'StatefulSet'>;
+export type DaemonSet = Stored<k8s.V1DaemonSet, 'DaemonSet'>;
+export type ControllerRevision = Stored<k8s.V1ControllerRevision, 'ControllerRevision'>;
+export type Job = Stored<k8s.V1Job, 'Job'>;
+export type CronJob = Stored<k8s.V1CronJob, 'CronJob'>;
+export type Role = Stored<k8s.V1Role, 'Role'>;
+export type RoleBinding = Stored<k8s.V1RoleBinding, 'RoleBinding'>;
+export type ClusterRole = Stored<k8s.V1ClusterRole, 'ClusterRole'>;
+export type ClusterRoleBinding = Stored<k8s.V1ClusterRoleBinding, 'ClusterRoleBinding'>;
 export type PolicyRule = Wire<k8s.V1PolicyRule>;
 export type RbacSubject = Wire<k8s.RbacV1Subject>;
-export type PriorityClass = Stored<k8s.V1PriorityClass>;
-export type RuntimeClass = Stored<k8s.V1RuntimeClass>;
-export type Scale = Stored<k8s.V1Scale>;
-export type Binding = Stored<k8s.V1Binding>;
-export type TokenRequest = Stored<k8s.AuthenticationV1TokenRequest>;
-export type CertificateSigningRequest = Stored<k8s.V1CertificateSigningRequest>;
+export type PriorityClass = Stored<k8s.V1PriorityClass, 'PriorityClass'>;
+export type RuntimeClass = Stored<k8s.V1RuntimeClass, 'RuntimeClass'>;
+export type Scale = Stored<k8s.V1Scale, 'Scale'>;
+export type Binding = Stored<k8s.V1Binding, 'Binding'>;
+export type TokenRequest = Stored<k8s.AuthenticationV1TokenRequest, 'TokenRequest'>;
+export type CertificateSigningRequest = Stored<k8s.V1CertificateSigningRequest, 'CertificateSigningRequest'>;
 
 /** `namespace/name`, or `name` for a cluster-scoped object: the key of informers and work queues. */
 export type ObjectKey = string;

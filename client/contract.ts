@@ -66,7 +66,7 @@ export interface Client {
   ): Promise<T>;
   delete<T extends ApiObject>(kind: Kind<T>, ref: ObjectRef, options?: DeleteOptions): Promise<void>;
   /** POST to a subresource: binding, eviction, token. */
-  post<R>(kind: Kind, ref: ObjectRef, subresource: string, body: object): Promise<R>;
+  post<R>(kind: Kind<never>, ref: ObjectRef, subresource: string, body: object): Promise<R>;
   /** Ends when the server closes it or the signal aborts; throws Expired when the revision is too old. */
   watch<T extends ApiObject>(kind: Kind<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>>;
 }
