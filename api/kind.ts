@@ -17,6 +17,13 @@ export interface Kind<T extends ApiObject = ApiObject> {
   verbs?: Verb[];
   /** Type name in the generated schemas: `io.k8s.api.core.v1.Pod`. */
   schema: string;
+  /**
+   * Answered at once and never stored (reviews): `verbs` is ['create'], the server has a handler for each, the strategy
+   * only fills defaults and validates.
+   */
+  virtual?: true;
+  /** Another view of objects that are stored as another kind: same names, resourceVersions and watch events. */
+  storedAs?: StoredAs;
   subresources?: Subresources<T>;
   strategy: Strategy<T>;
   columns: Column<T>[];
@@ -25,6 +32,15 @@ export interface Kind<T extends ApiObject = ApiObject> {
 }
 
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
+
+/** How a kind without storage of its own reads and writes the objects of another. */
+export interface StoredAs {
+  group: string;
+  version: string;
+  plural: string;
+  toStored(object: ApiObject): ApiObject;
+  fromStored(stored: ApiObject): ApiObject;
+}
 
 export interface Subresources<T> {
   /** Spec and status are written apart: an update of one leaves the other alone. */

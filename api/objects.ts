@@ -79,6 +79,8 @@ export type ConfigMap = Stored<k8s.V1ConfigMap, 'ConfigMap'>;
 export type Secret = Stored<k8s.V1Secret, 'Secret'>;
 export type ServiceAccount = Stored<k8s.V1ServiceAccount, 'ServiceAccount'>;
 export type Event = Stored<k8s.CoreV1Event, 'Event'>;
+/** The view of an event in group events.k8s.io. */
+export type EventsEvent = Stored<k8s.EventsV1Event, 'Event'>;
 export type Lease = Stored<k8s.V1Lease, 'Lease'>;
 export type Deployment = Stored<k8s.V1Deployment, 'Deployment'>;
 export type ReplicaSet = Stored<k8s.V1ReplicaSet, 'ReplicaSet'>;
@@ -98,6 +100,12 @@ export type RuntimeClass = Stored<k8s.V1RuntimeClass, 'RuntimeClass'>;
 export type Scale = Stored<k8s.V1Scale, 'Scale'>;
 export type Binding = Stored<k8s.V1Binding, 'Binding'>;
 export type TokenRequest = Stored<k8s.AuthenticationV1TokenRequest, 'TokenRequest'>;
+export type TokenReview = Stored<k8s.V1TokenReview, 'TokenReview'>;
+export type SelfSubjectReview = Stored<k8s.V1SelfSubjectReview, 'SelfSubjectReview'>;
+export type SubjectAccessReview = Stored<k8s.V1SubjectAccessReview, 'SubjectAccessReview'>;
+export type SelfSubjectAccessReview = Stored<k8s.V1SelfSubjectAccessReview, 'SelfSubjectAccessReview'>;
+export type LocalSubjectAccessReview = Stored<k8s.V1LocalSubjectAccessReview, 'LocalSubjectAccessReview'>;
+export type SelfSubjectRulesReview = Stored<k8s.V1SelfSubjectRulesReview, 'SelfSubjectRulesReview'>;
 export type CertificateSigningRequest = Stored<k8s.V1CertificateSigningRequest, 'CertificateSigningRequest'>;
 
 /** `namespace/name`, or `name` for a cluster-scoped object: the key of informers and work queues. */

@@ -1,0 +1,120 @@
+/**
+ * Printer columns and cells that several kinds share. What a cell says is what people read with `kubectl get`, so its
+ * words (`<none>`, `<unknown>`, `<unset>`) are those of Kubernetes.
+ */
+import type { Column } from '../kind.ts';
+import type { ApiObject, PodTemplateSpec } from '../objects.ts';
+
+/** How long ago `time` (RFC 3339) was, as a column shows it: `5s`, `3m2s`, `47h`, `12d`. */
+export function since(time: string | undefined | null, now: number): string {
+  if (!time) return '<unknown>';
+  const at = Date.parse(time);
+  return Number.isNaN(at) ? '<unknown>' : ageText(now - at);
+}
+
+/** A span of time in at most two units, coarser as it grows. Source: what kubectl prints as an age. */
+function ageText(ms: number): string {
+  const seconds = Math.trunc(ms / 1000);
+  if (seconds < -1) return '<invalid>';
+  if (seconds < 0) return '0s';
+  if (seconds < 120) return `${seconds}s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 10) return pair(minutes, 'm', seconds % 60, 's');
+  if (minutes < 180) return `${minutes}m`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 8) return pair(hours, 'h', minutes % 60, 'm');
+  if (hours < 48) return `${hours}h`;
+  const days = Math.floor(hours / 24);
+  if (days < 8) return pair(days, 'd', hours % 24, 'h');
+  if (days < 730) return `${days}d`;
+  return days < 8 * 365 ? pair(Math.floor(days / 365), 'y', days % 365, 'd') : `${Math.floor(days / 365)}y`;
+}
+
+function pair(big: number, bigUnit: string, small: number, smallUnit: string): string {
+  return small === 0 ? `${big}${bigUnit}` : `${big}${bigUnit}${small}${smallUnit}`;
+}
+
+/** The column that holds the object's name; always the first but for events. */
+export const nameColumn: Column<ApiObject> = {
+  name: 'Name',
+  type: 'string',
+  format: 'name',
+  description: 'The name of the object, unique among those of its kind in its namespace.',
+  priority: 0,
+  cell: (object) => object.metadata.name,
+};
+
+/** Time since the object was made. */
+export const ageColumn: Column<ApiObject> = {
+  name: 'Age',
+  type: 'string',
+  description: 'How long ago the server made the object.',
+  priority: 0,
+  cell: (object, now) => since(object.metadata.creationTimestamp, now),
+};
+
+/** The moment the object was made, as RBAC roles show it in place of an age. */
+export const createdAtColumn: Column<ApiObject> = {
+  name: 'Created At',
+  type: 'date',
+  description: 'When the server made the object.',
+  priority: 0,
+  cell: (object) => object.metadata.creationTimestamp ?? '<unknown>',
+};
+
+/** A column that is always shown. */
+export function column<T>(
+  name: string,
+  type: Column<T>['type'],
+  description: string,
+  cell: Column<T>['cell'],
+): Column<T> {
+  return { name, type, description, priority: 0, cell };
+}
+
+/** A column that only `-o wide` shows. */
+export function wideColumn<T>(
+  name: string,
+  type: Column<T>['type'],
+  description: string,
+  cell: Column<T>['cell'],
+): Column<T> {
+  return { name, type, description, priority: 1, cell };
+}
+
+/** The Containers and Images columns of everything that has a pod template. */
+export function templateColumns<T extends ApiObject>(
+  template: (object: T) => PodTemplateSpec | undefined,
+): Column<T>[] {
+  const containers = (object: T) => template(object)?.spec?.containers ?? [];
+  return [
+    wideColumn('Containers', 'string', 'Names of the containers in the template.', (object) =>
+      containers(object)
+        .map((container) => container.name)
+        .join(','),
+    ),
+    wideColumn('Images', 'string', 'Images of the containers in the template.', (object) =>
+      containers(object)
+        .map((container) => container.image ?? '')
+        .join(','),
+    ),
+  ];
+}
+
+/** `<none>` for what is missing or empty. */
+export function orNone(text: string | undefined): string {
+  return text || '<none>';
+}
+
+/** `a=1,b=2` in order of keys, `<none>` without any: the text of a plain map of labels. */
+export function labelsText(labels: Record<string, string> | undefined): string {
+  const entries = Object.entries(labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  return orNone(entries.map(([key, value]) => `${key}=${value}`).join(','));
+}
+
+/** The first `max` of `items` with commas, and how many more there are; `empty` without any. */
+export function listText(items: readonly string[], max: number, empty: string): string {
+  if (items.length === 0) return empty;
+  const shown = items.slice(0, max).join(',');
+  return items.length > max ? `${shown} + ${items.length - max} more...` : shown;
+}

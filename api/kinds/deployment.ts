@@ -1,0 +1,55 @@
+import type { Kind } from '../kind.ts';
+import type { Deployment } from '../objects.ts';
+import { selectorText } from '../semantics/selector.ts';
+import { ageColumn, column, nameColumn, orNone, templateColumns, wideColumn } from './columns.ts';
+
+/** Keeps replicas of a pod template running and rolls out changes of it. */
+export const DeploymentKind: Kind<Deployment> = {
+  group: 'apps',
+  version: 'v1',
+  kind: 'Deployment',
+  plural: 'deployments',
+  singular: 'deployment',
+  shortNames: ['deploy'],
+  categories: ['all'],
+  namespaced: true,
+  schema: 'io.k8s.api.apps.v1.Deployment',
+  subresources: {
+    status: true,
+    scale: {
+      replicas: (deployment) => deployment.spec?.replicas ?? 0,
+      setReplicas(deployment, replicas) {
+        deployment.spec!.replicas = replicas;
+      },
+      statusReplicas: (deployment) => deployment.status?.replicas ?? 0,
+      selector: (deployment) => selectorText(deployment.spec?.selector),
+    },
+  },
+  strategy: { validate: () => [] },
+  columns: [
+    nameColumn,
+    column(
+      'Ready',
+      'string',
+      'Pods that are ready, of those wanted.',
+      ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`,
+    ),
+    column(
+      'Up-to-date',
+      'string',
+      'Pods of the current template.',
+      (deployment) => deployment.status?.updatedReplicas ?? 0,
+    ),
+    column(
+      'Available',
+      'string',
+      'Pods that have been ready for long enough.',
+      (deployment) => deployment.status?.availableReplicas ?? 0,
+    ),
+    ageColumn,
+    ...templateColumns<Deployment>((deployment) => deployment.spec?.template),
+    wideColumn('Selector', 'string', 'Labels of the pods that belong to it.', (deployment) =>
+      orNone(selectorText(deployment.spec?.selector)),
+    ),
+  ],
+};

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { pathOf, resourceName } from '../kind.ts';
+import { ClusterRoleKind } from './cluster-role.ts';
+import { EventKind } from './event.ts';
+import { EventsEventKind } from './events-event.ts';
+import { KINDS } from './index.ts';
+import { RoleKind } from './role.ts';
+
+const CASES = KINDS.map((kind) => [pathOf(kind), kind] as const);
+const EVENTS: unknown[] = [EventKind, EventsEventKind];
+const ROLES: unknown[] = [RoleKind, ClusterRoleKind];
+
+describe('the list of kinds', () => {
+  it('names each resource once', () => {
+    const names = KINDS.map(resourceName);
+    expect(names).toEqual([...new Set(names)]);
+  });
+
+  it('gives no two kinds of a group the same name', () => {
+    for (const group of new Set(KINDS.map((kind) => kind.group))) {
+      const names = KINDS.filter((kind) => kind.group === group).flatMap((kind) => [
+        ...new Set([kind.plural, kind.singular, ...(kind.shortNames ?? [])]),
+      ]);
+      expect(names).toEqual([...new Set(names)]);
+    }
+  });
+
+  it.each(CASES)('%s is made of conventional parts', (_path, kind) => {
+    expect(kind.kind).toMatch(/^[A-Z][A-Za-z]+$/);
+    expect(kind.plural).toMatch(/^[a-z]+$/);
+    expect(kind.singular).toBe(kind.kind.toLowerCase());
+    expect(kind.schema).toMatch(new RegExp(`^io\\.k8s\\.api\\.[a-z]+\\.${kind.version}\\.${kind.kind}$`));
+    expect(kind.virtual ?? false).toBe(kind.verbs?.length === 1 && kind.verbs[0] === 'create');
+  });
+
+  it.each(CASES)('%s shows a name and an age', (_path, kind) => {
+    const names = kind.columns.map((column) => column.name);
+    expect(names).toEqual([...new Set(names)]);
+    const nameAt = kind.columns.findIndex((column) => column.format === 'name');
+    // Events are read by time; their names say nothing.
+    expect(nameAt).toBe(EVENTS.includes(kind) ? names.length - 1 : 0);
+    if (EVENTS.includes(kind)) expect(names[0]).toBe('Last Seen');
+    else expect(names).toContain(ROLES.includes(kind) ? 'Created At' : 'Age');
+  });
+
+  it.each(CASES)('%s prints an object with nothing in it', (_path, kind) => {
+    const bare = { apiVersion: 'v1', kind: kind.kind, metadata: { name: 'bare' } };
+    for (const column of kind.columns) expect(column.cell(structuredClone(bare), 0)).toBeDefined();
+  });
+});

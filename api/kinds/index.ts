@@ -1,0 +1,61 @@
+/** The kinds the server ships with. Adding one is a file in this folder and a line in the list. */
+import type { Kind } from '../kind.ts';
+import { ClusterRoleKind } from './cluster-role.ts';
+import { ClusterRoleBindingKind } from './cluster-role-binding.ts';
+import { ConfigMapKind } from './config-map.ts';
+import { DeploymentKind } from './deployment.ts';
+import { EndpointSliceKind } from './endpoint-slice.ts';
+import { EndpointsKind } from './endpoints.ts';
+import { EventKind } from './event.ts';
+import { EventsEventKind } from './events-event.ts';
+import { LeaseKind } from './lease.ts';
+import { NamespaceKind } from './namespace.ts';
+import { NodeKind } from './node.ts';
+import { PodKind } from './pod.ts';
+import { PriorityClassKind } from './priority-class.ts';
+import { ReplicaSetKind } from './replica-set.ts';
+import {
+  LocalSubjectAccessReviewKind,
+  SelfSubjectAccessReviewKind,
+  SelfSubjectReviewKind,
+  SelfSubjectRulesReviewKind,
+  SubjectAccessReviewKind,
+  TokenReviewKind,
+} from './reviews.ts';
+import { RoleKind } from './role.ts';
+import { RoleBindingKind } from './role-binding.ts';
+import { SecretKind } from './secret.ts';
+import { ServiceKind } from './service.ts';
+import { ServiceAccountKind } from './service-account.ts';
+
+/**
+ * In order of discovery: core first, then the groups as kubectl should prefer them. A kind that nothing acts on is not
+ * served. Each is a Kind of its own type; the engine handles them all as kinds of ApiObject.
+ */
+export const KINDS: readonly Kind[] = [
+  ConfigMapKind,
+  EndpointsKind,
+  EventKind,
+  NamespaceKind,
+  NodeKind,
+  PodKind,
+  SecretKind,
+  ServiceAccountKind,
+  ServiceKind,
+  DeploymentKind,
+  ReplicaSetKind,
+  EventsEventKind,
+  SelfSubjectReviewKind,
+  TokenReviewKind,
+  LocalSubjectAccessReviewKind,
+  SelfSubjectAccessReviewKind,
+  SelfSubjectRulesReviewKind,
+  SubjectAccessReviewKind,
+  LeaseKind,
+  EndpointSliceKind,
+  ClusterRoleBindingKind,
+  ClusterRoleKind,
+  RoleBindingKind,
+  RoleKind,
+  PriorityClassKind,
+] as readonly Kind[];

@@ -1,0 +1,83 @@
+import type { Kind } from '../kind.ts';
+import type { Node } from '../objects.ts';
+import { ageColumn, column, nameColumn, orNone, wideColumn } from './columns.ts';
+
+/** A machine that runs pods. */
+export const NodeKind: Kind<Node> = {
+  group: '',
+  version: 'v1',
+  kind: 'Node',
+  plural: 'nodes',
+  singular: 'node',
+  shortNames: ['no'],
+  namespaced: false,
+  schema: 'io.k8s.api.core.v1.Node',
+  subresources: {
+    status: true,
+    others: [
+      { name: 'proxy', kind: 'NodeProxyOptions', verbs: ['create', 'delete', 'get', 'patch', 'update'] },
+    ],
+  },
+  strategy: { validate: () => [] },
+  columns: [
+    nameColumn,
+    column('Status', 'string', 'Whether the node is ready and takes new pods.', statusText),
+    column('Roles', 'string', 'Roles, from labels.', rolesText),
+    ageColumn,
+    column(
+      'Version',
+      'string',
+      'Version of the node agent.',
+      (node) => node.status?.nodeInfo?.kubeletVersion ?? '',
+    ),
+    wideColumn('Internal-IP', 'string', 'Address inside the cluster.', (node) =>
+      addressOf(node, 'InternalIP'),
+    ),
+    wideColumn('External-IP', 'string', 'Address outside the cluster.', (node) =>
+      addressOf(node, 'ExternalIP'),
+    ),
+    wideColumn('OS-Image', 'string', 'Operating system.', (node) =>
+      orUnknown(node.status?.nodeInfo?.osImage),
+    ),
+    wideColumn('Kernel-Version', 'string', 'Kernel.', (node) =>
+      orUnknown(node.status?.nodeInfo?.kernelVersion),
+    ),
+    wideColumn('Container-Runtime', 'string', 'Name and version of the runtime.', (node) =>
+      orUnknown(node.status?.nodeInfo?.containerRuntimeVersion),
+    ),
+  ],
+  selectableFields: { 'spec.unschedulable': (node) => String(node.spec?.unschedulable ?? false) },
+};
+
+const ROLE_PREFIX = 'node-role.kubernetes.io/';
+const ROLE_LABEL = 'kubernetes.io/role';
+
+/** The roles a node's labels give it, sorted. */
+export function rolesOf(node: Node): string[] {
+  const roles = new Set<string>();
+  for (const [key, value] of Object.entries(node.metadata.labels ?? {})) {
+    if (key.startsWith(ROLE_PREFIX) && key.length > ROLE_PREFIX.length)
+      roles.add(key.slice(ROLE_PREFIX.length));
+    else if (key === ROLE_LABEL && value) roles.add(value);
+  }
+  return [...roles].sort();
+}
+
+function rolesText(node: Node): string {
+  return orNone(rolesOf(node).join(','));
+}
+
+function statusText(node: Node): string {
+  const ready = (node.status?.conditions ?? []).find((condition) => condition.type === 'Ready');
+  const words = [ready ? (ready.status === 'True' ? 'Ready' : 'NotReady') : 'Unknown'];
+  if (node.spec?.unschedulable) words.push('SchedulingDisabled');
+  return words.join(',');
+}
+
+function addressOf(node: Node, type: string): string {
+  return orNone((node.status?.addresses ?? []).find((address) => address.type === type)?.address);
+}
+
+function orUnknown(text: string | undefined): string {
+  return text || '<unknown>';
+}

@@ -1,0 +1,41 @@
+import type { Kind } from '../kind.ts';
+import type { ReplicaSet } from '../objects.ts';
+import { selectorText } from '../semantics/selector.ts';
+import { ageColumn, column, nameColumn, orNone, templateColumns, wideColumn } from './columns.ts';
+
+/** Keeps a number of pods of one template running. */
+export const ReplicaSetKind: Kind<ReplicaSet> = {
+  group: 'apps',
+  version: 'v1',
+  kind: 'ReplicaSet',
+  plural: 'replicasets',
+  singular: 'replicaset',
+  shortNames: ['rs'],
+  categories: ['all'],
+  namespaced: true,
+  schema: 'io.k8s.api.apps.v1.ReplicaSet',
+  subresources: {
+    status: true,
+    scale: {
+      replicas: (set) => set.spec?.replicas ?? 0,
+      setReplicas(set, replicas) {
+        set.spec!.replicas = replicas;
+      },
+      statusReplicas: (set) => set.status?.replicas ?? 0,
+      selector: (set) => selectorText(set.spec?.selector),
+    },
+  },
+  strategy: { validate: () => [] },
+  columns: [
+    nameColumn,
+    column('Desired', 'integer', 'Pods wanted.', (set) => set.spec?.replicas ?? 0),
+    column('Current', 'integer', 'Pods that exist.', (set) => set.status?.replicas ?? 0),
+    column('Ready', 'integer', 'Pods that are ready.', (set) => set.status?.readyReplicas ?? 0),
+    ageColumn,
+    ...templateColumns<ReplicaSet>((set) => set.spec?.template),
+    wideColumn('Selector', 'string', 'Labels of the pods that belong to it.', (set) =>
+      orNone(selectorText(set.spec?.selector)),
+    ),
+  ],
+  selectableFields: { 'status.replicas': (set) => String(set.status?.replicas ?? 0) },
+};

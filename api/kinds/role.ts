@@ -1,0 +1,16 @@
+import type { Kind } from '../kind.ts';
+import type { Role } from '../objects.ts';
+import { createdAtColumn, nameColumn } from './columns.ts';
+
+/** What may be done, in one namespace. */
+export const RoleKind: Kind<Role> = {
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  kind: 'Role',
+  plural: 'roles',
+  singular: 'role',
+  namespaced: true,
+  schema: 'io.k8s.api.rbac.v1.Role',
+  strategy: { validate: () => [] },
+  columns: [nameColumn, createdAtColumn],
+};

@@ -1,0 +1,32 @@
+import type { Kind } from '../kind.ts';
+import type { ServiceAccount } from '../objects.ts';
+import { ageColumn, column, nameColumn } from './columns.ts';
+
+/** An identity for pods. */
+export const ServiceAccountKind: Kind<ServiceAccount> = {
+  group: '',
+  version: 'v1',
+  kind: 'ServiceAccount',
+  plural: 'serviceaccounts',
+  singular: 'serviceaccount',
+  shortNames: ['sa'],
+  namespaced: true,
+  schema: 'io.k8s.api.core.v1.ServiceAccount',
+  subresources: {
+    others: [
+      {
+        name: 'token',
+        kind: 'TokenRequest',
+        group: 'authentication.k8s.io',
+        version: 'v1',
+        verbs: ['create'],
+      },
+    ],
+  },
+  strategy: { validate: () => [] },
+  columns: [
+    nameColumn,
+    column('Secrets', 'string', 'How many secrets it names.', (account) => (account.secrets ?? []).length),
+    ageColumn,
+  ],
+};

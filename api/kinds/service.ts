@@ -1,0 +1,71 @@
+import type { Column, Kind } from '../kind.ts';
+import type { Service } from '../objects.ts';
+import { ageColumn, column, labelsText, nameColumn, orNone, wideColumn } from './columns.ts';
+
+/** A stable address in front of the pods that a selector picks. */
+export const ServiceKind: Kind<Service> = {
+  group: '',
+  version: 'v1',
+  kind: 'Service',
+  plural: 'services',
+  singular: 'service',
+  shortNames: ['svc'],
+  categories: ['all'],
+  namespaced: true,
+  schema: 'io.k8s.api.core.v1.Service',
+  subresources: {
+    status: true,
+    others: [
+      { name: 'proxy', kind: 'ServiceProxyOptions', verbs: ['create', 'delete', 'get', 'patch', 'update'] },
+    ],
+  },
+  strategy: {
+    validate: () => [],
+  },
+  columns: serviceColumns(),
+  selectableFields: {
+    'spec.clusterIP': (service) => service.spec?.clusterIP ?? '',
+    'spec.type': (service) => service.spec?.type ?? '',
+  },
+};
+
+function serviceColumns(): Column<Service>[] {
+  return [
+    nameColumn,
+    column('Type', 'string', 'How the service is reached.', (service) => service.spec?.type ?? ''),
+    column('Cluster-IP', 'string', 'The virtual address inside the cluster.', (service) =>
+      orNone(service.spec?.clusterIPs?.[0] ?? service.spec?.clusterIP),
+    ),
+    column('External-IP', 'string', 'Addresses from outside the cluster.', externalAddresses),
+    column('Port(s)', 'string', 'Ports, with the node port behind a colon.', portsText),
+    ageColumn,
+    wideColumn('Selector', 'string', 'Labels of the pods behind the service.', (service) =>
+      labelsText(service.spec?.selector),
+    ),
+  ];
+}
+
+function externalAddresses(service: Service): string {
+  const given = service.spec?.externalIPs ?? [];
+  switch (service.spec?.type) {
+    case 'ClusterIP':
+    case 'NodePort':
+      return orNone(given.join(','));
+    case 'LoadBalancer': {
+      const ingress = service.status?.loadBalancer?.ingress ?? [];
+      const assigned = ingress.map((point) => point.ip || point.hostname || '').filter(Boolean);
+      return [...assigned, ...given].join(',') || '<pending>';
+    }
+    case 'ExternalName':
+      return service.spec.externalName ?? '';
+    default:
+      return '<unknown>';
+  }
+}
+
+function portsText(service: Service): string {
+  const ports = (service.spec?.ports ?? []).map(({ port, nodePort, protocol }) =>
+    nodePort ? `${port}:${nodePort}/${protocol}` : `${port}/${protocol}`,
+  );
+  return orNone(ports.join(','));
+}
