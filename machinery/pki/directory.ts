@@ -1,0 +1,132 @@
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import type { Clock } from '../clock.ts';
+import type { Files } from '../io.ts';
+import type { Random } from '../random.ts';
+import {
+  alternativeNamesOf,
+  type CertificateOrder,
+  isPair,
+  isSignedBy,
+  type KeyAndCertificate,
+  subjectOf,
+  validityOf,
+} from './certificate.ts';
+import { makeSigningKey } from './signing-key.ts';
+
+/**
+ * A directory of keys and certificates: `NAME.crt` and `NAME.key`, mode 0600. What is there and good is used; what is
+ * missing, near its end or no longer as ordered is made anew. A key is written before its certificate and the pair is
+ * checked on reading, so that a crash between the two writes only means that the pair is made again.
+ */
+export interface PkiDirectory {
+  /** The CA `name`, made at its first use. A CA is never replaced silently: an unreadable one is an error. */
+  authority(name: string, commonName: string): Promise<KeyAndCertificate>;
+  /** A certificate of the CA `authorityName` as ordered, re-issued when less than a third of its life is left. */
+  certificate(name: string, authorityName: string, order: CertificateOrder): Promise<KeyAndCertificate>;
+  /** The private key (PKCS #8 PEM) that signs service-account tokens. */
+  signingKey(name: string): Promise<string>;
+}
+
+const DAY_MS = 24 * 3_600_000;
+export const AUTHORITY_LIFETIME_MS = 3650 * DAY_MS;
+/** Leaves live for a year; running servers look again each day. */
+export const CERTIFICATE_LIFETIME_MS = 365 * DAY_MS;
+
+export interface PkiDeps {
+  files: Files;
+  clock: Clock;
+  random: Random;
+}
+
+export function pkiDirectory(path: string, deps: PkiDeps): PkiDirectory {
+  const { files, clock, random } = deps;
+
+  async function read(name: string): Promise<Partial<KeyAndCertificate>> {
+    const [certificate, key] = await Promise.all([
+      files.read(join(path, `${name}.crt`)),
+      files.read(join(path, `${name}.key`)),
+    ]);
+    return { certificate: textOf(certificate), key: textOf(key) };
+  }
+
+  async function write(name: string, pair: KeyAndCertificate): Promise<KeyAndCertificate> {
+    await files.mkdir(path, 0o700);
+    await files.write(join(path, `${name}.key`), pair.key, 0o600);
+    await files.write(join(path, `${name}.crt`), pair.certificate, 0o600);
+    return pair;
+  }
+
+  async function existingAuthority(name: string): Promise<KeyAndCertificate | undefined> {
+    const { certificate, key } = await read(name);
+    if (certificate === undefined) return undefined; // a key alone is what a crash between the writes leaves
+    if (key === undefined || !isPair({ certificate, key })) {
+      throw new Error(
+        `${join(path, name)}.crt has no matching key: restore ${name}.key, or remove both to make a new CA`,
+      );
+    }
+    return { certificate, key };
+  }
+
+  return {
+    async authority(name, commonName) {
+      const found = await existingAuthority(name);
+      if (found) return found;
+      const { makeAuthority } = await import('./issue.ts');
+      return write(name, await makeAuthority(commonName, AUTHORITY_LIFETIME_MS, clock, random));
+    },
+
+    async certificate(name, authorityName, order) {
+      const authority = await existingAuthority(authorityName);
+      if (!authority) throw new Error(`${join(path, authorityName)}.crt is missing: make the CA first`);
+      const { certificate, key } = await read(name);
+      if (certificate && key && isGood({ certificate, key }, authority, order, clock.now())) {
+        return { certificate, key };
+      }
+      const { issueCertificate } = await import('./issue.ts');
+      return write(name, await issueCertificate(authority, order, clock, random));
+    },
+
+    async signingKey(name) {
+      const file = join(path, `${name}.key`);
+      const found = textOf(await files.read(file));
+      if (found !== undefined) return found;
+      const made = makeSigningKey();
+      await files.mkdir(path, 0o700);
+      await files.write(file, made, 0o600);
+      return made;
+    },
+  };
+}
+
+function textOf(bytes: Uint8Array | undefined): string | undefined {
+  return bytes && new TextDecoder().decode(bytes);
+}
+
+function isGood(
+  pair: KeyAndCertificate,
+  authority: KeyAndCertificate,
+  order: CertificateOrder,
+  now: number,
+): boolean {
+  if (!isPair(pair) || !isSignedBy(pair.certificate, authority.certificate)) return false;
+  const { untilMs } = validityOf(pair.certificate);
+  if (untilMs - now < order.lifetimeMs / 3) return false;
+  const subject = subjectOf(Buffer.from(pair.certificate));
+  const wanted = order.subject;
+  return (
+    subject?.commonName === wanted.commonName &&
+    sameSet(subject.organizations ?? [], wanted.organizations ?? []) &&
+    sameSet(alternativeNamesOf(pair.certificate), order.subjectAlternativeNames ?? [])
+  );
+}
+
+function sameSet(a: string[], b: string[]): boolean {
+  const [left, right] = [a, b].map((names) => new Set(names.map(canonical)));
+  return left!.size === right!.size && left!.isSubsetOf(right!);
+}
+
+/** IPv6 addresses are written in many ways. */
+function canonical(name: string): string {
+  return isIP(name) === 6 ? new URL(`http://[${name}]`).hostname : name;
+}

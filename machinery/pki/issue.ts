@@ -1,0 +1,141 @@
+import 'reflect-metadata';
+import { isIP } from 'node:net';
+import * as x509 from '@peculiar/x509';
+import type { Clock } from '../clock.ts';
+import type { Random } from '../random.ts';
+import type { CertificateOrder, KeyAndCertificate, Subject, Usage } from './certificate.ts';
+
+/**
+ * Making certificates (X.509, RFC 5280) with ECDSA P-256 keys. Loading this file costs ~25 MB and ~100 ms, so only a
+ * dynamic import at the moment something must be issued reaches it (directory.ts); verification needs none of it.
+ */
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+
+/** Clocks of machines differ: a certificate is valid from this long before it is made. */
+const BACKDATE_MS = 5 * 60_000;
+
+const EXTENDED_USAGE: Record<Usage, x509.ExtendedKeyUsage> = {
+  server: x509.ExtendedKeyUsage.serverAuth,
+  client: x509.ExtendedKeyUsage.clientAuth,
+};
+
+/** A new self-signed CA that may sign leaves only. */
+export async function makeAuthority(
+  commonName: string,
+  lifetimeMs: number,
+  clock: Clock,
+  random: Random,
+): Promise<KeyAndCertificate> {
+  const keys = await newKeys();
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serial(random),
+    name: nameOf({ commonName }),
+    ...validity(clock, lifetimeMs),
+    signingAlgorithm: ALGORITHM,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return { certificate: certificate.toString('pem'), key: await privatePem(keys) };
+}
+
+/** A new key and its certificate, signed by `authority`. */
+export async function issueCertificate(
+  authority: KeyAndCertificate,
+  order: CertificateOrder,
+  clock: Clock,
+  random: Random,
+): Promise<KeyAndCertificate> {
+  const keys = await newKeys();
+  const certificate = await sign(authority, order, keys.publicKey, clock, random);
+  return { certificate, key: await privatePem(keys) };
+}
+
+/**
+ * A certificate for the key of a PKCS #10 request (RFC 2986), whose own signature is checked. Only the key is taken from
+ * the request: what it says of itself is `order`'s to decide. Rejects with a RangeError when it is not a valid request.
+ */
+export async function issueForRequest(
+  authority: KeyAndCertificate,
+  requestPem: string,
+  order: CertificateOrder,
+  clock: Clock,
+  random: Random,
+): Promise<string> {
+  const request = new x509.Pkcs10CertificateRequest(requestPem);
+  if (!(await request.verify())) throw new RangeError('the signature of the certificate request is wrong');
+  return sign(authority, order, await request.publicKey.export(), clock, random);
+}
+
+async function sign(
+  authority: KeyAndCertificate,
+  order: CertificateOrder,
+  publicKey: CryptoKey,
+  clock: Clock,
+  random: Random,
+): Promise<string> {
+  const issuer = new x509.X509Certificate(authority.certificate);
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serial(random),
+    subject: nameOf(order.subject),
+    issuer: issuer.subjectName,
+    ...validity(clock, order.lifetimeMs, issuer.notAfter),
+    signingAlgorithm: ALGORITHM,
+    publicKey,
+    signingKey: await importKey(authority.key),
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension(order.usages.map((usage) => EXTENDED_USAGE[usage])),
+      await x509.AuthorityKeyIdentifierExtension.create(await issuer.publicKey.export()),
+      ...alternativeNames(order.subjectAlternativeNames ?? []),
+    ],
+  });
+  return certificate.toString('pem');
+}
+
+function alternativeNames(names: string[]): x509.Extension[] {
+  if (names.length === 0) return [];
+  return [
+    new x509.SubjectAlternativeNameExtension(
+      names.map((value) => ({ type: isIP(value) ? ('ip' as const) : ('dns' as const), value })),
+    ),
+  ];
+}
+
+/** Typed attributes and never plain strings: those the library reads as syntax (`a"root"` would become `root`). */
+function nameOf(subject: Subject): x509.Name {
+  const organizations = (subject.organizations ?? []).map((name) => ({ O: [{ utf8String: name }] }));
+  return new x509.Name([...organizations, { CN: [{ utf8String: subject.commonName }] }]);
+}
+
+function validity(clock: Clock, lifetimeMs: number, latest?: Date): { notBefore: Date; notAfter: Date } {
+  const end = clock.now() + lifetimeMs;
+  return {
+    notBefore: new Date(clock.now() - BACKDATE_MS),
+    notAfter: new Date(Math.min(end, latest?.getTime() ?? end)),
+  };
+}
+
+/** 127 random bits: positive and at most 20 bytes (RFC 5280, 4.1.2.2). */
+function serial(random: Random): string {
+  const bytes = Buffer.from(random.bytes(16));
+  bytes[0] = (bytes[0]! & 0x7f) | 0x01;
+  return bytes.toString('hex');
+}
+
+function newKeys() {
+  return crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+}
+
+async function privatePem(keys: { privateKey: CryptoKey }): Promise<string> {
+  const der = await crypto.subtle.exportKey('pkcs8', keys.privateKey);
+  return `${x509.PemConverter.encode(der, 'PRIVATE KEY')}\n`;
+}
+
+function importKey(pem: string): Promise<CryptoKey> {
+  return crypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(pem), ALGORITHM, false, ['sign']);
+}
