@@ -47,6 +47,8 @@ export class VirtualClock implements Clock {
   /** Moves time on by `ms`, firing what falls due on the way and letting promises settle after each. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
+    // What is ready to run may want a timer that falls due on the way.
+    await settle();
     for (let due = this.#earliest(); due && due.at <= end; due = this.#earliest()) {
       this.#now = due.at;
       this.#pending = this.#pending.filter((other) => other !== due);

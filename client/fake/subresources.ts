@@ -1,0 +1,51 @@
+import { type Kind, resourceName } from '#api/kind.ts';
+import type { ApiObject, Binding, Namespace, Pod } from '#api/objects.ts';
+import { rfc3339 } from '#machinery/clock.ts';
+import { StatusError } from '#machinery/errors.ts';
+import type { ObjectRef } from '../contract.ts';
+import type { FakeCluster } from './fake-cluster.ts';
+
+type Handler = (cluster: FakeCluster, kind: Kind<never>, ref: ObjectRef, body: object) => object;
+
+const HANDLERS: Record<string, Handler> = {
+  'pods/binding': bind,
+  'namespaces/finalize': finalize,
+};
+
+/** What the fake does for a POST to a subresource. */
+export function subresourceOf(kind: Kind<never>, subresource: string): Handler {
+  const name = `${resourceName(kind)}/${subresource}`;
+  const handler = HANDLERS[name];
+  if (!handler) throw new StatusError('NotFound', `the fake has no subresource ${name}`);
+  return handler;
+}
+
+function bind(cluster: FakeCluster, kind: Kind<never>, ref: ObjectRef, body: object): object {
+  const pod = cluster.require(kind as Kind<ApiObject>, ref) as Pod;
+  const target = (body as Binding).target;
+  if (pod.spec?.nodeName)
+    throw new StatusError('Conflict', `pod ${ref.name} is already assigned to node "${pod.spec.nodeName}"`);
+  if (pod.metadata.deletionTimestamp)
+    throw new StatusError('Conflict', `pod ${ref.name} is being deleted, cannot be assigned to a host`);
+  cluster.change(kind as Kind<ApiObject> as Kind<Pod>, ref, (changed) => {
+    changed.spec!.nodeName = target?.name;
+    const others = (changed.status?.conditions ?? []).filter((one) => one.type !== 'PodScheduled');
+    changed.status = {
+      ...changed.status,
+      conditions: [
+        ...others,
+        { type: 'PodScheduled', status: 'True', lastTransitionTime: rfc3339(cluster.clock.now()) },
+      ],
+    };
+  });
+  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
+}
+
+function finalize(cluster: FakeCluster, kind: Kind<never>, ref: ObjectRef, body: object): object {
+  const namespaces = kind as Kind<ApiObject> as Kind<Namespace>;
+  const old = structuredClone(cluster.require(namespaces, ref));
+  old.spec = { ...old.spec, finalizers: (body as Namespace).spec?.finalizers };
+  if (old.metadata.deletionTimestamp && !old.spec.finalizers?.length && !old.metadata.finalizers?.length)
+    return cluster.remove(namespaces, old);
+  return cluster.store(namespaces, old, 'modified');
+}

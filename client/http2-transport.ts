@@ -1,0 +1,288 @@
+/**
+ * A Transport over HTTP/2 with TLS: one session for all requests, made when first needed and again when it breaks.
+ * Upgrades (exec, attach, port-forward, tunnels) go over HTTP/1.1 connections of their own, since HTTP/2 has no Upgrade.
+ * A session that answers no ping is torn down, so that a dead route shows up as an error and never as silence.
+ */
+import * as http2 from 'node:http2';
+import * as https from 'node:https';
+import { connect as tlsConnect } from 'node:tls';
+import type { Clock, Timer } from '#machinery/clock.ts';
+import { isStatus, messageOf, StatusError } from '#machinery/errors.ts';
+import {
+  collect,
+  type Transport,
+  type TransportRequest,
+  type TransportResponse,
+  type Upgraded,
+} from '#machinery/transport.ts';
+
+export interface Http2Options {
+  /** `https://127.0.0.1:6443`. */
+  url: string;
+  clock: Clock;
+  /** PEM certificates of the authorities that may sign the server's. */
+  ca?: string;
+  /** Client certificate and key, PEM. Read for each new connection, so that rotation needs no restart. */
+  certificate?: () => { cert: string; key: string };
+  /** Bearer token, read for each request. */
+  token?: () => string;
+  /** Name the server's certificate must carry; needed when the URL holds an address that it does not name. */
+  serverName?: string;
+  /** Default 10 s. */
+  connectTimeoutMs?: number;
+  /** A ping that is not answered until the next one is due ends the session. Default 15 s. */
+  pingIntervalMs?: number;
+}
+
+export interface Http2Transport extends Transport {
+  /** Ends the session; requests under way fail. An open session keeps the process alive. */
+  close(): void;
+}
+
+/** Node's default of 64 KiB lets a watch crawl: one window per round trip. */
+const STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
+const SESSION_WINDOW_BYTES = 64 * 1024 * 1024;
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+const DEFAULT_PING_INTERVAL_MS = 15_000;
+
+export function http2Transport(options: Http2Options): Http2Transport {
+  return new Http2(options);
+}
+
+class Http2 implements Http2Transport {
+  readonly #options: Http2Options;
+  readonly #url: URL;
+  #session: Promise<http2.ClientHttp2Session> | undefined;
+  #closed = false;
+
+  constructor(options: Http2Options) {
+    this.#options = options;
+    this.#url = new URL(options.url);
+  }
+
+  async request(request: TransportRequest): Promise<TransportResponse> {
+    const session = await this.#connected();
+    return send(session, request, this.#headers(request));
+  }
+
+  upgrade(request: TransportRequest): Promise<Upgraded> {
+    return upgrade(this.#url, this.#tls(['http/1.1']), request, this.#authorized(request), this.#options);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#session?.then(
+      (session) => session.destroy(),
+      () => undefined,
+    );
+    this.#session = undefined;
+  }
+
+  #authorized(request: TransportRequest): Record<string, string> {
+    const token = this.#options.token?.();
+    return token ? { ...request.headers, authorization: `Bearer ${token}` } : request.headers;
+  }
+
+  #headers(request: TransportRequest): http2.OutgoingHttpHeaders {
+    return { ...this.#authorized(request), ':method': request.method, ':path': request.path };
+  }
+
+  #tls(ALPNProtocols: string[]) {
+    const serverName = this.#options.serverName;
+    return {
+      ca: this.#options.ca,
+      ...this.#options.certificate?.(),
+      ...(serverName && { servername: serverName }),
+      ALPNProtocols,
+    };
+  }
+
+  #connected(): Promise<http2.ClientHttp2Session> {
+    if (this.#closed)
+      throw new StatusError('ServiceUnavailable', `the client of ${this.#url.origin} is closed`);
+    if (this.#session) return this.#session;
+    const session = openSession(this.#url, this.#tls(['h2']), this.#options, () => {
+      if (this.#session === session) this.#session = undefined;
+    });
+    this.#session = session;
+    return session;
+  }
+}
+
+/** Resolves once connected. `onEnd` is called when no new request must be sent on the session. */
+function openSession(
+  url: URL,
+  tls: object,
+  options: Http2Options,
+  onEnd: () => void,
+): Promise<http2.ClientHttp2Session> {
+  return new Promise((resolve, reject) => {
+    const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+    let session: http2.ClientHttp2Session;
+    try {
+      session = http2.connect(url.origin, { ...tls, settings: { initialWindowSize: STREAM_WINDOW_BYTES } });
+    } catch (error) {
+      onEnd();
+      reject(unavailable(url, error));
+      return;
+    }
+    const timer = options.clock.timer(timeoutMs, () => {
+      session.destroy(new Error(`no connection within ${timeoutMs} ms`));
+    });
+    let pings: { cancel(): void } | undefined;
+    session.once('connect', () => {
+      timer.cancel();
+      session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+      pings = keepAlive(session, options);
+      resolve(session);
+    });
+    session.on('error', (error) => {
+      onEnd();
+      reject(unavailable(url, error));
+    });
+    session.once('goaway', () => {
+      onEnd();
+      // Requests under way may finish; nothing new is sent.
+      session.close();
+    });
+    session.once('close', () => {
+      timer.cancel();
+      pings?.cancel();
+      onEnd();
+      reject(unavailable(url, new Error('the connection was closed')));
+    });
+  });
+}
+
+function keepAlive(session: http2.ClientHttp2Session, options: Http2Options): { cancel(): void } {
+  const intervalMs = options.pingIntervalMs ?? DEFAULT_PING_INTERVAL_MS;
+  let answered = true;
+  let timer: Timer;
+  const tick = () => {
+    if (session.destroyed) return;
+    if (!answered) {
+      session.destroy(new Error(`the server answered no ping for ${intervalMs} ms`));
+      return;
+    }
+    answered = false;
+    session.ping((error) => {
+      answered = !error;
+    });
+    timer = options.clock.timer(intervalMs, tick);
+  };
+  timer = options.clock.timer(intervalMs, tick);
+  return { cancel: () => timer.cancel() };
+}
+
+function send(
+  session: http2.ClientHttp2Session,
+  request: TransportRequest,
+  headers: http2.OutgoingHttpHeaders,
+): Promise<TransportResponse> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown) => reject(unavailable(undefined, error));
+    if (request.signal?.aborted) return fail(new Error('the request was cancelled'));
+    let stream: http2.ClientHttp2Stream;
+    try {
+      stream = session.request(headers, { endStream: !request.body });
+    } catch (error) {
+      return fail(error);
+    }
+    const abort = () => stream.close(http2.constants.NGHTTP2_CANCEL);
+    request.signal?.addEventListener('abort', abort, { once: true });
+    stream.once('close', () => {
+      request.signal?.removeEventListener('abort', abort);
+      fail(new Error('the connection was closed before an answer'));
+    });
+    stream.on('error', fail);
+    stream.once('response', (received) => {
+      resolve({
+        status: Number(received[':status']),
+        headers: plainHeaders(received),
+        body: bodyOf(stream, request.signal),
+      });
+    });
+    if (request.body) stream.end(request.body);
+  });
+}
+
+/** The stream's chunks; a cancelled or broken stream ends in a StatusError, never in a short body. */
+async function* bodyOf(stream: http2.ClientHttp2Stream, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of stream) yield chunk as Buffer;
+  } catch (error) {
+    throw unavailable(undefined, error);
+  }
+  if (signal?.aborted || (stream.rstCode ?? 0) !== 0)
+    throw unavailable(undefined, new Error('the answer was cut off'));
+}
+
+function plainHeaders(received: http2.IncomingHttpHeaders): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(received)) {
+    if (!name.startsWith(':') && value !== undefined)
+      headers[name] = Array.isArray(value) ? value.join(', ') : String(value);
+  }
+  return headers;
+}
+
+function upgrade(
+  url: URL,
+  tls: object,
+  request: TransportRequest,
+  headers: Record<string, string>,
+  options: Http2Options,
+): Promise<Upgraded> {
+  return new Promise((resolve, reject) => {
+    const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const outgoing = https.request({
+      host,
+      port: url.port || 443,
+      method: request.method,
+      path: request.path,
+      headers: { connection: 'Upgrade', ...headers },
+      createConnection: () => tlsConnect({ host, port: Number(url.port || 443), ...tls }),
+      signal: request.signal,
+    });
+    const timer = options.clock.timer(timeoutMs, () => {
+      outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`));
+    });
+    outgoing.once('error', (error) => {
+      timer.cancel();
+      reject(unavailable(url, error));
+    });
+    outgoing.once('upgrade', (response, socket, head) => {
+      timer.cancel();
+      if (head.length) socket.unshift(head);
+      resolve({
+        status: response.statusCode ?? 101,
+        headers: plainHeaders(response.headers),
+        stream: socket,
+      });
+    });
+    outgoing.once('response', (response) => {
+      timer.cancel();
+      refused(response.statusCode ?? 500, response).then(reject, (error) => reject(unavailable(url, error)));
+    });
+    outgoing.end(request.body);
+  });
+}
+
+async function refused(status: number, body: AsyncIterable<Uint8Array>): Promise<StatusError> {
+  const text = Buffer.from(await collect(body, 1024 * 1024)).toString('utf8');
+  let parsed: object = { message: text.slice(0, 1000) || undefined };
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  return StatusError.from(parsed, status);
+}
+
+function unavailable(url: URL | undefined, error: unknown): StatusError {
+  if (isStatus(error)) return error;
+  const where = url ? `${url.origin}: ` : '';
+  return new StatusError('ServiceUnavailable', `${where}${messageOf(error)}`);
+}
