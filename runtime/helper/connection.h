@@ -1,0 +1,40 @@
+/* A client of helper or monitor: frames in, frames out, bounded both ways. */
+#pragma once
+
+#include "frame.h"
+#include "loop.h"
+
+/* Output waiting for a slow client; beyond it the client is hung up on. */
+#define CONNECTION_QUEUE_LIMIT ((size_t)20 << 20)
+
+struct connection {
+	struct source source;
+	struct buffer in;
+	struct buffer out;
+	bool closed;
+	bool paused; /* reading is suspended: what it feeds is full */
+	/* What the connection is for, once it is an exec, attach or dial. */
+	void *session;
+	void (*on_close)(struct connection *connection);
+	void (*on_drain)(struct connection *connection); /* output has been sent */
+	/* Raw bytes instead of frames (dial): what was read; return how much was taken. */
+	size_t (*on_raw)(struct connection *connection, const uint8_t *data, size_t length);
+	void (*on_raw_end)(struct connection *connection);
+	struct connection *next;
+	bool watching;
+};
+
+/* Handles one frame; the frame's memory is gone after it returns. */
+typedef void handle_frame(struct connection *connection, const struct frame *frame);
+
+/* Serves clients of our own uid on `listener`. */
+int serve(int listener, handle_frame *handle);
+struct connection *connections(void);
+
+/* Sends what is queued in `out`, now or when the socket takes it. */
+void connection_flush(struct connection *connection);
+void connection_pause(struct connection *connection, bool paused);
+void connection_close(struct connection *connection);
+
+void reply_ok(struct connection *connection, uint32_t id);
+void reply_failure(struct connection *connection, uint32_t id, const struct failure *failure);

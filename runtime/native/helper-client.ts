@@ -1,0 +1,200 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmod, mkdir, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '#machinery/clock.ts';
+import { RuntimeError } from '../contract.ts';
+import { Peer, Refusal } from './peer.ts';
+import { OP, Payload, TAG } from './protocol.ts';
+import { withSocketPath } from './sockets.ts';
+
+export interface HelperOptions {
+  clock: Clock;
+  /** Directory of sockets and lock, made with mode 0700; one helper serves it. */
+  runDirectory: string;
+  /** Directory of the programs built by runtime/helper/Makefile. */
+  binDirectory: string;
+}
+
+export interface NetlinkExchange {
+  /** Path of a network namespace (`/proc/<pid>/ns/net`); left out = the one the helper was started in. */
+  networkNamespace?: string;
+  /** NETLINK_ROUTE = 0, NETLINK_NETFILTER = 12, ... */
+  protocol: number;
+  /** Whole netlink messages, one or many. */
+  request: Uint8Array;
+}
+
+/** How often to try when a helper is just starting or going. */
+const START_ATTEMPTS = 3;
+const START_TIMEOUT_MS = 10_000;
+/** Exit code of a helper that found another one serving the directory. */
+const ALREADY_RUNNING = 3;
+
+/**
+ * The agent's connection to the node's helper. Adopts one that runs, starts one when none does, and does so again when
+ * it dies. The helper outlives this process.
+ */
+export class HelperClient {
+  readonly #options: HelperOptions;
+  #peer: Promise<Peer> | undefined;
+  #stopped = false;
+  /** Called after each connection but the first: a new helper may serve, which knows nothing yet. */
+  onReconnect: () => void = () => {};
+  #connections = 0;
+
+  constructor(options: HelperOptions) {
+    this.#options = options;
+  }
+
+  /** Version and pid of the helper. Rejects with RuntimeError Unavailable when it cannot be started. */
+  async hello(): Promise<{ version: string; pid: number }> {
+    const fields = await this.request(OP.HELLO);
+    return { version: fields.text(TAG.VERSION), pid: fields.number(TAG.PID) };
+  }
+
+  /**
+   * Sends raw netlink messages and returns everything the kernel answers, up to the end of the last answer: the ACK or
+   * error of each message that asked for one, whole dumps. The kernel's own refusals (NLMSG_ERROR) are part of the
+   * answer; a RuntimeError (step `netlink request`, `enter network namespace`, ...) says the exchange did not happen.
+   */
+  async exchange(exchange: NetlinkExchange): Promise<Uint8Array> {
+    const payload = new Payload().number(TAG.PROTOCOL, exchange.protocol).bytes(TAG.DATA, exchange.request);
+    if (exchange.networkNamespace) payload.text(TAG.PATH, exchange.networkNamespace);
+    const answer = await this.request(OP.NETLINK, payload);
+    return answer.bytes(TAG.DATA) ?? new Uint8Array();
+  }
+
+  /** One request to the helper; Refusals come as RuntimeError Kernel. */
+  async request(op: number, payload?: Payload) {
+    const peer = await this.#connected();
+    try {
+      return await peer.request(op, payload);
+    } catch (error) {
+      throw error instanceof Refusal ? error.toRuntimeError() : error;
+    }
+  }
+
+  /** Lets go of the helper, which runs on. */
+  async close(): Promise<void> {
+    this.#stopped = true;
+    const peer = await this.#peer?.catch(() => undefined);
+    peer?.close();
+  }
+
+  /** Ends the helper itself: only when the whole instance is taken down. */
+  async shutdown(): Promise<void> {
+    this.#stopped = true;
+    const peer = await (this.#peer ?? this.#find()).catch(() => undefined);
+    // It may go between the question and the answer: that is what was wanted.
+    await peer?.request(OP.SHUTDOWN).catch(() => undefined);
+    peer?.close();
+  }
+
+  #connected(): Promise<Peer> {
+    if (this.#stopped) return Promise.reject(new RuntimeError('Unavailable', 'the helper client is closed'));
+    this.#peer ??= this.#open();
+    return this.#peer;
+  }
+
+  async #open(): Promise<Peer> {
+    try {
+      const peer = await this.#findOrStart();
+      peer.onClose = () => {
+        this.#peer = undefined;
+        // Reconnects at once: the helper's duties (reaping, killing what a dead monitor leaves) must not wait for a call.
+        if (!this.#stopped) this.#connected().catch(() => {});
+      };
+      if (this.#connections++ > 0) this.onReconnect();
+      return peer;
+    } catch (error) {
+      this.#peer = undefined;
+      throw error;
+    }
+  }
+
+  async #findOrStart(): Promise<Peer> {
+    let problem: unknown;
+    for (let attempt = 0; attempt < START_ATTEMPTS; attempt++) {
+      try {
+        return await this.#find();
+      } catch {
+        // Nobody listens there: the usual case of a first start.
+      }
+      try {
+        await this.#start();
+        return await this.#find();
+      } catch (error) {
+        problem = error;
+      }
+    }
+    throw problem instanceof RuntimeError
+      ? problem
+      : new RuntimeError('Unavailable', `the helper cannot be reached: ${problem}`);
+  }
+
+  #find(): Promise<Peer> {
+    return withSocketPath(this.#options.runDirectory, 'helper.sock', async (path) => {
+      return (await Peer.connect(path, this.#options.clock)).unref();
+    });
+  }
+
+  /** Starts a helper in a session of its own and waits until it listens. */
+  async #start(): Promise<void> {
+    const { runDirectory, binDirectory } = this.#options;
+    await mkdir(runDirectory, { recursive: true });
+    await chmod(runDirectory, 0o700);
+    const log = await open(join(runDirectory, 'helper.log'), 'a', 0o600);
+    try {
+      const child = spawn(join(binDirectory, 'helper'), [runDirectory, join(binDirectory, 'monitor')], {
+        detached: true,
+        cwd: '/',
+        env: {},
+        stdio: ['ignore', 'pipe', log.fd],
+      });
+      await this.#ready(child, binDirectory);
+      child.unref();
+    } finally {
+      await log.close();
+    }
+  }
+
+  #ready(child: ChildProcess, binDirectory: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#options.clock.timer(START_TIMEOUT_MS, () => {
+        child.kill('SIGKILL');
+        reject(
+          new RuntimeError('Unavailable', `the helper did not become ready within ${START_TIMEOUT_MS} ms`),
+        );
+      });
+      const settle = (finish: () => void) => {
+        timer.cancel();
+        child.stdout?.destroy();
+        finish();
+      };
+      child.once('error', (error) =>
+        settle(() =>
+          reject(
+            new RuntimeError(
+              'Unavailable',
+              `${binDirectory}/helper cannot be started (${error.message}): build it with make -C runtime/helper`,
+            ),
+          ),
+        ),
+      );
+      child.stdout?.once('data', () => settle(resolve));
+      child.once('exit', (code) => {
+        if (code === ALREADY_RUNNING) settle(resolve);
+        else {
+          settle(() =>
+            reject(
+              new RuntimeError(
+                'Unavailable',
+                `the helper ended with code ${code}: see ${this.#options.runDirectory}/helper.log`,
+              ),
+            ),
+          );
+        }
+      });
+    });
+  }
+}

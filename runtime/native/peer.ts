@@ -1,0 +1,145 @@
+import { connect, type Socket } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+import type { Clock } from '#machinery/clock.ts';
+import { RuntimeError } from '../contract.ts';
+import { encodeFrame, Fields, type Frame, FrameReader, OP, type Payload, TAG } from './protocol.ts';
+
+/** A step that helper or monitor could not do, as it says it. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly step: string;
+  /** Positive errno. */
+  readonly errno: number;
+  /** What the step was about: a path, a name. */
+  readonly detail: string;
+
+  constructor(step: string, errno: number, detail: string) {
+    super([step, detail, errnoText(errno)].filter((part) => part !== '').join(': '));
+    this.step = step;
+    this.errno = errno;
+    this.detail = detail;
+  }
+
+  static from(payload: Uint8Array): Refusal {
+    const fields = new Fields(payload);
+    return new Refusal(fields.text(TAG.STEP), fields.number(TAG.ERRNO), fields.text(TAG.DETAIL));
+  }
+
+  toRuntimeError(): RuntimeError {
+    return new RuntimeError('Kernel', this.message, this.step);
+  }
+}
+
+function errnoText(errno: number): string {
+  return errno === 0 ? '' : getSystemErrorName(-errno);
+}
+
+interface Waiting {
+  resolve(fields: Fields): void;
+  reject(error: Error): void;
+  cancel(): void;
+}
+
+/** How long an answer may take before the peer counts as hung. */
+const ANSWER_TIMEOUT_MS = 60_000;
+
+/** A framed connection to helper or monitor: requests with answers by id, and frames that come unasked. */
+export class Peer {
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #reader = new FrameReader();
+  readonly #waiting = new Map<number, Waiting>();
+  #nextId = 1;
+  #closed = false;
+  /** Frames that answer no request. */
+  onFrame: (frame: Frame) => void = () => {};
+  /** Called once, when the connection has ended for whatever reason. */
+  onClose: () => void = () => {};
+
+  private constructor(socket: Socket, clock: Clock) {
+    this.#socket = socket;
+    this.#clock = clock;
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    socket.on('close', () => this.#ended());
+    socket.on('error', () => {
+      // 'close' follows and tells everyone.
+    });
+  }
+
+  /** Rejects with the system's error (`code` ENOENT, ECONNREFUSED) when nobody listens. */
+  static connect(path: string, clock: Clock): Promise<Peer> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(path);
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.off('error', reject);
+        resolve(new Peer(socket, clock));
+      });
+    });
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Rejects with Refusal when the peer says no, with RuntimeError Unavailable when it is gone. */
+  request(op: number, payload?: Payload, timeoutMs = ANSWER_TIMEOUT_MS): Promise<Fields> {
+    if (this.#closed) return Promise.reject(gone());
+    const id = this.#nextId;
+    this.#nextId = (this.#nextId % 0x7fffffff) + 1;
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.timer(timeoutMs, () => {
+        this.#waiting.delete(id);
+        reject(new RuntimeError('Unavailable', `no answer to request ${op} within ${timeoutMs} ms`));
+      });
+      this.#waiting.set(id, { resolve, reject, cancel: () => timer.cancel() });
+      this.#socket.write(encodeFrame(op, id, payload));
+    });
+  }
+
+  /** Keeps or lets go of the process: an idle connection alone must not keep a program running. */
+  unref(): this {
+    this.#socket.unref();
+    return this;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      for (const frame of this.#reader.push(chunk)) this.#dispatch(frame);
+    } catch {
+      // Whatever is at the other end does not speak our protocol; everyone waiting is told by 'close'.
+      this.#socket.destroy();
+    }
+  }
+
+  #dispatch(frame: Frame): void {
+    const waiting = this.#waiting.get(frame.id);
+    if (!waiting || (frame.op !== OP.OK && frame.op !== OP.ERROR)) {
+      this.onFrame(frame);
+      return;
+    }
+    this.#waiting.delete(frame.id);
+    waiting.cancel();
+    if (frame.op === OP.OK) waiting.resolve(new Fields(frame.payload));
+    else waiting.reject(Refusal.from(frame.payload));
+  }
+
+  #ended(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const waiting of this.#waiting.values()) {
+      waiting.cancel();
+      waiting.reject(gone());
+    }
+    this.#waiting.clear();
+    this.onClose();
+  }
+}
+
+function gone(): RuntimeError {
+  return new RuntimeError('Unavailable', 'the connection to helper or monitor ended');
+}

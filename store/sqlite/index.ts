@@ -1,0 +1,170 @@
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '#machinery/clock.ts';
+import { checkOps } from '../commit.ts';
+import {
+  type CommitInfo,
+  type CommitResult,
+  type Entry,
+  type LeaseId,
+  type ListOptions,
+  type ListResult,
+  type Op,
+  type Revision,
+  type Store,
+  StoreFailedError,
+  type WatchBatch,
+} from '../contract.ts';
+import { Feed } from '../feed.ts';
+import { LeaseTimers } from '../lease-timers.ts';
+import { fromWire } from './errors.ts';
+import type { CallName, Calls, WorkerMessage } from './protocol.ts';
+
+export interface SqliteOptions {
+  /** Holds store.db, its write-ahead log and the lock. */
+  directory: string;
+  clock: Clock;
+  /** The worker's program; the bundle names its own. */
+  worker?: URL;
+  watcherLimitBytes?: number;
+}
+
+interface Waiting {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+}
+
+/** Opens the embedded store; rejects with StoreLockedError or StoreFailedError. */
+export function openSqliteStore(options: SqliteOptions): Promise<Store> {
+  const worker = new Worker(options.worker ?? new URL('./worker.ts', import.meta.url), {
+    workerData: { directory: options.directory },
+    execArgv: process.execArgv,
+  });
+  return new Promise((resolve, reject) => {
+    worker.once('error', reject);
+    worker.once('message', (message: WorkerMessage) => {
+      if (message.type === 'opened')
+        resolve(new SqliteStore(worker, message.revision, message.leases, options));
+      else if (message.type === 'failed') void worker.terminate().then(() => reject(fromWire(message.error)));
+    });
+  });
+}
+
+/** The worker's other end: numbers calls, hands out events, keeps lease timers. */
+class SqliteStore implements Store {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #feed: Feed;
+  readonly #leases: LeaseTimers;
+  readonly #clock: Clock;
+  #lastCall = 0;
+  #ended: Error | undefined;
+
+  constructor(
+    worker: Worker,
+    revision: Revision,
+    leases: { id: LeaseId; ttlMs: number }[],
+    options: SqliteOptions,
+  ) {
+    this.#worker = worker;
+    this.#clock = options.clock;
+    this.#feed = new Feed(
+      revision,
+      { read: (from, to) => this.#call('log', from, to) },
+      options.watcherLimitBytes,
+    );
+    this.#leases = new LeaseTimers(options.clock, (lease) => void this.#expire(lease));
+    for (const { id, ttlMs } of leases) this.#leases.start(id, ttlMs);
+    worker.on('message', (message: WorkerMessage) => this.#receive(message));
+    worker.on('error', (error: Error) =>
+      this.#end(new StoreFailedError(`the store stopped: ${error.message}`)),
+    );
+    worker.on('exit', () => this.#end(new StoreFailedError('the store stopped')));
+  }
+
+  get(key: string, revision?: Revision): Promise<Entry | undefined> {
+    return this.#call('get', key, revision);
+  }
+
+  list(prefix: string, options: ListOptions = {}): Promise<ListResult> {
+    return this.#call('list', prefix, options);
+  }
+
+  async commit(ops: readonly Op[], info: CommitInfo): Promise<CommitResult> {
+    checkOps(ops);
+    return this.#call('commit', ops, info);
+  }
+
+  watch(prefix: string, from: Revision | undefined, signal: AbortSignal): AsyncIterable<WatchBatch> {
+    return this.#feed.watch(prefix, from, signal);
+  }
+
+  async revision(): Promise<Revision> {
+    if (this.#ended) throw this.#ended;
+    return this.#feed.revision;
+  }
+
+  revisionAt(time: number): Promise<Revision | undefined> {
+    return this.#call('revisionAt', time);
+  }
+
+  compact(revision: Revision): Promise<void> {
+    return this.#call('compact', revision);
+  }
+
+  async grantLease(ttlMs: number): Promise<LeaseId> {
+    const lease = await this.#call('addLease', ttlMs);
+    this.#leases.start(lease, ttlMs);
+    return lease;
+  }
+
+  async renewLease(lease: LeaseId): Promise<boolean> {
+    return this.#leases.renew(lease);
+  }
+
+  async revokeLease(lease: LeaseId): Promise<void> {
+    if (this.#leases.stop(lease)) await this.#call('endLease', lease, this.#clock.now());
+  }
+
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    this.#leases.stopAll();
+    await this.#call('close');
+    this.#end(new Error('the store was closed'));
+    await this.#worker.terminate();
+  }
+
+  /** A store that ended meanwhile starts the lease anew when it is opened again. */
+  async #expire(lease: LeaseId): Promise<void> {
+    if (!this.#ended) await this.#call('endLease', lease, this.#clock.now());
+  }
+
+  #call<C extends CallName>(call: C, ...args: Calls[C]['args']): Promise<Calls[C]['result']> {
+    if (this.#ended) return Promise.reject(this.#ended);
+    const id = ++this.#lastCall;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
+      this.#worker.postMessage({ id, call, args });
+    });
+  }
+
+  #receive(message: WorkerMessage): void {
+    if (message.type === 'batches') {
+      for (const batch of message.batches) this.#feed.publish(batch);
+      return;
+    }
+    if (message.type !== 'result' && message.type !== 'error') return;
+    const waiting = this.#waiting.get(message.id);
+    this.#waiting.delete(message.id);
+    if (message.type === 'result') waiting?.resolve(message.result);
+    else waiting?.reject(fromWire(message.error));
+  }
+
+  #end(reason: Error): void {
+    if (this.#ended) return;
+    this.#ended = reason;
+    this.#leases.stopAll();
+    this.#feed.close(reason);
+    for (const waiting of this.#waiting.values()) waiting.reject(reason);
+    this.#waiting.clear();
+  }
+}
