@@ -2,37 +2,9 @@
  * Printer columns and cells that several kinds share. What a cell says is what people read with `kubectl get`, so its
  * words (`<none>`, `<unknown>`, `<unset>`) are those of Kubernetes.
  */
+import { ageOf } from '#machinery/values/duration.ts';
 import type { Column } from '../kind.ts';
 import type { ApiObject, PodTemplateSpec } from '../objects.ts';
-
-/** How long ago `time` (RFC 3339) was, as a column shows it: `5s`, `3m2s`, `47h`, `12d`. */
-export function since(time: string | undefined | null, now: number): string {
-  if (!time) return '<unknown>';
-  const at = Date.parse(time);
-  return Number.isNaN(at) ? '<unknown>' : ageText(now - at);
-}
-
-/** A span of time in at most two units, coarser as it grows. Source: what kubectl prints as an age. */
-function ageText(ms: number): string {
-  const seconds = Math.trunc(ms / 1000);
-  if (seconds < -1) return '<invalid>';
-  if (seconds < 0) return '0s';
-  if (seconds < 120) return `${seconds}s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 10) return pair(minutes, 'm', seconds % 60, 's');
-  if (minutes < 180) return `${minutes}m`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 8) return pair(hours, 'h', minutes % 60, 'm');
-  if (hours < 48) return `${hours}h`;
-  const days = Math.floor(hours / 24);
-  if (days < 8) return pair(days, 'd', hours % 24, 'h');
-  if (days < 730) return `${days}d`;
-  return days < 8 * 365 ? pair(Math.floor(days / 365), 'y', days % 365, 'd') : `${Math.floor(days / 365)}y`;
-}
-
-function pair(big: number, bigUnit: string, small: number, smallUnit: string): string {
-  return small === 0 ? `${big}${bigUnit}` : `${big}${bigUnit}${small}${smallUnit}`;
-}
 
 /** The column that holds the object's name; always the first but for events. */
 export const nameColumn: Column<ApiObject> = {
@@ -50,7 +22,7 @@ export const ageColumn: Column<ApiObject> = {
   type: 'string',
   description: 'How long ago the server made the object.',
   priority: 0,
-  cell: (object, now) => since(object.metadata.creationTimestamp, now),
+  cell: (object, now) => ageOf(object.metadata.creationTimestamp, now),
 };
 
 /** The moment the object was made, as RBAC roles show it in place of an age. */

@@ -1,7 +1,7 @@
+import { describeLabelSelector, formatSelector, selectorOf } from '#machinery/values/selector.ts';
 import type { Kind } from '../kind.ts';
 import type { Deployment } from '../objects.ts';
-import { selectorText } from '../semantics/selector.ts';
-import { ageColumn, column, nameColumn, orNone, templateColumns, wideColumn } from './columns.ts';
+import { ageColumn, column, nameColumn, templateColumns, wideColumn } from './columns.ts';
 
 /** Keeps replicas of a pod template running and rolls out changes of it. */
 export const DeploymentKind: Kind<Deployment> = {
@@ -22,7 +22,7 @@ export const DeploymentKind: Kind<Deployment> = {
         deployment.spec!.replicas = replicas;
       },
       statusReplicas: (deployment) => deployment.status?.replicas ?? 0,
-      selector: (deployment) => selectorText(deployment.spec?.selector),
+      selector: (deployment) => formatSelector(selectorOf(deployment.spec?.selector) ?? []),
     },
   },
   strategy: { validate: () => [] },
@@ -49,7 +49,7 @@ export const DeploymentKind: Kind<Deployment> = {
     ageColumn,
     ...templateColumns<Deployment>((deployment) => deployment.spec?.template),
     wideColumn('Selector', 'string', 'Labels of the pods that belong to it.', (deployment) =>
-      orNone(selectorText(deployment.spec?.selector)),
+      describeLabelSelector(deployment.spec?.selector),
     ),
   ],
 };

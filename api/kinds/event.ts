@@ -1,6 +1,7 @@
+import { ageOf } from '#machinery/values/duration.ts';
 import type { Column, Kind } from '../kind.ts';
 import type { Event } from '../objects.ts';
-import { column, nameColumn, since, wideColumn } from './columns.ts';
+import { column, nameColumn, wideColumn } from './columns.ts';
 
 /** Something that happened to an object, told to people. Kept for an hour. */
 export const EventKind: Kind<Event> = {
@@ -58,12 +59,12 @@ function eventColumns(): Column<Event>[] {
 }
 
 function firstSeen(event: Event, now: number): string {
-  return since(event.firstTimestamp ?? event.eventTime, now);
+  return ageOf(event.firstTimestamp ?? event.eventTime, now);
 }
 
 function lastSeen(event: Event, now: number): string {
-  if (event.series) return since(event.series.lastObservedTime, now);
-  return event.lastTimestamp ? since(event.lastTimestamp, now) : firstSeen(event, now);
+  if (event.series) return ageOf(event.series.lastObservedTime, now);
+  return event.lastTimestamp ? ageOf(event.lastTimestamp, now) : firstSeen(event, now);
 }
 
 function sourceText(event: Event): string {

@@ -2,9 +2,10 @@
  * What `kubectl get pods` says of a pod. The STATUS word follows the container that stands in the way: the first init
  * container that has not finished, then the last app container that waits or has ended.
  */
+import { ageOf } from '#machinery/values/duration.ts';
 import type { Column } from '../kind.ts';
 import type { Container, ContainerState, ContainerStatus, Pod } from '../objects.ts';
-import { ageColumn, column, nameColumn, orNone, since, wideColumn } from './columns.ts';
+import { ageColumn, column, nameColumn, orNone, wideColumn } from './columns.ts';
 
 export interface PodSummary {
   /** Containers that are ready and how many there should be, sidecars included. */
@@ -31,7 +32,7 @@ export const podColumns: Column<Pod>[] = [
     'How often containers of the pod were restarted, and when last.',
     (pod, now) => {
       const { restarts, lastRestart } = summarize(pod);
-      return restarts > 0 && lastRestart ? `${restarts} (${since(lastRestart, now)} ago)` : `${restarts}`;
+      return restarts > 0 && lastRestart ? `${restarts} (${ageOf(lastRestart, now)} ago)` : `${restarts}`;
     },
   ),
   ageColumn,

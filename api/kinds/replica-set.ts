@@ -1,7 +1,7 @@
+import { describeLabelSelector, formatSelector, selectorOf } from '#machinery/values/selector.ts';
 import type { Kind } from '../kind.ts';
 import type { ReplicaSet } from '../objects.ts';
-import { selectorText } from '../semantics/selector.ts';
-import { ageColumn, column, nameColumn, orNone, templateColumns, wideColumn } from './columns.ts';
+import { ageColumn, column, nameColumn, templateColumns, wideColumn } from './columns.ts';
 
 /** Keeps a number of pods of one template running. */
 export const ReplicaSetKind: Kind<ReplicaSet> = {
@@ -22,7 +22,7 @@ export const ReplicaSetKind: Kind<ReplicaSet> = {
         set.spec!.replicas = replicas;
       },
       statusReplicas: (set) => set.status?.replicas ?? 0,
-      selector: (set) => selectorText(set.spec?.selector),
+      selector: (set) => formatSelector(selectorOf(set.spec?.selector) ?? []),
     },
   },
   strategy: { validate: () => [] },
@@ -34,7 +34,7 @@ export const ReplicaSetKind: Kind<ReplicaSet> = {
     ageColumn,
     ...templateColumns<ReplicaSet>((set) => set.spec?.template),
     wideColumn('Selector', 'string', 'Labels of the pods that belong to it.', (set) =>
-      orNone(selectorText(set.spec?.selector)),
+      describeLabelSelector(set.spec?.selector),
     ),
   ],
   selectableFields: { 'status.replicas': (set) => String(set.status?.replicas ?? 0) },
