@@ -1,0 +1,81 @@
+import { lstat, mkdir, realpath } from 'node:fs/promises';
+import type { Container } from '#api/objects.ts';
+import type { Mount } from '#runtime/contract.ts';
+import type { MountedVolume } from '#volumes/contract.ts';
+import { expand } from './expand.ts';
+import { ConfigFault } from './fault.ts';
+
+export type VolumeMount = NonNullable<Container['volumeMounts']>[number];
+
+/** Where a mount's subPath really is; known only after looking at the volume. */
+export type SubPathResolver = (volume: MountedVolume, subPath: string) => Promise<string>;
+
+/** The container's volume mounts, in the order of the pod's spec. Throws ConfigFault where a path leaves its volume. */
+export async function volumeMounts(
+  container: Container,
+  volumes: ReadonlyMap<string, MountedVolume>,
+  env: Record<string, string>,
+  resolve: SubPathResolver,
+): Promise<Mount[]> {
+  const mounts: Mount[] = [];
+  for (const mount of container.volumeMounts ?? []) {
+    const volume = volumes.get(mount.name);
+    if (!volume)
+      throw new ConfigFault(
+        `volume ${JSON.stringify(mount.name)} of container ${container.name} is not mounted`,
+      );
+    const subPath = mount.subPathExpr ? expand(mount.subPathExpr, (name) => env[name]) : mount.subPath;
+    const source = subPath ? await resolve(volume, subPath) : volume.path;
+    mounts.push(bind(source, mount.mountPath, mount.readOnly || volume.readOnly));
+  }
+  return mounts;
+}
+
+/** A bind mount; propagation is always private, so nothing mounted later on either side is seen by the other. */
+export function bind(source: string, target: string, readOnly: boolean): Mount {
+  return { type: 'bind', source, target, options: ['rbind', readOnly ? 'ro' : 'rw'] };
+}
+
+/**
+ * The real path of `subPath` in a volume, made as a directory when it is not there. Links are followed only as long as
+ * they stay in the volume. (A container that swaps a directory for a link between this look and the mount could still
+ * redirect it; the runtime's mount is what closes that gap.)
+ */
+export const resolveSubPath: SubPathResolver = async (volume, subPath) => {
+  const parts = subPath.split('/').filter((part) => part !== '' && part !== '.');
+  if (subPath.startsWith('/') || parts.includes('..')) {
+    throw new ConfigFault(`subPath ${JSON.stringify(subPath)} must be relative and without '..'`);
+  }
+  const root = await realpath(volume.path);
+  let path = root;
+  for (const part of parts) {
+    const next = `${path}/${part}`;
+    try {
+      path = await realpath(next);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if ((await exists(next)) || volume.readOnly) {
+        throw new ConfigFault(
+          `failed to prepare subPath for volumeMount: ${subPath} does not exist in the volume`,
+        );
+      }
+      await mkdir(next, { mode: 0o755 });
+      path = next;
+    }
+    if (path !== root && !path.startsWith(`${root}/`)) {
+      throw new ConfigFault(`failed to prepare subPath for volumeMount: ${subPath} leaves the volume`);
+    }
+  }
+  return path;
+};
+
+/** Also true for a link to nothing. */
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}

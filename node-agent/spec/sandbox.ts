@@ -1,0 +1,37 @@
+import type { Pod } from '#api/objects.ts';
+import type { SandboxSpec } from '#runtime/contract.ts';
+import { type AgentPaths, logDirectory } from '../paths.ts';
+import { CGROUP_PARENT, podResources, qosClass } from './resources.ts';
+
+/** Labels by which a sandbox and its containers are known again after the agent restarted. */
+export const LABELS = {
+  namespace: 'io.kubernetes.pod.namespace',
+  pod: 'io.kubernetes.pod.name',
+  uid: 'io.kubernetes.pod.uid',
+  container: 'io.kubernetes.container.name',
+  attempt: 'io.kubernetes.container.restartCount',
+  image: 'gantry.dev/image',
+  imageId: 'gantry.dev/image-id',
+} as const;
+
+/** A pod as the runtime's sandbox. `hostname` is decided by hosts.ts. */
+export function sandboxSpec(pod: Pod, hostname: string, paths: AgentPaths): SandboxSpec {
+  const spec = pod.spec!;
+  const { name, namespace = '', uid = '' } = pod.metadata;
+  const sysctls = (spec.securityContext?.sysctls ?? []).map((sysctl) => [sysctl.name, sysctl.value]);
+  return {
+    id: uid,
+    hostname,
+    namespaces: {
+      network: spec.hostNetwork ? 'node' : 'pod',
+      pid: spec.hostPID ? 'node' : 'pod',
+      ipc: spec.hostIPC ? 'node' : 'pod',
+    },
+    sharedPid: spec.shareProcessNamespace ?? false,
+    labels: { [LABELS.namespace]: namespace, [LABELS.pod]: name, [LABELS.uid]: uid },
+    cgroupParent: CGROUP_PARENT[qosClass(spec)],
+    resources: podResources(spec),
+    sysctls: Object.fromEntries(sysctls) as Record<string, string>,
+    logDirectory: logDirectory(paths, pod),
+  };
+}

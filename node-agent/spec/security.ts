@@ -1,0 +1,106 @@
+import type { Container, PodSpec } from '#api/objects.ts';
+import { ConfigFault } from './fault.ts';
+
+/** What the runtime knows of capabilities and system calls; it compiles, the agent chooses. */
+export interface SecurityProfiles {
+  /** CAP_* names a container has unless told otherwise. */
+  defaultCapabilities: readonly string[];
+  /** All CAP_* names of this kernel. */
+  allCapabilities: readonly string[];
+  /** The default filter for a container with these capabilities: struct sock_filter[]. */
+  seccomp(capabilities: readonly string[]): Uint8Array | undefined;
+}
+
+export interface ContainerSecurity {
+  capabilities: string[];
+  noNewPrivileges: boolean;
+  seccomp?: Uint8Array;
+  maskedPaths: string[];
+  readOnlyPaths: string[];
+  readOnlyRoot: boolean;
+}
+
+/** What a container must not see of the node. Source: OCI runtime-spec, default Linux configuration as runtimes ship it. */
+export const MASKED_PATHS = [
+  '/proc/asound',
+  '/proc/acpi',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
+];
+export const READ_ONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+/**
+ * The security settings of one container. A pod that names no seccomp profile gets the default one, not none. Privileged
+ * means all capabilities, no filter and nothing masked; the node's devices are not added.
+ */
+export function containerSecurity(
+  spec: PodSpec,
+  container: Container,
+  profiles: SecurityProfiles,
+): ContainerSecurity {
+  const own = container.securityContext;
+  const privileged = own?.privileged ?? false;
+  const capabilities = privileged
+    ? [...profiles.allCapabilities]
+    : capabilitiesOf(own?.capabilities, profiles);
+  const unmasked = privileged || own?.procMount === 'Unmasked';
+  const profile = own?.seccompProfile ?? spec.securityContext?.seccompProfile;
+  return {
+    capabilities,
+    noNewPrivileges: own?.allowPrivilegeEscalation === false,
+    ...(!privileged && seccompOf(profile, capabilities, profiles)),
+    maskedPaths: unmasked ? [] : MASKED_PATHS,
+    readOnlyPaths: unmasked ? [] : READ_ONLY_PATHS,
+    readOnlyRoot: own?.readOnlyRootFilesystem ?? false,
+  };
+}
+
+function seccompOf(
+  profile: { type?: string; localhostProfile?: string } | undefined,
+  capabilities: readonly string[],
+  profiles: SecurityProfiles,
+): { seccomp?: Uint8Array } {
+  if (profile?.type === 'Unconfined') return {};
+  if (profile?.type === 'Localhost') {
+    throw new ConfigFault(
+      `cannot load seccomp profile ${JSON.stringify(profile.localhostProfile)}: profiles of the node are not supported; use RuntimeDefault`,
+    );
+  }
+  const seccomp = profiles.seccomp(capabilities);
+  return seccomp ? { seccomp } : {};
+}
+
+function capabilitiesOf(
+  change: { add?: string[]; drop?: string[] } | undefined,
+  profiles: SecurityProfiles,
+): string[] {
+  const name = (text: string) => {
+    const upper = text.toUpperCase();
+    return upper === 'ALL' || upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
+  };
+  const added = (change?.add ?? []).map(name);
+  const dropped = (change?.drop ?? []).map(name);
+  const known = new Set(profiles.allCapabilities);
+  for (const capability of [...added, ...dropped]) {
+    if (capability !== 'ALL' && !known.has(capability)) {
+      throw new ConfigFault(`unknown capability ${JSON.stringify(capability)}`, 'CreateContainerError');
+    }
+  }
+  // As container engines do: ALL first, then the single ones, so that "drop ALL, add X" leaves X.
+  const set = new Set(added.includes('ALL') ? profiles.allCapabilities : profiles.defaultCapabilities);
+  if (dropped.includes('ALL')) {
+    set.clear();
+    if (added.includes('ALL')) for (const capability of profiles.allCapabilities) set.add(capability);
+  }
+  for (const capability of added) if (capability !== 'ALL') set.add(capability);
+  for (const capability of dropped) set.delete(capability);
+  return profiles.allCapabilities.filter((capability) => set.has(capability));
+}
