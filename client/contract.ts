@@ -55,8 +55,8 @@ export interface Client {
   get<T extends ApiObject>(kind: Kind<T>, ref: ObjectRef): Promise<T>;
   list<T extends ApiObject>(kind: Kind<T>, options?: ListOptions): Promise<ObjectList<T>>;
   create<T extends ApiObject>(kind: Kind<T>, object: T): Promise<T>;
-  /** Conflict when metadata.resourceVersion is set and no longer the newest. */
-  update<T extends ApiObject>(kind: Kind<T>, object: T): Promise<T>;
+  /** Conflict when metadata.resourceVersion is set and no longer the newest. `subresource`: finalize, scale. */
+  update<T extends ApiObject>(kind: Kind<T>, object: T, subresource?: string): Promise<T>;
   updateStatus<T extends ApiObject>(kind: Kind<T>, object: T): Promise<T>;
   patch<T extends ApiObject>(
     kind: Kind<T>,

@@ -109,17 +109,17 @@ class RestClient implements Client {
     return this.#call<T>({ method: 'POST', path, body: object });
   }
 
-  update<T extends ApiObject>(kind: Kind<T>, object: T): Promise<T> {
-    return this.#call<T>({ method: 'PUT', path: pathOf(kind, object.metadata), body: object });
+  update<T extends ApiObject>(kind: Kind<T>, object: T, subresource?: string): Promise<T> {
+    const { namespace, name } = object.metadata;
+    return this.#call<T>({
+      method: 'PUT',
+      path: pathOf(kind, { namespace, name, subresource }),
+      body: object,
+    });
   }
 
   updateStatus<T extends ApiObject>(kind: Kind<T>, object: T): Promise<T> {
-    const path = pathOf(kind, {
-      namespace: object.metadata.namespace,
-      name: object.metadata.name,
-      subresource: 'status',
-    });
-    return this.#call<T>({ method: 'PUT', path, body: object });
+    return this.update(kind, object, 'status');
   }
 
   patch<T extends ApiObject>(

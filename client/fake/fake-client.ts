@@ -47,20 +47,18 @@ export class FakeClient implements Client {
     });
   }
 
-  async update<T extends ApiObject>(kind: Kind<T>, object: T): Promise<T> {
-    return this.#do('update', kind, object.metadata, () => {
-      return structuredClone(this.#cluster.update(kind, object, 'spec'));
-    });
-  }
-
-  async updateStatus<T extends ApiObject>(kind: Kind<T>, object: T): Promise<T> {
+  async update<T extends ApiObject>(kind: Kind<T>, object: T, subresource?: string): Promise<T> {
     return this.#do(
       'update',
       kind,
       object.metadata,
-      () => structuredClone(this.#cluster.update(kind, object, 'status')),
-      'status',
+      () => this.#update(kind, object, subresource),
+      subresource,
     );
+  }
+
+  async updateStatus<T extends ApiObject>(kind: Kind<T>, object: T): Promise<T> {
+    return this.update(kind, object, 'status');
   }
 
   async patch<T extends ApiObject>(
@@ -95,6 +93,12 @@ export class FakeClient implements Client {
       this.#cluster.watch(kind, options),
     );
     for await (const event of watcher) yield structuredClone(event) as WatchEvent<T>;
+  }
+
+  #update<T extends ApiObject>(kind: Kind<T>, object: T, subresource?: string): T {
+    if (subresource && subresource !== 'status')
+      return subresourceOf(kind, subresource)(this.#cluster, kind, object.metadata, object) as T;
+    return structuredClone(this.#cluster.update(kind, object, subresource ? 'status' : 'spec'));
   }
 
   #patch<T extends ApiObject>(kind: Kind<T>, ref: ObjectRef, patch: PatchBody, subresource?: string): T {
