@@ -203,9 +203,12 @@ export class RuntimeError extends Error {
   override readonly name = 'RuntimeError';
   readonly code: RuntimeErrorCode;
   readonly step: string | undefined;
-  constructor(code: RuntimeErrorCode, message: string, step?: string) {
+  /** CannotRun: 127 = not found, 126 = found but not executable. */
+  readonly exitCode: 126 | 127 | undefined;
+  constructor(code: RuntimeErrorCode, message: string, step?: string, exitCode?: 126 | 127) {
     super(message);
     this.code = code;
     this.step = step;
+    this.exitCode = exitCode;
   }
 }

@@ -1,0 +1,386 @@
+import { basename } from 'node:path';
+import { type Duplex, duplexPair, PassThrough } from 'node:stream';
+import type { Clock } from '#machinery/clock.ts';
+import { Broadcast } from '../broadcast.ts';
+import {
+  type ContainerSpec,
+  type ContainerState,
+  type ContainerStats,
+  type ExecSpec,
+  type ExitReason,
+  type ExitStatus,
+  type ProcessStreams,
+  type Runtime,
+  RuntimeError,
+  type RuntimeErrorCode,
+  type RuntimeEvent,
+  type RuntimeInfo,
+  type SandboxId,
+  type SandboxSpec,
+  type SandboxState,
+} from '../contract.ts';
+import { validateContainer, validateSandbox } from '../validate.ts';
+import { RunningProgram } from './process.ts';
+import { BASIC_PROGRAMS, type FakeProgram } from './programs.ts';
+
+export { BASIC_PROGRAMS, type FakeProcess, type FakeProgram, runsForever } from './programs.ts';
+
+const SIGKILL = 9;
+const SIGTERM = 15;
+const FIRST_PID = 1000;
+
+export type FakeCall = Exclude<keyof Runtime, 'watch' | 'close'>;
+
+export interface FakeRuntimeOptions {
+  clock: Clock;
+  /** Which behaviour stands for a command; undefined = there is no such program (CannotRun, 127). */
+  program?: (spec: {
+    args: string[];
+    labels: Record<string, string>;
+    root: string;
+  }) => FakeProgram | undefined;
+  /** Where log lines go too, besides `logs`. */
+  appendLog?: (path: string, text: string) => void;
+}
+
+interface Container {
+  spec: ContainerSpec;
+  state: ContainerState;
+  process: RunningProgram;
+  attached: Set<{ stdout: PassThrough; stderr: PassThrough }>;
+  partial: { stdout: string; stderr: string };
+}
+
+interface Sandbox {
+  spec: SandboxSpec;
+  state: 'ready' | 'lost';
+  createdAtMs: number;
+  containers: Map<string, Container>;
+}
+
+interface Failure {
+  call: FakeCall;
+  error: RuntimeError;
+  times: number;
+}
+
+/** What outlives the agent: shared by every FakeRuntime that was made from another by `reopen`. */
+class FakeNode {
+  readonly sandboxes = new Map<SandboxId, Sandbox>();
+  readonly events = new Broadcast<RuntimeEvent>();
+  readonly logs = new Map<string, string>();
+  readonly listeners = new Map<string, (stream: Duplex) => void>();
+  failures: Failure[] = [];
+  calls: { call: FakeCall; sandbox?: string; container?: string }[] = [];
+  nextPid = FIRST_PID;
+}
+
+/** Enough to look back on in a test; older calls are dropped. */
+const CALLS_KEPT = 10_000;
+
+/** A runtime in memory, for tests and the simulator: scripted programs, failures on demand, the same contract. */
+export class FakeRuntime implements Runtime {
+  readonly #options: FakeRuntimeOptions;
+  readonly #node: FakeNode;
+  #closed = false;
+
+  constructor(options: FakeRuntimeOptions, node: unknown = new FakeNode()) {
+    this.#options = options;
+    this.#node = node as FakeNode;
+  }
+
+  // Knobs.
+
+  /** Lets the next `times` calls of that name reject. */
+  fail(call: FakeCall, code: RuntimeErrorCode = 'Kernel', times = 1, step = 'injected'): void {
+    this.#node.failures.push({
+      call,
+      error: new RuntimeError(code, `injected failure of ${call}`, step),
+      times,
+    });
+  }
+
+  /** The agent's view after its restart: same sandboxes, new connection. */
+  reopen(): FakeRuntime {
+    return new FakeRuntime(this.#options, this.#node);
+  }
+
+  /** As if the monitor had been killed. */
+  loseSandbox(id: SandboxId): void {
+    const sandbox = this.#sandbox(id);
+    sandbox.state = 'lost';
+    for (const container of sandbox.containers.values())
+      container.process.end(128 + SIGKILL, SIGKILL, 'Lost');
+    this.#node.events.send({ type: 'lost', sandbox: id, message: 'its monitor is gone' });
+  }
+
+  /** Ends a container from outside: a crash, an OOM kill (137, 9, 'OOMKilled'). */
+  exitContainer(
+    sandbox: SandboxId,
+    container: string,
+    code: number,
+    signal?: number,
+    reason?: ExitReason,
+  ): void {
+    this.#container(sandbox, container).process.end(code, signal, reason);
+  }
+
+  /** What a server on that port of the sandbox does with a dialled connection. */
+  listen(sandbox: SandboxId, port: number, serve: (stream: Duplex) => void): void {
+    this.#node.listeners.set(`${sandbox}:${port}`, serve);
+  }
+
+  /** Text of a log file as CRI lines. */
+  log(path: string): string {
+    return this.#node.logs.get(path) ?? '';
+  }
+
+  /** Calls made so far, oldest first. */
+  get calls(): readonly { call: FakeCall; sandbox?: string; container?: string }[] {
+    return this.#node.calls;
+  }
+
+  spec(sandbox: SandboxId, container: string): ContainerSpec {
+    return this.#container(sandbox, container).spec;
+  }
+
+  // Runtime.
+
+  async info(): Promise<RuntimeInfo> {
+    this.#begin('info');
+    return { version: 'fake', cgroup: 'v2', features: {} };
+  }
+
+  async createSandbox(spec: SandboxSpec): Promise<SandboxState> {
+    this.#begin('createSandbox', spec.id);
+    validateSandbox(spec);
+    const existing = this.#node.sandboxes.get(spec.id);
+    const sandbox = existing ?? {
+      spec: structuredClone(spec),
+      state: 'ready' as const,
+      createdAtMs: this.#options.clock.now(),
+      containers: new Map(),
+    };
+    this.#node.sandboxes.set(spec.id, sandbox);
+    return this.#state(sandbox);
+  }
+
+  async removeSandbox(id: SandboxId): Promise<void> {
+    this.#begin('removeSandbox', id);
+    const sandbox = this.#node.sandboxes.get(id);
+    if (!sandbox) return;
+    for (const container of sandbox.containers.values()) container.process.signal(SIGKILL);
+    for (const key of this.#node.listeners.keys())
+      if (key.startsWith(`${id}:`)) this.#node.listeners.delete(key);
+    this.#node.sandboxes.delete(id);
+  }
+
+  async startContainer(sandboxId: SandboxId, spec: ContainerSpec): Promise<ContainerState> {
+    this.#begin('startContainer', sandboxId, spec.id);
+    validateContainer(spec);
+    const sandbox = this.#ready(sandboxId);
+    const existing = sandbox.containers.get(spec.id);
+    if (existing) return structuredClone(existing.state);
+    const program = this.#program(spec.args, spec);
+    const pid = this.#node.nextPid++;
+    const container: Container = {
+      spec: structuredClone(spec),
+      state: {
+        id: spec.id,
+        labels: { ...spec.labels },
+        state: 'running',
+        pid,
+        startedAtMs: this.#options.clock.now(),
+      },
+      process: new RunningProgram({
+        clock: this.#options.clock,
+        program,
+        args: spec.args,
+        env: spec.env,
+        cwd: spec.cwd,
+        tty: spec.tty,
+        stdin: spec.stdin !== 'none',
+        onOutput: (stream, text) => this.#output(container, stream, text),
+      }),
+      attached: new Set(),
+      partial: { stdout: '', stderr: '' },
+    };
+    sandbox.containers.set(spec.id, container);
+    void container.process.exit.then((exit) => this.#exited(sandbox, container, exit));
+    return structuredClone(container.state);
+  }
+
+  async stopContainer(
+    sandbox: SandboxId,
+    id: string,
+    graceMs: number,
+    signal = SIGTERM,
+  ): Promise<ExitStatus> {
+    this.#begin('stopContainer', sandbox, id);
+    const { process } = this.#container(sandbox, id);
+    process.signal(graceMs > 0 ? signal : SIGKILL);
+    const timer = this.#options.clock.timer(graceMs, () => process.signal(SIGKILL));
+    const exit = await process.exit;
+    timer.cancel();
+    return exit;
+  }
+
+  async removeContainer(sandbox: SandboxId, id: string): Promise<void> {
+    this.#begin('removeContainer', sandbox, id);
+    const containers = this.#node.sandboxes.get(sandbox)?.containers;
+    containers?.get(id)?.process.signal(SIGKILL);
+    containers?.delete(id);
+  }
+
+  async exec(sandbox: SandboxId, id: string, spec: ExecSpec): Promise<ProcessStreams> {
+    this.#begin('exec', sandbox, id);
+    const container = this.#running(sandbox, id);
+    const stdout = new PassThrough();
+    const stderr = new PassThrough();
+    const process = new RunningProgram({
+      clock: this.#options.clock,
+      program: this.#program(spec.args, container.spec),
+      args: spec.args,
+      env: [...container.spec.env, ...(spec.env ?? [])],
+      cwd: spec.cwd ?? container.spec.cwd,
+      tty: spec.tty,
+      stdin: spec.stdin,
+      onOutput: (stream, text) => (stream === 'stdout' ? stdout : stderr).write(text),
+    });
+    void process.exit.then(() => {
+      stdout.end();
+      stderr.end();
+    });
+    void container.process.exit.then(() => process.signal(SIGKILL));
+    return {
+      stdin: process.stdin,
+      stdout,
+      stderr,
+      resize() {},
+      exit: process.exit,
+      close: () => process.signal(SIGKILL),
+    };
+  }
+
+  async attach(sandbox: SandboxId, id: string): Promise<ProcessStreams> {
+    this.#begin('attach', sandbox, id);
+    const container = this.#running(sandbox, id);
+    const streams = { stdout: new PassThrough(), stderr: new PassThrough() };
+    container.attached.add(streams);
+    const close = () => {
+      if (!container.attached.delete(streams)) return;
+      streams.stdout.end();
+      streams.stderr.end();
+      if (container.spec.stdin === 'once') container.process.stdin?.end();
+    };
+    const stdin = container.process.stdin && new PassThrough();
+    stdin?.pipe(container.process.stdin!, { end: container.spec.stdin === 'once' });
+    void container.process.exit.then(close);
+    return { stdin, ...streams, resize() {}, exit: container.process.exit, close };
+  }
+
+  async dial(sandbox: SandboxId, port: number): Promise<Duplex> {
+    this.#begin('dial', sandbox);
+    this.#ready(sandbox);
+    const serve = this.#node.listeners.get(`${sandbox}:${port}`);
+    if (!serve) throw new RuntimeError('Kernel', `connect: 127.0.0.1:${port}: ECONNREFUSED`, 'connect');
+    const [ours, theirs] = duplexPair();
+    serve(theirs);
+    return ours;
+  }
+
+  async stats(sandbox: SandboxId, container: string): Promise<ContainerStats> {
+    this.#begin('stats', sandbox, container);
+    this.#running(sandbox, container);
+    return { cpuNs: 1_000_000, memoryBytes: 1 << 20, memoryWorkingSetBytes: 1 << 20, pids: 1 };
+  }
+
+  async list(): Promise<SandboxState[]> {
+    this.#begin('list');
+    return [...this.#node.sandboxes.values()].map((sandbox) => this.#state(sandbox));
+  }
+
+  watch(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
+    return this.#node.events.read(signal);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  #begin(call: FakeCall, sandbox?: string, container?: string): void {
+    if (this.#closed) throw new RuntimeError('Unavailable', 'the runtime is closed');
+    this.#node.calls.push({ call, sandbox, container });
+    if (this.#node.calls.length > CALLS_KEPT) this.#node.calls.shift();
+    const failure = this.#node.failures.find((candidate) => candidate.call === call && candidate.times > 0);
+    if (!failure) return;
+    failure.times--;
+    throw failure.error;
+  }
+
+  #program(args: string[], spec: ContainerSpec): FakeProgram {
+    const choose = this.#options.program ?? ((command) => BASIC_PROGRAMS[basename(command.args[0]!)]);
+    const program = choose({ args, labels: spec.labels, root: spec.root.source });
+    if (program) return program;
+    const name = JSON.stringify(args[0]);
+    throw new RuntimeError('CannotRun', `exec: ${name}: executable file not found in $PATH`, 'exec', 127);
+  }
+
+  #sandbox(id: SandboxId): Sandbox {
+    const sandbox = this.#node.sandboxes.get(id);
+    if (!sandbox) throw new RuntimeError('NotFound', `no sandbox ${id}`);
+    return sandbox;
+  }
+
+  #ready(id: SandboxId): Sandbox {
+    const sandbox = this.#sandbox(id);
+    if (sandbox.state === 'lost') throw new RuntimeError('Unavailable', `sandbox ${id} is lost: remove it`);
+    return sandbox;
+  }
+
+  #container(sandbox: SandboxId, id: string): Container {
+    const container = this.#sandbox(sandbox).containers.get(id);
+    if (!container) throw new RuntimeError('NotFound', `no container ${id} in sandbox ${sandbox}`);
+    return container;
+  }
+
+  #running(sandbox: SandboxId, id: string): Container {
+    const container = this.#container(sandbox, id);
+    if (container.state.state !== 'running') {
+      throw new RuntimeError('NotFound', `container ${id} in sandbox ${sandbox} is not running`);
+    }
+    return container;
+  }
+
+  #state(sandbox: Sandbox): SandboxState {
+    const { spec, state, createdAtMs } = sandbox;
+    const networkNamespace = spec.namespaces.network === 'node' ? '' : `/fake/${spec.id}/ns/net`;
+    const containers = [...sandbox.containers.values()].map((container) => structuredClone(container.state));
+    return { id: spec.id, labels: { ...spec.labels }, state, networkNamespace, createdAtMs, containers };
+  }
+
+  #output(container: Container, stream: 'stdout' | 'stderr', text: string): void {
+    for (const streams of container.attached) streams[stream].write(text);
+    const lines = (container.partial[stream] + text).split('\n');
+    container.partial[stream] = lines.pop()!;
+    for (const line of lines) this.#logLine(container, stream, 'F', line);
+  }
+
+  #logLine(container: Container, stream: string, tag: 'F' | 'P', line: string): void {
+    const path = container.spec.logPath;
+    const time = new Date(this.#options.clock.now()).toISOString().replace('Z', '000000Z');
+    const text = `${time} ${stream} ${tag} ${line}\n`;
+    this.#node.logs.set(path, this.log(path) + text);
+    this.#options.appendLog?.(path, text);
+  }
+
+  #exited(sandbox: Sandbox, container: Container, exit: ExitStatus): void {
+    for (const stream of ['stdout', 'stderr'] as const) {
+      if (container.partial[stream]) this.#logLine(container, stream, 'P', container.partial[stream]);
+    }
+    container.state.state = 'exited';
+    container.state.exit = exit;
+    if (sandbox.state === 'lost' || sandbox.containers.get(container.spec.id) !== container) return;
+    this.#node.events.send({ type: 'exited', sandbox: sandbox.spec.id, container: container.spec.id, exit });
+  }
+}
