@@ -1,0 +1,160 @@
+import { constants } from 'node:fs';
+import { chmod, chown, lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { SnapshotMount, Snapshots } from '../contract.ts';
+import { checkId, checkLayers, SnapshotError } from '../names.ts';
+
+/** Bounds the walk that `usage` makes at once; the rest waits. */
+const WALK_WIDTH = 32;
+/** st_blocks counts these. */
+const BLOCK_BYTES = 512;
+
+/**
+ * Overlayfs snapshots. Layout, below the directory given:
+ *
+ *   <id>/layers   the layers it is over, one per line; written last: its presence makes the snapshot whole
+ *   <id>/fs       what was written (upperdir)
+ *   <id>/work     overlayfs' own (workdir)
+ *   .gone-*       snapshots being removed
+ */
+export class OverlayfsSnapshots implements Snapshots {
+  readonly #directory: string;
+  #removals = 0;
+
+  /** `directory` is made on first use, with mode 0700; a file system that can be an upperdir. */
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  async prepare(id: string, layers: readonly string[]): Promise<SnapshotMount> {
+    checkId(id);
+    checkLayers(layers);
+    const home = join(this.#directory, id);
+    const recorded = await readIfThere(join(home, 'layers'));
+    if (recorded !== undefined && recorded !== layers.join('\n')) {
+      throw new SnapshotError('LayersChanged', `snapshot ${id} is over other layers: remove it first`);
+    }
+    if (recorded === undefined) await this.#make(home, layers);
+    return {
+      type: 'overlay',
+      source: 'overlay',
+      target: '/',
+      options: [
+        // Overlay lists the highest first.
+        `lowerdir=${layers.toReversed().join(':')}`,
+        `upperdir=${join(home, 'fs')}`,
+        `workdir=${join(home, 'work')}`,
+      ],
+    };
+  }
+
+  async remove(id: string): Promise<void> {
+    checkId(id);
+    // Renamed first, so that a crash half way does not leave a snapshot that looks whole.
+    const gone = join(this.#directory, `.gone-${process.pid}-${this.#removals++}-${id}`);
+    try {
+      await rename(join(this.#directory, id), gone);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      return;
+    }
+    await rm(gone, { recursive: true, force: true });
+  }
+
+  /** Whole snapshots only. */
+  async list(): Promise<string[]> {
+    const found: string[] = [];
+    for (const name of await readdir(this.#directory).catch(ignoreMissing<string[]>([]))) {
+      const home = join(this.#directory, name);
+      if (!name.startsWith('.gone-') && (await readIfThere(join(home, 'layers'))) !== undefined)
+        found.push(name);
+    }
+    return found.sort();
+  }
+
+  /** Removes what a crash left behind: half-made and half-removed snapshots. Call it once, before any prepare. */
+  async sweep(): Promise<void> {
+    const whole = new Set(await this.list());
+    for (const name of await readdir(this.#directory).catch(ignoreMissing<string[]>([]))) {
+      if (!whole.has(name)) await rm(join(this.#directory, name), { recursive: true, force: true });
+    }
+  }
+
+  async usage(id: string): Promise<{ bytes: number; inodes: number }> {
+    checkId(id);
+    const total = { bytes: 0, inodes: 0 };
+    const counted = new Set<string>();
+    let level = [join(this.#directory, id, 'fs')];
+    while (level.length > 0) {
+      const next: string[] = [];
+      for (let at = 0; at < level.length; at += WALK_WIDTH) {
+        const children = await Promise.all(
+          level.slice(at, at + WALK_WIDTH).map((path) => count(path, total, counted)),
+        );
+        next.push(...children.flat());
+      }
+      level = next;
+    }
+    return total;
+  }
+
+  async #make(home: string, layers: readonly string[]): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    await rm(home, { recursive: true, force: true });
+    await mkdir(home, { mode: 0o700 });
+    // The root of the container takes its mode and owner from here, not from the lower layers.
+    await mkdir(join(home, 'fs'));
+    await mkdir(join(home, 'work'), { mode: 0o700 });
+    const top = await lstat(layers.at(-1)!).catch(() => {
+      throw new SnapshotError('InvalidLayer', `layer ${layers.at(-1)} does not exist`);
+    });
+    await chown(join(home, 'fs'), top.uid, top.gid);
+    await chmod(join(home, 'fs'), top.mode & 0o7777);
+    const list = await open(
+      join(home, 'layers.new'),
+      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,
+      0o600,
+    );
+    try {
+      await list.writeFile(layers.join('\n'));
+    } finally {
+      await list.close();
+    }
+    await rename(join(home, 'layers.new'), join(home, 'layers'));
+  }
+}
+
+/** Adds one entry to `total` and returns its children when it is a directory. */
+async function count(
+  path: string,
+  total: { bytes: number; inodes: number },
+  counted: Set<string>,
+): Promise<string[]> {
+  const stat = await lstat(path).catch(ignoreMissing(undefined));
+  if (!stat) return [];
+  const inode = `${stat.dev}:${stat.ino}`;
+  if (counted.has(inode)) return [];
+  if (stat.nlink > 1 && !stat.isDirectory()) counted.add(inode);
+  total.inodes++;
+  total.bytes += stat.blocks * BLOCK_BYTES;
+  if (!stat.isDirectory()) return [];
+  const names = await readdir(path).catch(ignoreMissing<string[]>([]));
+  return names.map((name) => join(path, name));
+}
+
+function isMissing(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+/** For `catch`: a file that is gone meanwhile counts as `value`; anything else goes on as it is. */
+function ignoreMissing<T>(value: T): (error: unknown) => T {
+  return (error) => {
+    if (isMissing(error)) return value;
+    throw error;
+  };
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  return await readFile(path, 'utf8').catch(ignoreMissing(undefined));
+}
