@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, ImageError } from '../contract.ts';
+
+/** Reads no more than this of a manifest or config into memory. */
+const DOCUMENT_LIMIT_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Blobs by digest in `<directory>/blobs/sha256/`. A blob appears under its name only when it is whole, verified and
+ * durable; whatever else a crash leaves lies in `ingest/` and is removed at the next start.
+ */
+export class ContentStore {
+  readonly #blobs: string;
+  readonly #ingest: string;
+  #lastIngest = 0;
+
+  private constructor(directory: string) {
+    this.#blobs = join(directory, 'blobs', 'sha256');
+    this.#ingest = join(directory, 'ingest');
+  }
+
+  static async open(directory: string): Promise<ContentStore> {
+    const store = new ContentStore(directory);
+    await rm(store.#ingest, { recursive: true, force: true });
+    await mkdir(store.#ingest, { recursive: true, mode: 0o700 });
+    await mkdir(store.#blobs, { recursive: true, mode: 0o700 });
+    return store;
+  }
+
+  /** Whether the blob is here, whole. */
+  async has(digest: Digest): Promise<boolean> {
+    return (await stat(this.#path(digest)).catch(ifMissing)) !== undefined;
+  }
+
+  /** A whole small blob; ImageError NotFound when it is not here. */
+  async read(digest: Digest): Promise<Uint8Array> {
+    const found = await stat(this.#path(digest)).catch(ifMissing);
+    if (!found) throw new ImageError('NotFound', `the blob ${digest} is not in the content store`);
+    if (found.size > DOCUMENT_LIMIT_BYTES)
+      throw new ImageError('Invalid', `${digest} is too large for a document`);
+    return readFile(this.#path(digest));
+  }
+
+  stream(digest: Digest): AsyncIterable<Uint8Array> {
+    return createReadStream(this.#path(digest));
+  }
+
+  /**
+   * Takes in a blob and returns its digest. `expected` is verified while it streams; a blob larger than
+   * `expected.size` is cut off at once. Nothing stays when it fails.
+   */
+  async write(
+    source: AsyncIterable<Uint8Array>,
+    expected?: { digest: Digest; size?: number },
+    onBytes: (bytes: number) => void = () => {},
+  ): Promise<{ digest: Digest; size: number }> {
+    const temporary = join(this.#ingest, `${++this.#lastIngest}`);
+    const file = await open(temporary, 'wx', 0o600);
+    try {
+      const hash = createHash('sha256');
+      let size = 0;
+      for await (const chunk of source) {
+        size += chunk.length;
+        if (expected?.size !== undefined && size > expected.size)
+          throw sizeMismatch(expected.digest, size, expected.size);
+        hash.update(chunk);
+        await file.writeFile(chunk);
+        onBytes(chunk.length);
+      }
+      const digest = `sha256:${hash.digest('hex')}`;
+      if (expected?.size !== undefined && size !== expected.size)
+        throw sizeMismatch(expected.digest, size, expected.size);
+      if (expected && digest !== expected.digest) {
+        throw new ImageError(
+          'DigestMismatch',
+          `the registry sent ${digest} when asked for ${expected.digest}`,
+        );
+      }
+      await file.sync();
+      await rename(temporary, this.#path(digest));
+      return { digest, size };
+    } catch (error) {
+      await rm(temporary, { force: true });
+      if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
+        throw new ImageError('NoSpace', 'no space left on the device for the image');
+      }
+      throw error;
+    } finally {
+      await file.close();
+    }
+  }
+
+  async list(): Promise<Digest[]> {
+    return (await readdir(this.#blobs)).map((name) => `sha256:${name}`);
+  }
+
+  async remove(digest: Digest): Promise<void> {
+    await rm(this.#path(digest), { force: true });
+  }
+
+  #path(digest: Digest): string {
+    if (!/^sha256:[0-9a-f]{64}$/.test(digest)) throw new ImageError('Invalid', `"${digest}" is not a digest`);
+    return join(this.#blobs, digest.slice('sha256:'.length));
+  }
+}
+
+/** For `.catch`: undefined when the file is not there, the error otherwise. */
+export function ifMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code === 'ENOENT') return undefined;
+  throw error;
+}
+
+function sizeMismatch(digest: Digest, got: number, wanted: number): ImageError {
+  return new ImageError(
+    'DigestMismatch',
+    `the blob ${digest} has ${got} bytes or more; the manifest says ${wanted}`,
+  );
+}
