@@ -1,0 +1,99 @@
+import { RuntimeError } from '../contract.ts';
+
+/** Capabilities in the order of their bits. Source: linux/capability.h, capabilities(7). */
+export const CAPABILITIES = [
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_DAC_READ_SEARCH',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_SETGID',
+  'CAP_SETUID',
+  'CAP_SETPCAP',
+  'CAP_LINUX_IMMUTABLE',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_NET_BROADCAST',
+  'CAP_NET_ADMIN',
+  'CAP_NET_RAW',
+  'CAP_IPC_LOCK',
+  'CAP_IPC_OWNER',
+  'CAP_SYS_MODULE',
+  'CAP_SYS_RAWIO',
+  'CAP_SYS_CHROOT',
+  'CAP_SYS_PTRACE',
+  'CAP_SYS_PACCT',
+  'CAP_SYS_ADMIN',
+  'CAP_SYS_BOOT',
+  'CAP_SYS_NICE',
+  'CAP_SYS_RESOURCE',
+  'CAP_SYS_TIME',
+  'CAP_SYS_TTY_CONFIG',
+  'CAP_MKNOD',
+  'CAP_LEASE',
+  'CAP_AUDIT_WRITE',
+  'CAP_AUDIT_CONTROL',
+  'CAP_SETFCAP',
+  'CAP_MAC_OVERRIDE',
+  'CAP_MAC_ADMIN',
+  'CAP_SYSLOG',
+  'CAP_WAKE_ALARM',
+  'CAP_BLOCK_SUSPEND',
+  'CAP_AUDIT_READ',
+  'CAP_PERFMON',
+  'CAP_BPF',
+  'CAP_CHECKPOINT_RESTORE',
+] as const;
+
+/** What a container holds when its spec says nothing: the default of Docker and of Kubernetes' container runtimes. */
+export const DEFAULT_CAPABILITIES: readonly string[] = [
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FSETID',
+  'CAP_FOWNER',
+  'CAP_MKNOD',
+  'CAP_NET_RAW',
+  'CAP_SETGID',
+  'CAP_SETUID',
+  'CAP_SETFCAP',
+  'CAP_SETPCAP',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_SYS_CHROOT',
+  'CAP_KILL',
+  'CAP_AUDIT_WRITE',
+];
+
+/**
+ * The set after securityContext.capabilities: names with or without CAP_, `ALL` allowed; what is added wins over what is
+ * dropped only when ALL is dropped (Kubernetes). Privileged containers hold all.
+ */
+export function effectiveCapabilities(
+  change: { add?: readonly string[]; drop?: readonly string[] } = {},
+  privileged = false,
+): string[] {
+  if (privileged) return [...CAPABILITIES];
+  const add = (change.add ?? []).map(canonical);
+  const drop = (change.drop ?? []).map(canonical);
+  let held = new Set<string>(DEFAULT_CAPABILITIES);
+  if (add.includes('ALL')) held = new Set(CAPABILITIES);
+  if (drop.includes('ALL')) held = new Set();
+  for (const name of add) if (name !== 'ALL') held.add(name);
+  for (const name of drop) if (name !== 'ALL') held.delete(name);
+  return CAPABILITIES.filter((name) => held.has(name));
+}
+
+/** The bit mask of names; throws RuntimeError InvalidSpec for one that does not exist. */
+export function capabilityMask(names: readonly string[]): bigint {
+  let mask = 0n;
+  for (const name of names) {
+    const bit = CAPABILITIES.indexOf(name as (typeof CAPABILITIES)[number]);
+    if (bit < 0) throw new RuntimeError('InvalidSpec', `there is no capability ${JSON.stringify(name)}`);
+    mask |= 1n << BigInt(bit);
+  }
+  return mask;
+}
+
+function canonical(name: string): string {
+  const upper = name.toUpperCase();
+  return upper === 'ALL' || upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
+}

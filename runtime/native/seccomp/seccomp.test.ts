@@ -1,0 +1,162 @@
+import { describe, expect, test } from 'vitest';
+import { compileSeccomp, type SeccompArgument } from './compile.ts';
+import { defaultSeccomp } from './index.ts';
+import { SYSCALLS } from './syscalls.ts';
+
+const X86_64 = 0xc000003e;
+const ALLOW = 0x7fff0000;
+const EPERM = 0x00050001;
+const ENOSYS = 0x00050000 + 38;
+
+/** Runs the program as the kernel would: seccomp(2), "classic BPF". Counts instructions in `steps`. */
+function run(
+  filter: Uint8Array,
+  nr: number,
+  args: bigint[] = [],
+  arch = X86_64,
+): { value: number; steps: number } {
+  const data = Buffer.alloc(64);
+  data.writeUInt32LE(nr >>> 0, 0);
+  data.writeUInt32LE(arch, 4);
+  for (const [index, arg] of args.entries()) data.writeBigUInt64LE(BigInt.asUintN(64, arg), 16 + 8 * index);
+  const program = Buffer.from(filter);
+  let accumulator = 0;
+  let steps = 0;
+  for (let at = 0; at < program.length / 8; ) {
+    steps++;
+    const code = program.readUInt16LE(at * 8);
+    const [jt, jf] = [program.readUInt8(at * 8 + 2), program.readUInt8(at * 8 + 3)];
+    const k = program.readUInt32LE(at * 8 + 4);
+    at++;
+    if (code === 0x20) accumulator = data.readUInt32LE(k);
+    else if (code === 0x54) accumulator = (accumulator & k) >>> 0;
+    else if (code === 0x05) at += k;
+    else if (code === 0x15) at += accumulator === k ? jt : jf;
+    else if (code === 0x25) at += accumulator > k ? jt : jf;
+    else if (code === 0x35) at += accumulator >= k ? jt : jf;
+    else if (code === 0x06) return { value: k, steps };
+    else throw new Error(`unknown instruction ${code}`);
+  }
+  throw new Error('the program ran over its end');
+}
+
+const call = (name: string) => SYSCALLS.get(name)!;
+
+describe('the default profile', () => {
+  const filter = defaultSeccomp(['CAP_CHOWN', 'CAP_SYS_CHROOT']);
+  const verdict = (name: string, ...args: bigint[]) => run(filter, call(name), args).value;
+
+  test('lets ordinary calls through and refuses dangerous ones', () => {
+    for (const name of ['read', 'openat', 'execve', 'futex', 'statx', 'mknod', 'chroot']) {
+      expect(verdict(name), name).toBe(ALLOW);
+    }
+    for (const name of [
+      'mount',
+      'bpf',
+      'kexec_load',
+      'keyctl',
+      'init_module',
+      'unshare',
+      'setns',
+      'io_uring_setup',
+    ]) {
+      expect(verdict(name), name).toBe(EPERM);
+    }
+  });
+
+  test('looks at arguments', () => {
+    expect(verdict('clone', 0x11n)).toBe(ALLOW);
+    expect(verdict('clone', 0x10000000n)).toBe(EPERM);
+    expect(verdict('clone3')).toBe(ENOSYS);
+    expect(verdict('socket', 2n)).toBe(ALLOW);
+    expect(verdict('socket', 40n)).toBe(EPERM);
+    expect(verdict('personality', 8n)).toBe(ALLOW);
+    expect(verdict('personality', 0x40000n)).toBe(EPERM);
+  });
+
+  test('opens up with capabilities', () => {
+    const admin = defaultSeccomp(['CAP_SYS_ADMIN']);
+    for (const name of ['mount', 'unshare', 'clone3', 'bpf'])
+      expect(run(admin, call(name)).value, name).toBe(ALLOW);
+    expect(run(admin, call('clone'), [0x10000000n]).value).toBe(ALLOW);
+    expect(run(admin, call('chroot')).value).toBe(EPERM);
+  });
+
+  test('says "not implemented" for calls of the future and of other architectures', () => {
+    expect(run(filter, 9999).value).toBe(ENOSYS);
+    expect(run(filter, call('read'), [], 0x40000003).value).toBe(ENOSYS);
+    expect(run(filter, 0x40000000 + call('read')).value).toBe(EPERM);
+  });
+
+  test('costs few instructions per call and fits the kernel', () => {
+    for (const [name, number] of SYSCALLS) expect(run(filter, number).steps, name).toBeLessThan(24);
+    expect(filter.length / 8).toBeLessThan(4096);
+  });
+});
+
+describe('comparisons of 64-bit arguments', () => {
+  const values = [0n, 1n, 0xffffffffn, 0x100000000n, 0x100000001n, 0xffffffffffffffffn];
+  const holds: Record<SeccompArgument['op'], (a: bigint, b: bigint, c: bigint) => boolean> = {
+    SCMP_CMP_EQ: (a, b) => a === b,
+    SCMP_CMP_NE: (a, b) => a !== b,
+    SCMP_CMP_LT: (a, b) => a < b,
+    SCMP_CMP_LE: (a, b) => a <= b,
+    SCMP_CMP_GT: (a, b) => a > b,
+    SCMP_CMP_GE: (a, b) => a >= b,
+    SCMP_CMP_MASKED_EQ: (a, b, c) => (a & b) === c,
+  };
+  for (const name of Object.keys(holds) as SeccompArgument['op'][]) {
+    test(name, () => {
+      for (const value of values) {
+        for (const valueTwo of name === 'SCMP_CMP_MASKED_EQ' ? values : [0n]) {
+          const filter = compileSeccomp({
+            defaultAction: 'SCMP_ACT_ERRNO',
+            syscalls: [
+              { names: ['read'], action: 'SCMP_ACT_ALLOW', args: [{ index: 2, value, valueTwo, op: name }] },
+            ],
+          });
+          for (const actual of values) {
+            const expected = holds[name](actual, value, valueTwo) ? ALLOW : EPERM;
+            expect(run(filter, call('read'), [7n, 7n, actual]).value, `${actual} ${value} ${valueTwo}`).toBe(
+              expected,
+            );
+          }
+        }
+      }
+    });
+  }
+});
+
+test('the first matching rule of a call decides, and all arguments of a rule must hold', () => {
+  const filter = compileSeccomp({
+    defaultAction: 'SCMP_ACT_ALLOW',
+    syscalls: [
+      {
+        names: ['write'],
+        action: 'SCMP_ACT_ERRNO',
+        errnoRet: 5,
+        args: [
+          { index: 0, value: 1, op: 'SCMP_CMP_EQ' },
+          { index: 2, value: 10, op: 'SCMP_CMP_GT' },
+        ],
+      },
+      {
+        names: ['write'],
+        action: 'SCMP_ACT_KILL_PROCESS',
+        args: [{ index: 0, value: 1, op: 'SCMP_CMP_EQ' }],
+      },
+    ],
+  });
+  expect(run(filter, call('write'), [1n, 0n, 11n]).value).toBe(0x00050005);
+  expect(run(filter, call('write'), [1n, 0n, 10n]).value).toBe(0x80000000);
+  expect(run(filter, call('write'), [2n, 0n, 11n]).value).toBe(ALLOW);
+});
+
+test('a profile the kernel could not take is refused', () => {
+  expect(() =>
+    compileSeccomp({
+      defaultAction: 'SCMP_ACT_ALLOW',
+      syscalls: [{ names: ['read'], action: 'SCMP_ACT_NOTIFY' as never }],
+    }),
+  ).toThrow('SCMP_ACT_NOTIFY');
+});
