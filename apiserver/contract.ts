@@ -51,6 +51,8 @@ export interface AuthorizationAttributes {
   namespace: string;
   name: string;
   path: string;
+  /** The field selector of a list, watch or deletecollection: a node may list only the pods bound to it. */
+  fieldSelector?: string;
 }
 
 export type Decision =
