@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['**/*.test.ts'],
-    exclude: ['node_modules/**', 'dist/**', 'test/e2e/**'],
+    exclude: ['node_modules/**', 'dist/**', 'test/**'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 20_000,

@@ -1,0 +1,93 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { type Outcome, SUITES, type Suite } from './suites.ts';
+
+const USAGE = `hack/test [--quick | --full] [filter]
+
+Runs everything from a fresh machine: tidy, types, lint, unit tests, conformance suites and e2e tests with real
+kubectl and a real registry.
+
+  --quick   all but the long soaks, under 30 minutes (default; what CI runs)
+  --full    the soaks too
+  filter    only test files whose path contains it (the build is made all the same)
+
+The last line reads "N passed, N failed, N skipped"; the reason of each skip stands above it.
+`;
+
+const MAX_LISTED = 40;
+
+function main(args: string[]): number {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const full = args.includes('--full');
+  const filter = args.filter((arg) => !arg.startsWith('--'));
+  const total: Outcome = { passed: 0, failures: [], skips: [] };
+  for (const suite of SUITES) {
+    if (suite.kind === 'vitest' && suite.full && !full) continue;
+    if (suite.kind === 'command' && !suite.gate && filter.length > 0) continue;
+    const outcome = run(suite, filter);
+    total.passed += outcome.passed;
+    total.failures.push(...outcome.failures);
+    total.skips.push(...outcome.skips);
+    if (suite.kind === 'command' && suite.gate && outcome.failures.length > 0) break;
+  }
+  summarize(total);
+  return total.failures.length > 0 || total.passed === 0 ? 1 : 0;
+}
+
+function run(suite: Suite, filter: string[]): Outcome {
+  console.log(`\n== ${suite.name}`);
+  const started = performance.now();
+  const outcome = suite.kind === 'command' ? runCommand(suite) : runVitest(suite, filter);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(`== ${suite.name}: ${outcome.failures.length === 0 ? 'ok' : 'FAILED'} in ${seconds} s`);
+  return outcome;
+}
+
+function runCommand(suite: Suite & { kind: 'command' }): Outcome {
+  const [command, ...args] = suite.command;
+  const ok = spawn(command!, args, {}) === 0;
+  return { passed: ok ? 1 : 0, failures: ok ? [] : [suite.name], skips: [] };
+}
+
+function runVitest(suite: Suite & { kind: 'vitest' }, filter: string[]): Outcome {
+  const directory = mkdtempSync(join(tmpdir(), 'gantry-test-'));
+  const path = join(directory, 'outcome.json');
+  try {
+    const reporters = ['--reporter=default', '--reporter=./hack/suites/reporter.ts', '--passWithNoTests'];
+    const code = spawn('vitest', ['run', ...suite.args, ...reporters, ...filter], { GANTRY_OUTCOME: path });
+    const outcome = JSON.parse(readFileSync(path, 'utf8')) as Outcome;
+    if (code !== 0 && outcome.failures.length === 0)
+      outcome.failures.push(`${suite.name}: vitest ended with ${code}`);
+    return outcome;
+  } catch (error) {
+    return { passed: 0, failures: [`${suite.name}: no outcome: ${(error as Error).message}`], skips: [] };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function spawn(command: string, args: string[], env: Record<string, string>): number {
+  const path = [join(process.cwd(), 'node_modules', '.bin'), process.env['PATH'], '/usr/sbin', '/sbin'].join(
+    delimiter,
+  );
+  const result = spawnSync(command, args, { stdio: 'inherit', env: { ...process.env, PATH: path, ...env } });
+  if (result.error) console.error(`${command}: ${result.error.message}`);
+  return result.status ?? 1;
+}
+
+function summarize({ passed, failures, skips }: Outcome): void {
+  console.log('');
+  for (const skip of skips.slice(0, MAX_LISTED)) console.log(`skipped  ${skip}`);
+  if (skips.length > MAX_LISTED) console.log(`skipped  ... and ${skips.length - MAX_LISTED} more`);
+  for (const failure of failures) console.log(`FAILED   ${failure}`);
+  console.log(
+    `${passed} passed, ${failures.length} failed${skips.length > 0 ? `, ${skips.length} skipped` : ''}`,
+  );
+}
+
+process.exitCode = main(process.argv.slice(2));
