@@ -1,0 +1,168 @@
+import { resourceName } from '#api/kind.ts';
+import { NodeKind } from '#api/kinds/node.ts';
+import { PodKind } from '#api/kinds/pod.ts';
+import { SelfSubjectReviewKind, TokenReviewKind } from '#api/kinds/reviews.ts';
+import { SecretKind } from '#api/kinds/secret.ts';
+import { ServiceAccountKind } from '#api/kinds/service-account.ts';
+import type { ApiObject, SelfSubjectReview, TokenRequest, TokenReview } from '#api/objects.ts';
+import { rfc3339 } from '#machinery/clock.ts';
+import { isStatus, StatusError } from '#machinery/errors.ts';
+import type { Identity } from '#machinery/transport.ts';
+import type { ObjectReader, ResourceHandler } from '../contract.ts';
+import type { ServiceAccountTokens, TokenOrder } from './tokens.ts';
+
+/** Who am I, whose token is this, and a new token. Source: authentication.k8s.io/v1. */
+export function authenticationHandlers(tokens: ServiceAccountTokens): ResourceHandler[] {
+  return [
+    {
+      resource: resourceName(SelfSubjectReviewKind),
+      async serve({ identity }) {
+        const review: SelfSubjectReview = {
+          apiVersion: 'authentication.k8s.io/v1',
+          kind: 'SelfSubjectReview',
+          metadata: { name: '' },
+          status: { userInfo: userInfo(identity) },
+        };
+        return review;
+      },
+    },
+    {
+      resource: resourceName(TokenReviewKind),
+      serve: async (_context, body) => reviewToken(needed<TokenReview>(body, 'TokenReview'), tokens),
+    },
+    {
+      resource: 'serviceaccounts/token',
+      serve: async ({ info }, body, engine) =>
+        requestToken(info, needed<TokenRequest>(body, 'TokenRequest'), tokens, engine),
+    },
+  ];
+}
+
+function needed<T extends ApiObject>(body: ApiObject | undefined, kind: string): T {
+  if (!body) throw new StatusError('BadRequest', `a ${kind} is needed in the body`);
+  return body as T;
+}
+
+function userInfo({ name, uid, groups, extra }: Identity) {
+  return { username: name, ...(uid && { uid }), groups, ...(extra && { extra }) };
+}
+
+async function reviewToken(review: TokenReview, tokens: ServiceAccountTokens): Promise<TokenReview> {
+  const { token, audiences } = review.spec ?? {};
+  if (!token) throw new StatusError('BadRequest', 'token is required for TokenReview in authentication');
+  const verified = await tokens.verify(token, audiences?.length ? audiences : undefined).catch((error) => {
+    if (isStatus(error, 'Unauthorized')) return undefined;
+    throw error;
+  });
+  const status = verified
+    ? {
+        authenticated: true,
+        user: userInfo(verified.identity),
+        ...(audiences?.length && { audiences: verified.audiences }),
+      }
+    : { authenticated: false, error: 'invalid bearer token' };
+  return { ...review, status };
+}
+
+const HOUR_S = 3600;
+const LEAST_S = 600;
+const MOST_S = 2 ** 32;
+
+async function requestToken(
+  at: { namespace: string; name: string },
+  request: TokenRequest,
+  tokens: ServiceAccountTokens,
+  objects: ObjectReader,
+): Promise<TokenRequest> {
+  const account = objects.get(ServiceAccountKind, at.name, at.namespace);
+  if (!account) throw notFound('serviceaccounts', at.name);
+  const seconds = request.spec?.expirationSeconds ?? HOUR_S;
+  checkLifetime(at.name, seconds);
+  const asked = request.spec?.audiences;
+  const audiences = asked?.length ? asked : tokens.audiences;
+  const { token, expiresMs } = await tokens.issue({
+    namespace: at.namespace,
+    serviceAccount: { name: at.name, uid: account.metadata.uid ?? '' },
+    ...bindingOf(at, request.spec?.boundObjectRef, objects),
+    audiences,
+    lifetimeMs: seconds * 1000,
+  });
+  return {
+    ...request,
+    metadata: { ...request.metadata, name: at.name, namespace: at.namespace },
+    spec: { ...request.spec, audiences, expirationSeconds: seconds },
+    status: { token, expirationTimestamp: rfc3339(expiresMs) },
+  };
+}
+
+function checkLifetime(name: string, seconds: number): void {
+  const fault =
+    seconds < LEAST_S
+      ? 'may not specify a duration less than 10 minutes'
+      : seconds > MOST_S
+        ? 'may not specify a duration larger than 2^32 seconds'
+        : undefined;
+  if (!fault) return;
+  const message = `Invalid value: ${seconds}: ${fault}`;
+  throw new StatusError(
+    'Invalid',
+    `TokenRequest.authentication.k8s.io "${name}" is invalid: spec.expirationSeconds: ${message}`,
+    {
+      name,
+      group: 'authentication.k8s.io',
+      kind: 'TokenRequest',
+      causes: [{ reason: 'FieldValueInvalid', message, field: 'spec.expirationSeconds' }],
+    },
+  );
+}
+
+type BoundObjectRef = NonNullable<TokenRequest['spec']>['boundObjectRef'];
+
+/** What the token is bound to: it must exist, be the one that was meant, and a pod must run as this account. */
+function bindingOf(
+  at: { namespace: string; name: string },
+  ref: BoundObjectRef,
+  objects: ObjectReader,
+): Pick<TokenOrder, 'bound' | 'node'> {
+  if (!ref) return {};
+  const name = ref.name ?? '';
+  if (ref.kind === 'Pod' && ref.apiVersion === 'v1') {
+    const pod = objects.get(PodKind, name, at.namespace);
+    if (!pod) throw notFound('pods', name);
+    if ((pod.spec?.serviceAccountName || 'default') !== at.name) {
+      throw new StatusError(
+        'BadRequest',
+        `cannot bind token for serviceaccount "${at.name}" to pod running with different serviceaccount name.`,
+      );
+    }
+    const uid = sameUid('Pod', ref.uid, pod.metadata.uid);
+    const nodeName = pod.spec?.nodeName;
+    const node = nodeName ? objects.get(NodeKind, nodeName) : undefined;
+    return {
+      bound: { kind: 'Pod', name, uid },
+      ...(node?.metadata.uid && { node: { name: node.metadata.name, uid: node.metadata.uid } }),
+    };
+  }
+  if (ref.kind === 'Secret' && ref.apiVersion === 'v1') {
+    const secret = objects.get(SecretKind, name, at.namespace);
+    if (!secret) throw notFound('secrets', name);
+    return { bound: { kind: 'Secret', name, uid: sameUid('Secret', ref.uid, secret.metadata.uid) } };
+  }
+  throw new StatusError(
+    'BadRequest',
+    `cannot bind token to object of type ${ref.apiVersion ?? ''}, Kind=${ref.kind ?? ''}`,
+  );
+}
+
+function sameUid(kind: string, wanted: string | undefined, actual = ''): string {
+  if (!wanted || wanted === actual) return actual;
+  throw new StatusError(
+    'Conflict',
+    `the UID in the bound object reference (${wanted}) does not match the UID in record. The object might have been deleted and then recreated`,
+    { kind, uid: wanted },
+  );
+}
+
+function notFound(resource: string, name: string): StatusError {
+  return new StatusError('NotFound', `${resource} "${name}" not found`, { name, kind: resource });
+}

@@ -1,0 +1,61 @@
+import { subjectOf } from '#machinery/pki/certificate.ts';
+import type { Identity } from '#machinery/transport.ts';
+import type { Authenticator, Credentials } from '../contract.ts';
+import { AUTHENTICATED_GROUP, type ServiceAccountTokens, unauthorized } from './tokens.ts';
+
+export { authenticationHandlers } from './handlers.ts';
+export { type ServiceAccountTokens, serviceAccountTokens } from './tokens.ts';
+
+/** The authenticators in the order they are asked. */
+export function authenticators(tokens: ServiceAccountTokens): readonly Authenticator[] {
+  return [clientCertificate, serviceAccountToken(tokens)];
+}
+
+/** Who a request without credentials is. */
+export const ANONYMOUS: Identity = Object.freeze({
+  name: 'system:anonymous',
+  groups: ['system:unauthenticated'],
+});
+
+/**
+ * The identity of the first authenticator that knows the credentials. No credentials: anonymous. A bearer token that
+ * nobody knows, or one that does not hold: Unauthorized.
+ */
+export async function authenticate(
+  list: readonly Authenticator[],
+  credentials: Credentials,
+): Promise<Identity> {
+  for (const each of list) {
+    const identity = await each.authenticate(credentials);
+    if (identity) return identity;
+  }
+  if (bearerOf(credentials) !== undefined) throw unauthorized();
+  return ANONYMOUS;
+}
+
+/** A certificate that TLS has verified against the client CA: CN is the user, each O a group. */
+export const clientCertificate: Authenticator = {
+  name: 'x509',
+  async authenticate({ certificate }) {
+    if (!certificate) return undefined;
+    const subject = subjectOf(certificate);
+    if (!subject) throw unauthorized();
+    const groups = new Set([...(subject.organizations ?? []), AUTHENTICATED_GROUP]);
+    return { name: subject.commonName, groups: [...groups] };
+  },
+};
+
+function serviceAccountToken(tokens: ServiceAccountTokens): Authenticator {
+  return {
+    name: 'serviceaccount',
+    async authenticate(credentials) {
+      const token = bearerOf(credentials);
+      return token === undefined ? undefined : (await tokens.verify(token))?.identity;
+    },
+  };
+}
+
+/** The token of an Authorization header of the Bearer scheme (RFC 6750); undefined for none and for an empty one. */
+function bearerOf({ authorization }: Credentials): string | undefined {
+  return /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
+}
