@@ -6,19 +6,22 @@ import type { DeleteOptions, PatchBody } from '#client/contract.ts';
 /**
  * A controller is declared, never run by itself: what it is for, what it reads, what it writes, and a pure plan. The
  * framework feeds it, performs its actions, retries, and records why. Reading or writing a kind that was not declared
- * does not compile.
+ * does not compile (define.test.ts holds it to that).
  */
 export interface Controller<
   For extends ApiObject,
   Reads extends readonly Kind<never>[],
   Writes extends readonly Kind<never>[],
 > {
+  /** Lower case, as in metrics and events: `replicaset-controller`. */
   name: string;
   for: Kind<For>;
   reads: Reads;
   writes: Writes;
   /** Which objects of `for` a change of a read object concerns. One entry per read kind that matters. */
   wakes: Wake[];
+  /** A key is not planned again sooner than this after its last plan, for plans over many objects that change at once. */
+  spacingMs?: number;
   /** No I/O, no clock: what to do about `object` now. `object` is undefined once it is gone. */
   plan(
     key: ObjectKey,
@@ -30,19 +33,21 @@ export interface Controller<
 
 export interface Wake {
   kind: Kind<never>;
-  /** Keys of `for` objects; `view` lists them when a relation needs a search. */
-  keys(changed: ApiObject, view: View<readonly Kind<never>[]>): ObjectKey[];
+  /** Keys of `for` objects. Asked for the object as it was and as it is. `view` holds every declared kind. */
+  keys(changed: ApiObject, view: View<readonly Kind<never>[]>): Iterable<ObjectKey>;
 }
 
 export type ObjectOf<K> = K extends Kind<infer T> ? T : never;
 
-/** The informers of the declared kinds. */
+/** The informers of the declared kinds. Objects are shared: a plan copies what it changes. */
 export interface View<Kinds extends readonly Kind<never>[]> {
   get<K extends Kinds[number]>(kind: K, key: ObjectKey): ObjectOf<K> | undefined;
   /** All, or those of one namespace. */
   list<K extends Kinds[number]>(kind: K, namespace?: string): readonly ObjectOf<K>[];
   /** Those with a controller ownerReference to `uid`. */
   ownedBy<K extends Kinds[number]>(kind: K, uid: string): readonly ObjectOf<K>[];
+  /** Those with any ownerReference to `uid`. */
+  dependents<K extends Kinds[number]>(kind: K, uid: string): readonly ObjectOf<K>[];
 }
 
 export interface Plan<W = Kind<never>> {
@@ -52,12 +57,67 @@ export interface Plan<W = Kind<never>> {
   againAfterMs?: number;
 }
 
+/**
+ * Asked of the server itself right before an action, where acting on a cache that lags could not be undone. When it does
+ * not hold, the plan ends there and is made anew.
+ */
+export type Check =
+  /** No object with this uid is there. */
+  | { is: 'gone'; kind: Kind<never>; key: ObjectKey; uid: string }
+  /** The namespace holds no object of the kind. */
+  | { is: 'empty'; kind: Kind<never>; namespace: string };
+
+interface Common {
+  why: Why;
+  /** All must hold. */
+  checks?: Check[];
+  /**
+   * Neighbours in the list with this mark do not depend on each other: they are sent together, in batches that double
+   * from one, so that a thousand creates are quick and a thousand refusals cost a few requests.
+   */
+  together?: true;
+}
+
+interface Write<K, T> extends Common {
+  kind: K;
+  object: T;
+}
+
+interface Aim<K> extends Common {
+  kind: K;
+  key: ObjectKey;
+}
+
+type ActionOn<K, T> =
+  | ({ do: 'create' } & Write<K, T>)
+  /** `subresource`: finalize, scale. */
+  | ({ do: 'update'; subresource?: string } & Write<K, T>)
+  | ({ do: 'updateStatus' } & Write<K, T>)
+  | ({ do: 'patch'; patch: PatchBody; subresource?: string } & Aim<K>)
+  /** An object that is gone already counts as deleted. */
+  | ({ do: 'delete'; options?: DeleteOptions } & Aim<K>);
+
+/** A core/v1 Event about `about` (needs no declaration). */
+type EventAction = { do: 'event'; about: ApiObject; type: 'Normal' | 'Warning'; why: Why };
+
 /** Closed: a new one does not compile until the executor handles it. Each carries why it is done. */
-export type Action<W = Kind<never>> =
-  | { do: 'create'; kind: W; object: ApiObject; why: Why }
-  | { do: 'update'; kind: W; object: ApiObject; why: Why }
-  | { do: 'updateStatus'; kind: W; object: ApiObject; why: Why }
-  | { do: 'patch'; kind: W; key: ObjectKey; patch: PatchBody; subresource?: string; why: Why }
-  | { do: 'delete'; kind: W; key: ObjectKey; options?: DeleteOptions; why: Why }
-  /** A core/v1 Event about `about` (needs no declaration). */
-  | { do: 'event'; about: ApiObject; type: 'Normal' | 'Warning'; why: Why };
+export type Action<W = Kind<never>> = (W extends Kind<infer T> ? ActionOn<W, T> : never) | EventAction;
+
+/** An action of any controller, as the executor sees it. */
+export type AnyAction = ActionOn<Kind, ApiObject> | EventAction;
+
+/** A controller of any kind, as the framework keeps it. */
+export interface AnyController {
+  readonly name: string;
+  readonly for: Kind;
+  readonly reads: readonly Kind[];
+  readonly writes: readonly Kind[];
+  readonly wakes: readonly Wake[];
+  readonly spacingMs?: number;
+  plan(
+    key: ObjectKey,
+    object: ApiObject | undefined,
+    view: View<readonly Kind[]>,
+    now: number,
+  ): { actions: AnyAction[]; againAfterMs?: number };
+}

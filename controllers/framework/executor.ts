@@ -1,0 +1,147 @@
+/**
+ * Performs the actions of a plan and nothing else: the only place where controllers have effects. It ends at the first
+ * failure; what it wrote is remembered, so that the next plan waits until its caches have seen it.
+ */
+import type { Kind } from '#api/kind.ts';
+import { resourceName } from '#api/kind.ts';
+import { type ApiObject, keyOf, type ObjectKey } from '#api/objects.ts';
+import type { Why } from '#api/why.ts';
+import type { Client, ObjectRef } from '#client/contract.ts';
+import type { EventRecorder } from '#client/events.ts';
+import { isStatus, StatusError } from '#machinery/errors.ts';
+import type { AnyAction, Check } from './contract.ts';
+
+/** What a cache must show before the next plan: a revision, or that an object is gone or going. */
+export type Written =
+  | { kind: Kind; resourceVersion: string }
+  | { kind: Kind; deleted: ObjectKey; uid: string | undefined };
+
+/** One action that was tried, for `gantry why` and logs. */
+export interface Deed {
+  atMs: number;
+  controller: string;
+  /** The object it was planned for. */
+  for: ObjectKey;
+  do: AnyAction['do'];
+  /** `pods ns/name`. */
+  what: string;
+  why: Why;
+  error?: string;
+}
+
+export interface Executor {
+  /** `written` fills as actions succeed, also when a later one rejects. */
+  perform(actions: readonly AnyAction[], written: Written[], tell: (deed: Performed) => void): Promise<void>;
+}
+
+export interface Performed {
+  action: AnyAction;
+  error?: unknown;
+}
+
+/** Requests under way at once for one plan. */
+const LARGEST_BATCH = 64;
+
+type Performers = {
+  [A in AnyAction as A['do']]: (action: A) => Promise<Written | undefined>;
+};
+
+export function executor(client: Client, events: EventRecorder): Executor {
+  const performers: Performers = {
+    create: async ({ kind, object }) => wrote(kind, await client.create(kind, object)),
+    update: async ({ kind, object, subresource }) =>
+      wrote(kind, await client.update(kind, object, subresource)),
+    updateStatus: async ({ kind, object }) => wrote(kind, await client.updateStatus(kind, object)),
+    patch: async ({ kind, key, patch, subresource }) =>
+      wrote(kind, await client.patch(kind, refOf(key), patch, subresource)),
+    delete: async ({ kind, key, options }) => {
+      try {
+        await client.delete(kind, refOf(key), options);
+      } catch (error) {
+        if (!isStatus(error, 'NotFound')) throw error;
+      }
+      return { kind, deleted: key, uid: options?.uid };
+    },
+    event: async ({ about, type, why }) => {
+      events.record(about, type, why);
+      return undefined;
+    },
+  };
+
+  const one = async (action: AnyAction, written: Written[], tell: (deed: Performed) => void) => {
+    try {
+      if (action.do !== 'event') for (const check of action.checks ?? []) await mustHold(client, check);
+      const perform = performers[action.do] as (action: AnyAction) => Promise<Written | undefined>;
+      const result = await perform(action);
+      if (result) written.push(result);
+      tell({ action });
+    } catch (error) {
+      tell({ action, error });
+      throw error;
+    }
+  };
+
+  return {
+    async perform(actions, written, tell) {
+      for (const batch of batches(actions)) {
+        const results = await Promise.allSettled(batch.map((action) => one(action, written, tell)));
+        const failed = results.find((result) => result.status === 'rejected');
+        if (failed) throw failed.reason;
+      }
+    },
+  };
+}
+
+/** Single actions, and runs of those marked `together` in batches that double. */
+export function* batches(actions: readonly AnyAction[]): Generator<readonly AnyAction[]> {
+  let size = 1;
+  for (let start = 0; start < actions.length; ) {
+    if (!isTogether(actions[start])) {
+      yield actions.slice(start, ++start);
+      size = 1;
+      continue;
+    }
+    let end = start;
+    while (end < actions.length && end - start < size && isTogether(actions[end])) end++;
+    yield actions.slice(start, end);
+    start = end;
+    size = Math.min(size * 2, LARGEST_BATCH);
+  }
+}
+
+function isTogether(action: AnyAction | undefined): boolean {
+  return action !== undefined && action.do !== 'event' && action.together === true;
+}
+
+async function mustHold(client: Client, check: Check): Promise<void> {
+  if (check.is === 'empty') {
+    const { items } = await client.list(check.kind as Kind, { namespace: check.namespace, limit: 1 });
+    if (items.length === 0) return;
+    throw new StatusError('Conflict', `${check.namespace} still holds ${resourceName(check.kind)}`);
+  }
+  try {
+    const found = await client.get(check.kind as Kind, refOf(check.key));
+    if (found.metadata.uid !== check.uid) return;
+  } catch (error) {
+    if (isStatus(error, 'NotFound')) return;
+    throw error;
+  }
+  throw new StatusError('Conflict', `${resourceName(check.kind)} ${check.key} is still there`);
+}
+
+function wrote(kind: Kind, object: ApiObject): Written {
+  return { kind, resourceVersion: object.metadata.resourceVersion ?? '0' };
+}
+
+/** The other way of keyOf. */
+export function refOf(key: ObjectKey): ObjectRef {
+  const slash = key.indexOf('/');
+  return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}
+
+/** `create pods ns/name`, for logs. */
+export function describeAction(action: AnyAction): string {
+  if (action.do === 'event') return `${action.type} event about ${action.about.kind} ${keyOf(action.about)}`;
+  const key = 'key' in action ? action.key : keyOf(action.object);
+  return `${resourceName(action.kind)} ${key}`;
+}

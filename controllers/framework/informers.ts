@@ -1,0 +1,93 @@
+/** One informer per kind for all controllers, and the views they are seen through. */
+import { type Kind, resourceName } from '#api/kind.ts';
+import { type ApiObject, keyOf, type ObjectKey } from '#api/objects.ts';
+import type { Informer } from '#client/contract.ts';
+import { type InformerOptions, startInformer } from '#client/informer.ts';
+import { byController, byNamespace, byOwner } from '#client/object-indexes.ts';
+import type { ObjectOf, View } from './contract.ts';
+
+const INDEXES = { namespace: byNamespace, controller: byController, owner: byOwner };
+
+export class Informers implements View<readonly Kind<never>[]> {
+  readonly #byResource = new Map<string, Informer<ApiObject>>();
+  /** By resource and key: who waits for a change of that object. */
+  readonly #waiting = new Map<string, Set<() => void>>();
+
+  /** Starts an informer for each kind, once however often it is named. */
+  constructor(kinds: Iterable<Kind>, options: Omit<InformerOptions<ApiObject>, 'kind' | 'indexes'>) {
+    for (const kind of kinds) {
+      const name = resourceName(kind);
+      if (this.#byResource.has(name)) continue;
+      const informer = startInformer({ ...options, kind, indexes: INDEXES });
+      this.#byResource.set(name, informer);
+      informer.onChange(({ object }) => {
+        for (const look of this.#waiting.get(`${name} ${keyOf(object)}`) ?? []) look();
+      });
+    }
+  }
+
+  /** Undefined when no controller reads the kind. */
+  find(kind: Pick<Kind, 'group' | 'plural'>): Informer<ApiObject> | undefined {
+    return this.#byResource.get(resourceName(kind));
+  }
+
+  async synced(): Promise<void> {
+    await Promise.all([...this.#byResource.values()].map((informer) => informer.synced));
+  }
+
+  /** Resolves once the cached object (undefined when there is none) is as `test` wants it; rejects when `signal` aborts. */
+  until(
+    kind: Kind,
+    key: ObjectKey,
+    test: (object: ApiObject | undefined) => boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const informer = this.#of(kind);
+    if (test(informer.get(key))) return Promise.resolve();
+    const id = `${resourceName(kind)} ${key}`;
+    return new Promise((resolve, reject) => {
+      const looks = this.#waiting.get(id) ?? new Set();
+      this.#waiting.set(id, looks);
+      const stop = () => {
+        looks.delete(look);
+        if (looks.size === 0) this.#waiting.delete(id);
+        signal.removeEventListener('abort', abort);
+      };
+      const look = () => {
+        if (!test(informer.get(key))) return;
+        stop();
+        resolve();
+      };
+      const abort = () => {
+        stop();
+        reject(signal.reason);
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      looks.add(look);
+    });
+  }
+
+  get<K extends Kind<never>>(kind: K, key: ObjectKey): ObjectOf<K> | undefined {
+    return this.#of(kind).get(key) as ObjectOf<K> | undefined;
+  }
+
+  list<K extends Kind<never>>(kind: K, namespace?: string): readonly ObjectOf<K>[] {
+    const informer = this.#of(kind);
+    const found = namespace === undefined ? informer.list() : informer.byIndex('namespace', namespace);
+    return found as unknown as readonly ObjectOf<K>[];
+  }
+
+  ownedBy<K extends Kind<never>>(kind: K, uid: string): readonly ObjectOf<K>[] {
+    return this.#of(kind).byIndex('controller', uid) as unknown as readonly ObjectOf<K>[];
+  }
+
+  dependents<K extends Kind<never>>(kind: K, uid: string): readonly ObjectOf<K>[] {
+    return this.#of(kind).byIndex('owner', uid) as unknown as readonly ObjectOf<K>[];
+  }
+
+  #of(kind: Kind<never>): Informer<ApiObject> {
+    const informer = this.find(kind);
+    if (!informer) throw new RangeError(`no controller declared that it reads ${resourceName(kind)}`);
+    return informer;
+  }
+}
