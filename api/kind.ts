@@ -65,8 +65,13 @@ export interface Strategy<T extends ApiObject> {
   defaults?(object: T): void;
   /** Before the first write: resets what users cannot set (status, generation is the engine's). */
   prepareForCreate?(object: T): void;
+  /** Before a write to the object itself; the engine has already put the old status back. Not for subresources. */
   prepareForUpdate?(object: T, old: T): void;
-  /** All faults, not only the first. */
+  /** When deletion has begun and somebody still holds the object: deletionTimestamp has just been set. */
+  prepareForDelete?(object: T): void;
+  /** Who holds the object back besides metadata.finalizers: it goes only when both are empty (namespaces). */
+  heldBy?(object: T): readonly string[];
+  /** All faults, not only the first: of metadata too. */
   validate(object: T): FieldError[];
   /** Faults of the change itself (immutable fields); `validate` is called as well. */
   validateUpdate?(object: T, old: T): FieldError[];

@@ -1,6 +1,9 @@
 import type { Kind } from '../kind.ts';
 import type { ConfigMap } from '../objects.ts';
+import { checkConfigMap, checkConfigMapUpdate } from '../validation/configuration.ts';
+import { isDnsSubdomain } from '../validation/names.ts';
 import { ageColumn, column, nameColumn } from './columns.ts';
+import { strategyOf } from './strategy.ts';
 
 /** Configuration as keys and values, for env variables and files. */
 export const ConfigMapKind: Kind<ConfigMap> = {
@@ -12,7 +15,12 @@ export const ConfigMapKind: Kind<ConfigMap> = {
   shortNames: ['cm'],
   namespaced: true,
   schema: 'io.k8s.api.core.v1.ConfigMap',
-  strategy: { validate: () => [] },
+  strategy: strategyOf<ConfigMap>({
+    namespaced: true,
+    name: isDnsSubdomain,
+    check: checkConfigMap,
+    checkUpdate: checkConfigMapUpdate,
+  }),
   columns: [
     nameColumn,
     column(

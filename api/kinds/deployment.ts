@@ -1,7 +1,10 @@
 import { describeLabelSelector, formatSelector, selectorOf } from '#machinery/values/selector.ts';
+import { defaultDeployment } from '../defaults/deployment.ts';
 import type { Kind } from '../kind.ts';
 import type { Deployment } from '../objects.ts';
+import { isDnsSubdomain } from '../validation/names.ts';
 import { ageColumn, column, nameColumn, templateColumns, wideColumn } from './columns.ts';
+import { strategyOf } from './strategy.ts';
 
 /** Keeps replicas of a pod template running and rolls out changes of it. */
 export const DeploymentKind: Kind<Deployment> = {
@@ -25,7 +28,17 @@ export const DeploymentKind: Kind<Deployment> = {
       selector: (deployment) => formatSelector(selectorOf(deployment.spec?.selector) ?? []),
     },
   },
-  strategy: { validate: () => [] },
+  strategy: strategyOf<Deployment>({
+    namespaced: true,
+    name: isDnsSubdomain,
+    defaults: defaultDeployment,
+    prepareForCreate(deployment) {
+      deployment.status = {};
+    },
+    checkUpdate(deployment, old, faults) {
+      faults.immutable('spec.selector', deployment.spec?.selector, old.spec?.selector);
+    },
+  }),
   columns: [
     nameColumn,
     column(

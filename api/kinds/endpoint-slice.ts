@@ -1,6 +1,8 @@
 import type { Kind } from '../kind.ts';
 import type { EndpointSlice } from '../objects.ts';
+import { isDnsSubdomain } from '../validation/names.ts';
 import { ageColumn, column, listText, nameColumn } from './columns.ts';
+import { strategyOf } from './strategy.ts';
 
 /** A part of the addresses behind a service. */
 export const EndpointSliceKind: Kind<EndpointSlice> = {
@@ -11,7 +13,19 @@ export const EndpointSliceKind: Kind<EndpointSlice> = {
   singular: 'endpointslice',
   namespaced: true,
   schema: 'io.k8s.api.discovery.v1.EndpointSlice',
-  strategy: { validate: () => [] },
+  strategy: strategyOf<EndpointSlice>({
+    namespaced: true,
+    name: isDnsSubdomain,
+    defaults(slice) {
+      for (const port of slice.ports ?? []) {
+        port.name ??= '';
+        port.protocol ??= 'TCP';
+      }
+    },
+    checkUpdate(slice, old, faults) {
+      faults.immutable('addressType', slice.addressType, old.addressType);
+    },
+  }),
   columns: [
     nameColumn,
     column('AddressType', 'string', 'IPv4, IPv6 or FQDN.', (slice) => slice.addressType ?? ''),

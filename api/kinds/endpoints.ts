@@ -1,6 +1,8 @@
 import type { Kind } from '../kind.ts';
 import type { Endpoints } from '../objects.ts';
+import { isDnsSubdomain } from '../validation/names.ts';
 import { ageColumn, column, listText, nameColumn } from './columns.ts';
+import { strategyOf } from './strategy.ts';
 
 /** The addresses behind a service, in the older of the two forms. */
 export const EndpointsKind: Kind<Endpoints> = {
@@ -12,7 +14,14 @@ export const EndpointsKind: Kind<Endpoints> = {
   shortNames: ['ep'],
   namespaced: true,
   schema: 'io.k8s.api.core.v1.Endpoints',
-  strategy: { validate: () => [] },
+  strategy: strategyOf<Endpoints>({
+    namespaced: true,
+    name: isDnsSubdomain,
+    defaults(endpoints) {
+      for (const subset of endpoints.subsets ?? [])
+        for (const port of subset.ports ?? []) port.protocol ||= 'TCP';
+    },
+  }),
   columns: [
     nameColumn,
     column('Endpoints', 'string', 'Ready addresses and their ports.', (endpoints) =>

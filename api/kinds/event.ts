@@ -1,7 +1,9 @@
 import { ageOf } from '#machinery/values/duration.ts';
 import type { Column, Kind } from '../kind.ts';
 import type { Event } from '../objects.ts';
+import { isDnsSubdomain } from '../validation/names.ts';
 import { column, nameColumn, wideColumn } from './columns.ts';
+import { strategyOf } from './strategy.ts';
 
 /** Something that happened to an object, told to people. Kept for an hour. */
 export const EventKind: Kind<Event> = {
@@ -13,7 +15,16 @@ export const EventKind: Kind<Event> = {
   shortNames: ['ev'],
   namespaced: true,
   schema: 'io.k8s.api.core.v1.Event',
-  strategy: { validate: () => [] },
+  strategy: strategyOf<Event>({
+    namespaced: true,
+    name: isDnsSubdomain,
+    check(event, faults) {
+      const about = event.involvedObject?.namespace ?? '';
+      const { namespace } = event.metadata;
+      const fits = about === '' ? !namespace || namespace === 'default' : namespace === about;
+      if (!fits) faults.invalid('involvedObject.namespace', about, 'does not match event.namespace');
+    },
+  }),
   columns: eventColumns(),
   selectableFields: {
     'involvedObject.kind': (event) => event.involvedObject?.kind ?? '',

@@ -13,7 +13,10 @@ export const EventsEventKind: Kind<EventsEvent> = {
   namespaced: true,
   schema: 'io.k8s.api.events.v1.Event',
   storedAs: { group: '', version: 'v1', plural: 'events', toStored, fromStored },
-  strategy: { validate: () => [] },
+  strategy: {
+    validate: (event) => EventKind.strategy.validate(toStored(event)),
+    validateUpdate: (event, old) => EventKind.strategy.validateUpdate!(toStored(event), toStored(old)),
+  },
   columns: EventKind.columns.map((column) => ({
     ...column,
     cell: (event, now) => column.cell(toStored(event), now),

@@ -1,6 +1,11 @@
 import type { Kind } from '../kind.ts';
 import type { Namespace } from '../objects.ts';
+import { isDnsLabel, qualifiedNameFaults } from '../validation/names.ts';
 import { ageColumn, column, nameColumn } from './columns.ts';
+import { strategyOf } from './strategy.ts';
+
+/** Held by a namespace until the namespace controller has emptied it. */
+const FINALIZER = 'kubernetes';
 
 /** A scope for names; deleting it deletes all that is in it. */
 export const NamespaceKind: Kind<Namespace> = {
@@ -15,7 +20,35 @@ export const NamespaceKind: Kind<Namespace> = {
   verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
   schema: 'io.k8s.api.core.v1.Namespace',
   subresources: { status: true, others: [{ name: 'finalize', kind: 'Namespace', verbs: ['update'] }] },
-  strategy: { validate: () => [] },
+  strategy: strategyOf<Namespace>({
+    namespaced: false,
+    name: isDnsLabel,
+    defaults(namespace) {
+      // So that selectors can name a namespace.
+      namespace.metadata.labels ??= {};
+      if (namespace.metadata.name)
+        namespace.metadata.labels['kubernetes.io/metadata.name'] = namespace.metadata.name;
+    },
+    prepareForCreate(namespace) {
+      namespace.status = { phase: 'Active' };
+      namespace.spec ??= {};
+      namespace.spec.finalizers ??= [];
+      if (!namespace.spec.finalizers.includes(FINALIZER)) namespace.spec.finalizers.push(FINALIZER);
+    },
+    prepareForUpdate(namespace, old) {
+      // Only the finalize subresource lets a namespace go.
+      namespace.spec = old.spec;
+    },
+    prepareForDelete(namespace) {
+      namespace.status = { ...namespace.status, phase: 'Terminating' };
+    },
+    heldBy: (namespace) => namespace.spec?.finalizers ?? [],
+    check(namespace, faults) {
+      for (const finalizer of namespace.spec?.finalizers ?? []) {
+        faults.invalidFor('spec.finalizers', finalizer, qualifiedNameFaults(finalizer));
+      }
+    },
+  }),
   columns: [
     nameColumn,
     column(

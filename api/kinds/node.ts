@@ -1,6 +1,10 @@
+import { canonicalQuantities } from '../defaults/quantities.ts';
 import type { Kind } from '../kind.ts';
 import type { Node } from '../objects.ts';
+import { isDnsSubdomain } from '../validation/names.ts';
+import { checkNode, checkNodeUpdate } from '../validation/node.ts';
 import { ageColumn, column, nameColumn, orNone, wideColumn } from './columns.ts';
+import { strategyOf } from './strategy.ts';
 
 /** A machine that runs pods. */
 export const NodeKind: Kind<Node> = {
@@ -18,7 +22,19 @@ export const NodeKind: Kind<Node> = {
       { name: 'proxy', kind: 'NodeProxyOptions', verbs: ['create', 'delete', 'get', 'patch', 'update'] },
     ],
   },
-  strategy: { validate: () => [] },
+  strategy: strategyOf<Node>({
+    namespaced: false,
+    name: isDnsSubdomain,
+    defaults(node) {
+      node.spec ??= {};
+      node.status ??= {};
+      canonicalQuantities(node.status.capacity);
+      node.status.allocatable ??= node.status.capacity && { ...node.status.capacity };
+      canonicalQuantities(node.status.allocatable);
+    },
+    check: checkNode,
+    checkUpdate: checkNodeUpdate,
+  }),
   columns: [
     nameColumn,
     column('Status', 'string', 'Whether the node is ready and takes new pods.', statusText),

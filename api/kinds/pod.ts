@@ -1,6 +1,18 @@
+import { defaultPod } from '../defaults/pod-spec.ts';
 import type { Kind } from '../kind.ts';
-import type { Pod } from '../objects.ts';
+import type { Pod, PodCondition } from '../objects.ts';
+import { isPodScheduled, isPodTerminal } from '../semantics/pod-status.ts';
+import { qosClassOf } from '../semantics/qos.ts';
+import { isDnsSubdomain } from '../validation/names.ts';
 import { podColumns } from './pod-columns.ts';
+import { strategyOf } from './strategy.ts';
+
+const GATED: PodCondition = {
+  type: 'PodScheduled',
+  status: 'False',
+  reason: 'SchedulingGated',
+  message: 'Scheduling is blocked due to non-empty scheduling gates',
+};
 
 /** A group of containers that share a network address and volumes and live on one node. */
 export const PodKind: Kind<Pod> = {
@@ -30,21 +42,20 @@ export const PodKind: Kind<Pod> = {
       },
     ],
   },
-  strategy: {
-    validate: () => [],
+  strategy: strategyOf<Pod>({
+    namespaced: true,
+    name: isDnsSubdomain,
+    defaults: defaultPod,
     prepareForCreate(pod) {
-      pod.status = { phase: 'Pending' };
-    },
-    prepareForUpdate(pod, old) {
-      if (old.status === undefined) delete pod.status;
-      else pod.status = old.status;
+      pod.status = { phase: 'Pending', qosClass: qosClassOf(pod.spec ?? { containers: [] }) };
+      if (pod.spec?.schedulingGates?.length) pod.status.conditions = [GATED];
     },
     graceSeconds(pod, asked) {
-      if (!pod.spec?.nodeName) return 0;
-      if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return 0;
-      return Math.max(0, asked ?? pod.spec.terminationGracePeriodSeconds ?? 30);
+      if (!isPodScheduled(pod) || isPodTerminal(pod)) return 0;
+      const seconds = asked ?? pod.spec?.terminationGracePeriodSeconds ?? 0;
+      return seconds < 0 ? 1 : seconds;
     },
-  },
+  }),
   columns: podColumns,
   selectableFields: {
     'spec.nodeName': (pod) => pod.spec?.nodeName ?? '',

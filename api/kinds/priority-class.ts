@@ -1,6 +1,9 @@
 import type { Kind } from '../kind.ts';
 import type { PriorityClass } from '../objects.ts';
+import type { Faults } from '../validation/faults.ts';
+import { isDnsSubdomain } from '../validation/names.ts';
 import { ageColumn, column, nameColumn } from './columns.ts';
+import { strategyOf } from './strategy.ts';
 
 /** A name for a pod priority. */
 export const PriorityClassKind: Kind<PriorityClass> = {
@@ -12,12 +15,18 @@ export const PriorityClassKind: Kind<PriorityClass> = {
   shortNames: ['pc'],
   namespaced: false,
   schema: 'io.k8s.api.scheduling.v1.PriorityClass',
-  strategy: {
+  strategy: strategyOf<PriorityClass>({
+    namespaced: false,
+    name: isDnsSubdomain,
     defaults(priorityClass) {
       priorityClass.preemptionPolicy ??= 'PreemptLowerPriority';
     },
-    validate: () => [],
-  },
+    check: checkPriorityClass,
+    checkUpdate(priorityClass, old, faults) {
+      if (priorityClass.value !== old.value) faults.forbidden('value', 'may not be changed in an update.');
+      faults.immutable('preemptionPolicy', priorityClass.preemptionPolicy, old.preemptionPolicy);
+    },
+  }),
   columns: [
     nameColumn,
     column('Value', 'string', 'The priority.', (priorityClass) => priorityClass.value ?? 0),
@@ -36,3 +45,27 @@ export const PriorityClassKind: Kind<PriorityClass> = {
     ),
   ],
 };
+
+/** Above it only the classes that ship with the system. */
+const USER_MAX = 1_000_000_000;
+
+const SYSTEM_CLASSES = new Map([
+  ['system-cluster-critical', 2_000_000_000],
+  ['system-node-critical', 2_000_001_000],
+]);
+
+function checkPriorityClass(priorityClass: PriorityClass, faults: Faults): void {
+  const { name } = priorityClass.metadata;
+  if (name?.startsWith('system-')) {
+    if (SYSTEM_CLASSES.get(name) !== priorityClass.value) {
+      faults.forbidden(
+        'metadata.name',
+        "priority class names with 'system-' prefix are reserved for system use only. error: " +
+          `${name} is not a known system priority class`,
+      );
+    }
+  } else if ((priorityClass.value ?? 0) > USER_MAX) {
+    faults.forbidden('value', `maximum allowed value of a user defined priority is ${USER_MAX}`);
+  }
+  faults.oneOf('preemptionPolicy', priorityClass.preemptionPolicy, ['PreemptLowerPriority', 'Never']);
+}

@@ -1,7 +1,10 @@
 import { describeLabelSelector, formatSelector, selectorOf } from '#machinery/values/selector.ts';
+import { defaultReplicaSet } from '../defaults/deployment.ts';
 import type { Kind } from '../kind.ts';
 import type { ReplicaSet } from '../objects.ts';
+import { isDnsSubdomain } from '../validation/names.ts';
 import { ageColumn, column, nameColumn, templateColumns, wideColumn } from './columns.ts';
+import { strategyOf } from './strategy.ts';
 
 /** Keeps a number of pods of one template running. */
 export const ReplicaSetKind: Kind<ReplicaSet> = {
@@ -25,7 +28,17 @@ export const ReplicaSetKind: Kind<ReplicaSet> = {
       selector: (set) => formatSelector(selectorOf(set.spec?.selector) ?? []),
     },
   },
-  strategy: { validate: () => [] },
+  strategy: strategyOf<ReplicaSet>({
+    namespaced: true,
+    name: isDnsSubdomain,
+    defaults: defaultReplicaSet,
+    prepareForCreate(set) {
+      set.status = { replicas: 0 };
+    },
+    checkUpdate(set, old, faults) {
+      faults.immutable('spec.selector', set.spec?.selector, old.spec?.selector);
+    },
+  }),
   columns: [
     nameColumn,
     column('Desired', 'integer', 'Pods wanted.', (set) => set.spec?.replicas ?? 0),

@@ -1,6 +1,9 @@
 import type { Kind } from '../kind.ts';
 import type { RoleBinding } from '../objects.ts';
+import { isPathSegment } from '../validation/names.ts';
+import { checkBinding, checkBindingUpdate, defaultBinding } from '../validation/rbac.ts';
 import { bindingColumns } from './binding-columns.ts';
+import { strategyOf } from './strategy.ts';
 
 /** Grants a role to subjects, in one namespace. */
 export const RoleBindingKind: Kind<RoleBinding> = {
@@ -11,6 +14,12 @@ export const RoleBindingKind: Kind<RoleBinding> = {
   singular: 'rolebinding',
   namespaced: true,
   schema: 'io.k8s.api.rbac.v1.RoleBinding',
-  strategy: { validate: () => [] },
+  strategy: strategyOf<RoleBinding>({
+    namespaced: true,
+    name: isPathSegment,
+    defaults: defaultBinding,
+    check: (binding, faults) => checkBinding(binding, ['Role', 'ClusterRole'], faults),
+    checkUpdate: checkBindingUpdate,
+  }),
   columns: bindingColumns,
 };

@@ -1,6 +1,9 @@
 import type { Kind } from '../kind.ts';
 import type { Role } from '../objects.ts';
+import { isPathSegment } from '../validation/names.ts';
+import { checkRole } from '../validation/rbac.ts';
 import { createdAtColumn, nameColumn } from './columns.ts';
+import { strategyOf } from './strategy.ts';
 
 /** What may be done, in one namespace. */
 export const RoleKind: Kind<Role> = {
@@ -11,6 +14,10 @@ export const RoleKind: Kind<Role> = {
   singular: 'role',
   namespaced: true,
   schema: 'io.k8s.api.rbac.v1.Role',
-  strategy: { validate: () => [] },
+  strategy: strategyOf<Role>({
+    namespaced: true,
+    name: isPathSegment,
+    check: (role, faults) => checkRole(role, true, faults),
+  }),
   columns: [nameColumn, createdAtColumn],
 };

@@ -1,6 +1,8 @@
 import type { Kind } from '../kind.ts';
 import type { ServiceAccount } from '../objects.ts';
+import { isDnsSubdomain } from '../validation/names.ts';
 import { ageColumn, column, nameColumn } from './columns.ts';
+import { strategyOf } from './strategy.ts';
 
 /** An identity for pods. */
 export const ServiceAccountKind: Kind<ServiceAccount> = {
@@ -23,7 +25,7 @@ export const ServiceAccountKind: Kind<ServiceAccount> = {
       },
     ],
   },
-  strategy: { validate: () => [] },
+  strategy: strategyOf<ServiceAccount>({ namespaced: true, name: isDnsSubdomain }),
   columns: [
     nameColumn,
     column('Secrets', 'string', 'How many secrets it names.', (account) => (account.secrets ?? []).length),

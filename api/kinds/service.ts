@@ -1,6 +1,10 @@
+import { defaultService, prepareServiceForCreate, prepareServiceForUpdate } from '../defaults/service.ts';
 import type { Column, Kind } from '../kind.ts';
 import type { Service } from '../objects.ts';
+import { serviceAllocations } from '../semantics/services.ts';
+import { isDns1035Label } from '../validation/names.ts';
 import { ageColumn, column, labelsText, nameColumn, orNone, wideColumn } from './columns.ts';
+import { strategyOf } from './strategy.ts';
 
 /** A stable address in front of the pods that a selector picks. */
 export const ServiceKind: Kind<Service> = {
@@ -19,9 +23,14 @@ export const ServiceKind: Kind<Service> = {
       { name: 'proxy', kind: 'ServiceProxyOptions', verbs: ['create', 'delete', 'get', 'patch', 'update'] },
     ],
   },
-  strategy: {
-    validate: () => [],
-  },
+  strategy: strategyOf<Service>({
+    namespaced: true,
+    name: isDns1035Label,
+    defaults: defaultService,
+    prepareForCreate: prepareServiceForCreate,
+    prepareForUpdate: prepareServiceForUpdate,
+    allocations: serviceAllocations,
+  }),
   columns: serviceColumns(),
   selectableFields: {
     'spec.clusterIP': (service) => service.spec?.clusterIP ?? '',

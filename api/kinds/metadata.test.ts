@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { pathOf } from '../kind.ts';
+import type { ApiObject } from '../objects.ts';
+import { KINDS } from './index.ts';
+
+const CASES = KINDS.filter((kind) => !kind.virtual).map((kind) => [pathOf(kind), kind] as const);
+
+function faultsOf(faults: { type: string; field: string }[]): string[] {
+  return faults.map(({ type, field }) => `${type} ${field}`);
+}
+
+describe('metadata is checked alike for all kinds', () => {
+  it.each(CASES)('%s', (_path, kind) => {
+    const bad: ApiObject = {
+      apiVersion: 'v1',
+      kind: kind.kind,
+      metadata: {
+        name: 'a/b',
+        namespace: kind.namespaced ? 'Not Valid' : 'any',
+        labels: { 'bad key': 'bad value!' },
+        annotations: { '/x': '' },
+        finalizers: ['a b'],
+        ownerReferences: [{ apiVersion: '', kind: 'Pod', name: 'p', uid: 'u' }],
+      },
+    };
+    kind.strategy.defaults?.(bad);
+    const found = faultsOf(kind.strategy.validate(bad));
+    for (const field of ['name', 'labels', 'annotations', 'finalizers', 'ownerReferences.apiVersion']) {
+      expect(found).toContain(`Invalid metadata.${field}`);
+    }
+    expect(found).toContain(`${kind.namespaced ? 'Invalid' : 'Forbidden'} metadata.namespace`);
+  });
+
+  it.each(CASES)('%s: names and what is being deleted stay as they are', (_path, kind) => {
+    const old: ApiObject = {
+      apiVersion: 'v1',
+      kind: kind.kind,
+      metadata: { name: 'a', uid: '1', deletionTimestamp: '2026-01-01T00:00:00Z' },
+    };
+    const object: ApiObject = { ...old, metadata: { name: 'b', uid: '2', finalizers: ['x/y'] } };
+    const found = faultsOf(kind.strategy.validateUpdate!(object, old));
+    expect(found).toEqual(
+      expect.arrayContaining([
+        'Invalid metadata.name',
+        'Invalid metadata.uid',
+        'Forbidden metadata.finalizers',
+      ]),
+    );
+  });
+});

@@ -1,0 +1,116 @@
+/** What holds for the metadata of every object. Source: Kubernetes API conventions, "Metadata". */
+import type { LabelSelector, ObjectMeta } from '../objects.ts';
+import type { Faults } from './faults.ts';
+import { dnsLabelFaults, labelValueFaults, type NameRule, qualifiedNameFaults } from './names.ts';
+
+/** All annotations together, keys and values. */
+const ANNOTATIONS_MAX_BYTES = 256 * 1024;
+
+export interface MetaRules {
+  namespaced: boolean;
+  name: NameRule;
+}
+
+export function checkObjectMeta(meta: ObjectMeta, rules: MetaRules, faults: Faults): void {
+  if (meta.generateName) {
+    faults.invalidFor('metadata.generateName', meta.generateName, rules.name(meta.generateName, true));
+  }
+  if (!meta.name) faults.required('metadata.name', 'name or generateName is required');
+  else faults.invalidFor('metadata.name', meta.name, rules.name(meta.name, false));
+  if (!rules.namespaced) {
+    if (meta.namespace) faults.forbidden('metadata.namespace', 'not allowed on this type');
+  } else if (!meta.namespace) faults.required('metadata.namespace');
+  else faults.invalidFor('metadata.namespace', meta.namespace, dnsLabelFaults(meta.namespace));
+  checkLabels(meta.labels, 'metadata.labels', faults);
+  checkAnnotations(meta.annotations, 'metadata.annotations', faults);
+  checkOwners(meta, faults);
+  for (const finalizer of meta.finalizers ?? []) {
+    faults.invalidFor('metadata.finalizers', finalizer, qualifiedNameFaults(finalizer));
+  }
+}
+
+export function checkObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, faults: Faults): void {
+  faults.immutable('metadata.name', meta.name, old.name);
+  faults.immutable('metadata.namespace', meta.namespace, old.namespace);
+  faults.immutable('metadata.uid', meta.uid, old.uid);
+  if (!old.deletionTimestamp) return;
+  const added = (meta.finalizers ?? []).filter((finalizer) => !old.finalizers?.includes(finalizer));
+  if (added.length > 0) {
+    const list = added.map((finalizer) => JSON.stringify(finalizer)).join(', ');
+    faults.forbidden(
+      'metadata.finalizers',
+      `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`,
+    );
+  }
+}
+
+export function checkLabels(labels: Record<string, string> | undefined, field: string, faults: Faults): void {
+  for (const key in labels) {
+    const value = labels[key]!;
+    faults.invalidFor(field, key, qualifiedNameFaults(key));
+    faults.invalidFor(field, value, labelValueFaults(value));
+  }
+}
+
+export function checkAnnotations(
+  annotations: Record<string, string> | undefined,
+  field: string,
+  faults: Faults,
+): void {
+  let bytes = 0;
+  for (const key in annotations) {
+    faults.invalidFor(field, key, qualifiedNameFaults(key.toLowerCase()));
+    bytes += Buffer.byteLength(key) + Buffer.byteLength(annotations[key]!);
+  }
+  if (bytes > ANNOTATIONS_MAX_BYTES) faults.tooLong(field, ANNOTATIONS_MAX_BYTES);
+}
+
+function checkOwners(meta: ObjectMeta, faults: Faults): void {
+  const field = 'metadata.ownerReferences';
+  let controller: string | undefined;
+  for (const owner of meta.ownerReferences ?? []) {
+    if (!owner.apiVersion)
+      faults.invalid(`${field}.apiVersion`, owner.apiVersion ?? '', 'version must not be empty');
+    for (const part of ['kind', 'name', 'uid'] as const) {
+      if (!owner[part]) faults.invalid(`${field}.${part}`, owner[part] ?? '', 'must not be empty');
+    }
+    if (owner.apiVersion === 'v1' && owner.kind === 'Event') {
+      faults.invalid(field, owner, '/v1, Kind=Event is disallowed from being an owner');
+    }
+    if (!owner.controller) continue;
+    if (controller !== undefined) {
+      const both = `Found "true" in references for ${controller} and ${owner.name}`;
+      faults.invalid(
+        field,
+        meta.ownerReferences,
+        `Only one reference can have Controller set to true. ${both}`,
+      );
+    }
+    controller = owner.name;
+  }
+}
+
+/** metav1.LabelSelector. */
+export function checkLabelSelector(selector: LabelSelector | undefined, field: string, faults: Faults): void {
+  if (!selector) return;
+  checkLabels(selector.matchLabels, `${field}.matchLabels`, faults);
+  for (const [index, { key, operator, values = [] }] of (selector.matchExpressions ?? []).entries()) {
+    const at = `${field}.matchExpressions[${index}]`;
+    if (operator === 'In' || operator === 'NotIn') {
+      if (values.length === 0) {
+        faults.required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'");
+      }
+    } else if (operator === 'Exists' || operator === 'DoesNotExist') {
+      if (values.length > 0) {
+        faults.forbidden(
+          `${at}.values`,
+          "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+        );
+      }
+    } else faults.invalid(`${at}.operator`, operator, 'not a valid selector operator');
+    faults.invalidFor(`${at}.key`, key, qualifiedNameFaults(key ?? ''));
+    for (const [at2, value] of values.entries()) {
+      faults.invalidFor(`${at}.values[${at2}]`, value, labelValueFaults(value));
+    }
+  }
+}
