@@ -8,6 +8,7 @@ import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { issueCertificate, makeAuthority } from '#machinery/pki/issue.ts';
 import { makeSigningKey, signingKeyOf } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
+import type { Identity } from '#machinery/transport.ts';
 import type { RequestContext } from '../contract.ts';
 import { FakeEngine } from '../fake/engine.ts';
 import {
@@ -56,9 +57,12 @@ function make(keys: [typeof key, ...(typeof key)[]]): ServiceAccountTokens {
 }
 
 /** What POST serviceaccounts/web/token answers. */
-async function request(spec: Partial<NonNullable<TokenRequest['spec']>> = {}): Promise<TokenRequest> {
+async function request(
+  spec: Partial<NonNullable<TokenRequest['spec']>> = {},
+  identity: Identity = { name: 'admin', groups: [] },
+): Promise<TokenRequest> {
   const handler = authenticationHandlers(tokens).find((each) => each.resource === 'serviceaccounts/token')!;
-  const context = { info: { namespace: 'shop', name: 'web' } } as RequestContext;
+  const context = { info: { namespace: 'shop', name: 'web' }, identity } as RequestContext;
   const body = {
     apiVersion: 'authentication.k8s.io/v1',
     kind: 'TokenRequest',
@@ -161,6 +165,16 @@ describe('service-account tokens', () => {
     await expect(bearer(token)).rejects.toMatchObject({ reason: 'Unauthorized' });
     tokens = make([signingKeyOf(makeSigningKey()), key]);
     await expect(bearer(token)).resolves.toMatchObject({ uid: 'sa-1' });
+  });
+
+  test('a node gets tokens bound to its own pods only', async () => {
+    const node = (name: string) => ({ name: `system:node:${name}`, groups: ['system:nodes'] });
+    const bound = { boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name: 'p', uid: 'pod-1' } };
+    await expect(request(bound, node('n1'))).resolves.toMatchObject({ kind: 'TokenRequest' });
+    await expect(request(bound, node('n2'))).rejects.toMatchObject({ reason: 'Forbidden' });
+    await expect(request({}, node('n1'))).rejects.toMatchObject({
+      message: 'serviceaccounts "web" is forbidden: node requested token not bound to a pod',
+    });
   });
 
   test('requests that make no sense are refused in the words of Kubernetes', async () => {

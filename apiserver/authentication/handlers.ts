@@ -8,6 +8,7 @@ import type { ApiObject, SelfSubjectReview, TokenRequest, TokenReview } from '#a
 import { rfc3339 } from '#machinery/clock.ts';
 import { isStatus, StatusError } from '#machinery/errors.ts';
 import type { Identity } from '#machinery/transport.ts';
+import { nodeNameOf } from '../authorization/node.ts';
 import type { ObjectReader, ResourceHandler } from '../contract.ts';
 import type { ServiceAccountTokens, TokenOrder } from './tokens.ts';
 
@@ -32,8 +33,11 @@ export function authenticationHandlers(tokens: ServiceAccountTokens): ResourceHa
     },
     {
       resource: 'serviceaccounts/token',
-      serve: async ({ info }, body, engine) =>
-        requestToken(info, needed<TokenRequest>(body, 'TokenRequest'), tokens, engine),
+      async serve({ info, identity }, body, engine) {
+        const request = needed<TokenRequest>(body, 'TokenRequest');
+        refuseUnboundNode(info, identity, request.spec?.boundObjectRef, engine);
+        return requestToken(info, request, tokens, engine);
+      },
     },
   ];
 }
@@ -152,6 +156,31 @@ function bindingOf(
     'BadRequest',
     `cannot bind token to object of type ${ref.apiVersion ?? ''}, Kind=${ref.kind ?? ''}`,
   );
+}
+
+/** A node gets tokens only for the pods bound to it, and only such as end with them. Source: NodeRestriction. */
+function refuseUnboundNode(
+  at: { namespace: string; name: string },
+  identity: Identity,
+  ref: BoundObjectRef,
+  objects: ObjectReader,
+): void {
+  const node = nodeNameOf(identity);
+  if (node === undefined) return;
+  const pod = objects.get(PodKind, ref?.name ?? '', at.namespace);
+  const why =
+    ref?.kind !== 'Pod' || ref.apiVersion !== 'v1'
+      ? 'node requested token not bound to a pod'
+      : !ref.uid
+        ? 'node requested token with a pod binding without a uid'
+        : pod?.spec?.nodeName !== node
+          ? 'node requested token bound to a pod scheduled on a different node'
+          : undefined;
+  if (why === undefined) return;
+  throw new StatusError('Forbidden', `serviceaccounts "${at.name}" is forbidden: ${why}`, {
+    name: at.name,
+    kind: 'serviceaccounts',
+  });
 }
 
 function sameUid(kind: string, wanted: string | undefined, actual = ''): string {
