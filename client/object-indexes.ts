@@ -41,10 +41,10 @@ export function byNamespace(object: ApiObject): string[] {
   return [object.metadata.namespace ?? ''];
 }
 
-/** Index by uid of the controller that owns the object. */
+/** Index by uid of the controller that owns the object; those without one are under the empty string. */
 export function byController(object: ApiObject): string[] {
   const owner = object.metadata.ownerReferences?.find((reference) => reference.controller);
-  return owner ? [owner.uid] : [];
+  return [owner?.uid ?? ''];
 }
 
 /** Index by uid of every owner. */

@@ -2,6 +2,7 @@ import type { Kind } from '#api/kind.ts';
 import type { ApiObject, ObjectKey } from '#api/objects.ts';
 import type { Why } from '#api/why.ts';
 import type { DeleteOptions, PatchBody } from '#client/contract.ts';
+import type { StatusError } from '#machinery/errors.ts';
 
 /**
  * A controller is declared, never run by itself: what it is for, what it reads, what it writes, and a pure plan. The
@@ -22,13 +23,24 @@ export interface Controller<
   wakes: Wake[];
   /** A key is not planned again sooner than this after its last plan, for plans over many objects that change at once. */
   spacingMs?: number;
-  /** No I/O, no clock: what to do about `object` now. `object` is undefined once it is gone. */
+  /**
+   * No I/O, no clock: what to do about `object` now. `object` is undefined once it is gone. `failed` is what the last plan
+   * for this key failed with, for conditions and events that tell of it.
+   */
   plan(
     key: ObjectKey,
     object: For | undefined,
     view: View<[Kind<For>, ...Reads]>,
     now: number,
+    failed?: Failure,
   ): Plan<Writes[number]>;
+}
+
+/** The action that ended the last plan of a key. */
+export interface Failure {
+  do: AnyAction['do'];
+  kind: Kind;
+  error: StatusError;
 }
 
 export interface Wake {
@@ -44,7 +56,7 @@ export interface View<Kinds extends readonly Kind<never>[]> {
   get<K extends Kinds[number]>(kind: K, key: ObjectKey): ObjectOf<K> | undefined;
   /** All, or those of one namespace. */
   list<K extends Kinds[number]>(kind: K, namespace?: string): readonly ObjectOf<K>[];
-  /** Those with a controller ownerReference to `uid`. */
+  /** Those with a controller ownerReference to `uid`; with '' those that have no controller, in all namespaces. */
   ownedBy<K extends Kinds[number]>(kind: K, uid: string): readonly ObjectOf<K>[];
   /** Those with any ownerReference to `uid`. */
   dependents<K extends Kinds[number]>(kind: K, uid: string): readonly ObjectOf<K>[];
@@ -76,6 +88,8 @@ interface Common {
    * from one, so that a thousand creates are quick and a thousand refusals cost a few requests.
    */
   together?: true;
+  /** An Event that is told once this is done; `{name}` in its message becomes the name of the object written. */
+  event?: { about: ApiObject; type: 'Normal' | 'Warning'; why: Why };
 }
 
 interface Write<K, T> extends Common {
@@ -119,5 +133,6 @@ export interface AnyController {
     object: ApiObject | undefined,
     view: View<readonly Kind[]>,
     now: number,
+    failed?: Failure,
   ): { actions: AnyAction[]; againAfterMs?: number };
 }

@@ -13,7 +13,7 @@ import type { AnyAction, Check } from './contract.ts';
 
 /** What a cache must show before the next plan: a revision, or that an object is gone or going. */
 export type Written =
-  | { kind: Kind; resourceVersion: string }
+  | { kind: Kind; resourceVersion: string; name: string }
   | { kind: Kind; deleted: ObjectKey; uid: string | undefined };
 
 /** One action that was tried, for `gantry why` and logs. */
@@ -75,6 +75,7 @@ export function executor(client: Client, events: EventRecorder): Executor {
       const result = await perform(action);
       if (result) written.push(result);
       tell({ action });
+      if (action.do !== 'event' && action.event) announce(events, action.event, result);
     } catch (error) {
       tell({ action, error });
       throw error;
@@ -109,6 +110,15 @@ export function* batches(actions: readonly AnyAction[]): Generator<readonly AnyA
   }
 }
 
+function announce(
+  events: EventRecorder,
+  { about, type, why }: { about: ApiObject; type: 'Normal' | 'Warning'; why: Why },
+  result: Written | undefined,
+): void {
+  const name = result === undefined ? '' : 'name' in result ? result.name : refOf(result.deleted).name;
+  events.record(about, type, { ...why, message: why.message.replaceAll('{name}', name) });
+}
+
 function isTogether(action: AnyAction | undefined): boolean {
   return action !== undefined && action.do !== 'event' && action.together === true;
 }
@@ -130,7 +140,7 @@ async function mustHold(client: Client, check: Check): Promise<void> {
 }
 
 function wrote(kind: Kind, object: ApiObject): Written {
-  return { kind, resourceVersion: object.metadata.resourceVersion ?? '0' };
+  return { kind, resourceVersion: object.metadata.resourceVersion ?? '0', name: object.metadata.name };
 }
 
 /** The other way of keyOf. */

@@ -8,7 +8,7 @@ import type { Logger } from '#machinery/log.ts';
 import { WorkQueue } from '#machinery/queue.ts';
 import type { Random } from '#machinery/random.ts';
 import { catchUp } from './catch-up.ts';
-import type { AnyController } from './contract.ts';
+import type { AnyController, Failure } from './contract.ts';
 import { type Deed, describeAction, type Executor, type Performed, type Written } from './executor.ts';
 import type { Informers } from './informers.ts';
 
@@ -38,11 +38,14 @@ export interface Runner {
 /** Starts at once; the informers must be synced. */
 export function runController(controller: AnyController, deps: RunnerDeps): Runner {
   const { informers, clock, random, log, signal } = deps;
+  /** Of keys whose last plan failed; a plan that succeeds clears it. */
+  const failures = new Map<ObjectKey, Failure>();
   const queue: WorkQueue<ObjectKey> = new WorkQueue<ObjectKey>({
     clock,
     random,
     concurrency: CONCURRENCY,
-    work: (key, free) => (signal.aborted ? Promise.resolve() : work(controller, deps, queue, key, free)),
+    work: (key, free) =>
+      signal.aborted ? Promise.resolve() : work(controller, deps, queue, failures, key, free),
     onError(key, error, failures) {
       if (signal.aborted) return;
       const fields = { controller: controller.name, key, failures, error: messageOf(error) };
@@ -66,16 +69,22 @@ async function work(
   controller: AnyController,
   deps: RunnerDeps,
   queue: WorkQueue<ObjectKey>,
+  failures: Map<ObjectKey, Failure>,
   key: ObjectKey,
   free: () => void,
 ): Promise<void> {
   const { informers, executor, clock, signal } = deps;
   const object = informers.get(controller.for, key);
-  const plan = controller.plan(key, object, informers, clock.now());
+  const plan = controller.plan(key, object, informers, clock.now(), failures.get(key));
+  failures.delete(key);
   if (plan.againAfterMs !== undefined) queue.addAfter(key, plan.againAfterMs);
   const written: Written[] = [];
   try {
-    await executor.perform(plan.actions, written, (done) => record(controller, deps, key, done));
+    await executor.perform(plan.actions, written, (done) => {
+      record(controller, deps, key, done);
+      if (isStatus(done.error) && done.action.do !== 'event')
+        failures.set(key, { do: done.action.do, kind: done.action.kind, error: done.error });
+    });
   } finally {
     free();
     await withinTime(deps, (within) => catchUp(informers, written, within));
