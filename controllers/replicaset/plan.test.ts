@@ -115,7 +115,7 @@ describe('the plan of a ReplicaSet', () => {
     const planned = planReplicaSet(slow, [ready], [], alone, NOW + 10_000);
     expect(planned.againAfterMs).toBe(20_000);
     expect(planned.actions[0]).toMatchObject({
-      object: { status: { readyReplicas: 1, availableReplicas: 0 } },
+      object: { status: { readyReplicas: 1, availableReplicas: undefined } },
     });
   });
 });

@@ -41,10 +41,11 @@ export function changedStatus(
   const status: Status = {
     ...set.status,
     replicas: active.length,
-    fullyLabeledReplicas: fullyLabeled,
-    readyReplicas: ready,
-    availableReplicas: available,
-    terminatingReplicas: terminating,
+    // Counts of zero are left out, as Kubernetes' encoding leaves them out.
+    fullyLabeledReplicas: fullyLabeled || undefined,
+    readyReplicas: ready || undefined,
+    availableReplicas: available || undefined,
+    terminatingReplicas: terminating || undefined,
     observedGeneration: set.metadata.generation,
     conditions: conditions(set, failed, now),
   };
