@@ -6,7 +6,8 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Descriptions, SchemaFile } from '#machinery/schema/load.ts';
+import { type Descriptions, loadSchemas, type SchemaFile } from '#machinery/schema/load.ts';
+import type { ValueType } from '#machinery/schema/model.ts';
 import { parseRow, parseTable, rowText, type Table } from '#machinery/schema/table.ts';
 import { modelOf, packageApiVersion } from './models.ts';
 
@@ -32,6 +33,7 @@ export function generate(root = ROOT): Generated {
     if (!file.endsWith('.tsv')) continue;
     addTable(result, file, parseTable(readFileSync(join(folder, file), 'utf8'), file), models);
   }
+  result.faults.push(...danglingTypes(result.schemas));
   return result;
 }
 
@@ -57,6 +59,25 @@ function addTable(
     if (Object.keys(texts).length) descriptions[`${table.package}.${type.name}`] = texts;
     if (model) faults.push(...disagreements(`${file}: ${type.name}`, type.rows, model.required, type.isKind));
   }
+}
+
+/** Types that are named but described nowhere: loading builds each, so that they show. */
+function danglingTypes(file: SchemaFile): string[] {
+  const schemas = loadSchemas(JSON.stringify(file));
+  const found: string[] = [];
+  for (const name of schemas.names())
+    try {
+      for (const { value } of schemas.type(name).wire) touch(value);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      found.push(`${name}: ${error.message}`);
+    }
+  return found;
+}
+
+function touch(value: ValueType): void {
+  if (value.form === 'list' || value.form === 'map') touch(value.of);
+  else if (value.form === 'struct') value.type.name.trim();
 }
 
 function disagreements(
