@@ -12,14 +12,16 @@ const FILE_MODE = 0o644;
 const TOKEN_SECONDS = 3600;
 
 /** The defaults of the template of a workload. */
-export function defaultPodTemplate(template: PodTemplateSpec | undefined): void {
-  if (template?.spec) defaultPodSpec(template.spec);
+export function defaultPodTemplate(template: PodTemplateSpec): void {
+  template.spec ??= { containers: [] };
+  defaultPodSpec(template.spec);
 }
 
 /** The defaults of a pod: those of its spec and what only a pod gets. */
 export function defaultPod(pod: Pod): void {
+  pod.spec ??= { containers: [] };
+  pod.status ??= {};
   const { spec } = pod;
-  if (!spec) return;
   defaultPodSpec(spec);
   spec.enableServiceLinks ??= true;
   for (const container of [...(spec.initContainers ?? []), ...(spec.containers ?? [])]) {

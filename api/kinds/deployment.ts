@@ -3,6 +3,7 @@ import { defaultDeployment } from '../defaults/deployment.ts';
 import type { Kind } from '../kind.ts';
 import type { Deployment } from '../objects.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
+import { checkDeployment } from '../validation/workload.ts';
 import { ageColumn, column, nameColumn, templateColumns, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -35,6 +36,7 @@ export const DeploymentKind: Kind<Deployment> = {
     prepareForCreate(deployment) {
       deployment.status = {};
     },
+    check: checkDeployment,
     checkUpdate(deployment, old, faults) {
       faults.immutable('spec.selector', deployment.spec?.selector, old.spec?.selector);
     },

@@ -1,5 +1,6 @@
 import type { Kind } from '../kind.ts';
 import type { EndpointSlice } from '../objects.ts';
+import { checkEndpointSlice } from '../validation/endpoints.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { ageColumn, column, listText, nameColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
@@ -22,6 +23,7 @@ export const EndpointSliceKind: Kind<EndpointSlice> = {
         port.protocol ??= 'TCP';
       }
     },
+    check: checkEndpointSlice,
     checkUpdate(slice, old, faults) {
       faults.immutable('addressType', slice.addressType, old.addressType);
     },

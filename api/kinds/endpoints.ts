@@ -1,5 +1,6 @@
 import type { Kind } from '../kind.ts';
 import type { Endpoints } from '../objects.ts';
+import { checkEndpoints } from '../validation/endpoints.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { ageColumn, column, listText, nameColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
@@ -17,6 +18,7 @@ export const EndpointsKind: Kind<Endpoints> = {
   strategy: strategyOf<Endpoints>({
     namespaced: true,
     name: isDnsSubdomain,
+    check: checkEndpoints,
     defaults(endpoints) {
       for (const subset of endpoints.subsets ?? [])
         for (const port of subset.ports ?? []) port.protocol ||= 'TCP';

@@ -4,6 +4,8 @@ import type { Pod, PodCondition } from '../objects.ts';
 import { isPodScheduled, isPodTerminal } from '../semantics/pod-status.ts';
 import { qosClassOf } from '../semantics/qos.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
+import { checkPod } from '../validation/pod-spec.ts';
+import { checkPodStatus, checkPodUpdate } from '../validation/pod-update.ts';
 import { podColumns } from './pod-columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -50,6 +52,9 @@ export const PodKind: Kind<Pod> = {
       pod.status = { phase: 'Pending', qosClass: qosClassOf(pod.spec ?? { containers: [] }) };
       if (pod.spec?.schedulingGates?.length) pod.status.conditions = [GATED];
     },
+    check: checkPod,
+    checkUpdate: checkPodUpdate,
+    checkStatus: (pod, _old, faults) => checkPodStatus(pod, faults),
     graceSeconds(pod, asked) {
       if (!isPodScheduled(pod) || isPodTerminal(pod)) return 0;
       const seconds = asked ?? pod.spec?.terminationGracePeriodSeconds ?? 0;

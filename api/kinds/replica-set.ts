@@ -3,6 +3,7 @@ import { defaultReplicaSet } from '../defaults/deployment.ts';
 import type { Kind } from '../kind.ts';
 import type { ReplicaSet } from '../objects.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
+import { checkReplicaSet } from '../validation/workload.ts';
 import { ageColumn, column, nameColumn, templateColumns, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -35,6 +36,7 @@ export const ReplicaSetKind: Kind<ReplicaSet> = {
     prepareForCreate(set) {
       set.status = { replicas: 0 };
     },
+    check: checkReplicaSet,
     checkUpdate(set, old, faults) {
       faults.immutable('spec.selector', set.spec?.selector, old.spec?.selector);
     },

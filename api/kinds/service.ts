@@ -3,6 +3,7 @@ import type { Column, Kind } from '../kind.ts';
 import type { Service } from '../objects.ts';
 import { serviceAllocations } from '../semantics/services.ts';
 import { isDns1035Label } from '../validation/names.ts';
+import { checkService, checkServiceUpdate } from '../validation/service.ts';
 import { ageColumn, column, labelsText, nameColumn, orNone, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -29,6 +30,8 @@ export const ServiceKind: Kind<Service> = {
     defaults: defaultService,
     prepareForCreate: prepareServiceForCreate,
     prepareForUpdate: prepareServiceForUpdate,
+    check: checkService,
+    checkUpdate: checkServiceUpdate,
     allocations: serviceAllocations,
   }),
   columns: serviceColumns(),

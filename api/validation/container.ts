@@ -1,0 +1,127 @@
+/** Containers and init containers. Source: Kubernetes API reference, Container. */
+import type { Container, PodSpec } from '../objects.ts';
+import { isSidecar } from '../semantics/resources.ts';
+import { checkEnv, checkEnvFrom } from './env.ts';
+import type { Faults } from './faults.ts';
+import { dnsLabelFaults, portNameFaults, portNumberFaults } from './names.ts';
+import { checkProbes } from './probe.ts';
+import { checkResources } from './resources.ts';
+import { checkSecurityContext } from './security-context.ts';
+import { checkVolumeMounts } from './volumes.ts';
+
+type ContainerPort = NonNullable<Container['ports']>[number];
+
+export const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'];
+const MESSAGE_POLICIES = ['File', 'FallbackToLogsOnError'];
+
+export function checkContainers(
+  spec: PodSpec,
+  field: string,
+  volumes: ReadonlySet<string>,
+  faults: Faults,
+): void {
+  const containers = spec.containers ?? [];
+  if (containers.length === 0) {
+    faults.required(field);
+    return;
+  }
+  const names = new Set<string>();
+  const hostPorts = new Set<string>();
+  for (const [index, container] of containers.entries()) {
+    const at = `${field}[${index}]`;
+    checkContainer(container, at, volumes, faults);
+    if (names.has(container.name)) faults.duplicate(`${at}.name`, container.name);
+    names.add(container.name);
+    checkProbes(container, at, spec.terminationGracePeriodSeconds ?? 0, faults);
+    if (container.restartPolicy !== undefined) {
+      faults.forbidden(`${at}.restartPolicy`, 'may not be set for non-init containers');
+    }
+    checkHostPorts(container, at, hostPorts, faults);
+  }
+}
+
+export function checkInitContainers(
+  spec: PodSpec,
+  field: string,
+  volumes: ReadonlySet<string>,
+  faults: Faults,
+): void {
+  const names = new Set((spec.containers ?? []).map((container) => container.name));
+  for (const [index, container] of (spec.initContainers ?? []).entries()) {
+    const at = `${field}[${index}]`;
+    checkContainer(container, at, volumes, faults);
+    if (container.restartPolicy !== undefined && !isSidecar(container)) {
+      faults.notSupported(`${at}.restartPolicy`, container.restartPolicy, ['Always']);
+    }
+    if (names.has(container.name)) faults.duplicate(`${at}.name`, container.name);
+    names.add(container.name);
+    // They run one by one: only the ports of one container can clash.
+    checkHostPorts(container, at, new Set(), faults);
+    if (isSidecar(container)) checkProbes(container, at, spec.terminationGracePeriodSeconds ?? 0, faults);
+    else {
+      for (const part of ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const) {
+        if (!container[part]) continue;
+        faults.forbidden(`${at}.${part}`, 'may not be set for init containers without restartPolicy=Always');
+      }
+    }
+  }
+}
+
+/** What only a pod must obey, while templates are let through for old times' sake. */
+export function checkContainersOfPod(
+  containers: Container[] | undefined,
+  field: string,
+  faults: Faults,
+): void {
+  for (const [index, { image = '' }] of (containers ?? []).entries()) {
+    if (image !== image.trim()) {
+      faults.invalid(`${field}[${index}].image`, image, 'must not have leading or trailing whitespace');
+    }
+  }
+}
+
+function checkContainer(
+  container: Container,
+  at: string,
+  volumes: ReadonlySet<string>,
+  faults: Faults,
+): void {
+  if (!container.name) faults.required(`${at}.name`);
+  else faults.invalidFor(`${at}.name`, container.name, dnsLabelFaults(container.name));
+  if (!container.image) faults.required(`${at}.image`);
+  faults.oneOf(`${at}.terminationMessagePolicy`, container.terminationMessagePolicy, MESSAGE_POLICIES);
+  checkPorts(container.ports, `${at}.ports`, faults);
+  checkEnv(container.env, `${at}.env`, faults);
+  checkEnvFrom(container.envFrom, `${at}.envFrom`, faults);
+  checkVolumeMounts(container, volumes, `${at}.volumeMounts`, faults);
+  faults.oneOf(`${at}.imagePullPolicy`, container.imagePullPolicy, PULL_POLICIES);
+  checkResources(container.resources, `${at}.resources`, faults);
+  checkSecurityContext(container.securityContext, `${at}.securityContext`, faults);
+}
+
+function checkPorts(ports: ContainerPort[] | undefined, field: string, faults: Faults): void {
+  const names = new Set<string>();
+  for (const [index, { name, containerPort, hostPort, protocol }] of (ports ?? []).entries()) {
+    const at = `${field}[${index}]`;
+    if (name) {
+      const details = portNameFaults(name);
+      faults.invalidFor(`${at}.name`, name, details);
+      if (details.length === 0 && names.has(name)) faults.duplicate(`${at}.name`, name);
+      names.add(name);
+    }
+    if (!containerPort) faults.required(`${at}.containerPort`);
+    else faults.invalidFor(`${at}.containerPort`, containerPort, portNumberFaults(containerPort));
+    if (hostPort) faults.invalidFor(`${at}.hostPort`, hostPort, portNumberFaults(hostPort));
+    faults.oneOf(`${at}.protocol`, protocol, PROTOCOLS);
+  }
+}
+
+function checkHostPorts(container: Container, at: string, taken: Set<string>, faults: Faults): void {
+  for (const [index, { hostPort, hostIP, protocol }] of (container.ports ?? []).entries()) {
+    if (!hostPort) continue;
+    const address = `${protocol}/${hostIP ?? ''}/${hostPort}`;
+    if (taken.has(address)) faults.duplicate(`${at}.ports[${index}].hostPort`, address);
+    taken.add(address);
+  }
+}

@@ -1,0 +1,131 @@
+/** Where a pod may run. Source: Kubernetes API reference, Affinity, Toleration, TopologySpreadConstraint. */
+import type { PodSpec, Toleration } from '../objects.ts';
+import type { NodeSelector, NodeSelectorTerm } from '../semantics/node-affinity.ts';
+import type { Faults } from './faults.ts';
+import { dnsLabelFaults, labelValueFaults, qualifiedNameFaults } from './names.ts';
+import { checkLabelSelector } from './object-meta.ts';
+
+type Affinity = NonNullable<PodSpec['affinity']>;
+type PodTerms = NonNullable<Affinity['podAffinity']>;
+type PodTerm = NonNullable<PodTerms['requiredDuringSchedulingIgnoredDuringExecution']>[number];
+type Spread = NonNullable<PodSpec['topologySpreadConstraints']>[number];
+
+const REQUIRED = 'requiredDuringSchedulingIgnoredDuringExecution';
+const PREFERRED = 'preferredDuringSchedulingIgnoredDuringExecution';
+const WEIGHT_RULE = 'must be in the range 1-100';
+const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
+
+export function checkAffinity(affinity: Affinity | undefined, field: string, faults: Faults): void {
+  const { nodeAffinity, podAffinity, podAntiAffinity } = affinity ?? {};
+  const required = nodeAffinity?.[REQUIRED];
+  if (required) checkNodeSelector(required, `${field}.nodeAffinity.${REQUIRED}`, faults);
+  for (const [index, { weight, preference }] of (nodeAffinity?.[PREFERRED] ?? []).entries()) {
+    const at = `${field}.nodeAffinity.${PREFERRED}[${index}]`;
+    if (!isWeight(weight)) faults.invalid(`${at}.weight`, weight, WEIGHT_RULE);
+    checkNodeTerm(preference, `${at}.preference`, faults);
+  }
+  if (podAffinity) checkPodTerms(podAffinity, `${field}.podAffinity`, faults);
+  if (podAntiAffinity) checkPodTerms(podAntiAffinity, `${field}.podAntiAffinity`, faults);
+}
+
+function checkNodeSelector(selector: NodeSelector, field: string, faults: Faults): void {
+  const terms = selector.nodeSelectorTerms ?? [];
+  if (terms.length === 0) {
+    faults.required(`${field}.nodeSelectorTerms`, 'must have at least one node selector term');
+  }
+  for (const [index, term] of terms.entries())
+    checkNodeTerm(term, `${field}.nodeSelectorTerms[${index}]`, faults);
+}
+
+function checkNodeTerm(term: NodeSelectorTerm, field: string, faults: Faults): void {
+  for (const [index, { key, operator, values = [] }] of (term?.matchExpressions ?? []).entries()) {
+    const at = `${field}.matchExpressions[${index}]`;
+    if (operator === 'In' || operator === 'NotIn') {
+      if (values.length === 0) {
+        faults.required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'");
+      }
+    } else if (operator === 'Exists' || operator === 'DoesNotExist') {
+      if (values.length > 0) {
+        faults.forbidden(
+          `${at}.values`,
+          "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+        );
+      }
+    } else if (operator === 'Gt' || operator === 'Lt') {
+      if (values.length !== 1) {
+        faults.required(`${at}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'");
+      }
+    } else faults.invalid(`${at}.operator`, operator, 'not a valid selector operator');
+    faults.invalidFor(`${at}.key`, key, qualifiedNameFaults(key ?? ''));
+  }
+}
+
+function checkPodTerms(terms: PodTerms, field: string, faults: Faults): void {
+  for (const [index, term] of (terms[REQUIRED] ?? []).entries()) {
+    checkPodTerm(term, `${field}.${REQUIRED}[${index}]`, faults);
+  }
+  for (const [index, { weight, podAffinityTerm }] of (terms[PREFERRED] ?? []).entries()) {
+    const at = `${field}.${PREFERRED}[${index}]`;
+    if (!isWeight(weight)) faults.invalid(`${at}.weight`, weight, WEIGHT_RULE);
+    checkPodTerm(podAffinityTerm, `${at}.podAffinityTerm`, faults);
+  }
+}
+
+function checkPodTerm(term: PodTerm, field: string, faults: Faults): void {
+  checkLabelSelector(term.labelSelector, `${field}.labelSelector`, faults);
+  checkLabelSelector(term.namespaceSelector, `${field}.namespaceSelector`, faults);
+  for (const name of term.namespaces ?? [])
+    faults.invalidFor(`${field}.namespace`, name, dnsLabelFaults(name));
+  if (!term.topologyKey) faults.required(`${field}.topologyKey`, 'can not be empty');
+  faults.invalidFor(`${field}.topologyKey`, term.topologyKey, qualifiedNameFaults(term.topologyKey ?? ''));
+}
+
+function isWeight(weight: number): boolean {
+  return weight >= 1 && weight <= 100;
+}
+
+export function checkTolerations(tolerations: Toleration[] | undefined, field: string, faults: Faults): void {
+  for (const [index, toleration] of (tolerations ?? []).entries()) {
+    const at = `${field}[${index}]`;
+    const { key = '', operator = '', value = '', effect = '', tolerationSeconds } = toleration;
+    if (key) faults.invalidFor(`${at}.key`, key, qualifiedNameFaults(key));
+    else if (operator !== 'Exists') {
+      const detail =
+        'operator must be Exists when `key` is empty, which means "match all values and all keys"';
+      faults.invalid(`${at}.operator`, operator, detail);
+    }
+    if (tolerationSeconds !== undefined && effect !== 'NoExecute') {
+      faults.invalid(`${at}.effect`, effect, "effect must be 'NoExecute' when `tolerationSeconds` is set");
+    }
+    if (operator === '' || operator === 'Equal') {
+      const details = labelValueFaults(value);
+      if (details.length > 0) faults.invalid(`${at}.operator`, value, details.join(';'));
+    } else if (operator === 'Exists') {
+      if (value) faults.invalid(`${at}.operator`, value, "value must be empty when `operator` is 'Exists'");
+    } else faults.notSupported(`${at}.operator`, operator, ['Equal', 'Exists']);
+    if (effect && !EFFECTS.includes(effect)) faults.notSupported(`${at}.effect`, effect, EFFECTS);
+  }
+}
+
+const UNSATISFIABLE = ['DoNotSchedule', 'ScheduleAnyway'];
+
+export function checkSpread(constraints: Spread[] | undefined, field: string, faults: Faults): void {
+  const seen = new Set<string>();
+  for (const [index, constraint] of (constraints ?? []).entries()) {
+    const at = `${field}[${index}]`;
+    const { maxSkew, topologyKey, whenUnsatisfiable, minDomains } = constraint;
+    if (!(maxSkew > 0)) faults.invalid(`${at}.maxSkew`, maxSkew ?? 0, 'must be greater than zero');
+    if (!topologyKey) faults.required(`${at}.topologyKey`, 'can not be empty');
+    else faults.invalidFor(`${at}.topologyKey`, topologyKey, qualifiedNameFaults(topologyKey));
+    if (!UNSATISFIABLE.includes(whenUnsatisfiable)) {
+      faults.notSupported(`${at}.whenUnsatisfiable`, whenUnsatisfiable ?? '', UNSATISFIABLE);
+    }
+    const pair = `{${topologyKey}, ${whenUnsatisfiable}}`;
+    if (seen.has(pair)) faults.duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, pair);
+    seen.add(pair);
+    if (minDomains !== undefined && minDomains <= 0) {
+      faults.invalid(`${at}.minDomains`, minDomains, 'must be greater than zero');
+    }
+    checkLabelSelector(constraint.labelSelector, `${at}.labelSelector`, faults);
+  }
+}

@@ -1,0 +1,213 @@
+/** Services. Source: Kubernetes API reference, ServiceSpec. */
+import { parseAddress, parseCidr } from '#machinery/values/cidr.ts';
+import type { Service, ServicePort } from '../objects.ts';
+import {
+  isExternallyAccessible,
+  isHeadless,
+  needsClusterIP,
+  needsHealthCheckPort,
+} from '../semantics/services.ts';
+import { PROTOCOLS } from './container.ts';
+import type { Faults } from './faults.ts';
+import { dnsLabelFaults, dnsSubdomainFaults, portNumberFaults, qualifiedNameFaults } from './names.ts';
+import { checkLabels } from './object-meta.ts';
+import { checkIp } from './pod-spec.ts';
+import { checkPort } from './probe.ts';
+
+type Spec = NonNullable<Service['spec']>;
+
+const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
+const AFFINITIES = ['ClientIP', 'None'];
+const POLICIES = ['Cluster', 'Local'];
+const FAMILIES = ['IPv4', 'IPv6'];
+const FAMILY_POLICIES = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
+/** One day. */
+const AFFINITY_SECONDS_MAX = 86_400;
+
+export function checkService(service: Service, faults: Faults): void {
+  const spec = service.spec ?? {};
+  const ports = spec.ports ?? [];
+  if (ports.length === 0 && !isHeadless(spec) && needsClusterIP(spec)) faults.required('spec.ports');
+  if ((spec.type === 'LoadBalancer' || spec.type === 'NodePort') && isHeadless(spec)) {
+    faults.invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`);
+  }
+  if (spec.type === 'ExternalName') checkExternalName(spec, faults);
+  const names = new Set<string>();
+  for (const [index, port] of ports.entries())
+    checkServicePort(port, ports.length > 1, names, `spec.ports[${index}]`, faults);
+  checkLabels(spec.selector, 'spec.selector', faults);
+  faults.oneOf('spec.sessionAffinity', spec.sessionAffinity, AFFINITIES);
+  checkAffinityConfig(spec, faults);
+  checkClusterIPs(spec, faults);
+  for (const [index, ip] of (spec.externalIPs ?? []).entries())
+    checkExternalIp(ip, `spec.externalIPs[${index}]`, faults);
+  faults.oneOf('spec.type', spec.type, TYPES);
+  checkUniquePorts(spec, ports, faults);
+  checkLoadBalancer(spec, faults);
+  checkPolicies(spec, faults);
+}
+
+function checkExternalName(spec: Spec, faults: Faults): void {
+  for (const part of ['clusterIPs', 'ipFamilies', 'ipFamilyPolicy'] as const) {
+    if (spec[part]?.length) faults.forbidden(`spec.${part}`, 'may not be set for ExternalName services');
+  }
+  const name = (spec.externalName ?? '').replace(/\.$/, '');
+  if (!name) faults.required('spec.externalName');
+  else faults.invalidFor('spec.externalName', name, dnsSubdomainFaults(name));
+}
+
+function checkServicePort(
+  port: ServicePort,
+  named: boolean,
+  names: Set<string>,
+  at: string,
+  faults: Faults,
+): void {
+  if (port.name) {
+    faults.invalidFor(`${at}.name`, port.name, dnsLabelFaults(port.name));
+    if (names.has(port.name)) faults.duplicate(`${at}.name`, port.name);
+    names.add(port.name);
+  } else if (named) faults.required(`${at}.name`);
+  faults.invalidFor(`${at}.port`, port.port ?? 0, portNumberFaults(port.port ?? 0));
+  faults.oneOf(`${at}.protocol`, port.protocol, PROTOCOLS);
+  checkPort(port.targetPort, `${at}.targetPort`, faults);
+  if (port.appProtocol !== undefined) {
+    faults.invalidFor(`${at}.appProtocol`, port.appProtocol, qualifiedNameFaults(port.appProtocol));
+  }
+}
+
+function checkAffinityConfig(spec: Spec, faults: Faults): void {
+  const field = 'spec.sessionAffinityConfig';
+  if (spec.sessionAffinity === 'None' && spec.sessionAffinityConfig) {
+    faults.forbidden(field, 'must not be set when session affinity is None');
+  }
+  if (spec.sessionAffinity !== 'ClientIP') return;
+  const seconds = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds;
+  const at = `${field}.clientIP.timeoutSeconds`;
+  if (seconds === undefined) faults.required(at, 'when session affinity type is ClientIP');
+  else if (seconds <= 0 || seconds > AFFINITY_SECONDS_MAX) {
+    faults.invalid(at, seconds, `must be greater than 0 and less than ${AFFINITY_SECONDS_MAX}`);
+  }
+}
+
+function checkClusterIPs(spec: Spec, faults: Faults): void {
+  const ips = spec.clusterIPs ?? [];
+  if (ips.length > 0 && spec.clusterIP !== ips[0]) {
+    faults.invalid('spec.clusterIPs', ips, 'first value must match `clusterIP`');
+  }
+  if (ips.length > 2) {
+    faults.invalid('spec.clusterIPs', ips, 'may only hold up to 2 values');
+  }
+  for (const [index, ip] of ips.entries()) {
+    if (ip === 'None') {
+      if (index > 0)
+        faults.invalid(`spec.clusterIPs[${index}]`, ip, "'None' must be the first and only value");
+    } else checkIp(ip, `spec.clusterIPs[${index}]`, faults);
+  }
+  const families = spec.ipFamilies ?? [];
+  for (const [index, family] of families.entries()) {
+    if (!FAMILIES.includes(family)) faults.notSupported(`spec.ipFamilies[${index}]`, family, FAMILIES);
+    if (families.indexOf(family) < index) faults.duplicate(`spec.ipFamilies[${index}]`, family);
+  }
+  if (spec.ipFamilyPolicy !== undefined && !FAMILY_POLICIES.includes(spec.ipFamilyPolicy)) {
+    faults.notSupported('spec.ipFamilyPolicy', spec.ipFamilyPolicy, FAMILY_POLICIES);
+  }
+  if (isHeadless(spec)) return;
+  for (const [index, ip] of ips.entries()) {
+    const family = families[index];
+    if (family && parseAddress(ip) && (family === 'IPv6') !== ip.includes(':')) {
+      faults.invalid(
+        `spec.clusterIPs[${index}]`,
+        ip,
+        `expected an ${family} value as indicated by \`ipFamilies[${index}]\``,
+      );
+    }
+  }
+}
+
+/** Addresses that mean this host or no host lead nowhere. */
+function checkExternalIp(ip: string, field: string, faults: Faults): void {
+  if (!parseAddress(ip)) {
+    checkIp(ip, field, faults);
+    return;
+  }
+  if (ip === '0.0.0.0' || ip === '::') faults.invalid(field, ip, `may not be unspecified (${ip})`);
+  if (ip.startsWith('127.') || ip === '::1') {
+    faults.invalid(field, ip, 'may not be in the loopback range (127.0.0.0/8, ::1/128)');
+  }
+  if (ip.startsWith('169.254.') || /^fe[89ab]/i.test(ip)) {
+    faults.invalid(field, ip, 'may not be in the link-local range (169.254.0.0/16, fe80::/10)');
+  }
+  if (ip.startsWith('224.0.0.') || /^ff02:/i.test(ip)) {
+    faults.invalid(field, ip, 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)');
+  }
+}
+
+function checkUniquePorts(spec: Spec, ports: ServicePort[], faults: Faults): void {
+  const nodePorts = new Set<string>();
+  const seen = new Set<string>();
+  for (const [index, { port, nodePort, protocol }] of ports.entries()) {
+    const at = `spec.ports[${index}]`;
+    if (nodePort) {
+      if (spec.type === 'ClusterIP') {
+        faults.forbidden(`${at}.nodePort`, "may not be used when `type` is 'ClusterIP'");
+      }
+      if (nodePorts.has(`${protocol}/${nodePort}`)) faults.duplicate(`${at}.nodePort`, nodePort);
+      nodePorts.add(`${protocol}/${nodePort}`);
+    }
+    if (seen.has(`${protocol}/${port}`)) faults.duplicate(at, { protocol, port });
+    seen.add(`${protocol}/${port}`);
+  }
+}
+
+const LOAD_BALANCER_ONLY = "may only be used when `type` is 'LoadBalancer'";
+
+function checkLoadBalancer(spec: Spec, faults: Faults): void {
+  const balanced = spec.type === 'LoadBalancer';
+  // Kubernetes spells this path with a capital letter.
+  const field = 'spec.LoadBalancerSourceRanges';
+  const ranges = spec.loadBalancerSourceRanges ?? [];
+  if (ranges.length > 0 && !balanced) faults.forbidden(field, LOAD_BALANCER_ONLY);
+  for (const [index, range] of ranges.entries()) {
+    if (parseCidr(range.trim())) continue;
+    const detail = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
+    faults.invalid(`${field}[${index}]`, range, detail);
+  }
+  if (spec.allocateLoadBalancerNodePorts !== undefined && !balanced) {
+    faults.forbidden('spec.allocateLoadBalancerNodePorts', LOAD_BALANCER_ONLY);
+  }
+  if (spec.loadBalancerClass !== undefined && !balanced) {
+    faults.forbidden('spec.loadBalancerClass', LOAD_BALANCER_ONLY);
+  }
+}
+
+function checkPolicies(spec: Spec, faults: Faults): void {
+  const field = 'spec.externalTrafficPolicy';
+  if (isExternallyAccessible(spec)) faults.oneOf(field, spec.externalTrafficPolicy, POLICIES);
+  else if (spec.externalTrafficPolicy) {
+    faults.invalid(field, spec.externalTrafficPolicy, 'may only be set for externally-accessible services');
+  }
+  if (spec.healthCheckNodePort && !needsHealthCheckPort(spec)) {
+    const detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+    faults.invalid('spec.healthCheckNodePort', spec.healthCheckNodePort, detail);
+  }
+  if (spec.internalTrafficPolicy !== undefined && !POLICIES.includes(spec.internalTrafficPolicy)) {
+    faults.notSupported('spec.internalTrafficPolicy', spec.internalTrafficPolicy, POLICIES);
+  } else if (needsClusterIP(spec) && spec.internalTrafficPolicy === undefined) {
+    faults.required('spec.internalTrafficPolicy');
+  }
+}
+
+/** An address, once given, stays until the type has no use for one. */
+export function checkServiceUpdate(service: Service, old: Service, faults: Faults): void {
+  const spec = service.spec ?? {};
+  const before = old.spec ?? {};
+  if (!needsClusterIP(spec) || !needsClusterIP(before)) return;
+  const primary = before.clusterIPs?.[0];
+  if (primary && spec.clusterIPs?.[0] !== primary) {
+    faults.invalid('spec.clusterIPs[0]', spec.clusterIPs, 'may not change once set');
+  }
+  if (before.ipFamilies?.[0] && spec.ipFamilies?.[0] !== before.ipFamilies[0]) {
+    faults.invalid('spec.ipFamilies[0]', spec.ipFamilies?.[0], 'may not change once set');
+  }
+}
