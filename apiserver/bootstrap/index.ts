@@ -1,0 +1,86 @@
+/** What every cluster has from its first start: namespaces, the default roles, and the way pods reach the server. */
+
+import type { Kind } from '#api/kind.ts';
+import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
+import { EndpointsKind } from '#api/kinds/endpoints.ts';
+import { NamespaceKind } from '#api/kinds/namespace.ts';
+import { ServiceKind } from '#api/kinds/service.ts';
+import type { ApiObject } from '#api/objects.ts';
+import { isStatus } from '#machinery/errors.ts';
+import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts';
+import { BOOTSTRAP_ACTOR } from '../authorization/reconcile.ts';
+import type { Engine } from '../contract.ts';
+
+export const BOOTSTRAP_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+
+export interface BootstrapConfig {
+  serviceCidr: string;
+  /** Where pods reach this server; the `kubernetes` Service is left alone without one. */
+  advertise?: { address: string; port: number };
+}
+
+/** Makes what is missing and never takes anything away. */
+export async function bootstrap(engine: Engine, config: BootstrapConfig): Promise<void> {
+  for (const name of BOOTSTRAP_NAMESPACES)
+    await ensure(engine, NamespaceKind, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  if (config.advertise) await kubernetesService(engine, config.serviceCidr, config.advertise);
+}
+
+async function ensure<T extends ApiObject>(engine: Engine, kind: Kind<T>, object: T): Promise<void> {
+  if (engine.get(kind, object.metadata.name, object.metadata.namespace)) return;
+  await engine.create(kind, object, BOOTSTRAP_ACTOR).catch((error: unknown) => {
+    // Another server was faster.
+    if (!isStatus(error, 'AlreadyExists')) throw error;
+  });
+}
+
+const KUBERNETES = { name: 'kubernetes', namespace: 'default' };
+const LABELS = { component: 'apiserver', provider: 'kubernetes' };
+const PORT_NAME = 'https';
+
+/** The Service by which pods find the server: the first address of the service range, and behind it this server. */
+async function kubernetesService(
+  engine: Engine,
+  serviceCidr: string,
+  { address, port }: { address: string; port: number },
+): Promise<void> {
+  const cidr = parseCidr(serviceCidr)!;
+  const clusterIP = formatAddress(nthAddress(cidr, 1)!);
+  await ensure(engine, ServiceKind, {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { ...KUBERNETES, labels: LABELS },
+    spec: {
+      type: 'ClusterIP',
+      clusterIP,
+      clusterIPs: [clusterIP],
+      ports: [{ name: PORT_NAME, port: 443, protocol: 'TCP', targetPort: port as never }],
+    },
+  });
+  const ports = [{ name: PORT_NAME, port, protocol: 'TCP' }];
+  await put(engine, EndpointsKind, {
+    apiVersion: 'v1',
+    kind: 'Endpoints',
+    // The endpoint controllers leave these to the server.
+    metadata: { ...KUBERNETES, labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
+    subsets: [{ addresses: [{ ip: address }], ports }],
+  });
+  await put(engine, EndpointSliceKind, {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { ...KUBERNETES, labels: { 'kubernetes.io/service-name': KUBERNETES.name } },
+    addressType: address.includes(':') ? 'IPv6' : 'IPv4',
+    endpoints: [{ addresses: [address], conditions: { ready: true } }],
+    ports,
+  });
+}
+
+/** Like ensure, and brings an existing object to this state: the address may have changed since the last start. */
+async function put<T extends ApiObject>(engine: Engine, kind: Kind<T>, object: T): Promise<void> {
+  const { name, namespace } = object.metadata;
+  if (!engine.get(kind, name, namespace)) return ensure(engine, kind, object);
+  await engine.update(kind, name, namespace, BOOTSTRAP_ACTOR, (current) => ({
+    ...object,
+    metadata: { ...current.metadata, labels: object.metadata.labels },
+  }));
+}

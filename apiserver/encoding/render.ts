@@ -1,0 +1,136 @@
+/** Answers from bytes: plain JSON is copied, never parsed; the other shapes and formats are made on demand. */
+import { apiVersionOf, type Kind } from '#api/kind.ts';
+import type { ApiObject } from '#api/objects.ts';
+import type { Body } from '#machinery/transport.ts';
+import type { Formats } from './formats.ts';
+import { CONTENT_TYPES, type Rendering } from './negotiate.ts';
+import { type ListMeta, partialOf, type TableOptions, tableOf } from './table.ts';
+
+export interface Rendered {
+  contentType: string;
+  body: Body;
+}
+
+export interface Renderer {
+  kind: Kind;
+  rendering: Rendering;
+  table: TableOptions;
+  formats: Formats;
+}
+
+/** A list beyond this is sent in parts, so that no other request waits for one big copy. */
+const STREAM_BYTES = 4 * 1024 * 1024;
+const PART_BYTES = 512 * 1024;
+
+/** The object of a stored value as the asked kind shows it. */
+export function viewOf(kind: Kind, bytes: Uint8Array): ApiObject {
+  const object = JSON.parse(
+    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(),
+  ) as ApiObject;
+  return kind.storedAs ? kind.storedAs.fromStored(object) : object;
+}
+
+/** Whether stored bytes can be sent as they are. */
+function verbatim({ kind, rendering }: Renderer): boolean {
+  return rendering.format === 'json' && rendering.shape === 'object' && !rendering.pretty && !kind.storedAs;
+}
+
+export function renderObject(renderer: Renderer, bytes: Buffer): Rendered {
+  if (verbatim(renderer)) return { contentType: CONTENT_TYPES.json, body: bytes };
+  return renderValue(shaped(renderer, viewOf(renderer.kind, bytes)), renderer.rendering, renderer.formats);
+}
+
+function shaped({ kind, rendering, table }: Renderer, object: ApiObject): object {
+  if (rendering.shape === 'partial') return partialOf(object, rendering.metaVersion);
+  if (rendering.shape === 'object') return object;
+  const { resourceVersion } = object.metadata;
+  return tableOf(kind, [object], { resourceVersion }, table);
+}
+
+/** Any object in the asked format; JSON when it has no protobuf form. */
+export function renderValue(value: object, rendering: Rendering, formats: Formats): Rendered {
+  if (rendering.format === 'protobuf') {
+    const bytes = formats.toProtobuf(value);
+    if (bytes) return { contentType: CONTENT_TYPES.protobuf, body: bytes };
+  }
+  if (rendering.format === 'yaml')
+    return { contentType: CONTENT_TYPES.yaml, body: Buffer.from(formats.toYaml(value)) };
+  const text = rendering.pretty ? `${JSON.stringify(value, null, 2)}\n` : JSON.stringify(value);
+  return { contentType: CONTENT_TYPES.json, body: Buffer.from(text) };
+}
+
+export function renderList(renderer: Renderer, items: Buffer[], meta: ListMeta): Rendered {
+  const { kind, rendering, formats, table } = renderer;
+  if (verbatim(renderer)) {
+    const head = JSON.stringify({ kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata: meta });
+    return { contentType: CONTENT_TYPES.json, body: joined(head, items) };
+  }
+  const objects = items.map((bytes) => viewOf(kind, bytes));
+  if (rendering.shape === 'table')
+    return renderValue(tableOf(kind, objects, meta, table), rendering, formats);
+  const partial = rendering.shape === 'partial';
+  const list = {
+    kind: partial ? 'PartialObjectMetadataList' : `${kind.kind}List`,
+    apiVersion: partial ? `meta.k8s.io/${rendering.metaVersion}` : apiVersionOf(kind),
+    metadata: meta,
+    items: partial ? objects.map((object) => partialOf(object, rendering.metaVersion)) : objects,
+  };
+  return renderValue(list, rendering, formats);
+}
+
+const COMMA = Buffer.from(',');
+const END = Buffer.from(']}\n');
+
+function joined(head: string, items: Buffer[]): Body {
+  const start = Buffer.from(`${head.slice(0, -1)},"items":[`);
+  let size = start.length + END.length + items.length;
+  for (const item of items) size += item.length;
+  if (size > STREAM_BYTES) return parts(start, items);
+  const out = Buffer.allocUnsafe(size);
+  let at = start.copy(out, 0);
+  for (let i = 0; i < items.length; i++) {
+    if (i > 0) out[at++] = 0x2c;
+    at += items[i]!.copy(out, at);
+  }
+  at += END.copy(out, at);
+  return out.subarray(0, at);
+}
+
+async function* parts(start: Buffer, items: Buffer[]): AsyncGenerator<Uint8Array> {
+  let part: Buffer[] = [start];
+  let size = start.length;
+  for (let i = 0; i < items.length; i++) {
+    if (i > 0) part.push(COMMA);
+    part.push(items[i]!);
+    size += items[i]!.length + 1;
+    if (size < PART_BYTES) continue;
+    yield Buffer.concat(part);
+    part = [];
+    size = 0;
+  }
+  part.push(END);
+  yield Buffer.concat(part);
+}
+
+/** Gives each watch event in the asked shape. The first table of a watch carries the columns. */
+export function eventRenderer(renderer: Renderer): (type: string, bytes: Buffer) => Buffer {
+  const { rendering, kind, table } = renderer;
+  if (verbatim(renderer)) return jsonFrame;
+  let first = true;
+  return (type, bytes) => {
+    const object = viewOf(kind, bytes);
+    if (rendering.shape !== 'table')
+      return Buffer.from(`${JSON.stringify({ type, object: shaped(renderer, object) })}\n`);
+    const { resourceVersion } = object.metadata;
+    const frame = { type, object: tableOf(kind, [object], { resourceVersion }, table, first) };
+    first = false;
+    return Buffer.from(`${JSON.stringify(frame)}\n`);
+  };
+}
+
+const FRAME_END = Buffer.from('}\n');
+
+/** `{"type":"ADDED","object":...}` and a line end, from bytes. */
+export function jsonFrame(type: string, bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), bytes, FRAME_END]);
+}

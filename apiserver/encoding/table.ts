@@ -1,0 +1,64 @@
+/** Tables for people. Source: meta.k8s.io/v1 Table. */
+import type { Kind } from '#api/kind.ts';
+import type { ApiObject } from '#api/objects.ts';
+
+export type IncludeObject = 'None' | 'Metadata' | 'Object';
+
+export interface TableOptions {
+  metaVersion: 'v1' | 'v1beta1';
+  includeObject: IncludeObject;
+  /** Wall time in ms, for ages. */
+  now: number;
+}
+
+export function includeObjectOf(query: URLSearchParams): IncludeObject {
+  const asked = query.get('includeObject');
+  return asked === 'None' || asked === 'Object' ? asked : 'Metadata';
+}
+
+export interface ListMeta {
+  resourceVersion?: string;
+  continue?: string;
+  remainingItemCount?: number;
+}
+
+/** The rows of some objects under the kind's columns; without the columns when `columns` is false. */
+export function tableOf(
+  kind: Kind,
+  objects: ApiObject[],
+  meta: ListMeta,
+  options: TableOptions,
+  columns = true,
+): object {
+  return {
+    kind: 'Table',
+    apiVersion: `meta.k8s.io/${options.metaVersion}`,
+    metadata: meta,
+    columnDefinitions: columns
+      ? kind.columns.map(({ name, type, format, description, priority }) => ({
+          name,
+          type,
+          format: format ?? '',
+          description,
+          priority,
+        }))
+      : null,
+    rows: objects.map((object) => ({
+      cells: kind.columns.map((column) => column.cell(object, options.now)),
+      object: rowObject(object, options),
+    })),
+  };
+}
+
+function rowObject(object: ApiObject, { includeObject, metaVersion }: TableOptions): object | undefined {
+  if (includeObject === 'None') return undefined;
+  return includeObject === 'Object' ? object : partialOf(object, metaVersion);
+}
+
+export function partialOf(object: ApiObject, metaVersion: 'v1' | 'v1beta1'): ApiObject {
+  return {
+    kind: 'PartialObjectMetadata',
+    apiVersion: `meta.k8s.io/${metaVersion}`,
+    metadata: object.metadata,
+  };
+}

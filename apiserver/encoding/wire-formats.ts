@@ -1,0 +1,99 @@
+import type { Kind } from '#api/kind.ts';
+import type { ApiObject } from '#api/objects.ts';
+import { StatusError } from '#machinery/errors.ts';
+import { applyJsonPatch } from '#machinery/patch/json-patch.ts';
+import { applyMergePatch } from '#machinery/patch/merge.ts';
+import { applyStrategicMergePatch } from '#machinery/patch/strategic.ts';
+import { decodeProtobuf, encodeProtobuf, readEnvelope } from '#machinery/protobuf/envelope.ts';
+import { decodeJson, decodeParsed } from '#machinery/schema/decode.ts';
+import { isObject, type JsonObject, type Schemas, type StructType } from '#machinery/schema/model.ts';
+import type { ApplyOptions, Decoded, FieldValidation, Formats, OpenApi, PatchType } from './formats.ts';
+
+/** The formats of the Kubernetes wire, by the generated schemas. */
+export function wireFormats(schemas: Schemas, openapi: OpenApi): Formats {
+  return new WireFormats(schemas, openapi);
+}
+
+class WireFormats implements Formats {
+  readonly #schemas: Schemas;
+  readonly openapi: OpenApi;
+
+  constructor(schemas: Schemas, openapi: OpenApi) {
+    this.#schemas = schemas;
+    this.openapi = openapi;
+  }
+
+  fromJson(text: string, schema: string, validation: FieldValidation): Decoded {
+    return decoded(decodeJson(text, this.#schemas.type(schema), validation));
+  }
+
+  fromYaml(text: string, schema: string, validation: FieldValidation): Decoded {
+    return this.fromJson(text, schema, validation);
+  }
+
+  fromProtobuf(bytes: Uint8Array): Decoded {
+    const envelope = readEnvelope(bytes);
+    const type = this.#typeOf(envelope.apiVersion, envelope.kind);
+    if (!type)
+      throw new StatusError(
+        'BadRequest',
+        `no kind ${JSON.stringify(envelope.kind)} is registered for version ${JSON.stringify(envelope.apiVersion)}`,
+      );
+    return decoded({ object: decodeProtobuf(envelope, type), warnings: [] });
+  }
+
+  toProtobuf(object: object): Uint8Array | undefined {
+    const { apiVersion, kind } = object as ApiObject;
+    const type = this.#typeOf(apiVersion, kind);
+    return type && encodeProtobuf(object as JsonObject, type);
+  }
+
+  #typeOf(apiVersion: string, kind: string): StructType | undefined {
+    const slash = apiVersion.indexOf('/');
+    return this.#schemas.kind(apiVersion.slice(0, Math.max(0, slash)), apiVersion.slice(slash + 1), kind);
+  }
+
+  toYaml(object: object): string {
+    return `${JSON.stringify(object, null, 2)}\n`;
+  }
+
+  parse(text: string, _format: 'json' | 'yaml'): unknown {
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      throw new StatusError('BadRequest', `error decoding patch: ${error.message}`);
+    }
+  }
+
+  patch(
+    kind: Kind,
+    type: PatchType,
+    current: ApiObject,
+    patch: unknown,
+    validation: FieldValidation,
+  ): Decoded {
+    const schema = this.#schemas.type(kind.schema);
+    const document = current as unknown as JsonObject;
+    if (type === 'json') return decoded(decodeParsed(applyJsonPatch(document, patch), schema, validation));
+    if (!isObject(patch))
+      throw new StatusError('BadRequest', 'error decoding patch: a JSON object was expected');
+    const patched =
+      type === 'merge' ? applyMergePatch(document, patch) : applyStrategicMergePatch(document, patch, schema);
+    // What the patch leaves alone is shared with the document, and decoding changes in place.
+    return decoded(decodeParsed(structuredClone(patched), schema, validation));
+  }
+
+  apply(
+    _kind: Kind,
+    _current: ApiObject | undefined,
+    _applied: ApiObject,
+    _options: ApplyOptions,
+  ): ApiObject {
+    throw new StatusError('UnsupportedMediaType', 'server-side apply is not supported');
+  }
+}
+
+function decoded({ object, warnings }: { object: JsonObject; warnings: string[] }): Decoded {
+  return { object: object as unknown as ApiObject, warnings };
+}

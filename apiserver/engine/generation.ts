@@ -1,0 +1,28 @@
+import { type Kind, resourceName } from '#api/kind.ts';
+import type { ApiObject } from '#api/objects.ts';
+import { sameJson } from './equal.ts';
+
+/** Kinds with a spec whose generation Kubernetes 1.33 does not count. */
+const UNCOUNTED = new Set([
+  'pods',
+  'nodes',
+  'namespaces',
+  'services',
+  'persistentvolumes',
+  'persistentvolumeclaims',
+  'resourcequotas',
+  'limitranges',
+  'leases.coordination.k8s.io',
+  'certificatesigningrequests.certificates.k8s.io',
+]);
+
+/** Whether metadata.generation counts changes of what the user desires. */
+export function hasGeneration(kind: Kind, object: ApiObject): boolean {
+  return 'spec' in object && !UNCOUNTED.has(resourceName(kind));
+}
+
+/** Whether anything but metadata and status differs. */
+export function desireChanged(object: ApiObject, old: ApiObject): boolean {
+  const desire = (of: ApiObject) => ({ ...of, metadata: undefined, status: undefined });
+  return !sameJson(desire(object), desire(old));
+}

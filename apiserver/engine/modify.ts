@@ -1,0 +1,225 @@
+import type { FieldError, Kind } from '#api/kind.ts';
+import type { ApiObject } from '#api/objects.ts';
+import type { Op } from '#store/contract.ts';
+import { type CacheItem, parseItem } from '../cache/item.ts';
+import { claim } from './create.ts';
+import { sameJson } from './equal.ts';
+import { badRequest, conflict, notFound } from './faults.ts';
+import { desireChanged, hasGeneration } from './generation.ts';
+import {
+  admissionRequest,
+  admit,
+  causeOf,
+  type EngineParts,
+  MAX_TRIES,
+  refuse,
+  type WriteOptions,
+} from './parts.ts';
+import type { Written } from './storage.ts';
+
+/** Which part of the object may change, and who judges it. `raw`: the server's own change (binding), judged by nobody. */
+export type ModifyScope = 'object' | 'status' | 'raw';
+
+export interface ModifyOptions extends WriteOptions {
+  scope: ModifyScope;
+  subresource?: string;
+}
+
+/** Gives the new state from the current one, which it may change. Called again when somebody else was faster. */
+export type Produce = (current: ApiObject) => ApiObject | Promise<ApiObject>;
+
+type WithStatus = ApiObject & { status?: unknown };
+
+/**
+ * Changes an object that is there. NotFound; Conflict when the new state names a resourceVersion or uid that is no longer
+ * the newest; Invalid; or what a plugin says. A change that changes nothing writes nothing.
+ */
+export async function modifyObject(
+  parts: EngineParts,
+  kind: Kind,
+  namespace: string | undefined,
+  name: string,
+  produce: Produce,
+  options: ModifyOptions,
+): Promise<Written> {
+  const { storage } = parts;
+  const key = storage.keys.object(kind, namespace, name);
+  let item = await storage.read(kind, namespace, name);
+  const avoid = new Set<string>();
+  for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+    if (!item) throw notFound(kind, name);
+    const old = parseItem(item);
+    const next = await produce(parseItem(item));
+    checkIdentity(kind, next, old);
+    carryOver(kind, next, old, options.scope);
+    await judge(parts, kind, next, old, options);
+    if (isFinished(next)) return finish(parts, kind, key, next, item, options);
+    if (sameJson(next, old)) return { object: old, bytes: item.bytes };
+    const outcome = await replace(parts, kind, key, next, item, avoid, options);
+    if ('object' in outcome) return outcome;
+    item = outcome.key === key ? outcome.actual : item;
+    if (outcome.key !== key) avoid.add(outcome.key);
+  }
+  throw conflict(kind, name);
+}
+
+function checkIdentity(kind: Kind, next: ApiObject, old: ApiObject): void {
+  const { metadata } = next;
+  const { name, namespace, uid, resourceVersion } = old.metadata;
+  metadata.name ??= name;
+  if (metadata.name !== name)
+    throw badRequest(
+      `the name of the object (${metadata.name}) does not match the name on the URL (${name})`,
+    );
+  if (kind.namespaced) metadata.namespace ??= namespace;
+  if (kind.namespaced && metadata.namespace !== namespace)
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  if (metadata.uid && metadata.uid !== uid)
+    throw conflict(
+      kind,
+      name,
+      `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${uid}`,
+    );
+  const wanted = metadata.resourceVersion;
+  if (wanted && wanted !== '0' && wanted !== resourceVersion) throw conflict(kind, name);
+}
+
+/** Puts back what this kind of write may not change. */
+function carryOver(kind: Kind, next: WithStatus, old: WithStatus, scope: ModifyScope): void {
+  const { metadata } = next;
+  for (const field of [
+    'uid',
+    'creationTimestamp',
+    'deletionTimestamp',
+    'deletionGracePeriodSeconds',
+    'generation',
+    'generateName',
+    'resourceVersion',
+  ] as const)
+    keep(metadata, old.metadata, field);
+  if (metadata.managedFields === undefined) keep(metadata, old.metadata, 'managedFields');
+  if (!kind.namespaced) delete metadata.namespace;
+  if (scope === 'status') {
+    const { status } = next;
+    for (const field of Object.keys(next))
+      if (field !== 'metadata') delete (next as unknown as Fields)[field];
+    Object.assign(next, { ...old, metadata, status });
+    keep(metadata, old.metadata, 'ownerReferences');
+  } else if (scope === 'object' && kind.subresources?.status) keep(next, old, 'status');
+  if (next.metadata.deletionTimestamp && scope === 'object') {
+    // Nobody can hold an object that is being deleted with a new finalizer.
+    const had = old.metadata.finalizers ?? [];
+    const added = (metadata.finalizers ?? []).filter((finalizer) => !had.includes(finalizer));
+    if (added.length > 0)
+      refuse(kind, metadata.name, [
+        {
+          type: 'Forbidden',
+          field: 'metadata.finalizers',
+          detail: `no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`,
+        },
+      ]);
+  }
+}
+
+type Fields = Record<string, unknown>;
+
+function keep<T extends object>(to: T, from: T, field: keyof T): void {
+  if (from[field] === undefined) delete to[field];
+  else to[field] = from[field];
+}
+
+async function judge(
+  parts: EngineParts,
+  kind: Kind,
+  next: ApiObject,
+  old: ApiObject,
+  options: ModifyOptions,
+): Promise<void> {
+  const { strategy } = kind;
+  strategy.defaults?.(next);
+  const at = { namespace: next.metadata.namespace, name: next.metadata.name };
+  const request = admissionRequest('UPDATE', kind, options, at, next, old);
+  if (options.scope !== 'raw') await admit(parts, 'mutate', request);
+  if (options.scope === 'object') {
+    strategy.prepareForUpdate?.(next, old);
+    strategy.defaults?.(next);
+  }
+  if (hasGeneration(kind, next) && desireChanged(next, old))
+    next.metadata.generation = (old.metadata.generation ?? 0) + 1;
+  if (options.scope !== 'raw') refuse(kind, next.metadata.name, faultsOf(kind, next, old, options.scope));
+  if (options.scope !== 'raw') await admit(parts, 'validate', request);
+}
+
+function faultsOf(kind: Kind, next: ApiObject, old: ApiObject, scope: ModifyScope): FieldError[] {
+  const { strategy } = kind;
+  if (scope === 'status') return strategy.validateStatus?.(next, old) ?? [];
+  return [...(strategy.validateUpdate?.(next, old) ?? []), ...strategy.validate(next)];
+}
+
+/** Being deleted, with nothing left that it waits for. */
+export function isFinished(object: ApiObject): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds, finalizers } = object.metadata;
+  const held = (object as { spec?: { finalizers?: string[] } }).spec?.finalizers;
+  return (
+    deletionTimestamp !== undefined &&
+    !deletionGracePeriodSeconds &&
+    !finalizers?.length &&
+    !(object.kind === 'Namespace' && held?.length)
+  );
+}
+
+type Lost = { key: string; actual: CacheItem | undefined };
+
+async function replace(
+  parts: EngineParts,
+  kind: Kind,
+  key: string,
+  next: ApiObject,
+  item: CacheItem,
+  avoid: ReadonlySet<string>,
+  options: ModifyOptions,
+): Promise<Written | Lost> {
+  const { storage } = parts;
+  const claims = claim(parts, kind, next, parseItem(item), avoid);
+  const body = storage.encode(kind, next);
+  if (options.dryRun) return { object: next, bytes: Buffer.from(JSON.stringify(next)) };
+  const cause = causeOf(options.context);
+  const ops: Op[] = [storage.put(key, body, cause, item.revision), ...claims.ops];
+  const result = await storage.commit(ops, cause);
+  if (result.ok) return storage.written(next, body, result.revision);
+  return {
+    key: result.key,
+    actual: result.actual && result.key === key ? storage.item(kind, result.actual) : undefined,
+  };
+}
+
+/** The last finalizer is gone: the object goes with its claims. */
+async function finish(
+  parts: EngineParts,
+  kind: Kind,
+  key: string,
+  next: ApiObject,
+  item: CacheItem,
+  options: ModifyOptions,
+): Promise<Written> {
+  const { storage } = parts;
+  if (!options.dryRun) {
+    const cause = causeOf(options.context);
+    const result = await storage.commit(
+      [{ op: 'delete', key, expect: item.revision }, ...releases(parts, kind, next)],
+      cause,
+    );
+    if (!result.ok) throw conflict(kind, next.metadata.name);
+    next.metadata.resourceVersion = String(storage.base.version(result.revision));
+  }
+  return { object: next, bytes: Buffer.from(JSON.stringify(next)) };
+}
+
+/** Ops that give an object's claims back. */
+export function releases(parts: EngineParts, kind: Kind, object: ApiObject): Op[] {
+  return (kind.strategy.allocations?.(undefined, object) ?? []).flatMap((request) =>
+    request.type === 'release'
+      ? [{ op: 'delete' as const, key: parts.storage.keys.claim(request.pool, request.value) }]
+      : [],
+  );
+}

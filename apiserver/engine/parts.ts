@@ -1,0 +1,103 @@
+import type { FieldError, Kind } from '#api/kind.ts';
+import type { ApiObject } from '#api/objects.ts';
+import type { Clock } from '#machinery/clock.ts';
+import type { Random } from '#machinery/random.ts';
+import type { Identity } from '#machinery/transport.ts';
+import type {
+  AdmissionOperation,
+  AdmissionPlugin,
+  AdmissionRequest,
+  ObjectReader,
+  RequestContext,
+} from '../contract.ts';
+import type { Pools } from './allocations.ts';
+import { invalid } from './faults.ts';
+import type { Storage, WriteCause } from './storage.ts';
+
+/** What the verbs work with. */
+export interface EngineParts {
+  storage: Storage;
+  clock: Clock;
+  random: Random;
+  pools: Pools;
+  admission: readonly AdmissionPlugin[];
+  reader: ObjectReader;
+}
+
+/** How a write is to be done. */
+export interface WriteOptions {
+  context: RequestContext;
+  dryRun?: boolean;
+}
+
+/** How often a write is tried anew when others change the same object; more would be a livelock nobody sees. */
+export const MAX_TRIES = 24;
+
+export function causeOf(context: RequestContext): WriteCause {
+  return { actor: context.identity.name, cause: context.requestId };
+}
+
+/** Runs one phase of all plugins, in their order. */
+export async function admit(
+  parts: EngineParts,
+  phase: 'mutate' | 'validate',
+  request: AdmissionRequest,
+): Promise<void> {
+  for (const plugin of parts.admission) {
+    const step = plugin[phase];
+    if (!step) continue;
+    const running = step.call(plugin, request, parts.reader);
+    if (running) await running;
+  }
+}
+
+export function admissionRequest(
+  operation: AdmissionOperation,
+  kind: Kind,
+  options: WriteOptions & { subresource?: string },
+  at: { namespace: string | undefined; name: string },
+  object: ApiObject | undefined,
+  old: ApiObject | undefined,
+): AdmissionRequest {
+  return {
+    operation,
+    kind,
+    subresource: options.subresource ?? '',
+    namespace: at.namespace ?? '',
+    name: at.name,
+    identity: options.context.identity,
+    object,
+    old,
+    dryRun: options.dryRun ?? false,
+    context: options.context,
+  };
+}
+
+/** Rejects with Invalid when there is any fault. */
+export function refuse(kind: Kind, name: string, faults: FieldError[]): void {
+  if (faults.length > 0) throw invalid(kind, name, faults);
+}
+
+/** A context for writes that come from the server itself. */
+export function internalContext(actor: string, cause: string, signal: AbortSignal): RequestContext {
+  const identity: Identity = { name: actor, groups: ['system:masters', 'system:authenticated'] };
+  return {
+    info: {
+      verb: '',
+      isResource: true,
+      path: '',
+      group: '',
+      version: '',
+      resource: '',
+      subresource: '',
+      namespace: '',
+      name: '',
+      query: new URLSearchParams(),
+    },
+    request: { method: 'POST', path: '', headers: {} },
+    identity,
+    requestId: cause,
+    warnings: [],
+    signal,
+  };
+}

@@ -1,0 +1,143 @@
+import { type Kind, resourceName } from '#api/kind.ts';
+import type { ApiObject } from '#api/objects.ts';
+import { rfc3339 } from '#machinery/clock.ts';
+import { type CacheItem, parseItem } from '../cache/item.ts';
+import { sameJson } from './equal.ts';
+import { conflict, notFound } from './faults.ts';
+import { hasGeneration } from './generation.ts';
+import { isFinished, releases } from './modify.ts';
+import { admissionRequest, admit, causeOf, type EngineParts, MAX_TRIES, type WriteOptions } from './parts.ts';
+import type { Written } from './storage.ts';
+
+/** metav1.DeleteOptions as the engine reads it. */
+export interface RemoveOptions extends WriteOptions {
+  graceSeconds?: number;
+  uid?: string;
+  resourceVersion?: string;
+  propagation?: 'Background' | 'Foreground' | 'Orphan';
+}
+
+export type Removed = Written & {
+  /** False while finalizers or a grace period keep the object. */
+  gone: boolean;
+};
+
+const PROPAGATION_FINALIZER = { Foreground: 'foregroundDeletion', Orphan: 'orphan' } as const;
+
+/** Kinds whose dependents stay unless the caller says otherwise. Source: Kubernetes' job strategy. */
+const ORPHAN_BY_DEFAULT = new Set(['jobs.batch', 'replicationcontrollers']);
+
+/**
+ * Deletes an object, or marks it for deletion when a grace period or finalizers ask for that. NotFound; Conflict when a
+ * precondition does not hold.
+ */
+export async function removeObject(
+  parts: EngineParts,
+  kind: Kind,
+  namespace: string | undefined,
+  name: string,
+  options: RemoveOptions,
+): Promise<Removed> {
+  const { storage } = parts;
+  const key = storage.keys.object(kind, namespace, name);
+  let item = await storage.read(kind, namespace, name);
+  for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+    if (!item) throw notFound(kind, name);
+    const old = parseItem(item);
+    checkPreconditions(kind, old, options);
+    const request = admissionRequest('DELETE', kind, options, { namespace, name }, undefined, old);
+    await admit(parts, 'mutate', request);
+    await admit(parts, 'validate', request);
+    const next = marked(parts, kind, parseItem(item), options);
+    if (isFinished(next)) {
+      const done = { object: next, bytes: item.bytes, gone: true };
+      if (options.dryRun) return done;
+      const cause = causeOf(options.context);
+      const result = await storage.commit(
+        [{ op: 'delete', key, expect: item.revision }, ...releases(parts, kind, old)],
+        cause,
+      );
+      if (result.ok) return done;
+      item = result.key === key && result.actual ? storage.item(kind, result.actual) : undefined;
+    } else {
+      if (sameJson(next, old)) return { object: old, bytes: item.bytes, gone: false };
+      const outcome = await mark(parts, kind, key, next, item, options);
+      if ('object' in outcome) return outcome;
+      item = outcome.actual;
+    }
+  }
+  throw conflict(kind, name);
+}
+
+function checkPreconditions(kind: Kind, old: ApiObject, options: RemoveOptions): void {
+  const { uid, resourceVersion, name } = old.metadata;
+  if (options.uid && options.uid !== uid)
+    throw conflict(
+      kind,
+      name,
+      `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${uid}`,
+    );
+  if (options.resourceVersion && options.resourceVersion !== resourceVersion)
+    throw conflict(
+      kind,
+      name,
+      `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${resourceVersion}`,
+    );
+}
+
+/** The object as it is while it is being deleted. */
+function marked(parts: EngineParts, kind: Kind, object: ApiObject, options: RemoveOptions): ApiObject {
+  const { metadata } = object;
+  const asked = options.graceSeconds;
+  const grace = Math.max(0, kind.strategy.graceSeconds?.(object, asked) ?? 0);
+  const graceful = kind.strategy.graceSeconds !== undefined;
+  setPropagation(kind, object, options);
+  const now = parts.clock.now();
+  if (metadata.deletionTimestamp === undefined) {
+    metadata.deletionTimestamp = rfc3339(now + grace * 1000);
+    metadata.deletionGracePeriodSeconds = grace;
+    if (hasGeneration(kind, object)) metadata.generation = (metadata.generation ?? 0) + 1;
+    if (object.kind === 'Namespace') (object as { status?: object }).status = { phase: 'Terminating' };
+  } else if (
+    graceful &&
+    grace < (metadata.deletionGracePeriodSeconds ?? 0) &&
+    (asked !== undefined || grace === 0)
+  ) {
+    // A second delete may only shorten the wait.
+    const before = (metadata.deletionGracePeriodSeconds ?? 0) * 1000;
+    metadata.deletionTimestamp = rfc3339(Date.parse(metadata.deletionTimestamp) - before + grace * 1000);
+    metadata.deletionGracePeriodSeconds = grace;
+  }
+  return object;
+}
+
+function setPropagation(kind: Kind, { metadata }: ApiObject, options: RemoveOptions): void {
+  const had = metadata.finalizers ?? [];
+  const mine: string[] = Object.values(PROPAGATION_FINALIZER);
+  let policy = options.propagation;
+  if (!policy) {
+    if (had.some((finalizer) => mine.includes(finalizer))) return;
+    policy = ORPHAN_BY_DEFAULT.has(resourceName(kind)) ? 'Orphan' : 'Background';
+  }
+  const finalizers = had.filter((finalizer) => !mine.includes(finalizer));
+  if (policy !== 'Background') finalizers.push(PROPAGATION_FINALIZER[policy]);
+  if (finalizers.length > 0) metadata.finalizers = finalizers;
+  else delete metadata.finalizers;
+}
+
+async function mark(
+  parts: EngineParts,
+  kind: Kind,
+  key: string,
+  next: ApiObject,
+  item: CacheItem,
+  options: RemoveOptions,
+): Promise<Removed | { actual: CacheItem | undefined }> {
+  const { storage } = parts;
+  const body = storage.encode(kind, next);
+  if (options.dryRun) return { object: next, bytes: Buffer.from(JSON.stringify(next)), gone: false };
+  const cause = causeOf(options.context);
+  const result = await storage.commit([storage.put(key, body, cause, item.revision)], cause);
+  if (result.ok) return { ...storage.written(next, body, result.revision), gone: false };
+  return { actual: result.actual && storage.item(kind, result.actual) };
+}

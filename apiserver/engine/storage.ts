@@ -1,0 +1,91 @@
+import { type Kind, resourceName } from '#api/kind.ts';
+import type { ApiObject } from '#api/objects.ts';
+import type { Clock } from '#machinery/clock.ts';
+import { StatusError } from '#machinery/errors.ts';
+import type { CommitResult, Entry, Op, Store } from '#store/contract.ts';
+import { encodeValue } from '#store/value.ts';
+import { type CacheItem, itemOf, spliceVersion, storedBytes } from '../cache/item.ts';
+import type { WatchCache } from '../cache/watch-cache.ts';
+import type { VersionBase } from './base.ts';
+import type { KeySpace } from './keys.ts';
+
+/** An object may take this much as JSON: etcd's limit for a request, which the embedded store keeps to as well. */
+export const OBJECT_LIMIT_BYTES = 1_572_864;
+
+/** What a write answers: the object and its JSON, which shares nothing with the caller's object. */
+export interface Written {
+  object: ApiObject;
+  bytes: Buffer;
+}
+
+/** Who writes and why: kept with the revision. */
+export interface WriteCause {
+  actor: string;
+  cause: string;
+}
+
+/** Objects as the engine reads and writes them: by key, with the revision they must still have. */
+export class Storage {
+  readonly keys: KeySpace;
+  readonly base: VersionBase;
+  readonly cache: WatchCache;
+  readonly #store: Store;
+  readonly #clock: Clock;
+
+  constructor(options: { store: Store; keys: KeySpace; base: VersionBase; cache: WatchCache; clock: Clock }) {
+    this.#store = options.store;
+    this.keys = options.keys;
+    this.base = options.base;
+    this.cache = options.cache;
+    this.#clock = options.clock;
+  }
+
+  /** The newest state that this server can know of. */
+  async read(kind: Kind, namespace: string | undefined, name: string): Promise<CacheItem | undefined> {
+    await this.cache.fresh();
+    return this.cache.of(kind).get(this.keys.object(kind, namespace, name));
+  }
+
+  /** Bytes to store; RequestEntityTooLarge beyond the limit. */
+  encode(kind: Kind, object: ApiObject): Buffer {
+    const body = storedBytes(object);
+    if (body.length > OBJECT_LIMIT_BYTES)
+      throw new StatusError(
+        'RequestEntityTooLarge',
+        `${resourceName(kind)} "${object.metadata.name}" is too large: ${body.length} bytes as JSON, at most ${OBJECT_LIMIT_BYTES} bytes (1.5 MiB) are allowed`,
+      );
+    return body;
+  }
+
+  put(key: string, body: Buffer, cause: WriteCause, expect: number): Op {
+    return { op: 'put', key, value: encodeValue({ time: this.#clock.now(), ...cause }, body), expect };
+  }
+
+  async commit(ops: Op[], cause: WriteCause): Promise<CommitResult> {
+    const result = await this.#store.commit(ops, { time: this.#clock.now(), ...cause });
+    if (result.ok) this.cache.acknowledge(result.revision);
+    return result;
+  }
+
+  /** The object with the resourceVersion of its commit. */
+  written(object: ApiObject, body: Buffer, revision: number): Written {
+    const version = this.base.version(revision);
+    object.metadata.resourceVersion = String(version);
+    return { object, bytes: spliceVersion(body, version) };
+  }
+
+  /** An entry that a failed commit reported. */
+  item(kind: Kind, entry: Entry): CacheItem {
+    return itemOf(kind, entry.key, entry.value, entry.revision, this.base.version(entry.revision));
+  }
+
+  /** The objects under a prefix as they were at a store revision. */
+  async snapshot(kind: Kind, prefix: string, options: { revision: number; after?: string; limit?: number }) {
+    const page = await this.#store.list(prefix, options);
+    return { items: page.entries.map((entry) => this.item(kind, entry)), more: page.more };
+  }
+
+  get store(): Store {
+    return this.#store;
+  }
+}

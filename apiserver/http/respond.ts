@@ -1,0 +1,67 @@
+import type { ServerResponse } from 'node:http';
+import type { Http2ServerResponse } from 'node:http2';
+import type { TransportResponse } from '#machinery/transport.ts';
+
+/** Headers that HTTP/2 forbids. */
+const CONNECTION_HEADERS = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade']);
+
+/** Sends a response; a stream with backpressure, until it ends or the client goes away. */
+export async function sendResponse(
+  reply: ServerResponse | Http2ServerResponse,
+  response: TransportResponse,
+  headOnly: boolean,
+): Promise<void> {
+  // The two classes have the same methods with types that do not meet.
+  const raw = reply as ServerResponse;
+  const { status, headers, body } = response;
+  if (raw.destroyed || raw.writableEnded) return cancel(response);
+  const http2 = 'stream' in reply;
+  for (const name in headers)
+    if (!(http2 && CONNECTION_HEADERS.has(name))) raw.setHeader(name, headers[name]!);
+  if (body instanceof Uint8Array) {
+    raw.setHeader('content-length', body.length);
+    raw.writeHead(status);
+    if (headOnly) raw.end();
+    else raw.end(body);
+    return;
+  }
+  raw.writeHead(status);
+  if (headOnly) {
+    raw.end();
+    return cancel(response);
+  }
+  // Watches must learn at once that they are accepted, long before the first event.
+  raw.flushHeaders();
+  await pump(raw, body);
+}
+
+async function pump(raw: ServerResponse, body: AsyncIterable<Uint8Array>): Promise<void> {
+  const chunks = body[Symbol.asyncIterator]();
+  let gone = false;
+  const closed = new Promise<void>((resolve) => {
+    raw.once('close', () => {
+      gone = true;
+      resolve();
+    });
+  });
+  const left = closed.then(() => ({ done: true as const, value: undefined }));
+  try {
+    while (!gone) {
+      const next = await Promise.race([chunks.next(), left]);
+      if (next.done) break;
+      if (!raw.write(next.value)) await Promise.race([drained(raw), closed]);
+    }
+  } finally {
+    // Not awaited when the client is gone: a generator that waits for its next event only ends with its signal.
+    void chunks.return?.();
+    if (!gone) raw.end();
+  }
+}
+
+function drained(raw: ServerResponse): Promise<void> {
+  return new Promise((resolve) => raw.once('drain', resolve));
+}
+
+function cancel({ body }: TransportResponse): void {
+  if (!(body instanceof Uint8Array)) void body[Symbol.asyncIterator]().return?.();
+}

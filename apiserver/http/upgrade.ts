@@ -1,0 +1,61 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { isStatus, messageOf, StatusError } from '#machinery/errors.ts';
+import type { Logger } from '#machinery/log.ts';
+import type { RequestChain } from '../chain.ts';
+import { credentialsOf } from './credentials.ts';
+
+/** Hands a raw HTTP/1.1 connection with an Upgrade header to the subresource that wants it, or answers with a Status. */
+export async function serveUpgrade(
+  chain: RequestChain,
+  message: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  log: Logger,
+): Promise<void> {
+  const abort = new AbortController();
+  socket.once('close', () => abort.abort());
+  // Errors of the connection itself end it; there is nobody left to tell.
+  socket.on('error', (error) => log.debug('an upgraded connection broke', { error, path: message.url }));
+  if (head.length > 0) socket.unshift(head);
+  try {
+    const upgraded = await chain.upgrade(
+      {
+        method: message.method ?? 'GET',
+        path: message.url ?? '/',
+        headers: message.headers as Record<string, string>,
+        credentials: credentialsOf(message as Parameters<typeof credentialsOf>[0]),
+        signal: abort.signal,
+      },
+      socket,
+    );
+    if (!upgraded) return;
+    writeHead(socket, upgraded.status, upgraded.headers);
+    upgraded.stream.on('error', () => socket.destroy());
+    socket.once('close', () => upgraded.stream.destroy());
+    socket.pipe(upgraded.stream).pipe(socket);
+  } catch (error) {
+    if (!isStatus(error)) log.error('an upgrade failed inside the server', { error, path: message.url });
+    refuse(
+      socket,
+      isStatus(error)
+        ? error
+        : new StatusError('InternalError', `Internal error occurred: ${messageOf(error)}`),
+    );
+  }
+}
+
+function writeHead(socket: Duplex, status: number, headers: Record<string, string>): void {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  socket.write(`${[`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines].join('\r\n')}\r\n\r\n`);
+}
+
+function refuse(socket: Duplex, error: StatusError): void {
+  const body = Buffer.from(`${JSON.stringify(error.status())}\n`);
+  writeHead(socket, error.code, {
+    'content-type': 'application/json',
+    'content-length': String(body.length),
+    connection: 'close',
+  });
+  socket.end(body);
+}

@@ -1,0 +1,84 @@
+import type { RequestInfo } from './contract.ts';
+
+const VERBS: Record<string, string> = {
+  GET: 'get',
+  HEAD: 'get',
+  POST: 'create',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
+};
+
+/** Parts of a namespace itself, not resources in it. */
+const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize']);
+
+/**
+ * What a request is about. Paths are /api/v1/..., /apis/<group>/<version>/..., with namespaces/<ns>/ before the resource.
+ * Source: Kubernetes apiserver, RequestInfo.
+ */
+export function requestInfo(method: string, target: string): RequestInfo {
+  const mark = target.indexOf('?');
+  const path = mark < 0 ? target : target.slice(0, mark);
+  const query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1));
+  const info: RequestInfo = {
+    verb: method.toLowerCase(),
+    isResource: false,
+    path,
+    group: '',
+    version: '',
+    resource: '',
+    subresource: '',
+    namespace: '',
+    name: '',
+    query,
+  };
+  const parts = segments(path);
+  if (parts === undefined) return info;
+  const legacy = parts[0] === 'api';
+  if (!legacy && parts[0] !== 'apis') return info;
+  const rest = parts.slice(legacy ? 2 : 3);
+  if (rest.length === 0 || rest[0] === '') return info;
+  info.isResource = true;
+  info.group = legacy ? '' : (parts[1] ?? '');
+  info.version = (legacy ? parts[1] : parts[2]) ?? '';
+  locate(info, rest);
+  info.verb = verbOf(method, info);
+  return info;
+}
+
+function segments(path: string): string[] | undefined {
+  const trimmed = path.endsWith('/') ? path.slice(1, -1) : path.slice(1);
+  const parts = trimmed.split('/');
+  if (!trimmed.includes('%')) return parts;
+  try {
+    return parts.map(decodeURIComponent);
+  } catch {
+    // A broken percent escape names nothing: the caller answers 404.
+    return undefined;
+  }
+}
+
+function locate(info: RequestInfo, rest: string[]): void {
+  if (rest[0] === 'namespaces' && rest.length > 2 && !NAMESPACE_SUBRESOURCES.has(rest[2]!)) {
+    info.namespace = rest[1]!;
+    [info.resource = '', info.name = ''] = rest.slice(2);
+    info.subresource = rest.slice(4).join('/');
+    return;
+  }
+  [info.resource = '', info.name = ''] = rest;
+  info.subresource = rest.slice(2).join('/');
+  // Rights on a namespace object can be given inside it.
+  if (info.resource === 'namespaces') info.namespace = info.name;
+}
+
+function verbOf(method: string, info: RequestInfo): string {
+  const verb = VERBS[method] ?? method.toLowerCase();
+  if (info.name !== '') return verb;
+  if (verb === 'delete') return 'deletecollection';
+  if (verb !== 'get') return verb;
+  const watch = info.query.get('watch');
+  // A list of one named object may be allowed by the object's name.
+  const named = /^metadata\.name==?([^,=!]+)$/.exec(info.query.get('fieldSelector') ?? '');
+  if (named) info.name = named[1]!;
+  return watch === 'true' || watch === '1' ? 'watch' : 'list';
+}

@@ -1,0 +1,95 @@
+import { type Kind, resourceName, type Verb } from '#api/kind.ts';
+import type { ApiObject } from '#api/objects.ts';
+import type { TransportResponse } from '#machinery/transport.ts';
+import type { RequestContext, ResourceHandler } from '../contract.ts';
+import { decodeBody, fieldValidationOf, hasBody } from '../encoding/body.ts';
+import { schemaOf } from '../encoding/formats.ts';
+import { methodNotAllowed } from '../engine/faults.ts';
+import { unknownPath } from '../unknown-path.ts';
+import { getResource, listResource } from './read.ts';
+import { type ResourceParts, respondValue, type Scope } from './scope.ts';
+import { ownSubresource } from './subresources.ts';
+import { ALL_VERBS, verbsOf } from './verbs.ts';
+import { watchResource } from './watch.ts';
+import {
+  createResource,
+  decodeObject,
+  deleteCollection,
+  deleteResource,
+  patchResource,
+  updateResource,
+} from './write.ts';
+
+/** The verbs of stored kinds. */
+const VERBS: Record<Verb, (scope: Scope) => Promise<TransportResponse>> = {
+  get: getResource,
+  list: listResource,
+  watch: watchResource,
+  create: createResource,
+  update: (scope) => updateResource(scope),
+  patch: (scope) => patchResource(scope),
+  delete: deleteResource,
+  deletecollection: deleteCollection,
+};
+
+/** Serves one request about a kind: by the engine, or by the handler that its subresource or kind has. */
+export async function serveResource(
+  parts: ResourceParts,
+  kinds: { kind: Kind; stored: Kind },
+  context: RequestContext,
+  handlers: ReadonlyMap<string, ResourceHandler>,
+): Promise<TransportResponse> {
+  const { kind, stored } = kinds;
+  const { info } = context;
+  const namespace = kind.namespaced ? info.namespace || undefined : undefined;
+  const scope: Scope = { parts, kind, stored, context, namespace, name: info.name };
+  if (info.subresource) return serveSubresource(scope, handlers);
+  const verb = ALL_VERBS.find((known) => known === info.verb);
+  if (!verb || !verbsOf(kind).includes(verb)) throw methodNotAllowed(kind, info.verb);
+  if (kind.virtual) {
+    const handler = handlers.get(resourceName(kind));
+    if (!handler?.serve) throw unknownPath();
+    const object = decodeObject(scope);
+    if (namespace) object.metadata.namespace ??= namespace;
+    return answer(scope, await handler.serve(context, object, parts.engine));
+  }
+  if (kind.namespaced && !namespace && verb !== 'list' && verb !== 'watch' && verb !== 'create')
+    throw unknownPath();
+  return VERBS[verb](scope);
+}
+
+async function serveSubresource(
+  scope: Scope,
+  handlers: ReadonlyMap<string, ResourceHandler>,
+): Promise<TransportResponse> {
+  const { kind, context, parts } = scope;
+  const { subresource } = context.info;
+  const [name = ''] = subresource.split('/');
+  const handler = handlers.get(`${resourceName(kind)}/${name}`);
+  if (handler?.serve) {
+    const body = hasBody(context.request) && name !== 'proxy' ? subresourceBody(scope, name) : undefined;
+    return answer(scope, await handler.serve(context, body, parts.engine));
+  }
+  const own = ownSubresource(scope, subresource);
+  if (!own) throw unknownPath();
+  return own(scope);
+}
+
+/** The body of a subresource by the type that the kind declares for it. */
+function subresourceBody(scope: Scope, name: string): ApiObject {
+  const { kind, context, parts } = scope;
+  const declared = kind.subresources?.others?.find((other) => other.name === name);
+  const group = declared?.group ?? kind.group;
+  const version = declared?.version ?? kind.version;
+  const schema = schemaOf(group ? `${group}/${version}` : version, declared?.kind ?? kind.kind);
+  const decoded = decodeBody(context.request, schema, fieldValidationOf(context.info.query), parts.formats);
+  context.warnings.push(...decoded.warnings);
+  return decoded.object;
+}
+
+/** What a handler gave: a whole response, or an object to send. */
+function answer(scope: Scope, result: TransportResponse | ApiObject): TransportResponse {
+  if ('apiVersion' in result)
+    return respondValue(scope, result, scope.context.info.verb === 'create' ? 201 : 200);
+  return result;
+}

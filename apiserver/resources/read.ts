@@ -1,0 +1,217 @@
+/**
+ * GET and LIST, from the watch cache. Rules of resourceVersion, resourceVersionMatch, limit and continue: Kubernetes API
+ * concepts, "Resource versions" and "Retrieving large result sets in chunks".
+ */
+import type { TransportResponse } from '#machinery/transport.ts';
+import { CompactedError, FutureRevisionError } from '#store/contract.ts';
+import type { CacheItem } from '../cache/item.ts';
+import { renderList } from '../encoding/render.ts';
+import type { ListMeta } from '../encoding/table.ts';
+import { badRequest, expired, notFound } from '../engine/faults.ts';
+import { rendererOf, respond, respondObject, type Scope } from './scope.ts';
+import { type Selection, selectionOf, selects } from './selection.ts';
+
+export async function getResource(scope: Scope): Promise<TransportResponse> {
+  const { stored, namespace, name, parts, context } = scope;
+  const { cache, keys } = parts.storage;
+  const version = versionOf(context.info.query);
+  if (version) await cache.waitFor(version);
+  else if (version === undefined) {
+    const waiting = cache.fresh();
+    if (waiting) await waiting;
+  }
+  const item = cache.of(stored).get(keys.object(stored, namespace, name));
+  if (!item) throw notFound(scope.kind, name);
+  return respondObject(scope, item.bytes);
+}
+
+/** Undefined = newest, 0 = whatever the cache holds. */
+export function versionOf(query: URLSearchParams): number | undefined {
+  const text = query.get('resourceVersion');
+  if (text === null || text === '') return undefined;
+  if (!/^\d{1,15}$/.test(text))
+    throw badRequest(`Invalid value: ${JSON.stringify(text)}: resourceVersion must be a number`);
+  return Number(text);
+}
+
+/** Where a list in chunks goes on: the snapshot and the last key sent, without the kind's prefix. */
+interface Continue {
+  version: number;
+  after: string;
+}
+
+const EXPIRED_CONTINUE =
+  'The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.';
+
+export async function listResource(scope: Scope): Promise<TransportResponse> {
+  const { context, kind } = scope;
+  const { query } = context.info;
+  const selection = selectionOf(kind, query);
+  const limit = limitOf(query);
+  const token = continueOf(query);
+  const at = token ? token.version : await snapshotVersion(scope, limit);
+  // A list of "whatever the cache holds" is not cut: the cache has no such snapshot to go on from.
+  const bounded = versionOf(query) === 0 && !token ? 0 : limit;
+  const page = await collectPage(scope, selection, at, token?.after, bounded);
+  const meta: ListMeta = { resourceVersion: String(page.version) };
+  if (page.last !== undefined) {
+    meta.continue = encodeContinue({ version: page.version, after: page.last });
+    if (selection.empty && page.remaining !== undefined) meta.remainingItemCount = page.remaining;
+  }
+  const renderer = rendererOf(scope);
+  return respond(
+    renderList(
+      renderer,
+      page.items.map((item) => item.bytes),
+      meta,
+    ),
+  );
+}
+
+function limitOf(query: URLSearchParams): number {
+  const text = query.get('limit');
+  if (!text) return 0;
+  const limit = Number(text);
+  if (!Number.isSafeInteger(limit) || limit < 0)
+    throw badRequest(`Invalid value: ${JSON.stringify(text)}: limit must be a whole number`);
+  return limit;
+}
+
+/** The snapshot a list without continue is of: undefined = the cache as it is now. */
+async function snapshotVersion(scope: Scope, limit: number): Promise<number | undefined> {
+  const { query } = scope.context.info;
+  const { cache } = scope.parts.storage;
+  const version = versionOf(query);
+  const match = query.get('resourceVersionMatch') ?? '';
+  if (match && match !== 'Exact' && match !== 'NotOlderThan')
+    throw badRequest(
+      `resourceVersionMatch: Unsupported value: "${match}": supported values: "Exact", "NotOlderThan"`,
+    );
+  if (match && version === undefined)
+    throw badRequest(
+      'resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided',
+    );
+  if (match === 'Exact' && version === 0)
+    throw badRequest(
+      'resourceVersionMatch: Forbidden: resourceVersionMatch "Exact" is forbidden for resourceVersion "0"',
+    );
+  if (version === undefined) {
+    const waiting = cache.fresh();
+    if (waiting) await waiting;
+    return undefined;
+  }
+  if (version === 0) return undefined;
+  await cache.waitFor(version);
+  return match === 'Exact' || (match === '' && limit > 0) ? version : undefined;
+}
+
+interface Page {
+  items: CacheItem[];
+  version: number;
+  /** The last key sent, when more follow. */
+  last: string | undefined;
+  remaining: number | undefined;
+}
+
+async function collectPage(
+  scope: Scope,
+  selection: Selection,
+  at: number | undefined,
+  after: string | undefined,
+  limit: number,
+): Promise<Page> {
+  const { stored, namespace, parts } = scope;
+  const { cache, keys } = parts.storage;
+  const resource = cache.of(stored);
+  const prefix = keys.prefix(stored, namespace);
+  const from = after === undefined ? '' : `${keys.prefix(stored)}${after}`;
+  // Unchanged since the snapshot: the cache still shows it.
+  const current = at === undefined || (resource.changed <= at && at <= cache.version);
+  if (!current) return snapshotPage(scope, selection, at!, from, limit);
+  const version = at ?? cache.version;
+  const items: CacheItem[] = [];
+  let last: string | undefined;
+  let remaining = 0;
+  for (const item of candidates(scope, selection, prefix, from)) {
+    if (!selects(selection, scope.kind, item)) continue;
+    if (limit > 0 && items.length === limit) {
+      last = items.at(-1)!.key.slice(keys.prefix(stored).length);
+      if (!selection.empty) break;
+      remaining++;
+    } else items.push(item);
+  }
+  return { items, version, last, remaining };
+}
+
+/** All items under the prefix, or the one that a selector names. */
+function candidates(scope: Scope, selection: Selection, prefix: string, from: string): Iterable<CacheItem> {
+  const { stored, namespace, parts } = scope;
+  const resource = parts.storage.cache.of(stored);
+  if (selection.name === undefined || (stored.namespaced && !namespace)) return resource.under(prefix, from);
+  const item = resource.get(parts.storage.keys.object(stored, namespace, selection.name));
+  return item && item.key > from ? [item] : [];
+}
+
+/** How many objects of an old snapshot are read from the store at a time. */
+const SNAPSHOT_PAGE = 500;
+
+async function snapshotPage(
+  scope: Scope,
+  selection: Selection,
+  version: number,
+  from: string,
+  limit: number,
+): Promise<Page> {
+  const { stored, namespace, parts } = scope;
+  const { storage } = parts;
+  const revision = storage.base.revision(version);
+  const items: CacheItem[] = [];
+  const strip = storage.keys.prefix(stored).length;
+  let after = from || undefined;
+  for (;;) {
+    const page = await readSnapshot(scope, storage.keys.prefix(stored, namespace), revision, after);
+    for (const item of page.items) {
+      if (!selects(selection, scope.kind, item)) continue;
+      if (limit > 0 && items.length === limit)
+        return { items, version, last: items.at(-1)!.key.slice(strip), remaining: undefined };
+      items.push(item);
+    }
+    after = page.items.at(-1)?.key;
+    if (!page.more || after === undefined) return { items, version, last: undefined, remaining: undefined };
+  }
+}
+
+async function readSnapshot(scope: Scope, prefix: string, revision: number, after: string | undefined) {
+  try {
+    if (revision < 0) throw expired(EXPIRED_CONTINUE);
+    return await scope.parts.storage.snapshot(scope.stored, prefix, {
+      revision,
+      after,
+      limit: SNAPSHOT_PAGE,
+    });
+  } catch (error) {
+    if (error instanceof CompactedError || error instanceof FutureRevisionError)
+      throw expired(EXPIRED_CONTINUE);
+    throw error;
+  }
+}
+
+function encodeContinue({ version, after }: Continue): string {
+  return Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: version, start: after })).toString(
+    'base64url',
+  );
+}
+
+function continueOf(query: URLSearchParams): Continue | undefined {
+  const text = query.get('continue');
+  if (!text) return undefined;
+  if (versionOf(query)) throw badRequest('specifying resource version is not allowed when using continue');
+  try {
+    const { rv, start } = JSON.parse(Buffer.from(text, 'base64url').toString()) as Record<string, unknown>;
+    if (typeof rv === 'number' && Number.isSafeInteger(rv) && typeof start === 'string')
+      return { version: rv, after: start };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw badRequest('continue key is not valid: it is not one that this server gave out');
+}

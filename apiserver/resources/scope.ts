@@ -1,0 +1,63 @@
+import type { Kind } from '#api/kind.ts';
+import type { Clock } from '#machinery/clock.ts';
+import type { Random } from '#machinery/random.ts';
+import type { TransportResponse } from '#machinery/transport.ts';
+import type { RequestContext } from '../contract.ts';
+import type { Formats } from '../encoding/formats.ts';
+import { negotiate } from '../encoding/negotiate.ts';
+import { type Rendered, type Renderer, renderObject, renderValue } from '../encoding/render.ts';
+import { includeObjectOf } from '../encoding/table.ts';
+import type { ObjectEngine } from '../engine/index.ts';
+import type { Storage } from '../engine/storage.ts';
+
+/** What the handlers of resources work with. */
+export interface ResourceParts {
+  engine: ObjectEngine;
+  storage: Storage;
+  formats: Formats;
+  clock: Clock;
+  random: Random;
+  /** Tells the requests of this start of the server from those of others. */
+  startId: string;
+  /** Aborts when the server stops: ends watches. */
+  stopping: AbortSignal;
+}
+
+/** One request about a resource. */
+export interface Scope {
+  parts: ResourceParts;
+  /** As asked: may be a view of another kind. */
+  kind: Kind;
+  /** The kind that is stored. */
+  stored: Kind;
+  context: RequestContext;
+  namespace: string | undefined;
+  name: string;
+}
+
+export function rendererOf({ parts, kind, context }: Scope): Renderer {
+  const { query } = context.info;
+  const pretty = query.get('pretty');
+  const rendering = negotiate(context.request.headers['accept'], pretty === 'true' || pretty === '1');
+  const table = {
+    metaVersion: rendering.metaVersion,
+    includeObject: includeObjectOf(query),
+    now: parts.clock.now(),
+  };
+  return { kind, rendering, table, formats: parts.formats };
+}
+
+export function respond(rendered: Rendered, status = 200): TransportResponse {
+  return { status, headers: { 'content-type': rendered.contentType }, body: rendered.body };
+}
+
+export function respondObject(scope: Scope, bytes: Buffer, status = 200): TransportResponse {
+  return respond(renderObject(rendererOf(scope), bytes), status);
+}
+
+/** An object that is not of the scope's kind: a Status, a Scale. Never a table. */
+export function respondValue(scope: Scope, value: object, status = 200): TransportResponse {
+  const { rendering, formats } = rendererOf(scope);
+  const format = rendering.format;
+  return respond(renderValue(value, { ...rendering, format, shape: 'object' }, formats), status);
+}

@@ -1,0 +1,74 @@
+import { type Kind, resourceName } from '#api/kind.ts';
+import {
+  type FieldSelector,
+  matchesFieldSelector,
+  parseFieldSelector,
+  requiredFieldValue,
+} from '#machinery/values/field-selector.ts';
+import { matchesSelector, parseSelector, type Selector, SelectorError } from '#machinery/values/selector.ts';
+import type { CacheItem } from '../cache/item.ts';
+import { viewOf } from '../encoding/render.ts';
+import { badRequest } from '../engine/faults.ts';
+
+/** Which objects of a kind a list or watch is about. */
+export interface Selection {
+  labels: Selector | undefined;
+  fields: FieldSelector | undefined;
+  /** The only name that can match, when the selector asks for one. */
+  name: string | undefined;
+  empty: boolean;
+}
+
+/** BadRequest for a selector that cannot be read or a field that cannot be selected by. */
+export function selectionOf(kind: Kind, query: URLSearchParams): Selection {
+  const labelText = query.get('labelSelector') ?? '';
+  const fieldText = query.get('fieldSelector') ?? '';
+  const labels = labelText ? parsed('labelSelector', labelText, parseSelector) : undefined;
+  const fields = fieldText ? parsed('fieldSelector', fieldText, parseFieldSelector) : undefined;
+  for (const { field } of fields ?? []) {
+    if (field === 'metadata.name' || (field === 'metadata.namespace' && kind.namespaced)) continue;
+    if (!kind.selectableFields?.[field])
+      throw badRequest(
+        `Unable to find "${resourceText(kind)}" that match label selector "${labelText}", field selector "${fieldText}": field label not supported: ${field}`,
+      );
+  }
+  return {
+    labels,
+    fields,
+    name: fields && requiredFieldValue(fields, 'metadata.name'),
+    empty: !labels?.length && !fields?.length,
+  };
+}
+
+/** As kubectl shows a resource that it could not list. */
+function resourceText(kind: Kind): string {
+  return `${kind.group}/${kind.version}, Resource=${resourceName({ group: '', plural: kind.plural })}`;
+}
+
+function parsed<T>(parameter: string, text: string, parse: (text: string) => T): T {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof SelectorError)) throw error;
+    throw badRequest(`unable to parse ${parameter} ${JSON.stringify(text)}: ${error.message}`);
+  }
+}
+
+export function selects(selection: Selection, kind: Kind, item: CacheItem): boolean {
+  if (selection.labels && !matchesSelector(selection.labels, item.labels)) return false;
+  if (!selection.fields) return true;
+  let view: Record<string, string> | undefined;
+  return matchesFieldSelector(selection.fields, (field) => {
+    if (field === 'metadata.name') return item.name;
+    if (field === 'metadata.namespace') return item.namespace;
+    if (!kind.storedAs) return item.fields?.[field] ?? '';
+    view ??= viewFields(kind, item);
+    return view[field] ?? '';
+  });
+}
+
+function viewFields(kind: Kind, item: CacheItem): Record<string, string> {
+  const object = viewOf(kind, item.bytes);
+  const entries = Object.entries(kind.selectableFields ?? {});
+  return Object.fromEntries(entries.map(([field, value]) => [field, value(object)]));
+}

@@ -1,0 +1,210 @@
+/**
+ * WATCH. All watchers of a kind share the bytes of each event; one that reads too slowly is dropped and comes back with
+ * the resourceVersion it has. Source: Kubernetes API concepts, "Efficient detection of changes", "Streaming lists".
+ */
+
+import { apiVersionOf } from '#api/kind.ts';
+import type { Timer } from '#machinery/clock.ts';
+import { StatusError } from '#machinery/errors.ts';
+import type { TransportResponse } from '#machinery/transport.ts';
+import type { CacheItem } from '../cache/item.ts';
+import { withVersion } from '../cache/item.ts';
+import type { CacheEvent } from '../cache/resource-cache.ts';
+import { eventRenderer, jsonFrame } from '../encoding/render.ts';
+import { badRequest } from '../engine/faults.ts';
+import { versionOf } from './read.ts';
+import { rendererOf, type Scope } from './scope.ts';
+import { type Selection, selectionOf, selects } from './selection.ts';
+
+/** What may wait for a slow reader before it is dropped. */
+const QUEUE_BYTES = 8 * 1024 * 1024;
+/** Between bookmarks, and how long a watch lives when nobody says. Source: kube-apiserver's defaults. */
+const BOOKMARK_MS = 60_000;
+const TIMEOUT_MS = 1_800_000;
+/** Bytes that are handed on as one chunk. */
+const CHUNK_BYTES = 256 * 1024;
+
+export async function watchResource(scope: Scope): Promise<TransportResponse> {
+  const { query } = scope.context.info;
+  const { cache } = scope.parts.storage;
+  const selection = selectionOf(scope.kind, query);
+  const version = versionOf(query);
+  const initial = query.get('sendInitialEvents') === 'true';
+  if (query.has('sendInitialEvents') && query.get('resourceVersionMatch') !== 'NotOlderThan')
+    throw badRequest(
+      'resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+    );
+  if (version) await cache.waitFor(version);
+  else {
+    const waiting = version === undefined ? cache.fresh() : undefined;
+    if (waiting) await waiting;
+  }
+  const stream = new WatchStream(scope, selection, { version, initial });
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: stream.read() };
+}
+
+/** One watcher: events in, frames out. Everything of the present is queued before `read` is first awaited. */
+class WatchStream {
+  readonly #scope: Scope;
+  readonly #selection: Selection;
+  readonly #render: (type: string, bytes: Buffer) => Buffer;
+  readonly #shared: boolean;
+  readonly #prefix: string;
+  #queue: Buffer[] = [];
+  #queued = 0;
+  #ended = false;
+  #following = false;
+  #wake: (() => void) | undefined;
+  #bookmarks: Timer | undefined;
+  readonly #undo: (() => void)[] = [];
+
+  constructor(scope: Scope, selection: Selection, from: { version: number | undefined; initial: boolean }) {
+    this.#scope = scope;
+    this.#selection = selection;
+    const { storage } = scope.parts;
+    this.#prefix = storage.keys.prefix(scope.stored, scope.namespace);
+    this.#render = eventRenderer(rendererOf(scope));
+    this.#shared = this.#render === jsonFrame;
+    this.#begin(from);
+    if (!this.#ended) this.#follow();
+  }
+
+  #begin({ version, initial }: { version: number | undefined; initial: boolean }): void {
+    const { cache } = this.#scope.parts.storage;
+    const resource = cache.of(this.#scope.stored);
+    if (initial || !version) {
+      for (const item of resource.under(this.#prefix))
+        if (selects(this.#selection, this.#scope.kind, item)) this.#push(this.#render('ADDED', item.bytes));
+      if (initial) this.#bookmark({ 'k8s.io/initial-events-end': 'true' });
+      return;
+    }
+    const missed = resource.since(version);
+    if (!missed) {
+      const gone = new StatusError('Expired', `too old resource version: ${version} (${resource.oldest})`);
+      this.#push(Buffer.from(`${JSON.stringify({ type: 'ERROR', object: gone.status() })}\n`));
+      this.#end();
+      return;
+    }
+    for (const event of missed) this.#take(event);
+  }
+
+  #follow(): void {
+    // The first snapshot may be larger than the queue's limit: only what comes after it counts.
+    this.#following = true;
+    this.#queued = 0;
+    const { parts, context, stored } = this.#scope;
+    const { clock, storage, random, stopping } = parts;
+    this.#undo.push(storage.cache.of(stored).onEvent((event) => this.#take(event)));
+    const asked = Number(context.info.query.get('timeoutSeconds') ?? 0);
+    const timeout = asked > 0 ? asked * 1000 : TIMEOUT_MS * (1 + random.next());
+    const timer = clock.timer(timeout, () => this.#finish());
+    this.#undo.push(() => timer.cancel());
+    if (stopping.aborted || context.signal.aborted) this.#end();
+    for (const signal of [stopping, context.signal]) {
+      const end = () => this.#end();
+      signal.addEventListener('abort', end, { once: true });
+      this.#undo.push(() => signal.removeEventListener('abort', end));
+    }
+    if (this.#wantsBookmarks) this.#scheduleBookmark();
+  }
+
+  get #wantsBookmarks(): boolean {
+    return this.#scope.context.info.query.get('allowWatchBookmarks') === 'true';
+  }
+
+  #scheduleBookmark(): void {
+    this.#bookmarks = this.#scope.parts.clock.timer(BOOKMARK_MS, () => {
+      if (this.#ended) return;
+      this.#bookmark();
+      this.#scheduleBookmark();
+    });
+  }
+
+  #bookmark(annotations?: Record<string, string>): void {
+    const { kind, parts } = this.#scope;
+    const object = {
+      kind: kind.kind,
+      apiVersion: apiVersionOf(kind),
+      metadata: {
+        resourceVersion: String(parts.storage.cache.version),
+        creationTimestamp: null,
+        annotations,
+      },
+    };
+    this.#push(Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`));
+  }
+
+  /** With a selector an object that starts to match is ADDED and one that stops is DELETED, in its former state. */
+  #take(event: CacheEvent): void {
+    if (this.#ended || !event.item.key.startsWith(this.#prefix)) return;
+    if (this.#selection.empty) {
+      this.#emit(event.type, event.item, event);
+      return;
+    }
+    const now = event.type !== 'DELETED' && this.#matches(event.item);
+    const before = event.previous !== undefined && this.#matches(event.previous);
+    if (now) this.#emit(before ? 'MODIFIED' : 'ADDED', event.item, event);
+    else if (before)
+      this.#emit(
+        'DELETED',
+        event.type === 'DELETED' ? event.item : withVersion(event.previous!, event.version),
+        event,
+      );
+  }
+
+  #matches(item: CacheItem): boolean {
+    return selects(this.#selection, this.#scope.kind, item);
+  }
+
+  #emit(type: CacheEvent['type'], item: CacheItem, event: CacheEvent): void {
+    const shared = this.#shared && type === event.type && item === event.item;
+    if (shared) event.frame ??= jsonFrame(type, item.bytes);
+    this.#push(shared && event.frame ? event.frame : this.#render(type, item.bytes));
+  }
+
+  #push(frame: Buffer): void {
+    this.#queue.push(frame);
+    this.#queued += frame.length;
+    if (this.#queued > QUEUE_BYTES && this.#following) this.#end();
+    else this.#wake?.();
+  }
+
+  /** The time is over: tells the client from where to watch on. */
+  #finish(): void {
+    if (this.#wantsBookmarks && !this.#ended) this.#bookmark();
+    this.#end();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#bookmarks?.cancel();
+    for (const undo of this.#undo.splice(0)) undo();
+    this.#wake?.();
+  }
+
+  async *read(): AsyncGenerator<Uint8Array> {
+    try {
+      for (;;) {
+        while (this.#queue.length > 0) yield this.#chunk();
+        if (this.#ended) return;
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#wake = undefined;
+      }
+    } finally {
+      this.#end();
+      this.#queue = [];
+    }
+  }
+
+  #chunk(): Buffer {
+    let size = 0;
+    let count = 0;
+    while (count < this.#queue.length && (count === 0 || size + this.#queue[count]!.length <= CHUNK_BYTES))
+      size += this.#queue[count++]!.length;
+    const frames = this.#queue.splice(0, count);
+    this.#queued = Math.max(0, this.#queued - size);
+    return frames.length === 1 ? frames[0]! : Buffer.concat(frames, size);
+  }
+}

@@ -1,0 +1,182 @@
+/** The apiserver as a Component: wires store, cache, engine, security and listeners, in that order. */
+import type { Kind } from '#api/kind.ts';
+import { KINDS } from '#api/kinds/index.ts';
+import type { NodeLink } from '#api/node-link.ts';
+import type { Clock } from '#machinery/clock.ts';
+import type { Component, Health, Running } from '#machinery/component.ts';
+import type { Logger } from '#machinery/log.ts';
+import { type Random, uuid } from '#machinery/random.ts';
+import type { Schemas } from '#machinery/schema/model.ts';
+import type { Identity, Transport } from '#machinery/transport.ts';
+import type { Store } from '#store/contract.ts';
+import { admissionPlugins } from './admission/index.ts';
+import {
+  authenticationHandlers,
+  authenticators,
+  clientCertificate,
+  type ServiceAccountTokens,
+} from './authentication/index.ts';
+import {
+  reconcilePolicy,
+  type ServerAuthorizer,
+  authorizer as standardAuthorizer,
+} from './authorization/index.ts';
+import { authorizationHandlers } from './authorization/reviews.ts';
+import { type BootstrapConfig, bootstrap } from './bootstrap/index.ts';
+import { WatchCache } from './cache/watch-cache.ts';
+import { RequestChain } from './chain.ts';
+import type { AdmissionPlugin, Authorizer, ObjectReader, ResourceHandler } from './contract.ts';
+import type { OpenApi } from './encoding/formats.ts';
+import { wireFormats } from './encoding/wire-formats.ts';
+import { poolsOf } from './engine/allocations.ts';
+import { readBase } from './engine/base.ts';
+import { CacheReader, ObjectEngine } from './engine/index.ts';
+import { keySpace } from './engine/keys.ts';
+import { KindIndex } from './engine/kind-index.ts';
+import { Storage } from './engine/storage.ts';
+import type { Check } from './health.ts';
+import { type HttpListener, type ListenAddress, listenHttps, type TlsFiles } from './http/index.ts';
+import { inProcessTransport } from './in-process.ts';
+
+export interface ApiServerConfig extends BootstrapConfig {
+  /** Names the keys in the store: one store can hold several clusters. */
+  cluster: string;
+  nodePorts: { from: number; to: number };
+  /** Other servers write to the same store (etcd): reads ask it for its newest revision. */
+  sharedStore?: boolean;
+}
+
+export interface ApiServerDeps {
+  store: Store;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  schemas: Schemas;
+  openapi: OpenApi;
+  config: ApiServerConfig;
+  kinds?: readonly Kind[];
+  /** Service-account tokens, made when the cache can be read; no tokens are known without. */
+  tokens?: (objects: ObjectReader) => ServiceAccountTokens;
+  /** In place of RBAC and the node authorizer: for tests. */
+  authorizer?: Authorizer;
+  /** In place of the standard plugins: for tests. */
+  admission?: readonly AdmissionPlugin[];
+  /** More subresources and virtual kinds. */
+  handlers?: (parts: HandlerParts) => readonly ResourceHandler[];
+  nodeLink?: NodeLink;
+  /** HTTPS is served when both are given. */
+  tls?: TlsFiles;
+  listen?: readonly ListenAddress[];
+}
+
+/** What handlers from outside are made of. */
+export interface HandlerParts {
+  objects: ObjectReader;
+  authorizer: Authorizer;
+  tokens: ServiceAccountTokens | undefined;
+  nodeLink: NodeLink | undefined;
+}
+
+export interface ApiServer extends Running {
+  /** Requests from inside the process, as `identity` when they carry none. */
+  transport(identity?: Identity): Transport;
+  engine: ObjectEngine;
+  /** Where it listens, with the ports that were chosen. */
+  addresses: readonly ListenAddress[];
+}
+
+export interface ApiServerComponent extends Component<ApiServerDeps> {
+  start(deps: ApiServerDeps, signal: AbortSignal): Promise<ApiServer>;
+}
+
+export const apiServer: ApiServerComponent = { name: 'apiserver', start: startApiServer };
+
+async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise<ApiServer> {
+  const { store, clock, random, log, config } = deps;
+  const stop = new AbortController();
+  signal.addEventListener('abort', () => stop.abort(), { once: true });
+  const kinds = new KindIndex(deps.kinds ?? KINDS);
+  const keys = keySpace(config.cluster);
+  const base = await readBase(store, keys.base);
+  const shared = config.sharedStore ?? false;
+  const cache = new WatchCache({ store, keys, base, clock, log, kinds: kinds.stored, shared });
+  const reader = new CacheReader(cache, keys);
+  await cache.start(stop.signal);
+
+  const standard = deps.authorizer ? undefined : standardAuthorizer(reader);
+  const authorizer = deps.authorizer ?? standard!;
+  const storage = new Storage({ store, keys, base, cache, clock });
+  const admission =
+    deps.admission ?? (standard ? admissionPlugins({ authorizer: standard, clock, random }) : []);
+  const pools = poolsOf(config.serviceCidr, config.nodePorts);
+  const engine = new ObjectEngine({ storage, clock, random, pools, admission, reader }, stop.signal);
+  const tokens = deps.tokens?.(reader);
+  const handlers = [
+    ...(tokens ? authenticationHandlers(tokens) : []),
+    ...authorizationHandlers(authorizer),
+    ...(deps.handlers?.({ objects: reader, authorizer, tokens, nodeLink: deps.nodeLink }) ?? []),
+  ];
+  let ready = false;
+  const checks = checksOf(cache, () => ready);
+  const formats = wireFormats(deps.schemas, deps.openapi);
+  const startId = uuid(random).slice(0, 8);
+  const chain = new RequestChain({
+    kinds,
+    resources: { engine, storage, formats, clock, random, startId, stopping: stop.signal },
+    authenticators: tokens ? authenticators(tokens) : [clientCertificate],
+    authorizer,
+    handlers,
+    checks,
+    log,
+    address: addressText(config),
+  });
+  const listeners: HttpListener[] = [];
+  if (deps.tls) {
+    for (const listen of deps.listen ?? [])
+      listeners.push(await listenHttps(chain, deps.tls, listen, { clock, log }));
+  }
+  const becomesReady = prepareCluster(engine, config, standard).then(() => {
+    ready = true;
+  });
+  return {
+    ready: becomesReady,
+    health: () => healthOf(cache),
+    transport: (identity) => inProcessTransport(chain, identity),
+    engine,
+    addresses: listeners.map(({ address }) => address),
+    async stop() {
+      stop.abort();
+      await Promise.all(listeners.splice(0).map((listener) => listener.close()));
+      standard?.close();
+    },
+  };
+}
+
+async function prepareCluster(
+  engine: ObjectEngine,
+  config: ApiServerConfig,
+  standard: ServerAuthorizer | undefined,
+): Promise<void> {
+  await bootstrap(engine, config);
+  if (standard) await reconcilePolicy(engine);
+}
+
+function healthOf(cache: WatchCache): Health {
+  return cache.failure ? { ok: false, message: cache.failure.message } : { ok: true };
+}
+
+function checksOf(cache: WatchCache, isReady: () => boolean): Check[] {
+  return [
+    { name: 'ping', fault: () => undefined },
+    { name: 'store', fault: () => cache.failure?.message },
+    {
+      name: 'bootstrap',
+      readiness: true,
+      fault: () => (isReady() ? undefined : 'the cluster is being prepared'),
+    },
+  ];
+}
+
+function addressText({ advertise }: ApiServerConfig): string {
+  return advertise ? `${advertise.address}:${advertise.port}` : '';
+}
