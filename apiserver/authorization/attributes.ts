@@ -12,7 +12,8 @@ export function attributesOf(info: RequestInfo, identity: Identity): Authorizati
     group: info.group,
     version: info.version,
     resource: info.resource,
-    subresource: info.subresource,
+    // What follows a proxy's name is the path behind it.
+    subresource: info.subresource.split('/')[0] ?? '',
     namespace: info.namespace,
     name: info.name,
     path: info.path,

@@ -1,0 +1,29 @@
+import { TUNNEL_PROTOCOL } from '#api/node-link.ts';
+import { StatusError } from '#machinery/errors.ts';
+import { nodeNameOf } from '../authorization/node.ts';
+import type { ResourceHandler } from '../contract.ts';
+import type { NodeLinks } from './node-links.ts';
+
+/** Where an agent dials in. Only the node itself may: not even an administrator can take a node's place. */
+export function tunnelHandler(links: NodeLinks): ResourceHandler {
+  return {
+    resource: 'nodes.gantry.dev/tunnel',
+    async upgrade({ info, request, identity }, client) {
+      if (request.headers['upgrade'] !== TUNNEL_PROTOCOL) {
+        throw new StatusError('BadRequest', `this path is for an upgrade to ${TUNNEL_PROTOCOL}`);
+      }
+      if (nodeNameOf(identity) !== info.name) {
+        throw new StatusError(
+          'Forbidden',
+          `nodes.gantry.dev ${JSON.stringify(info.name)} is forbidden: only the node itself may open its tunnel`,
+          { name: info.name, group: info.group, kind: info.resource },
+        );
+      }
+      client.write(
+        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${TUNNEL_PROTOCOL}\r\n\r\n`,
+      );
+      links.accept(info.name, client);
+      return undefined;
+    },
+  };
+}
