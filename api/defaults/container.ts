@@ -30,10 +30,11 @@ export function defaultFieldRef(source: {
 
 /** Images that are tagged latest, or not at all, may change behind their name: they are pulled each time. */
 export function pullPolicyOf(image: string): 'Always' | 'IfNotPresent' {
-  if (image.includes('@')) return 'IfNotPresent';
-  const last = image.slice(image.lastIndexOf('/') + 1);
+  const [name = '', digest] = image.split('@');
+  const last = name.slice(name.lastIndexOf('/') + 1);
   const colon = last.indexOf(':');
-  return image !== '' && (colon < 0 || last.slice(colon + 1) === 'latest') ? 'Always' : 'IfNotPresent';
+  const tag = colon >= 0 ? last.slice(colon + 1) : digest || image === '' ? '' : 'latest';
+  return tag === 'latest' ? 'Always' : 'IfNotPresent';
 }
 
 function defaultProbe(probe: Probe | undefined): void {
