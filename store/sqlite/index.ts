@@ -37,7 +37,8 @@ interface Waiting {
 export function openSqliteStore(options: SqliteOptions): Promise<Store> {
   const worker = new Worker(options.worker ?? new URL('./worker.ts', import.meta.url), {
     workerData: { directory: options.directory },
-    execArgv: process.execArgv,
+    // Flags of the process need not be ones that a worker takes.
+    execArgv: [],
   });
   return new Promise((resolve, reject) => {
     worker.once('error', reject);

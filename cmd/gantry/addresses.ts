@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+
+/** IPv4 address of the interface that holds the default route, else the first that is not loopback or ours. */
+export function nodeAddress(ownBridge: string): string | undefined {
+  const interfaces = networkInterfaces();
+  const addressOf = (name: string) =>
+    interfaces[name]?.find(({ family, internal }) => family === 'IPv4' && !internal);
+  const preferred = defaultRouteInterface();
+  const names = [...(preferred ? [preferred] : []), ...Object.keys(interfaces).sort()];
+  for (const name of names) {
+    const found = name === ownBridge ? undefined : addressOf(name);
+    if (found) return found.address;
+  }
+  return undefined;
+}
+
+/** Source: proc(5), /proc/net/route: destination and mask of the default route are zero. */
+function defaultRouteInterface(): string | undefined {
+  const rows = readFileSync('/proc/net/route', 'utf8').split('\n').slice(1);
+  const fields = rows.map((row) => row.split('\t'));
+  return fields.find((field) => field[1] === '00000000' && field[7] === '00000000')?.[0];
+}
+
+/** `host:port`, `[v6]:port` or `:port`; undefined when it is none of these. */
+export function parseListen(text: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65535) return undefined;
+  return { host: match[1] ?? (match[2] || '0.0.0.0'), port };
+}

@@ -1,0 +1,36 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import type { Client } from '#client/contract.ts';
+import { type Http2Transport, http2Transport } from '#client/http2-transport.ts';
+import { restClient } from '#client/rest.ts';
+import { systemClock } from '#machinery/clock.ts';
+import { version } from './assets.ts';
+
+interface KubeconfigFile {
+  clusters: { cluster: { server: string; 'certificate-authority-data': string } }[];
+  users: { user: { 'client-certificate-data': string; 'client-key-data': string } }[];
+}
+
+/** A client with the admin's kubeconfig of a data directory; closing the transport lets the process end. */
+export function connect(kubeconfigPath: string): { client: Client; transport: Http2Transport } {
+  if (!existsSync(kubeconfigPath)) {
+    throw new Error(
+      `${kubeconfigPath} does not exist: start the cluster with "gantry up", or name its --data-dir`,
+    );
+  }
+  const config = parse(readFileSync(kubeconfigPath, 'utf8')) as KubeconfigFile;
+  const decode = (data: string) => Buffer.from(data, 'base64').toString();
+  const { cluster } = config.clusters[0]!;
+  const { user } = config.users[0]!;
+  const transport = http2Transport({
+    url: cluster.server,
+    clock: systemClock,
+    ca: decode(cluster['certificate-authority-data']),
+    certificate: () => ({
+      cert: decode(user['client-certificate-data']),
+      key: decode(user['client-key-data']),
+    }),
+  });
+  const client = restClient({ transport, clock: systemClock, userAgent: `gantry/${version}` });
+  return { client, transport };
+}

@@ -1,0 +1,48 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { http2Transport } from '#client/http2-transport.ts';
+import { restClient } from '#client/rest.ts';
+import { controllersComponent } from '#controllers/framework/component.ts';
+import { roster } from '#controllers/index.ts';
+import { systemClock } from '#machinery/clock.ts';
+import { textLogger } from '#machinery/log.ts';
+import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
+import { systemRandom } from '#machinery/random.ts';
+import { schedulerComponent } from '#scheduler/scheduler.ts';
+import { version } from '../assets.ts';
+import type { ControlOptions } from './start.ts';
+
+/** The worker's own wiring: a connection for each of the two, and both components. Ends when told to stop. */
+const options = workerData as ControlOptions;
+const clock = systemClock;
+const random = systemRandom;
+const log = textLogger((line) => process.stderr.write(line), options.logLevel, clock, { part: 'control' });
+
+const transportOf = ({ certificate, key }: KeyAndCertificate) =>
+  http2Transport({
+    url: options.url,
+    clock,
+    ca: options.ca,
+    certificate: () => ({ cert: certificate, key }),
+  });
+const controllersTransport = transportOf(options.controllers);
+const schedulerTransport = transportOf(options.scheduler);
+const clientOf = (transport: ReturnType<typeof transportOf>, name: string) =>
+  restClient({ transport, clock, userAgent: `gantry-${name}/${version}` });
+
+const crash = new AbortController();
+const controllers = await controllersComponent(
+  roster({ clusterCa: options.ca, clusterCidrs: [options.podCidr] }),
+).start({ clientFor: (name) => clientOf(controllersTransport, name), clock, random, log }, crash.signal);
+const scheduler = await schedulerComponent.start(
+  { client: clientOf(schedulerTransport, 'scheduler'), clock, random, log },
+  crash.signal,
+);
+
+parentPort!.once('message', async () => {
+  await Promise.all([controllers.stop(), scheduler.stop()]);
+  controllersTransport.close();
+  schedulerTransport.close();
+  process.exit(0);
+});
+await Promise.all([controllers.ready, scheduler.ready]);
+log.info('Controllers and scheduler are at work');

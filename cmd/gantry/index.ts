@@ -1,0 +1,93 @@
+import { Command } from 'commander';
+import { version } from './assets.ts';
+import { addUpOptions, DEFAULT_DATA_DIR, type UpFlags } from './options.ts';
+
+/**
+ * The command line. Each command's code is loaded when it runs: `gantry version` should not pay for the server.
+ */
+const program = new Command('gantry')
+  .description(
+    'A container platform that speaks the Kubernetes API: apply YAML, get running containers behind services.',
+  )
+  .version(version, '-v, --version')
+  .showSuggestionAfterError()
+  .helpCommand(false)
+  .addHelpText(
+    'after',
+    '\nStart here: gantry up, then: kubectl --kubeconfig /var/lib/gantry/admin.kubeconfig get nodes',
+  );
+
+addUpOptions(
+  program.command('up').description('run the server and the agent of this machine, in the foreground'),
+).action(async (flags: UpFlags) => finish((await import('./up.ts')).up(flags)));
+
+const image = program.command('image').description('images on this node');
+image
+  .command('import <file>')
+  .description('load a `docker save` or OCI archive; - reads standard input')
+  .option('--name <name>', 'name for an archive that holds one image')
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .action(async (file, flags) => finish((await import('./image.ts')).importImage(file, flags)));
+image
+  .command('ls')
+  .description('list images')
+  .option('-o, --output <format>', 'json')
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .action(async (flags) => finish((await import('./image.ts')).listImages(flags)));
+image
+  .command('rm <name...>')
+  .description('remove names of images, and what nothing needs any more')
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .action(async (names, flags) => finish((await import('./image.ts')).removeImages(names, flags)));
+
+program
+  .command('apply')
+  .description('make the cluster hold the objects of files (server-side apply)')
+  .requiredOption('-f, --filename <path...>', 'file, folder or - for standard input')
+  .option('-o, --output <format>', 'json')
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .action(async (flags) => finish((await import('./apply.ts')).apply(flags)));
+
+program
+  .command('kubeconfig')
+  .description("print the admin's kubeconfig")
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .action(async (flags) => finish((await import('./kubeconfig.ts')).kubeconfig(flags)));
+
+program
+  .command('purge')
+  .description('remove everything an instance made on this machine: containers, networks, cgroups, files')
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .option('--yes', 'do it')
+  .action(async (flags) => finish((await import('./purge.ts')).purge(flags)));
+
+program
+  .command('version')
+  .description('print the version')
+  .option('-o, --output <format>', 'json')
+  .action(({ output }) => {
+    const facts = { gantry: version, node: process.versions.node, kubernetesApi: '1.33' };
+    process.stdout.write(
+      output === 'json' ? `${JSON.stringify(facts)}\n` : `gantry ${version} (Node ${facts.node})\n`,
+    );
+  });
+
+addUpOptions(program.command('server', { hidden: true })).action(async (flags: UpFlags) =>
+  finish((await import('./server.ts')).server(flags)),
+);
+addUpOptions(program.command('agent', { hidden: true })).action(async (flags: UpFlags) =>
+  finish((await import('./agent.ts')).agent(flags)),
+);
+
+/** Errors are for people: what went wrong, in a line; the stack only when asked for. */
+async function finish(work: Promise<number>): Promise<void> {
+  process.exitCode = await work;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { message, stack } = error as Error;
+  process.stderr.write(`gantry: ${process.env['GANTRY_DEBUG'] ? stack : message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,128 @@
+import { isIP } from 'node:net';
+import { hostname } from 'node:os';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { LOG_LEVELS, type LogLevel } from '#machinery/log.ts';
+import { parseCidr } from '#machinery/values/cidr.ts';
+import { nodeAddress, parseListen } from './addresses.ts';
+import { instanceOf, type Paths, pathsOf } from './paths.ts';
+
+/** Flags of `gantry up`, as commander gives them. */
+export interface UpFlags {
+  dataDir: string;
+  listen: { host: string; port: number };
+  advertiseAddress?: string;
+  tlsSan: string[];
+  nodeName: string;
+  podCidr: string;
+  serviceCidr: string;
+  nodePortRange: { from: number; to: number };
+  store: string;
+  agent: boolean;
+  logLevel: LogLevel;
+}
+
+/** What the roles are wired with. */
+export interface Settings extends Omit<UpFlags, 'advertiseAddress' | 'dataDir'> {
+  paths: Paths;
+  instance: string;
+  advertiseAddress: string;
+}
+
+export const DEFAULT_DATA_DIR = '/var/lib/gantry';
+
+/** The flags that `up` and the roles it starts have in common. */
+export function addUpOptions(command: Command): Command {
+  return command
+    .option('--data-dir <dir>', 'where everything is kept', DEFAULT_DATA_DIR)
+    .option('--listen <host:port>', 'where the API is served', listenOf, { host: '127.0.0.1', port: 6443 })
+    .option(
+      '--advertise-address <ip>',
+      "address at which pods reach the API (default: the node's own)",
+      addressOf,
+    )
+    .option(
+      '--tls-san <name>',
+      'one more name or address in the server certificate (repeatable)',
+      collect,
+      [],
+    )
+    .option('--node-name <name>', 'name of this node', nameOf, hostname().toLowerCase())
+    .option('--pod-cidr <cidr>', 'addresses of pods', cidrOf, '10.244.0.0/16')
+    .option('--service-cidr <cidr>', 'addresses of Services', cidrOf, '10.96.0.0/16')
+    .option('--node-port-range <from-to>', 'ports of Services on the node', rangeOf, {
+      from: 30000,
+      to: 32767,
+    })
+    .addOption(
+      new Option('--store <url>', 'where the desired state is kept').choices(['sqlite']).default('sqlite'),
+    )
+    .option('--no-agent', 'run only the server, no containers on this machine')
+    .addOption(new Option('--log-level <level>', 'least level to log').choices(LOG_LEVELS).default('info'));
+}
+
+/** Works out what the flags leave open. Throws when the node has no address to advertise. */
+export function settle(flags: UpFlags): Settings {
+  const paths = pathsOf(flags.dataDir);
+  const instance = instanceOf(paths.root);
+  const advertiseAddress = flags.advertiseAddress ?? nodeAddress(`g${instance}`);
+  if (!advertiseAddress) {
+    throw new Error('this machine has no address besides loopback: name one with --advertise-address');
+  }
+  return { ...flags, paths, instance, advertiseAddress };
+}
+
+/** The flags again as arguments, for the processes that `up` starts. */
+export function toArguments(settings: Settings): string[] {
+  const { listen, nodePortRange } = settings;
+  const host = isIP(listen.host) === 6 ? `[${listen.host}]` : listen.host;
+  return [
+    ['--data-dir', settings.paths.root],
+    ['--listen', `${host}:${listen.port}`],
+    ['--advertise-address', settings.advertiseAddress],
+    ...settings.tlsSan.map((name) => ['--tls-san', name]),
+    ['--node-name', settings.nodeName],
+    ['--pod-cidr', settings.podCidr],
+    ['--service-cidr', settings.serviceCidr],
+    ['--node-port-range', `${nodePortRange.from}-${nodePortRange.to}`],
+    ['--store', settings.store],
+    ['--log-level', settings.logLevel],
+  ].flat();
+}
+
+function listenOf(text: string) {
+  const listen = parseListen(text);
+  if (!listen) throw new InvalidArgumentError('write it as 127.0.0.1:6443, [::1]:6443 or :6443.');
+  return listen;
+}
+
+function addressOf(text: string): string {
+  if (isIP(text) === 0) throw new InvalidArgumentError('it is not an IP address.');
+  return text;
+}
+
+function nameOf(text: string): string {
+  if (!/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(text)) {
+    throw new InvalidArgumentError(
+      'a node name has lower case letters, digits, "-" and "." only (RFC 1123).',
+    );
+  }
+  return text;
+}
+
+function cidrOf(text: string): string {
+  if (!parseCidr(text)) throw new InvalidArgumentError('write it as 10.244.0.0/16.');
+  return text;
+}
+
+function rangeOf(text: string): { from: number; to: number } {
+  const [, from, to] = /^(\d{1,5})-(\d{1,5})$/.exec(text) ?? [];
+  const range = { from: Number(from), to: Number(to) };
+  if (!(range.from >= 1 && range.from <= range.to && range.to <= 65535)) {
+    throw new InvalidArgumentError('write it as 30000-32767.');
+  }
+  return range;
+}
+
+function collect(value: string, previous: string[]): string[] {
+  return [...previous, value];
+}

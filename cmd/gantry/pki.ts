@@ -1,0 +1,121 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { type Clock, systemClock } from '#machinery/clock.ts';
+import { systemFiles } from '#machinery/files.ts';
+import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
+import { CERTIFICATE_LIFETIME_MS, pkiDirectory } from '#machinery/pki/directory.ts';
+import { kubeconfigYaml } from '#machinery/pki/kubeconfig.ts';
+import { systemRandom } from '#machinery/random.ts';
+import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts';
+import type { Settings } from './options.ts';
+
+/** Who holds a client certificate, by the name of its files. */
+const CLIENTS = {
+  admin: { commonName: 'kubernetes-admin', organizations: ['system:masters'] },
+  controllers: { commonName: 'system:kube-controller-manager' },
+  scheduler: { commonName: 'system:kube-scheduler' },
+} as const;
+
+export interface Pki {
+  serverCa: string;
+  clientCa: string;
+  server: KeyAndCertificate;
+  /** PEM of the key that signs service-account tokens. */
+  signingKey: string;
+  controllers: KeyAndCertificate;
+  scheduler: KeyAndCertificate;
+  node: KeyAndCertificate;
+}
+
+/**
+ * Reads the instance's keys and certificates, making what is missing or near its end, and writes the admin's kubeconfig.
+ * Separate authorities sign servers and clients, so that neither kind of certificate can pass for the other.
+ */
+export async function preparePki(settings: Settings, clock: Clock = systemClock): Promise<Pki> {
+  const files = systemFiles();
+  const directory = pkiDirectory(settings.paths.pki, { files, clock, random: systemRandom });
+  const serverCa = await directory.authority('server-ca', 'gantry-server-ca');
+  const clientCa = await directory.authority('client-ca', 'gantry-client-ca');
+  const client = (name: string, subject: { commonName: string; organizations?: readonly string[] }) =>
+    directory.certificate(name, 'client-ca', {
+      subject: { commonName: subject.commonName, organizations: [...(subject.organizations ?? [])] },
+      usages: ['client'],
+      lifetimeMs: CERTIFICATE_LIFETIME_MS,
+    });
+  const server = await directory.certificate('server', 'server-ca', {
+    subject: { commonName: 'gantry-server' },
+    usages: ['server'],
+    subjectAlternativeNames: serverNames(settings),
+    lifetimeMs: CERTIFICATE_LIFETIME_MS,
+  });
+  const admin = await client('admin', CLIENTS.admin);
+  const kubeconfig = kubeconfigYaml({
+    name: 'gantry',
+    server: serverUrl(settings),
+    certificateAuthority: serverCa.certificate,
+    user: 'admin',
+    credentials: admin,
+  });
+  const before = await files.read(settings.paths.adminKubeconfig);
+  if (!before || Buffer.from(before).toString() !== kubeconfig) {
+    await files.write(settings.paths.adminKubeconfig, kubeconfig, 0o600);
+  }
+  const { nodeName } = settings;
+  return {
+    serverCa: serverCa.certificate,
+    clientCa: clientCa.certificate,
+    server,
+    signingKey: await directory.signingKey('service-account'),
+    controllers: await client('controllers', CLIENTS.controllers),
+    scheduler: await client('scheduler', CLIENTS.scheduler),
+    node: await client(`node-${nodeName}`, {
+      commonName: `system:node:${nodeName}`,
+      organizations: ['system:nodes'],
+    }),
+  };
+}
+
+/** Reads what `preparePki` has made, without loading what makes it. */
+export async function readPki(settings: Settings): Promise<Pick<Pki, 'serverCa' | 'node'>> {
+  const files = systemFiles();
+  const read = async (name: string) => {
+    const bytes = await files.read(join(settings.paths.pki, name));
+    if (!bytes) throw new Error(`${join(settings.paths.pki, name)} is missing: start with "gantry up"`);
+    return Buffer.from(bytes).toString();
+  };
+  const node = `node-${settings.nodeName}`;
+  return {
+    serverCa: await read('server-ca.crt'),
+    node: { certificate: await read(`${node}.crt`), key: await read(`${node}.key`) },
+  };
+}
+
+/** Where clients on this machine reach the API. */
+export function serverUrl({ listen }: Settings): string {
+  const host = listen.host === '0.0.0.0' || listen.host === '::' ? '127.0.0.1' : listen.host;
+  return `https://${host.includes(':') ? `[${host}]` : host}:${listen.port}`;
+}
+
+function serverNames(settings: Settings): string[] {
+  const service = 'kubernetes.default.svc.cluster.local';
+  const names = new Set([
+    'localhost',
+    '127.0.0.1',
+    '::1',
+    hostname(),
+    settings.nodeName,
+    ...[1, 2, 3, 5].map((parts) => service.split('.').slice(0, parts).join('.')),
+    settings.advertiseAddress,
+    firstAddress(settings.serviceCidr),
+    ...settings.tlsSan,
+  ]);
+  if (settings.listen.host !== '0.0.0.0' && settings.listen.host !== '::') names.add(settings.listen.host);
+  return [...names];
+}
+
+/** The cluster IP of the `kubernetes` Service. */
+export function firstAddress(cidr: string): string {
+  const address = nthAddress(parseCidr(cidr)!, 1);
+  if (!address) throw new Error(`${cidr} has no room for Services`);
+  return formatAddress(address);
+}

@@ -1,0 +1,3 @@
+export async function purge(_flags: { dataDir: string; yes?: boolean }): Promise<number> {
+  throw new Error('not yet');
+}

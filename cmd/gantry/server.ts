@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { KINDS } from '#api/kinds/index.ts';
+import { serviceAccountTokens } from '#apiserver/authentication/index.ts';
+import { apiServer } from '#apiserver/server.ts';
+import { systemClock } from '#machinery/clock.ts';
+import { messageOf } from '#machinery/errors.ts';
+import { textLogger } from '#machinery/log.ts';
+import { signingKeyOf } from '#machinery/pki/signing-key.ts';
+import { systemRandom } from '#machinery/random.ts';
+import { loadSchemas } from '#machinery/schema/load.ts';
+import { StoreLockedError } from '#store/contract.ts';
+import { openSqliteStore } from '#store/sqlite/index.ts';
+import { generated, storeWorker, version } from './assets.ts';
+import { startControl } from './control/start.ts';
+import { openApi } from './open-api.ts';
+import { type Settings, settle, type UpFlags } from './options.ts';
+import { preparePki, serverUrl } from './pki.ts';
+import { EXIT_FINAL } from './supervise.ts';
+
+/** Tokens of other clusters and for other uses are refused by these names. */
+const ISSUER = 'https://kubernetes.default.svc.cluster.local';
+
+/** The server role: store, API, and in a worker of its own the controllers and the scheduler. */
+export async function server(flags: UpFlags): Promise<number> {
+  const settings = settle(flags);
+  const log = textLogger((line) => process.stderr.write(line), settings.logLevel, systemClock, {
+    part: 'server',
+  });
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
+  try {
+    await run(settings, log, stop.signal);
+    return 0;
+  } catch (error) {
+    log.error('The server ends', { error: messageOf(error), stack: (error as Error).stack });
+    return error instanceof StoreLockedError || isAddressFault(error) ? EXIT_FINAL : 1;
+  }
+}
+
+async function run(
+  settings: Settings,
+  log: ReturnType<typeof textLogger>,
+  signal: AbortSignal,
+): Promise<void> {
+  const clock = systemClock;
+  const random = systemRandom;
+  const [pki, store] = await Promise.all([
+    preparePki(settings),
+    openSqliteStore({ directory: settings.paths.store, clock, worker: storeWorker }),
+  ]);
+  const schemas = loadSchemas(readFileSync(join(generated, 'schemas.json')));
+  const { listen, advertiseAddress, serviceCidr, nodePortRange } = settings;
+  const crash = new AbortController();
+  const running = await apiServer.start(
+    {
+      store,
+      clock,
+      random,
+      log,
+      schemas,
+      openapi: openApi(KINDS, schemas, `v${version}`),
+      config: {
+        cluster: 'default',
+        serviceCidr,
+        nodePorts: nodePortRange,
+        advertise: { address: advertiseAddress, port: listen.port },
+      },
+      tokens: (objects) =>
+        serviceAccountTokens({
+          keys: [signingKeyOf(pki.signingKey)],
+          issuer: ISSUER,
+          audiences: [ISSUER],
+          objects,
+          clock,
+          random,
+        }),
+      tls: { certificate: pki.server.certificate, key: pki.server.key, clientAuthority: pki.clientCa },
+      listen: listenAddresses(settings),
+    },
+    crash.signal,
+  );
+  await running.ready;
+  log.info('The API is served', { url: serverUrl(settings), advertised: advertiseAddress });
+  const control = await startControl(settings, pki, log);
+  await Promise.race([aborted(signal), control.failed]);
+  await control.stop();
+  await running.stop();
+  await store.close();
+}
+
+/** The address asked for, and the one that pods use. */
+function listenAddresses({ listen, advertiseAddress }: Settings): { host: string; port: number }[] {
+  const everywhere = listen.host === '0.0.0.0' || listen.host === '::';
+  if (everywhere || listen.host === advertiseAddress) return [listen];
+  return [listen, { host: advertiseAddress, port: listen.port }];
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+/** A port that is taken or an address that is not ours will not get better by trying again. */
+function isAddressFault(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL' || code === 'EACCES';
+}

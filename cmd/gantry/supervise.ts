@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { type Clock, sleep } from '#machinery/clock.ts';
+import type { Logger } from '#machinery/log.ts';
+
+/** A process that is to run as long as its supervisor. */
+export interface Role {
+  name: string;
+  args: string[];
+}
+
+/** A role that ran this long is well: the next restart is at once. */
+const WELL_AFTER_MS = 10_000;
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 10_000;
+/** How long a role may take to stop before it is killed. */
+const STOP_TIMEOUT_MS = 15_000;
+
+/** Exit code of a role that must not be started again: a wrong flag, a locked data directory. */
+export const EXIT_FINAL = 78;
+
+/**
+ * Starts the roles and starts again each that dies, waiting longer after each quick death. Resolves with an exit code
+ * once `signal` has aborted and all have stopped, last started first; or when a role says that it can never run.
+ */
+export async function supervise(
+  roles: readonly Role[],
+  command: string[],
+  deps: { clock: Clock; log: Logger; signal: AbortSignal },
+): Promise<number> {
+  const failed = new AbortController();
+  const signal = AbortSignal.any([deps.signal, failed.signal]);
+  let code = 0;
+  const stops = roles.map((role) => {
+    const stop = new AbortController();
+    const done = keepRunning(role, command, { ...deps, signal: stop.signal }).then((exit) => {
+      if (exit === undefined) return;
+      code = exit;
+      failed.abort();
+    });
+    return { stop, done };
+  });
+  if (!signal.aborted)
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  for (const { stop, done } of stops.reverse()) {
+    stop.abort();
+    await done;
+  }
+  return code;
+}
+
+/** The exit code when the role must not run again; undefined when it was stopped. */
+async function keepRunning(
+  role: Role,
+  command: string[],
+  { clock, log, signal }: { clock: Clock; log: Logger; signal: AbortSignal },
+): Promise<number | undefined> {
+  let delayMs = FIRST_DELAY_MS;
+  while (!signal.aborted) {
+    const started = clock.monotonic();
+    const child = spawn(command[0]!, [...command.slice(1), ...role.args], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    const ended = await waitFor(child, clock, signal);
+    if (ended.code === EXIT_FINAL) return EXIT_FINAL;
+    if (signal.aborted) return undefined;
+    if (clock.monotonic() - started > WELL_AFTER_MS) delayMs = FIRST_DELAY_MS;
+    log.warn('A role ended and is started again', { role: role.name, ...ended, delayMs });
+    await sleep(clock, delayMs, signal).catch(() => {}); // only the abort ends it early
+    delayMs = Math.min(delayMs * 2, LONGEST_DELAY_MS);
+  }
+  return undefined;
+}
+
+function waitFor(
+  child: ChildProcess,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<{ code?: number; by?: string }> {
+  return new Promise((resolve) => {
+    const stop = () => {
+      child.kill('SIGTERM');
+      const timer = clock.timer(STOP_TIMEOUT_MS, () => child.kill('SIGKILL'));
+      child.once('exit', () => timer.cancel());
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    child.once('error', (error) => resolve({ by: error.message }));
+    child.once('exit', (code, by) => {
+      signal.removeEventListener('abort', stop);
+      resolve({ code: code ?? undefined, by: by ?? undefined });
+    });
+  });
+}

@@ -1,0 +1,57 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '#machinery/clock.ts';
+import { textLogger } from '#machinery/log.ts';
+import { mainProgram } from './assets.ts';
+import { type Settings, settle, toArguments, type UpFlags } from './options.ts';
+import { EXIT_FINAL, type Role, supervise } from './supervise.ts';
+
+/** `gantry up`: the server and the agent of this machine, in the foreground, until SIGTERM or SIGINT. */
+export async function up(flags: UpFlags): Promise<number> {
+  const settings = settle(flags);
+  const log = textLogger((line) => process.stderr.write(line), settings.logLevel, systemClock, {
+    part: 'up',
+  });
+  const pidFile = join(settings.paths.run, 'gantry.pid');
+  mkdirSync(settings.paths.run, { recursive: true, mode: 0o700 });
+  const other = runningPid(pidFile);
+  if (other !== undefined) {
+    process.stderr.write(`gantry: ${settings.paths.root} is in use by process ${other}; stop it first\n`);
+    return EXIT_FINAL;
+  }
+  writeFileSync(pidFile, `${process.pid}\n`);
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
+  log.info('Starting', {
+    dataDir: settings.paths.root,
+    instance: settings.instance,
+    node: settings.nodeName,
+  });
+  // Timers of the clock do not keep a process alive; a supervisor between two starts must be.
+  const hold = setInterval(() => {}, 2 ** 30);
+  try {
+    const command = [process.execPath, ...process.execArgv, mainProgram];
+    return await supervise(rolesOf(settings), command, { clock: systemClock, log, signal: stop.signal });
+  } finally {
+    clearInterval(hold);
+    rmSync(pidFile, { force: true });
+  }
+}
+
+function rolesOf(settings: Settings): Role[] {
+  const args = toArguments(settings);
+  const server = { name: 'server', args: ['server', ...args] };
+  return settings.agent ? [server, { name: 'agent', args: ['agent', ...args] }] : [server];
+}
+
+/** The process that a pid file names, when it still is a gantry. */
+export function runningPid(pidFile: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(pidFile, 'utf8'));
+    const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return pid !== process.pid && commandLine.includes('up') ? pid : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
