@@ -1,0 +1,279 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Pod } from '#api/objects.ts';
+import { TestCluster } from '#test/harness/cluster.ts';
+import { whyNoHost } from '#test/harness/host.ts';
+import { eventually } from '#test/harness/run.ts';
+
+/** What a container may and may not do: each line of the promise, looked at from inside. */
+describe.skipIf(whyNoHost())('isolation', () => {
+  const cluster = new TestCluster();
+
+  beforeAll(async () => {
+    await cluster.start();
+    await cluster.loadImages(['gantry/busybox:1']);
+  });
+  afterAll(async () => {
+    expect(await cluster.destroy()).toEqual([]);
+  });
+
+  const create = (name: string, spec: object) => {
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name },
+      spec: { terminationGracePeriodSeconds: 1, ...spec },
+    };
+    return cluster.must(['create', '-f', '-'], { input: JSON.stringify(pod) });
+  };
+  const container = (script: string, more: object = {}) => ({
+    name: 'c',
+    image: 'gantry/busybox:1',
+    imagePullPolicy: 'IfNotPresent',
+    command: ['sh', '-c', script],
+    ...more,
+  });
+  const ready = (name: string) =>
+    cluster.must(['wait', '--for=condition=Ready', `pod/${name}`, '--timeout=30s']);
+  const sh = async (pod: string, script: string) =>
+    (await cluster.must(['exec', pod, '--', 'sh', '-c', script])).trim();
+  const until = (name: string, look: (pod: Pod) => boolean) =>
+    eventually(`pod ${name} is as wanted`, async () => {
+      const pod = await cluster.json<Pod>(['get', 'pod', name]);
+      return look(pod) ? pod : undefined;
+    });
+  const statusOf = (pod: Pod) => pod.status?.containerStatuses?.[0];
+
+  describe('inside a plain container', () => {
+    beforeAll(async () => {
+      await create('plain', { containers: [container('exec sleep 1000')] });
+      await ready('plain');
+    });
+
+    test('its processes are its own: the first one is its program', async () => {
+      expect(await sh('plain', 'cat /proc/1/cmdline | tr "\\0" " "')).toBe('sleep 1000');
+      expect(Number(await sh('plain', 'ls -d /proc/[0-9]* | wc -l'))).toBeLessThan(6);
+    });
+
+    test('every namespace differs from the node', async () => {
+      for (const name of ['pid', 'mnt', 'net', 'uts', 'ipc', 'cgroup']) {
+        const mine = (await cluster.inside('readlink', [`/proc/self/ns/${name}`])).stdout.trim();
+        expect(await sh('plain', `readlink /proc/self/ns/${name}`)).not.toBe(mine);
+      }
+    });
+
+    test('the host name is the name of the pod', async () => {
+      expect(await sh('plain', 'hostname; cat /etc/hostname')).toBe('plain\nplain');
+    });
+
+    test('the root is an overlay, written files stay in it', async () => {
+      expect(await sh('plain', 'awk \'$2 == "/" { print $3 }\' /proc/mounts')).toBe('overlay');
+      expect(await sh('plain', 'echo kept > /file && cat /file')).toBe('kept');
+    });
+
+    test.each(['/proc/kcore', '/proc/keys', '/proc/timer_list', '/sys/firmware', '/proc/scsi'])(
+      '%s is masked',
+      async (path) => {
+        expect(
+          await sh(
+            'plain',
+            `[ -e ${path} ] || { echo none; exit 0; }; if [ -d ${path} ]; then ls ${path} | wc -l; else wc -c < ${path}; fi`,
+          ),
+        ).toMatch(/^(0|none)$/);
+      },
+    );
+
+    test.each(['/proc/sys/kernel/hostname', '/proc/sysrq-trigger', '/sys/kernel/uevent_helper'])(
+      '%s cannot be written',
+      async (path) => {
+        expect(
+          await sh('plain', `[ -e ${path} ] && echo x > ${path} 2>/dev/null && echo written || echo refused`),
+        ).toBe('refused');
+      },
+    );
+
+    test('it has the default capabilities, no more', async () => {
+      expect(await sh('plain', "awk '/^Cap(Inh|Prm|Eff|Bnd|Amb)/ { print $1 $2 }' /proc/1/status")).toBe(
+        [
+          'CapInh:0000000000000000',
+          'CapPrm:00000000a80425fb',
+          'CapEff:00000000a80425fb',
+          'CapBnd:00000000a80425fb',
+          'CapAmb:0000000000000000',
+        ].join('\n'),
+      );
+    });
+
+    test('a seccomp filter is on, and refuses what the default profile refuses', async () => {
+      expect(await sh('plain', "awk '/^Seccomp:/ { print $2 }' /proc/1/status")).toBe('2');
+      expect(await sh('plain', 'unshare -r true 2>&1 >/dev/null && echo allowed || echo refused')).toBe(
+        'refused',
+      );
+      expect(await sh('plain', 'mount -t tmpfs none /tmp 2>/dev/null && echo allowed || echo refused')).toBe(
+        'refused',
+      );
+    });
+
+    test('it has only the standard devices', async () => {
+      expect(await sh('plain', 'ls /dev | tr "\\n" " "')).toBe(
+        'core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero',
+      );
+      expect(
+        await sh(
+          'plain',
+          'mknod /tmp/disk b 254 0 2>/dev/null; cat /tmp/disk 2>/dev/null >/dev/null && echo read || echo refused',
+        ),
+      ).toBe('refused');
+    });
+
+    test('no file of the node is open in it', async () => {
+      expect(await sh('plain', 'ls -l /proc/1/fd | grep -v -e total -e pipe -e /dev/null | wc -l')).toBe('0');
+    });
+  });
+
+  test('a user that is not root stays it', async () => {
+    await create('user', {
+      securityContext: { runAsUser: 1000, runAsGroup: 3000, fsGroup: 2000, runAsNonRoot: true },
+      containers: [
+        container('exec sleep 1000', {
+          securityContext: { allowPrivilegeEscalation: false },
+          volumeMounts: [{ name: 'v', mountPath: '/v' }],
+        }),
+      ],
+      volumes: [{ name: 'v', emptyDir: {} }],
+    });
+    await ready('user');
+    expect(await sh('user', 'id -u; id -g; id -G')).toBe('1000\n3000\n3000 2000');
+    expect(await sh('user', "awk '/^(CapEff|NoNewPrivs):/ { print $2 }' /proc/1/status")).toBe(
+      '0000000000000000\n1',
+    );
+    expect(await sh('user', 'touch /v/mine && ls -ln /v/mine | tr -s " " | cut -d " " -f 3,4')).toBe(
+      '1000 2000',
+    );
+    expect(await sh('user', 'touch /root/x 2>/dev/null && echo written || echo refused')).toBe('refused');
+  });
+
+  test('an image that runs as root is refused when the pod says non-root', async () => {
+    await create('no-root', { securityContext: { runAsNonRoot: true }, containers: [container('true')] });
+    const pod = await until(
+      'no-root',
+      (pod) => statusOf(pod)?.state?.waiting?.reason === 'CreateContainerConfigError',
+    );
+    expect(statusOf(pod)?.state?.waiting?.message).toContain(
+      'container has runAsNonRoot and image will run as root',
+    );
+  });
+
+  test('a read-only root cannot be written', async () => {
+    await create('read-only', {
+      containers: [container('exec sleep 1000', { securityContext: { readOnlyRootFilesystem: true } })],
+    });
+    await ready('read-only');
+    expect(await sh('read-only', 'touch /x 2>/dev/null && echo written || echo refused')).toBe('refused');
+  });
+
+  test('who eats too much memory is killed, and it is said', async () => {
+    await create('eater', {
+      restartPolicy: 'Never',
+      containers: [
+        container(
+          'tail -c 200m /dev/zero | tail > /dev/null; x=$(head -c 120m /dev/zero | tr "\\0" x); echo $x | wc -c',
+          { resources: { limits: { memory: '32Mi' } } },
+        ),
+      ],
+    });
+    const pod = await until('eater', (pod) => statusOf(pod)?.state?.terminated !== undefined);
+    expect(statusOf(pod)?.state?.terminated).toMatchObject({ reason: 'OOMKilled', exitCode: 137 });
+  });
+
+  test('the limits are those of the cgroup', async () => {
+    await create('limits', {
+      containers: [container('exec sleep 1000', { resources: { limits: { memory: '48Mi', cpu: '250m' } } })],
+    });
+    await ready('limits');
+    const limits = await sh(
+      'limits',
+      'cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max',
+    );
+    expect(limits.split('\n').slice(0, 2)).toEqual([
+      String(48 * 1024 * 1024),
+      expect.stringMatching(/^25000\b/),
+    ]);
+  });
+
+  test('a fork bomb ends at the limit of processes', async () => {
+    await create('bomb', { containers: [container('exec sleep 1000')] });
+    await ready('bomb');
+    const started = await sh(
+      'bomb',
+      'for i in $(seq 1 6000); do sleep 20 & done 2>/dev/null; jobs | wc -l',
+    ).catch((error: Error) => error.message);
+    expect(started).toMatch(/can't fork|Resource temporarily unavailable|^\d{1,4}$/);
+    await cluster.must(['delete', 'pod', 'bomb', '--timeout=30s']);
+  });
+
+  test.each([
+    ['true', 0, 'Completed'],
+    ['exit 3', 3, 'Error'],
+    ["sh -c 'kill -9 $$'; exit $?", 137, 'Error'],
+    ["sh -c 'kill -15 $$'; exit $?", 143, 'Error'],
+  ])('`%s` ends with %i, %s', async (script, exitCode, reason) => {
+    const name = `exit-${exitCode}`;
+    await create(name, { restartPolicy: 'Never', containers: [container(script)] });
+    const pod = await until(name, (pod) => statusOf(pod)?.state?.terminated !== undefined);
+    expect(statusOf(pod)?.state?.terminated).toMatchObject({ exitCode, reason });
+  });
+
+  test('what fails is started again, later each time', async () => {
+    await create('crash', { containers: [container('echo failing >&2; exit 1')] });
+    const pod = await until('crash', (pod) => statusOf(pod)?.state?.waiting?.reason === 'CrashLoopBackOff');
+    expect(statusOf(pod)?.restartCount).toBeGreaterThan(0);
+    expect(statusOf(pod)?.lastState?.terminated?.exitCode).toBe(1);
+  });
+
+  test('a command that does not exist is said by name', async () => {
+    await create('nosuch', {
+      restartPolicy: 'Never',
+      containers: [{ ...container(''), command: ['/no/such/program'] }],
+    });
+    const pod = await until(
+      'nosuch',
+      (pod) => (statusOf(pod)?.state?.terminated ?? statusOf(pod)?.state?.waiting?.message) !== undefined,
+    );
+    expect(JSON.stringify(statusOf(pod)?.state)).toContain('/no/such/program');
+  });
+
+  test('who ignores SIGTERM is killed when the grace period is over', async () => {
+    await create('stubborn', {
+      terminationGracePeriodSeconds: 2,
+      containers: [container('trap "" TERM; while true; do sleep 1; done')],
+    });
+    await ready('stubborn');
+    const started = Date.now();
+    await cluster.must(['delete', 'pod', 'stubborn', '--timeout=30s']);
+    expect(Date.now() - started).toBeGreaterThan(1_500);
+  });
+
+  test('who handles SIGTERM ends at once', async () => {
+    await create('polite', {
+      terminationGracePeriodSeconds: 25,
+      containers: [container('trap "exit 0" TERM; while true; do sleep 0.1; done')],
+    });
+    await ready('polite');
+    const started = Date.now();
+    await cluster.must(['delete', 'pod', 'polite', '--timeout=30s']);
+    expect(Date.now() - started).toBeLessThan(15_000);
+  });
+
+  test('init containers come first, one after the other', async () => {
+    await create('init', {
+      initContainers: ['one', 'two'].map((name) => ({
+        ...container(`echo ${name} >> /v/order`, { volumeMounts: [{ name: 'v', mountPath: '/v' }] }),
+        name,
+      })),
+      containers: [container('exec sleep 1000', { volumeMounts: [{ name: 'v', mountPath: '/v' }] })],
+      volumes: [{ name: 'v', emptyDir: {} }],
+    });
+    await ready('init');
+    expect(await sh('init', 'cat /v/order')).toBe('one\ntwo');
+  });
+});

@@ -1,0 +1,170 @@
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { instanceOf } from '#cmd/gantry/paths.ts';
+import { TestHost } from './host.ts';
+import { anyKubectl } from './kubectl.ts';
+import { eventually, mustRun, type Ran, type RunOptions, run } from './run.ts';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+
+/** A whole cluster of one node, as `gantry up` runs it, on a host of its own. */
+export class TestCluster {
+  readonly host = new TestHost();
+  readonly directory = mkdtempSync(join(tmpdir(), 'gantry-e2e-'));
+  readonly kubeconfig = join(this.directory, 'admin.kubeconfig');
+  readonly instance = instanceOf(this.directory);
+  kubectlBinary = anyKubectl();
+
+  /** Makes the host, starts the cluster and waits until its node is Ready. */
+  async start(flags: readonly string[] = []): Promise<void> {
+    await this.host.create();
+    await this.up(flags);
+  }
+
+  /** Starts (again) on the host that there is. */
+  async up(flags: readonly string[] = []): Promise<void> {
+    const log = openSync(this.logFile, 'a');
+    const args = ['up', '--data-dir', this.directory, '--node-name', 'node-1', ...flags];
+    const [command, all] = this.host.inside(join(ROOT, 'bin/gantry'), args);
+    spawn(command, all, { stdio: ['ignore', log, log], detached: true }).unref();
+    closeSync(log);
+    await this.#orLog('the node is Ready', async () => {
+      const { code } = await this.kubectl(['wait', '--for=condition=Ready', 'node/node-1', '--timeout=1s']);
+      return code === 0 || undefined;
+    });
+  }
+
+  get logFile(): string {
+    return `${this.directory}.log`;
+  }
+
+  get log(): string {
+    return existsSync(this.logFile) ? readFileSync(this.logFile, 'utf8') : '';
+  }
+
+  kubectl(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+    return this.inside(this.kubectlBinary, args, options);
+  }
+
+  /** kubectl that must succeed; its standard output. */
+  async must(args: readonly string[], options: RunOptions = {}): Promise<string> {
+    const ran = await this.kubectl(args, options);
+    if (ran.code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${ran.stderr}${ran.stdout}`);
+    return ran.stdout;
+  }
+
+  async json<T = Record<string, unknown>>(args: readonly string[]): Promise<T> {
+    return JSON.parse(await this.must([...args, '-o', 'json'])) as T;
+  }
+
+  gantry(args: readonly string[], options?: RunOptions): Promise<string> {
+    const [command, all] = this.host.inside(join(ROOT, 'bin/gantry'), [
+      ...args,
+      '--data-dir',
+      this.directory,
+    ]);
+    return mustRun(command, all, options);
+  }
+
+  /** Any command on the cluster's host, with KUBECONFIG set and `kubectl` the chosen one. */
+  inside(command: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+    const [first, all] = this.host.inside(command, args);
+    const env = { KUBECONFIG: this.kubeconfig, HOME: this.directory, ...options.env };
+    return run(first, all, { ...options, env });
+  }
+
+  /** Loads images that hack/images has made, making those that are missing. */
+  async loadImages(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const file = join(ROOT, 'dist/images', `${name.replace(/[/:]/g, '-')}.tar`);
+      if (!existsSync(file)) {
+        await mustRun(process.execPath, ['hack/images/index.ts', name], { cwd: ROOT, timeoutMs: 300_000 });
+      }
+      await this.gantry(['image', 'import', file]);
+    }
+  }
+
+  /** Pids of the instance's processes by role, as their command lines say. */
+  pids(role: 'up' | 'server' | 'agent' | 'helper' | 'monitor'): number[] {
+    const found: number[] = [];
+    for (const name of readdirSync('/proc')) {
+      if (!/^\d+$/.test(name)) continue;
+      const args = commandLine(Number(name));
+      if (!args.some((arg) => arg.includes(this.directory)) || args[0]?.endsWith('nsenter')) continue;
+      const program = args[0]?.split('/').at(-1);
+      if (program === role || args.includes(role)) found.push(Number(name));
+    }
+    return found;
+  }
+
+  /** SIGTERM; containers run on. */
+  async stop(): Promise<void> {
+    const [pid] = this.pids('up');
+    if (pid === undefined) return;
+    process.kill(pid, 'SIGTERM');
+    await eventually('gantry up ends', async () => (existsSync(`/proc/${pid}`) ? undefined : true), {
+      timeoutMs: 40_000,
+    });
+  }
+
+  /** Ends everything and removes every trace; returns what was left behind after the purge. */
+  async destroy(): Promise<string[]> {
+    await this.stop();
+    await this.gantry(['purge', '--yes']);
+    const left = this.traces();
+    await this.host.remove();
+    rmSync(this.directory, { recursive: true, force: true });
+    if (left.length === 0 && !process.env['GANTRY_KEEP_LOGS']) rmSync(this.logFile, { force: true });
+    return left;
+  }
+
+  /** Everything on this machine that names the instance: processes, mounts, cgroups, files. */
+  traces(): string[] {
+    const found: string[] = [];
+    for (const name of readdirSync('/proc')) {
+      if (!/^\d+$/.test(name)) continue;
+      const args = commandLine(Number(name));
+      if (args.some((arg) => arg.includes(this.directory))) found.push(`process ${name}: ${args.join(' ')}`);
+    }
+    for (const line of readFileSync('/proc/mounts', 'utf8').split('\n')) {
+      if (line.includes(this.directory) || line.includes(this.instance)) found.push(`mount ${line}`);
+    }
+    found.push(...cgroupsNamed(this.instance));
+    if (existsSync(this.directory)) found.push(`directory ${this.directory}`);
+    return found;
+  }
+
+  async #orLog<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+    try {
+      return await eventually(what, look, { timeoutMs: 60_000 });
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${this.log.split('\n').slice(-40).join('\n')}`);
+    }
+  }
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    // The process ended between the listing and the look.
+    return [];
+  }
+}
+
+function cgroupsNamed(instance: string): string[] {
+  const found: string[] = [];
+  const root = '/sys/fs/cgroup';
+  for (const hierarchy of existsSync(root) ? readdirSync(root) : []) {
+    const path = join(root, hierarchy);
+    try {
+      for (const name of readdirSync(path))
+        if (name.includes(instance)) found.push(`cgroup ${join(path, name)}`);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error;
+    }
+  }
+  return found;
+}
