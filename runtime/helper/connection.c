@@ -75,7 +75,17 @@ void connection_flush(struct connection *connection)
 	}
 	if (buffer_used(&connection->out) > CONNECTION_QUEUE_LIMIT)
 		return connection_close(connection);
+	if (connection->end_after_flush && buffer_used(&connection->out) == 0) {
+		connection->end_after_flush = false;
+		shutdown(connection->source.fd, SHUT_WR);
+	}
 	listen_for(connection);
+}
+
+void connection_end_output(struct connection *connection)
+{
+	connection->end_after_flush = true;
+	connection_flush(connection);
 }
 
 static void handle_input(struct connection *connection)
@@ -99,6 +109,12 @@ static void handle_input(struct connection *connection)
 		handler(connection, &frame);
 		buffer_take(&connection->in, size);
 	}
+}
+
+void connection_resume(struct connection *connection)
+{
+	if (!connection->closed && !connection->paused)
+		handle_input(connection);
 }
 
 static void readable(struct connection *connection)

@@ -20,6 +20,7 @@ struct connection {
 	/* Raw bytes instead of frames (dial): what was read; return how much was taken. */
 	size_t (*on_raw)(struct connection *connection, const uint8_t *data, size_t length);
 	void (*on_raw_end)(struct connection *connection);
+	bool end_after_flush; /* no more output will come: say so once all is sent */
 	struct connection *next;
 	bool watching;
 };
@@ -34,6 +35,10 @@ struct connection *connections(void);
 /* Sends what is queued in `out`, now or when the socket takes it. */
 void connection_flush(struct connection *connection);
 void connection_pause(struct connection *connection, bool paused);
+/* Handles what was read before a pause; call after unpausing outside of the connection's own events. */
+void connection_resume(struct connection *connection);
+/* Says that no more output comes, once what is queued has been sent. */
+void connection_end_output(struct connection *connection);
 void connection_close(struct connection *connection);
 
 void reply_ok(struct connection *connection, uint32_t id);

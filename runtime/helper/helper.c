@@ -18,8 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "connection.h"
 #include "listen.h"
+#include "monitors.h"
 #include "netlink.h"
 
 #define VERSION "1"
@@ -68,6 +70,43 @@ static void netlink(struct connection *connection, const struct frame *frame)
 	buffer_free(&reply);
 }
 
+static void sandbox(struct connection *connection, const struct frame *frame)
+{
+	struct failure failure = { 0 };
+	pid_t pid = monitors_start(frame->payload, frame->length, &failure);
+	if (pid < 0)
+		return reply_failure(connection, frame->id, &failure);
+	struct writer w;
+	frame_begin(&w, &connection->out, OP_OK, frame->id);
+	put_number(&w, TAG_PID, (uint64_t)pid);
+	if (frame_end(&w))
+		return connection_close(connection);
+	connection_flush(connection);
+}
+
+static void adopt(struct connection *connection, const struct frame *frame)
+{
+	struct failure failure = { 0 };
+	if (monitors_adopt(frame->payload, frame->length, &failure))
+		return reply_failure(connection, frame->id, &failure);
+	reply_ok(connection, frame->id);
+}
+
+static void remove_cgroups(struct connection *connection, const struct frame *frame)
+{
+	struct failure failure = { 0 };
+	struct tlv cgroup;
+	if (!tlv_find(frame->payload, frame->length, TAG_CGROUP, &cgroup)) {
+		fail_with(&failure, EINVAL, "remove cgroup", "none given");
+		return reply_failure(connection, frame->id, &failure);
+	}
+	cgroup_kill(&cgroup);
+	if (cgroup_remove(&cgroup))
+		return reply_ok(connection, frame->id);
+	fail_with(&failure, EBUSY, "remove cgroup", "processes in it do not end");
+	reply_failure(connection, frame->id, &failure);
+}
+
 static void handle(struct connection *connection, const struct frame *frame)
 {
 	struct failure failure = { 0 };
@@ -76,6 +115,12 @@ static void handle(struct connection *connection, const struct frame *frame)
 		return hello(connection, frame);
 	case OP_NETLINK:
 		return netlink(connection, frame);
+	case OP_SANDBOX:
+		return sandbox(connection, frame);
+	case OP_ADOPT:
+		return adopt(connection, frame);
+	case OP_CGROUP_REMOVE:
+		return remove_cgroups(connection, frame);
 	case OP_SHUTDOWN:
 		reply_ok(connection, frame->id);
 		return loop_stop();
@@ -150,7 +195,7 @@ int main(int argc, char **argv)
 	}
 	if (loop_init() || watch_signals())
 		return report((fail(&failure, "event loop", NULL), &failure));
-	if (netlink_init(&failure))
+	if (netlink_init(&failure) || monitors_init(directory, argv[2], &failure))
 		return report(&failure);
 	int listener = listen_in(directory, "helper.sock", &failure);
 	if (listener < 0)

@@ -11,7 +11,8 @@
 static int poller = -1;
 static bool running;
 static struct timer *timers;
-static struct source *dead;
+/* In the order of their forgetting: a container is released after the sources it holds. */
+static struct source *dead, **dead_end = &dead;
 
 static uint64_t read_ms(clockid_t clock)
 {
@@ -31,8 +32,16 @@ int loop_init(void)
 
 int loop_watch(struct source *source, uint32_t events)
 {
-	if (source->added && source->events == events)
+	if (source->dead || (source->added && source->events == events))
 		return 0;
+	if (events == 0) {
+		/* Even a mask of 0 reports hang-ups, again and again. */
+		if (source->added)
+			epoll_ctl(poller, EPOLL_CTL_DEL, source->fd, NULL);
+		source->added = false;
+		source->events = 0;
+		return 0;
+	}
 	struct epoll_event event = { .events = events, .data.ptr = source };
 	if (epoll_ctl(poller, source->added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, source->fd, &event))
 		return -1;
@@ -49,8 +58,9 @@ void loop_forget(struct source *source)
 		epoll_ctl(poller, EPOLL_CTL_DEL, source->fd, NULL);
 	source->added = false;
 	source->dead = true;
-	source->next_dead = dead;
-	dead = source;
+	source->next_dead = NULL;
+	*dead_end = source;
+	dead_end = &source->next_dead;
 }
 
 void timer_clear(struct timer *timer)
@@ -102,6 +112,8 @@ static void bury(void)
 	while (dead) {
 		struct source *source = dead;
 		dead = source->next_dead;
+		if (!dead)
+			dead_end = &dead;
 		if (source->release)
 			source->release(source);
 	}

@@ -23,7 +23,7 @@ struct timer {
 };
 
 int loop_init(void);
-/* Watches `source->fd` for `events` (0: keeps it, listens to nothing but errors). */
+/* Watches `source->fd` for `events` (0: stops listening, as long as what it feeds is full). */
 int loop_watch(struct source *source, uint32_t events);
 /* Stops watching and, once no event can refer to it any more, calls `release`. Closes nothing. */
 void loop_forget(struct source *source);

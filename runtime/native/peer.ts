@@ -51,10 +51,12 @@ export class Peer {
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
   #closed = false;
-  /** Frames that answer no request. */
-  onFrame: (frame: Frame) => void = () => {};
-  /** Called once, when the connection has ended for whatever reason. */
-  onClose: () => void = () => {};
+  /** Frames that came before anyone asked for them. */
+  #early: Frame[] = [];
+  #onFrame: ((frame: Frame) => void) | undefined;
+  #onClose: (() => void) | undefined;
+  #rawAfter: number | undefined;
+  #raw = false;
 
   private constructor(socket: Socket, clock: Clock) {
     this.#socket = socket;
@@ -67,15 +69,27 @@ export class Peer {
   }
 
   /** Rejects with the system's error (`code` ENOENT, ECONNREFUSED) when nobody listens. */
-  static connect(path: string, clock: Clock): Promise<Peer> {
+  static connect(path: string, clock: Clock, options: { allowHalfOpen?: boolean } = {}): Promise<Peer> {
     return new Promise((resolve, reject) => {
-      const socket = connect(path);
+      const socket = connect({ path, ...options });
       socket.once('error', reject);
       socket.once('connect', () => {
         socket.off('error', reject);
         resolve(new Peer(socket, clock));
       });
     });
+  }
+
+  /** Receives frames that answer no request, also those that came before. */
+  set onFrame(receive: (frame: Frame) => void) {
+    this.#onFrame = receive;
+    for (const frame of this.#early.splice(0)) receive(frame);
+  }
+
+  /** Called once when the connection has ended, for whatever reason; at once when it has already. */
+  set onClose(ended: () => void) {
+    this.#onClose = ended;
+    if (this.#closed) ended();
   }
 
   get closed(): boolean {
@@ -97,6 +111,29 @@ export class Peer {
     });
   }
 
+  /** A request after whose answer the connection carries plain bytes, and is the caller's. */
+  async requestRaw(op: number, payload?: Payload): Promise<Socket> {
+    this.#rawAfter = this.#nextId;
+    await this.request(op, payload);
+    const socket = this.#socket;
+    for (const event of ['data', 'close', 'error']) socket.removeAllListeners(event);
+    if (this.#reader.rest.length > 0) socket.unshift(this.#reader.rest);
+    this.#closed = true;
+    return socket;
+  }
+
+  /** A frame that has no answer. `sent` is called once the kernel has taken it, or the connection has ended. */
+  send(op: number, payload?: Payload, sent: () => void = () => {}): void {
+    if (this.#closed) sent();
+    else this.#socket.write(encodeFrame(op, 0, payload), () => sent());
+  }
+
+  /** Stops and goes on reading frames: whoever consumes them is full. */
+  pause(paused: boolean): void {
+    if (paused) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
   /** Keeps or lets go of the process: an idle connection alone must not keep a program running. */
   unref(): this {
     this.#socket.unref();
@@ -109,7 +146,12 @@ export class Peer {
 
   #receive(chunk: Buffer): void {
     try {
-      for (const frame of this.#reader.push(chunk)) this.#dispatch(frame);
+      this.#reader.push(chunk);
+      while (!this.#raw) {
+        const frame = this.#reader.next();
+        if (!frame) return;
+        this.#dispatch(frame);
+      }
     } catch {
       // Whatever is at the other end does not speak our protocol; everyone waiting is told by 'close'.
       this.#socket.destroy();
@@ -119,13 +161,21 @@ export class Peer {
   #dispatch(frame: Frame): void {
     const waiting = this.#waiting.get(frame.id);
     if (!waiting || (frame.op !== OP.OK && frame.op !== OP.ERROR)) {
-      this.onFrame(frame);
+      if (this.#onFrame) this.#onFrame(frame);
+      else this.#early.push(frame);
       return;
     }
     this.#waiting.delete(frame.id);
     waiting.cancel();
-    if (frame.op === OP.OK) waiting.resolve(new Fields(frame.payload));
-    else waiting.reject(Refusal.from(frame.payload));
+    if (frame.op === OP.ERROR) {
+      waiting.reject(Refusal.from(frame.payload));
+      return;
+    }
+    if (frame.id === this.#rawAfter) {
+      this.#raw = true;
+      this.#socket.pause();
+    }
+    waiting.resolve(new Fields(frame.payload));
   }
 
   #ended(): void {
@@ -136,7 +186,7 @@ export class Peer {
       waiting.reject(gone());
     }
     this.#waiting.clear();
-    this.onClose();
+    this.#onClose?.();
   }
 }
 

@@ -170,16 +170,13 @@ export class FrameReader {
     return Buffer.concat(this.#chunks, this.#length);
   }
 
-  /** The frames that are whole with `chunk`; throws ProtocolError when they cannot be frames. */
-  push(chunk: Uint8Array): Frame[] {
+  push(chunk: Uint8Array): void {
     this.#chunks.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     this.#length += chunk.length;
-    const frames: Frame[] = [];
-    for (let frame = this.#next(); frame; frame = this.#next()) frames.push(frame);
-    return frames;
   }
 
-  #next(): Frame | undefined {
+  /** The next whole frame; throws ProtocolError when what came cannot be one. */
+  next(): Frame | undefined {
     if (this.#length < FRAME_HEADER) return undefined;
     if (this.#chunks[0]!.length < FRAME_HEADER) this.#join();
     const head = this.#chunks[0]!;

@@ -1,0 +1,10 @@
+/* Who a process is and what it may do: user, groups, capabilities, seccomp, limits. */
+#pragma once
+
+#include "failure.h"
+#include "frame.h"
+
+/* Resource limits and OOM score, while still privileged and with the node's /proc in sight. */
+int identity_limits(const uint8_t *container, size_t length, struct failure *failure);
+/* Becomes the user, drops all but TAG_CAPABILITIES, installs TAG_SECCOMP. The last thing before execve. */
+int identity_assume(const uint8_t *container, size_t length, struct failure *failure);

@@ -1,0 +1,24 @@
+/* Container logs as the Kubernetes CRI writes them: `<RFC3339Nano> stdout|stderr F|P <text>`. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "failure.h"
+
+enum log_stream { LOG_STDOUT, LOG_STDERR };
+
+struct log {
+	int fd;
+	/* The begin of a line whose end has not come; allocated only while there is one. */
+	struct {
+		char *data;
+		size_t length;
+	} partial[2];
+};
+
+int log_open(struct log *log, const char *path, struct failure *failure);
+/* Adds output; whole lines are written at once, and lines longer than 16 KiB in parts (P). */
+void log_write(struct log *log, enum log_stream stream, const char *data, size_t length);
+/* Writes what has no newline yet (P) and closes. */
+void log_close(struct log *log);

@@ -1,0 +1,191 @@
+/*
+ * The monitor of one pod: holds its namespaces, is the parent of its containers, writes their logs, owns their
+ * terminals, and serves the agent. It stands in for both a pause process and a shim, and decides nothing.
+ *
+ * Started by the helper with the listening socket at descriptor 3 and the payload of OP_SANDBOX at 4.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "connection.h"
+#include "container.h"
+#include "dial.h"
+#include "sandbox.h"
+#include "session.h"
+
+#define VERSION "1"
+#define LISTENER 3
+#define PAYLOAD 4
+#define SHARED_PID 1
+
+static uint8_t *sandbox;
+static size_t sandbox_length;
+/* Why the sandbox could not be made: the answer to everything but DESTROY. */
+static struct failure broken;
+static struct source signals;
+static struct waiter destroyer;
+
+static void hello(struct connection *connection, const struct frame *frame)
+{
+	struct writer w;
+	frame_begin(&w, &connection->out, OP_OK, frame->id);
+	put_text(&w, TAG_VERSION, VERSION);
+	put_number(&w, TAG_PID, (uint64_t)getpid());
+	if (frame_end(&w))
+		return connection_close(connection);
+	connection_flush(connection);
+}
+
+static void list(struct connection *connection, const struct frame *frame)
+{
+	struct writer w;
+	frame_begin(&w, &connection->out, OP_OK, frame->id);
+	put_number(&w, TAG_PID, (uint64_t)getpid());
+	for (struct container *container = containers(); container; container = container->next) {
+		if (container->state == CONTAINER_STARTING)
+			continue;
+		size_t nest = nest_begin(&w, TAG_CONTAINER);
+		put_container(&w, container);
+		nest_end(&w, nest);
+	}
+	if (frame_end(&w))
+		return connection_close(connection);
+	connection_flush(connection);
+}
+
+static void watch(struct connection *connection, const struct frame *frame)
+{
+	connection->watching = true;
+	reply_ok(connection, frame->id);
+}
+
+static void destroyed(void)
+{
+	sandbox_stop_init();
+	sandbox_remove(sandbox, sandbox_length);
+	if (destroyer.connection)
+		reply_ok(destroyer.connection, destroyer.id);
+	loop_stop();
+}
+
+static void destroy(struct connection *connection, const struct frame *frame)
+{
+	destroyer = (struct waiter){ .connection = connection, .id = frame->id };
+	container_end_all(destroyed);
+}
+
+static void on_close(struct connection *connection)
+{
+	container_forget_connection(connection);
+	if (destroyer.connection == connection)
+		destroyer.connection = NULL;
+}
+
+static void handle(struct connection *connection, const struct frame *frame)
+{
+	struct failure failure = { 0 };
+	if (!connection->on_close)
+		connection->on_close = on_close;
+	if (broken.error && frame->op != OP_DESTROY)
+		return reply_failure(connection, frame->id, &broken);
+	switch (frame->op) {
+	case OP_HELLO:
+		return hello(connection, frame);
+	case OP_START:
+		return container_start(connection, frame);
+	case OP_STOP:
+		return container_stop(connection, frame);
+	case OP_REMOVE:
+		return container_remove(connection, frame);
+	case OP_LIST:
+		return list(connection, frame);
+	case OP_WATCH:
+		return watch(connection, frame);
+	case OP_EXEC:
+		return session_exec(connection, frame);
+	case OP_ATTACH:
+		return session_attach(connection, frame);
+	case OP_DIAL:
+		return dial(connection, frame);
+	case OP_DESTROY:
+		return destroy(connection, frame);
+	case OP_STDIN:
+	case OP_STDIN_END:
+	case OP_RESIZE:
+		return session_frame(connection, frame);
+	default:
+		fail_with(&failure, ENOSYS, "monitor request", "unknown op");
+		return reply_failure(connection, frame->id, &failure);
+	}
+}
+
+static void on_signal(struct source *source, uint32_t events)
+{
+	(void)events;
+	struct signalfd_siginfo info;
+	if (read(source->fd, &info, sizeof info) == sizeof info)
+		process_reap();
+}
+
+static int watch_signals(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_SETMASK, &set, NULL))
+		return -1;
+	static const int ignored[] = { SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM };
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+		signal(ignored[i], SIG_IGN);
+	signals = (struct source){ .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .ready = on_signal };
+	return signals.fd < 0 ? -1 : loop_watch(&signals, EPOLLIN);
+}
+
+static int read_payload(void)
+{
+	struct stat about;
+	if (fstat(PAYLOAD, &about) || about.st_size <= 0 || about.st_size > FRAME_LIMIT)
+		return -1;
+	sandbox_length = (size_t)about.st_size;
+	sandbox = malloc(sandbox_length);
+	if (!sandbox || pread(PAYLOAD, sandbox, sandbox_length, 0) != about.st_size)
+		return -1;
+	close(PAYLOAD);
+	return tlv_valid(sandbox, sandbox_length) ? 0 : -1;
+}
+
+static int die(const char *step)
+{
+	fprintf(stderr, "monitor: %s: %s\n", step, strerror(errno));
+	return 1;
+}
+
+int main(void)
+{
+	if (prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_NAME, "gantry-monitor"))
+		return die("prctl");
+	if (read_payload())
+		return die("read sandbox");
+	if (loop_init() || watch_signals() || serve(LISTENER, handle))
+		return die("event loop");
+	if (spawn_init(&broken) == 0 && sandbox_make(sandbox, sandbox_length, &broken) == 0 &&
+	    (tlv_number(sandbox, sandbox_length, TAG_FLAGS, 0) & SHARED_PID)) {
+		int init = sandbox_start_init(&broken);
+		if (init < 0)
+			sandbox_remove(sandbox, sandbox_length);
+		container_share_pids(init);
+	}
+	if (loop_run())
+		return die("event loop");
+	return 0;
+}

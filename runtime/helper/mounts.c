@@ -1,0 +1,491 @@
+#include "mounts.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "kernel.h"
+
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+
+/* TAG_FLAGS beside MOUNT_ATTR_*: bits the kernel does not use there. */
+#define FLAG_RECURSIVE ((uint64_t)1 << 40)
+#define FLAG_NO_SYMLINKS ((uint64_t)1 << 41)
+
+/* TAG_FLAGS of a container. */
+#define FLAG_READ_ONLY_ROOT 1
+
+static int open_inside(int root, const char *path, uint64_t flags)
+{
+	while (*path == '/')
+		path++;
+	int fd;
+	int tries = 16;
+	do /* EAGAIN: a rename elsewhere raced with the lookup */
+		fd = openat2_(root, *path ? path : ".", flags | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	while (fd < 0 && errno == EAGAIN && --tries > 0);
+	return fd;
+}
+
+/* Makes `path`'s missing parents, each resolved inside the root before the next is made in it. */
+static int make_parents(int root, char *path)
+{
+	int made = 0;
+	for (char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+		if (slash == path)
+			continue;
+		*slash = 0;
+		int fd = open_inside(root, path, O_PATH | O_DIRECTORY);
+		if (fd < 0 && errno == ENOENT) {
+			char *name = strrchr(path, '/');
+			int parent = -1;
+			if (name) {
+				*name = 0;
+				parent = open_inside(root, path, O_PATH | O_DIRECTORY);
+				*name = '/';
+			} else {
+				parent = open_inside(root, ".", O_PATH | O_DIRECTORY);
+			}
+			if (parent < 0 || (mkdirat(parent, name ? name + 1 : path, 0755) && errno != EEXIST))
+				made = -1;
+			if (parent >= 0)
+				close(parent);
+		} else if (fd < 0) {
+			made = -1;
+		}
+		if (fd >= 0)
+			close(fd);
+		*slash = '/';
+		if (made)
+			return -1;
+	}
+	return 0;
+}
+
+int resolve_target(int root, const char *path, enum target_kind kind, struct failure *failure)
+{
+	int fd = open_inside(root, path, O_PATH);
+	if (fd >= 0 || errno != ENOENT)
+		return fd >= 0 ? fd : fail(failure, "resolve mount target", path);
+	char copy[PATH_MAX];
+	while (*path == '/')
+		path++;
+	size_t length = strlen(path);
+	while (length > 0 && path[length - 1] == '/')
+		length--;
+	if (length == 0 || length >= sizeof copy)
+		return fail_with(failure, ENAMETOOLONG, "resolve mount target", path);
+	memcpy(copy, path, length);
+	copy[length] = 0;
+	if (make_parents(root, copy))
+		return fail(failure, "make mount target", path);
+	char *name = strrchr(copy, '/');
+	int parent;
+	if (name) {
+		*name++ = 0;
+		parent = open_inside(root, copy, O_PATH | O_DIRECTORY);
+	} else {
+		name = copy;
+		parent = open_inside(root, ".", O_PATH | O_DIRECTORY);
+	}
+	if (parent < 0)
+		return fail(failure, "make mount target", path);
+	if (kind == TARGET_DIRECTORY) {
+		if (mkdirat(parent, name, 0755) && errno != EEXIST)
+			fd = -1;
+		else
+			fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	} else {
+		int made = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
+		if (made >= 0)
+			close(made);
+		fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (fd < 0)
+		fail(failure, "make mount target", path);
+	close(parent);
+	return fd;
+}
+
+/* A target that must be what it seems: /proc behind a link would make every mask miss. */
+static int resolve_strictly(int root, const char *path, struct failure *failure)
+{
+	int fd = resolve_target(root, path, TARGET_DIRECTORY, failure);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	while (*path == '/')
+		path++;
+	fd = openat2_(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	return fd < 0 ? fail(failure, "resolve mount target", path) : fd;
+}
+
+static int set_option(int fs, char *option)
+{
+	char *value = strchr(option, '=');
+	if (!value)
+		return fsconfig_(fs, FSCONFIG_SET_FLAG, option, NULL);
+	*value++ = 0;
+	if (strcmp(option, "lowerdir") != 0)
+		return fsconfig_(fs, FSCONFIG_SET_STRING, option, value);
+	/* One by one: together they are longer than fsconfig takes. */
+	for (char *layer = value; layer;) {
+		char *next = strchr(layer, ':');
+		if (next)
+			*next++ = 0;
+		if (fsconfig_(fs, FSCONFIG_SET_STRING, "lowerdir+", layer))
+			return -1;
+		layer = next;
+	}
+	return 0;
+}
+
+/* What the file system itself says about the last error. */
+static void add_reason(int fs, struct failure *failure)
+{
+	char text[160];
+	ssize_t length = read(fs, text, sizeof text - 1);
+	if (length <= 2)
+		return;
+	text[length] = 0;
+	size_t used = strlen(failure->detail);
+	snprintf(failure->detail + used, sizeof failure->detail - used, " (%s)", text + 2);
+}
+
+static int new_filesystem(const struct tlv *mount, const char *type, unsigned attributes, struct failure *failure)
+{
+	/* Static: 64 KiB of options on the stack of a small process, used once, after the fork. */
+	static char option[1 << 16];
+	int fs = fsopen_(type);
+	if (fs < 0)
+		return fail(failure, "fsopen", type);
+	struct tlv item;
+	size_t offset = 0;
+	while (tlv_next(mount->value, mount->length, &offset, &item) == 1) {
+		if (item.tag != TAG_OPTION && item.tag != TAG_SOURCE)
+			continue;
+		int set = tlv_copy(&item, option, sizeof option);
+		if (set == 0 && item.tag == TAG_OPTION)
+			set = set_option(fs, option);
+		else if (set == 0 && *option)
+			set = fsconfig_(fs, FSCONFIG_SET_STRING, "source", option);
+		if (set) {
+			fail(failure, "mount option", option);
+			add_reason(fs, failure);
+			close(fs);
+			return -1;
+		}
+	}
+	int made = fsconfig_(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
+	int fd = made ? -1 : fsmount_(fs, attributes);
+	if (fd < 0) {
+		fail(failure, "mount", type);
+		add_reason(fs, failure);
+	}
+	close(fs);
+	return fd;
+}
+
+static int bind_mount(const struct tlv *mount, uint64_t flags, struct failure *failure)
+{
+	char source[PATH_MAX];
+	if (tlv_text(mount->value, mount->length, TAG_SOURCE, source, sizeof source))
+		return fail(failure, "bind mount source", NULL);
+	unsigned recursive = flags & FLAG_RECURSIVE ? AT_RECURSIVE : 0;
+	int fd = open_tree_(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
+	if (fd < 0)
+		return fail(failure, "bind mount source", source);
+	struct mount_attr attributes = {
+		.attr_set = (unsigned)flags,
+		.propagation = tlv_number(mount->value, mount->length, TAG_PROPAGATION, MS_PRIVATE),
+	};
+	if (mount_setattr_(fd, AT_EMPTY_PATH | recursive, &attributes)) {
+		fail(failure, "bind mount attributes", source);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* A detached mount of what the TLV describes. */
+static int detached(const struct tlv *mount, struct failure *failure)
+{
+	char type[32];
+	if (tlv_text(mount->value, mount->length, TAG_TYPE, type, sizeof type))
+		return fail(failure, "mount type", NULL);
+	uint64_t flags = tlv_number(mount->value, mount->length, TAG_FLAGS, 0);
+	if (strcmp(type, "bind") == 0)
+		return bind_mount(mount, flags, failure);
+	return new_filesystem(mount, type, (unsigned)flags, failure);
+}
+
+static int attach(int root, const struct tlv *mount, struct failure *failure)
+{
+	char target[PATH_MAX];
+	if (tlv_text(mount->value, mount->length, TAG_TARGET, target, sizeof target))
+		return fail(failure, "mount target", NULL);
+	int fd = detached(mount, failure);
+	if (fd < 0)
+		return -1;
+	struct stat about;
+	bool strict = tlv_number(mount->value, mount->length, TAG_FLAGS, 0) & FLAG_NO_SYMLINKS;
+	int onto = -1, result = -1;
+	if (fstat(fd, &about))
+		fail(failure, "mount", target);
+	else if (strict)
+		onto = resolve_strictly(root, target, failure);
+	else
+		onto = resolve_target(root, target, S_ISDIR(about.st_mode) ? TARGET_DIRECTORY : TARGET_FILE, failure);
+	if (onto >= 0)
+		result = move_mount_(fd, onto) ? fail(failure, "mount", target) : 0;
+	if (onto >= 0)
+		close(onto);
+	close(fd);
+	return result;
+}
+
+/*
+ * A device node that works although its file system is nodev: the node gets a mount of its own, without nodev. So a
+ * container that makes nodes itself (CAP_MKNOD) can open none of them, with any version of cgroups.
+ */
+static int make_device(int root, const struct tlv *device, struct failure *failure)
+{
+	char path[PATH_MAX];
+	if (tlv_text(device->value, device->length, TAG_TARGET, path, sizeof path))
+		return fail(failure, "device path", NULL);
+	mode_t mode = (mode_t)tlv_number(device->value, device->length, TAG_MODE, 0666);
+	uint64_t number = tlv_number(device->value, device->length, TAG_VALUE, 0);
+	char *name = strrchr(path, '/');
+	if (!name)
+		return fail_with(failure, EINVAL, "device path", path);
+	*name++ = 0;
+	int parent = open_inside(root, path, O_PATH | O_DIRECTORY);
+	if (parent < 0)
+		return fail(failure, "device path", path);
+	dev_t id = makedev((unsigned)(number >> 32), (unsigned)number);
+	int node = -1, onto = -1, result = -1;
+	struct mount_attr attributes = { .attr_clr = MOUNT_ATTR_NODEV };
+	if (mknodat(parent, name, S_IFCHR | mode, id) || fchmodat(parent, name, mode, 0))
+		fail(failure, "make device", name);
+	else if ((node = open_tree_(parent, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW)) < 0 ||
+		 mount_setattr_(node, AT_EMPTY_PATH, &attributes) ||
+		 (onto = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC)) < 0 || move_mount_(node, onto))
+		fail(failure, "mount device", name);
+	else
+		result = 0;
+	if (node >= 0)
+		close(node);
+	if (onto >= 0)
+		close(onto);
+	close(parent);
+	return result;
+}
+
+static int make_symlink(int root, const struct tlv *link, struct failure *failure)
+{
+	char path[PATH_MAX], to[PATH_MAX];
+	if (tlv_text(link->value, link->length, TAG_TARGET, path, sizeof path) ||
+	    tlv_text(link->value, link->length, TAG_SOURCE, to, sizeof to))
+		return fail(failure, "symlink", NULL);
+	char *name = strrchr(path, '/');
+	if (!name)
+		return fail_with(failure, EINVAL, "symlink", path);
+	*name++ = 0;
+	int parent = open_inside(root, path, O_PATH | O_DIRECTORY);
+	if (parent < 0)
+		return fail(failure, "symlink", path);
+	int made = symlinkat(to, parent, name);
+	if (made && errno != EEXIST)
+		fail(failure, "symlink", name);
+	else
+		made = 0;
+	close(parent);
+	return made;
+}
+
+/* Hides a directory under an empty read-only tmpfs, a file under a device that reads as empty. */
+static int mask(int root, const char *path, int null, int *empty, struct failure *failure)
+{
+	int onto = open_inside(root, path, O_PATH);
+	if (onto < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : fail(failure, "mask", path);
+	struct stat about;
+	int cover = -1, result = -1;
+	if (fstat(onto, &about)) {
+		fail(failure, "mask", path);
+	} else if (S_ISDIR(about.st_mode)) {
+		if (*empty < 0) {
+			struct tlv nothing = { 0 };
+			*empty = new_filesystem(&nothing, "tmpfs",
+						MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+						failure);
+		}
+		if (*empty >= 0)
+			cover = open_tree_(*empty, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	} else {
+		/* Read-only, or a chmod of the masked file would change the node's /dev/null. */
+		struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
+		cover = open_tree_(null, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		if (cover >= 0 && mount_setattr_(cover, AT_EMPTY_PATH, &attributes)) {
+			close(cover);
+			cover = -1;
+		}
+	}
+	if (cover >= 0 && move_mount_(cover, onto) == 0)
+		result = 0;
+	else if (!failure->error)
+		fail(failure, "mask", path);
+	if (cover >= 0)
+		close(cover);
+	close(onto);
+	return result;
+}
+
+static int make_read_only(int root, const char *path, struct failure *failure)
+{
+	int onto = open_inside(root, path, O_PATH);
+	if (onto < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : fail(failure, "read-only path", path);
+	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
+	int copy = open_tree_(onto, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	int result = copy < 0 || mount_setattr_(copy, AT_EMPTY_PATH | AT_RECURSIVE, &attributes) || move_mount_(copy, onto);
+	if (result)
+		fail(failure, "read-only path", path);
+	if (copy >= 0)
+		close(copy);
+	close(onto);
+	return result ? -1 : 0;
+}
+
+/* The node's /dev/null, checked: a mask must be what it claims to be. */
+static int open_null(struct failure *failure)
+{
+	struct stat about;
+	int null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (null < 0 || fstat(null, &about) || !S_ISCHR(about.st_mode) || about.st_rdev != makedev(1, 3)) {
+		fail(failure, "open /dev/null", NULL);
+		if (null >= 0)
+			close(null);
+		return -1;
+	}
+	return null;
+}
+
+static int hide(int root, const uint8_t *container, size_t length, struct failure *failure)
+{
+	char path[PATH_MAX];
+	struct tlv item;
+	size_t offset = 0;
+	int null = open_null(failure), empty = -1, result = null < 0 ? -1 : 0;
+	while (result == 0 && tlv_next(container, length, &offset, &item) == 1) {
+		if (item.tag != TAG_MASKED && item.tag != TAG_READ_ONLY)
+			continue;
+		if (tlv_copy(&item, path, sizeof path))
+			result = fail(failure, "mask", NULL);
+		else if (item.tag == TAG_MASKED)
+			result = mask(root, path, null, &empty, failure);
+		else
+			result = make_read_only(root, path, failure);
+	}
+	if (empty >= 0)
+		close(empty);
+	if (null >= 0)
+		close(null);
+	return result;
+}
+
+/* Kernels before 6.5 take overlay's layers only as one long string, and only through mount(2). */
+static int legacy_overlay(const struct tlv *overlay, const char *anchor, struct failure *failure)
+{
+	static char data[1 << 16], option[1 << 16];
+	struct tlv item;
+	size_t offset = 0, used = 0;
+	while (tlv_next(overlay->value, overlay->length, &offset, &item) == 1) {
+		if (item.tag != TAG_OPTION)
+			continue;
+		if (tlv_copy(&item, option, sizeof option) || used + item.length + 2 > sizeof data)
+			return fail_with(failure, E2BIG, "overlay options", NULL);
+		used += (size_t)snprintf(data + used, sizeof data - used, "%s%s", used ? "," : "", option);
+	}
+	if (mount("overlay", anchor, "overlay", 0, data))
+		return fail(failure, "mount", "overlay");
+	int fd = open_tree_(AT_FDCWD, anchor, OPEN_TREE_CLOEXEC);
+	struct mount_attr attributes = { .attr_set = tlv_number(overlay->value, overlay->length, TAG_FLAGS, 0) & 0xffffffff };
+	if (fd < 0 || mount_setattr_(fd, AT_EMPTY_PATH, &attributes))
+		return fail(failure, "open root", anchor);
+	return fd;
+}
+
+static int build_root(const uint8_t *container, size_t length, struct failure *failure)
+{
+	char anchor[PATH_MAX];
+	struct tlv root;
+	if (!tlv_find(container, length, TAG_ROOT, &root) || tlv_text(container, length, TAG_PATH, anchor, sizeof anchor))
+		return fail_with(failure, EINVAL, "root mount", "not given");
+	int onto = open(anchor, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (onto < 0)
+		return fail(failure, "open mount anchor", anchor);
+	int fd = detached(&root, failure);
+	if (fd < 0 && failure->error == EINVAL && strcmp(failure->step, "mount option") == 0) {
+		*failure = (struct failure){ 0 };
+		fd = legacy_overlay(&root, anchor, failure);
+	} else if (fd >= 0 && move_mount_(fd, onto)) {
+		fail(failure, "mount root", anchor);
+		close(fd);
+		fd = -1;
+	}
+	close(onto);
+	return fd;
+}
+
+static int seal_root(int root, const uint8_t *container, size_t length, struct failure *failure)
+{
+	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
+	if (!(tlv_number(container, length, TAG_FLAGS, 0) & FLAG_READ_ONLY_ROOT))
+		return 0;
+	return mount_setattr_(root, AT_EMPTY_PATH, &attributes) ? fail(failure, "read-only root", NULL) : 0;
+}
+
+int mounts_build(const uint8_t *container, size_t length, struct failure *failure)
+{
+	/* Nothing we mount may reach the node; what the node mounts later may reach us (HostToContainer). */
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
+		return fail(failure, "make mounts private", NULL);
+	int root = build_root(container, length, failure);
+	if (root < 0)
+		return -1;
+	struct tlv item;
+	size_t offset = 0;
+	int result = 0;
+	while (result == 0 && tlv_next(container, length, &offset, &item) == 1) {
+		if (item.tag == TAG_MOUNT)
+			result = attach(root, &item, failure);
+		else if (item.tag == TAG_DEVICE)
+			result = make_device(root, &item, failure);
+		else if (item.tag == TAG_SYMLINK)
+			result = make_symlink(root, &item, failure);
+	}
+	if (result == 0)
+		result = hide(root, container, length, failure);
+	if (result == 0)
+		result = seal_root(root, container, length, failure);
+	if (result == 0)
+		return root;
+	close(root);
+	return -1;
+}
+
+int mounts_enter(int root, struct failure *failure)
+{
+	if (fchdir(root) || pivot_root_(".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
+		return fail(failure, "pivot root", NULL);
+	return 0;
+}

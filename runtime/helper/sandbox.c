@@ -1,0 +1,145 @@
+#include "sandbox.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "cgroup.h"
+#include "identity.h"
+#include "kernel.h"
+#include "mounts.h"
+
+/* Nobody's uid: not one that a container or the node uses. */
+#define INIT_UID 65535
+
+static int init_pidfd = -1;
+
+static int loopback_up(struct failure *failure)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fail(failure, "socket", "lo");
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	int result = ioctl(fd, SIOCSIFFLAGS, &request) ? fail(failure, "set interface up", "lo") : 0;
+	close(fd);
+	return result;
+}
+
+/* /proc/sys shows the namespaces of whoever opens it: ours are the pod's. */
+static int set_sysctls(const uint8_t *payload, size_t length, struct failure *failure)
+{
+	char path[PATH_MAX], value[1024];
+	struct tlv item;
+	size_t offset = 0;
+	while (tlv_next(payload, length, &offset, &item) == 1) {
+		if (item.tag != TAG_SYSCTL)
+			continue;
+		if (tlv_text(item.value, item.length, TAG_PATH, path, sizeof path) ||
+		    tlv_text(item.value, item.length, TAG_VALUE, value, sizeof value) || write_file(path, value))
+			return fail(failure, "set sysctl", path);
+	}
+	return 0;
+}
+
+static int make(const uint8_t *payload, size_t length, struct failure *failure)
+{
+	uint64_t namespaces = tlv_number(payload, length, TAG_NAMESPACES, 0);
+	const uint64_t allowed = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+	char hostname[65];
+	struct tlv cgroup;
+	if (unshare((int)(namespaces & allowed)))
+		return fail(failure, "new namespaces", NULL);
+	if (namespaces & CLONE_NEWUTS) {
+		if (tlv_text(payload, length, TAG_HOSTNAME, hostname, sizeof hostname) ||
+		    sethostname(hostname, strlen(hostname)))
+			return fail(failure, "set host name", NULL);
+	}
+	if ((namespaces & CLONE_NEWNET) && loopback_up(failure))
+		return -1;
+	if (set_sysctls(payload, length, failure))
+		return -1;
+	if (!tlv_find(payload, length, TAG_CGROUP, &cgroup))
+		return fail_with(failure, EINVAL, "make cgroup", "none given");
+	return cgroup_make(&cgroup, failure);
+}
+
+int sandbox_make(const uint8_t *payload, size_t length, struct failure *failure)
+{
+	if (make(payload, length, failure) == 0)
+		return 0;
+	sandbox_remove(payload, length);
+	return -1;
+}
+
+void sandbox_remove(const uint8_t *payload, size_t length)
+{
+	struct tlv cgroup;
+	if (!tlv_find(payload, length, TAG_CGROUP, &cgroup))
+		return;
+	cgroup_kill(&cgroup);
+	if (!cgroup_remove(&cgroup))
+		fprintf(stderr, "monitor: a cgroup of the pod could not be removed\n");
+}
+
+/* An empty root of its own, no capability, no descriptor: nothing to be had from it. */
+static int strip(struct failure *failure)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("none", "/proc", "tmpfs", MS_RDONLY, "size=0"))
+		return fail(failure, "empty root", NULL);
+	int root = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return fail(failure, "empty root", NULL);
+	if (mounts_enter(root, failure))
+		return -1;
+	if (syscall(SYS_close_range, 0, ~0U, 0))
+		return fail(failure, "close descriptors", NULL);
+	uint8_t nobody[2 * (TLV_HEADER + 4)] = {
+		TAG_UID, 0, 4, 0, 0, 0, INIT_UID & 255, INIT_UID >> 8, 0, 0,
+		TAG_GID, 0, 4, 0, 0, 0, INIT_UID & 255, INIT_UID >> 8, 0, 0,
+	};
+	return identity_assume(nobody, sizeof nobody, failure);
+}
+
+static _Noreturn void reap_forever(void)
+{
+	struct failure failure = { 0 };
+	prctl(PR_SET_NAME, "gantry-init");
+	if (strip(&failure) || prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL))
+		_exit(1);
+	sigset_t set;
+	sigfillset(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (;;) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		sigwaitinfo(&set, NULL);
+	}
+}
+
+int sandbox_start_init(struct failure *failure)
+{
+	struct clone_args arguments = {
+		.flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&init_pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t pid = clone3_(&arguments);
+	if (pid == 0)
+		reap_forever();
+	return pid < 0 ? fail(failure, "clone init", NULL) : init_pidfd;
+}
+
+void sandbox_stop_init(void)
+{
+	if (init_pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, init_pidfd, SIGKILL, NULL, 0);
+}

@@ -1,0 +1,19 @@
+/* What the containers of a pod share: namespaces, host name, sysctls, the pod's cgroup. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "failure.h"
+#include "frame.h"
+
+/* `payload` as OP_SANDBOX carries it. On failure everything made so far is undone. */
+int sandbox_make(const uint8_t *payload, size_t length, struct failure *failure);
+/* Kills and removes what is left of it. */
+void sandbox_remove(const uint8_t *payload, size_t length);
+
+/*
+ * Starts the first process of a pid namespace shared by the pod's containers: it reaps, and holds nothing that a
+ * container with CAP_SYS_PTRACE could use. Returns its pidfd.
+ */
+int sandbox_start_init(struct failure *failure);
+void sandbox_stop_init(void);

@@ -1,0 +1,226 @@
+#include "spawn.h"
+
+#include <errno.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "cgroup.h"
+#include "execute.h"
+#include "identity.h"
+#include "kernel.h"
+#include "mounts.h"
+#include "pty.h"
+
+static int own_pid_namespace = -1;
+
+int spawn_init(struct failure *failure)
+{
+	own_pid_namespace = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	return own_pid_namespace < 0 ? fail(failure, "open own pid namespace", NULL) : 0;
+}
+
+static int send_terminal(int status, int master, struct failure *failure)
+{
+	char byte = 1;
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(&control.header), &master, sizeof master);
+	return sendmsg(status, &message, MSG_NOSIGNAL) == 1 ? 0 : fail(failure, "pass terminal", NULL);
+}
+
+int spawn_report(int status, int *terminal, struct failure *failure)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec data = { .iov_base = failure, .iov_len = sizeof *failure };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	ssize_t got = recvmsg(status, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return -2;
+	if (got == 0)
+		return 0;
+	if (got == sizeof *failure)
+		return -1;
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	if (got == 1 && header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int))) {
+		memcpy(terminal, CMSG_DATA(header), sizeof *terminal);
+		return 1;
+	}
+	return fail_with(failure, EPROTO, "start", "the child sent nonsense");
+}
+
+/* The terminal of /dev/console, for programs that insist on that name. */
+static int bind_console(int root, const struct pty *pty, struct failure *failure)
+{
+	int onto = resolve_target(root, "dev/console", TARGET_FILE, failure);
+	if (onto < 0)
+		return -1;
+	int node = open_tree_(pty->slave, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int result = node < 0 || move_mount_(node, onto) ? fail(failure, "mount /dev/console", NULL) : 0;
+	if (node >= 0)
+		close(node);
+	close(onto);
+	return result;
+}
+
+static int take_stdio(const struct spawn *spawn, int root, const struct pty *pty, struct failure *failure)
+{
+	uid_t uid = (uid_t)tlv_number(spawn->container, spawn->container_length, TAG_UID, 0);
+	if (spawn->tty) {
+		/* So that the user may reopen it under its name. */
+		if (fchown(pty->slave, uid, (gid_t)-1))
+			return fail(failure, "set terminal owner", NULL);
+		return pty_assume(pty, failure);
+	}
+	for (int i = 0; i < 3; i++) {
+		int from = spawn->stdio[i];
+		if (from >= 0 && fchown(from, uid, (gid_t)-1))
+			return fail(failure, "set stdio owner", NULL);
+		if (from < 0)
+			from = openat2_(root, "dev/null", O_RDWR | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+		if (from < 0 || dup2(from, i) < 0)
+			return fail(failure, "set stdio", from < 0 ? "/dev/null" : NULL);
+	}
+	return 0;
+}
+
+/* Into the working directory, made when missing. A path through /proc/self/fd is no way out of the root. */
+static int enter_directory(const struct spawn *spawn, int root, struct failure *failure)
+{
+	char path[4096];
+	if ((!spawn->exec || tlv_text(spawn->exec, spawn->exec_length, TAG_CWD, path, sizeof path)) &&
+	    tlv_text(spawn->container, spawn->container_length, TAG_CWD, path, sizeof path))
+		return fail(failure, "working directory", NULL);
+	int fd = resolve_target(root, path, TARGET_DIRECTORY, failure);
+	if (fd < 0 || fchdir(fd))
+		return fail(failure, "working directory", path);
+	close(fd);
+	return 0;
+}
+
+static int prepare_first(const struct spawn *spawn, struct failure *failure)
+{
+	uint64_t namespaces = tlv_number(spawn->container, spawn->container_length, TAG_NAMESPACES, 0);
+	if ((namespaces & CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP))
+		return fail(failure, "new cgroup namespace", NULL);
+	return mounts_build(spawn->container, spawn->container_length, failure);
+}
+
+static int prepare_exec(const struct spawn *spawn, struct failure *failure)
+{
+	if (setns(spawn->init_pidfd, CLONE_NEWNS | CLONE_NEWCGROUP))
+		return fail(failure, "enter container", NULL);
+	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return root < 0 ? fail(failure, "open root", NULL) : root;
+}
+
+static void first_size(const struct spawn *spawn, const struct pty *pty)
+{
+	const uint8_t *source = spawn->exec ? spawn->exec : spawn->container;
+	size_t length = spawn->exec ? spawn->exec_length : spawn->container_length;
+	unsigned columns = (unsigned)tlv_number(source, length, TAG_COLUMNS, 0);
+	if (columns)
+		pty_resize(pty->master, columns, (unsigned)tlv_number(source, length, TAG_ROWS, 0));
+}
+
+static int become(const struct spawn *spawn, int status, struct failure *failure)
+{
+	struct pty pty = { -1, -1 };
+	struct tlv cgroup;
+	umask(0);
+	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL))
+		return fail(failure, "new session", NULL);
+	if (!tlv_find(spawn->container, spawn->container_length, TAG_CGROUP, &cgroup))
+		return fail_with(failure, EINVAL, "enter cgroup", "none given");
+	if (cgroup_attach(&cgroup, failure) || identity_limits(spawn->container, spawn->container_length, failure))
+		return -1;
+	int root = spawn->exec ? prepare_exec(spawn, failure) : prepare_first(spawn, failure);
+	if (root < 0)
+		return -1;
+	if (spawn->tty && (pty_open(root, &pty, failure) || send_terminal(status, pty.master, failure)))
+		return -1;
+	if (spawn->tty)
+		first_size(spawn, &pty);
+	if (spawn->tty && !spawn->exec && bind_console(root, &pty, failure))
+		return -1;
+	if (take_stdio(spawn, root, &pty, failure))
+		return -1;
+	if (!spawn->exec && mounts_enter(root, failure))
+		return -1;
+	if (enter_directory(spawn, root, failure))
+		return -1;
+	umask(022);
+	/* Whatever is open was opened by us, for us. */
+	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC))
+		return fail(failure, "close descriptors", NULL);
+	if (identity_assume(spawn->container, spawn->container_length, failure))
+		return -1;
+	/* Dropping privileges has cleared it. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+		return fail(failure, "set parent death signal", NULL);
+	return execute(spawn, failure);
+}
+
+static _Noreturn void child(const struct spawn *spawn, int status)
+{
+	struct failure failure = { 0 };
+	sigset_t none;
+	sigemptyset(&none);
+	for (int i = 1; i < NSIG; i++)
+		signal(i, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	become(spawn, status, &failure);
+	if (send(status, &failure, sizeof failure, MSG_NOSIGNAL) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+static pid_t clone_into(const struct spawn *spawn, int *pidfd, struct failure *failure)
+{
+	uint64_t namespaces = spawn->exec ? 0 : tlv_number(spawn->container, spawn->container_length, TAG_NAMESPACES, 0);
+	struct clone_args arguments = {
+		.flags = CLONE_PIDFD | (namespaces & (CLONE_NEWPID | CLONE_NEWNS)),
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	if (spawn->pid_namespace_of >= 0 && setns(spawn->pid_namespace_of, CLONE_NEWPID))
+		return fail(failure, "enter pid namespace", NULL);
+	pid_t pid = clone3_(&arguments);
+	if (pid < 0)
+		fail(failure, "clone", NULL);
+	/* Only the next children's namespace had changed; it must not stay so. */
+	if (pid != 0 && spawn->pid_namespace_of >= 0 && setns(own_pid_namespace, CLONE_NEWPID))
+		abort();
+	return pid;
+}
+
+pid_t spawn_process(const struct spawn *spawn, int *pidfd, int *status, struct failure *failure)
+{
+	int sockets[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
+		return fail(failure, "status socket", NULL);
+	pid_t pid = clone_into(spawn, pidfd, failure);
+	if (pid == 0)
+		child(spawn, sockets[1]);
+	close(sockets[1]);
+	if (pid < 0) {
+		close(sockets[0]);
+		return -1;
+	}
+	*status = sockets[0];
+	return pid;
+}

@@ -1,0 +1,193 @@
+import type {
+  ContainerSpec,
+  ContainerState,
+  ExecSpec,
+  ExitReason,
+  ExitStatus,
+  SandboxSpec,
+  TerminalSize,
+} from '../contract.ts';
+import { RuntimeError } from '../contract.ts';
+import { capabilityMask } from './capabilities.ts';
+import { type CgroupLayout, encodeCgroup, planCgroup } from './cgroup.ts';
+import { encodeMount, encodeStandardMounts } from './mounts.ts';
+import { type Fields, Payload, TAG } from './protocol.ts';
+
+/** Specs as helper and monitor take them. Pure: all decisions are here, the C side obeys. */
+
+const CLONE_NEWNS = 0x00020000;
+const CLONE_NEWCGROUP = 0x02000000;
+const CLONE_NEWUTS = 0x04000000;
+const CLONE_NEWIPC = 0x08000000;
+const CLONE_NEWPID = 0x20000000;
+const CLONE_NEWNET = 0x40000000;
+
+const SHARED_PID = 1;
+const READ_ONLY_ROOT = 1;
+const STDIN: Record<ContainerSpec['stdin'], number> = { none: 0, open: 1, once: 2 };
+
+/** Numbers of setrlimit(2) on x86_64. */
+const RLIMITS: Record<string, number> = {
+  RLIMIT_CPU: 0,
+  RLIMIT_FSIZE: 1,
+  RLIMIT_DATA: 2,
+  RLIMIT_STACK: 3,
+  RLIMIT_CORE: 4,
+  RLIMIT_RSS: 5,
+  RLIMIT_NPROC: 6,
+  RLIMIT_NOFILE: 7,
+  RLIMIT_MEMLOCK: 8,
+  RLIMIT_AS: 9,
+  RLIMIT_LOCKS: 10,
+  RLIMIT_SIGPENDING: 11,
+  RLIMIT_MSGQUEUE: 12,
+  RLIMIT_NICE: 13,
+  RLIMIT_RTPRIO: 14,
+  RLIMIT_RTTIME: 15,
+};
+
+/** What the node and this instance decide for all containers. */
+export interface NodeFacts {
+  cgroups: CgroupLayout;
+  /** Name of the instance's root in every hierarchy. */
+  cgroupRoot: string;
+  /** An empty directory where each container hangs its root, in its own mount namespace. */
+  anchor: string;
+  /** The lowest oom_score_adj we may set (without CAP_SYS_RESOURCE it cannot be lowered). */
+  leastOomScoreAdj: number;
+}
+
+export function sandboxCgroup(facts: NodeFacts, sandbox: { id: string; cgroupParent: string }): string {
+  return [facts.cgroupRoot, sandbox.cgroupParent, `pod${sandbox.id}`].filter((part) => part !== '').join('/');
+}
+
+export function containerCgroup(
+  facts: NodeFacts,
+  sandbox: { id: string; cgroupParent: string },
+  id: string,
+): string {
+  return `${sandboxCgroup(facts, sandbox)}/${id}`;
+}
+
+/** The pod's TAG_CGROUP alone: to adopt its monitor, or to clean up behind a lost one. */
+export function encodeSandboxCgroup(facts: NodeFacts, spec: SandboxSpec): Payload {
+  return encodeCgroup(planCgroup(facts.cgroups, sandboxCgroup(facts, spec), spec.resources, false));
+}
+
+/** OP_SANDBOX. `socket`: name in the run directory. */
+export function encodeSandbox(facts: NodeFacts, spec: SandboxSpec, socket: string): Payload {
+  const { network, ipc, pid } = spec.namespaces;
+  const namespaces =
+    (network === 'pod' ? CLONE_NEWNET | CLONE_NEWUTS : 0) | (ipc === 'pod' ? CLONE_NEWIPC : 0);
+  const payload = new Payload()
+    .text(TAG.ID, spec.id)
+    .text(TAG.SOURCE, socket)
+    .text(TAG.HOSTNAME, spec.hostname)
+    .number(TAG.NAMESPACES, namespaces)
+    .number(TAG.FLAGS, spec.sharedPid && pid === 'pod' ? SHARED_PID : 0)
+    .nest(TAG.CGROUP, encodeSandboxCgroup(facts, spec));
+  for (const [name, value] of Object.entries(spec.sysctls)) {
+    const path = `/proc/sys/${name.includes('/') ? name : name.replaceAll('.', '/')}`;
+    payload.nest(TAG.SYSCTL, new Payload().text(TAG.PATH, path).text(TAG.VALUE, value));
+  }
+  return payload;
+}
+
+/** OP_START. `record`: where the monitor writes down the exit. */
+export function encodeStart(
+  facts: NodeFacts,
+  sandbox: SandboxSpec,
+  spec: ContainerSpec,
+  record: string,
+): Payload {
+  const ownPids = sandbox.namespaces.pid === 'pod' && !sandbox.sharedPid;
+  const cgroup = planCgroup(facts.cgroups, containerCgroup(facts, sandbox, spec.id), spec.resources, true);
+  const payload = new Payload()
+    .text(TAG.ID, spec.id)
+    .text(TAG.LABELS, JSON.stringify(spec.labels))
+    .number(TAG.NAMESPACES, CLONE_NEWNS | CLONE_NEWCGROUP | (ownPids ? CLONE_NEWPID : 0))
+    .number(TAG.FLAGS, spec.readOnlyRoot ? READ_ONLY_ROOT : 0)
+    .nest(TAG.CGROUP, encodeCgroup(cgroup))
+    .text(TAG.PATH, facts.anchor)
+    .text(TAG.LOG, spec.logPath)
+    .text(TAG.RECORD, record)
+    .number(TAG.TTY, spec.tty ? 1 : 0)
+    .number(TAG.STDIN, STDIN[spec.stdin])
+    .nest(TAG.ROOT, encodeMount(spec.root));
+  encodeStandardMounts(payload, facts.cgroups);
+  for (const mount of spec.mounts) payload.nest(TAG.MOUNT, encodeMount(mount));
+  for (const path of spec.maskedPaths) payload.text(TAG.MASKED, path);
+  for (const path of spec.readOnlyPaths) payload.text(TAG.READ_ONLY, path);
+  encodeProcess(payload, spec.args, spec.env, spec.cwd);
+  encodeIdentity(payload, facts, spec);
+  return payload;
+}
+
+/** OP_EXEC. */
+export function encodeExec(container: string, spec: ExecSpec): Payload {
+  const payload = new Payload()
+    .text(TAG.ID, container)
+    .number(TAG.TTY, spec.tty ? 1 : 0)
+    .number(TAG.STDIN, spec.stdin ? 1 : 0);
+  encodeProcess(payload, spec.args, spec.env ?? [], spec.cwd);
+  if (spec.size) encodeSize(payload, spec.size);
+  return payload;
+}
+
+export function encodeSize(payload: Payload, size: TerminalSize): Payload {
+  return payload.number(TAG.COLUMNS, size.columns).number(TAG.ROWS, size.rows);
+}
+
+function encodeProcess(payload: Payload, args: string[], env: string[], cwd: string | undefined): void {
+  for (const arg of args) payload.text(TAG.ARG, arg);
+  for (const variable of env) payload.text(TAG.ENV, variable);
+  if (cwd !== undefined) payload.text(TAG.CWD, cwd);
+}
+
+function encodeIdentity(payload: Payload, facts: NodeFacts, spec: ContainerSpec): void {
+  payload
+    .number(TAG.UID, spec.uid)
+    .number(TAG.GID, spec.gid)
+    .number(TAG.CAPABILITIES, capabilityMask(spec.capabilities))
+    .number(TAG.NO_NEW_PRIVILEGES, spec.noNewPrivileges ? 1 : 0)
+    .number(TAG.OOM_SCORE, Math.max(spec.oomScoreAdj, facts.leastOomScoreAdj));
+  for (const group of spec.additionalGids) payload.number(TAG.GROUP, group);
+  if (spec.seccomp) payload.bytes(TAG.SECCOMP, spec.seccomp);
+  for (const { type, soft, hard } of spec.rlimits) {
+    const resource = RLIMITS[type];
+    if (resource === undefined) throw new RuntimeError('InvalidSpec', `there is no resource limit ${type}`);
+    const values = Buffer.alloc(24);
+    for (const [index, value] of [resource, soft, hard].entries()) {
+      values.writeBigUInt64LE(value < 0 ? 2n ** 64n - 1n : BigInt(value), index * 8);
+    }
+    payload.bytes(TAG.RLIMIT, values);
+  }
+}
+
+const EXIT_REASONS: readonly ExitReason[] = ['Completed', 'Error', 'OOMKilled', 'ContainerCannotRun', 'Lost'];
+
+/** What the monitor says of an exit. */
+export function decodeExit(fields: Fields): ExitStatus {
+  const code = fields.number(TAG.CODE);
+  const signal = fields.number(TAG.SIGNAL);
+  const told = EXIT_REASONS.find((reason) => reason === fields.text(TAG.REASON));
+  return {
+    code,
+    ...(signal !== 0 && { signal }),
+    reason: told ?? (code === 0 ? 'Completed' : 'Error'),
+    finishedAtMs: fields.number(TAG.FINISHED_MS),
+  };
+}
+
+/** A container as the monitor describes it. */
+export function decodeContainer(fields: Fields): ContainerState {
+  const exited = fields.has(TAG.FINISHED_MS);
+  return {
+    id: fields.text(TAG.ID),
+    labels: JSON.parse(fields.text(TAG.LABELS) || '{}'),
+    state: exited ? 'exited' : 'running',
+    pid: fields.number(TAG.PID),
+    startedAtMs: fields.number(TAG.STARTED_MS),
+    ...(exited && { exit: decodeExit(fields) }),
+  };
+}

@@ -1,0 +1,302 @@
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import type { Clock } from '#machinery/clock.ts';
+import { Broadcast } from '../broadcast.ts';
+import {
+  type ContainerSpec,
+  type ContainerState,
+  type ContainerStats,
+  type ExecSpec,
+  type ExitStatus,
+  type ProcessStreams,
+  type Runtime,
+  RuntimeError,
+  type RuntimeEvent,
+  type RuntimeInfo,
+  type SandboxId,
+  type SandboxSpec,
+  type SandboxState,
+} from '../contract.ts';
+import { validateContainer, validateSandbox } from '../validate.ts';
+import { probeCgroups, readCgroupStats } from './cgroup.ts';
+import {
+  containerCgroup,
+  decodeContainer,
+  encodeExec,
+  encodeSandbox,
+  encodeSandboxCgroup,
+  encodeStart,
+  type NodeFacts,
+} from './encode.ts';
+import { HelperClient } from './helper-client.ts';
+import { type Peer, Refusal } from './peer.ts';
+import { leastOomScoreAdj, probeFeatures } from './probe.ts';
+import { type Fields, OP, Payload, TAG } from './protocol.ts';
+import { Sandbox, toRuntimeError } from './sandbox.ts';
+import { STATE_VERSION, StateDirectory } from './state.ts';
+import { processStreams } from './streams.ts';
+
+const SIGTERM = 15;
+/** How long a kill may take beyond the grace: a process stuck in the kernel does not die. */
+const KILL_MARGIN_MS = 30_000;
+
+export interface NativeRuntimeOptions {
+  clock: Clock;
+  /** Records of sandboxes; survives restarts of the agent. Made with mode 0700. */
+  stateDirectory: string;
+  /** Sockets and lock of the helper; made with mode 0700. A tmpfs will do. */
+  runDirectory: string;
+  /** Where helper and monitor are. */
+  binDirectory: string;
+  /** Root of all cgroups of this instance: a name no other instance on the machine has. */
+  cgroupRoot: string;
+}
+
+/**
+ * Containers by the kernel. The agent's half: it decides everything and sends it to the helper (which starts monitors)
+ * and to the monitors (one per sandbox, see README.md), both of which outlive this process.
+ */
+export class NativeRuntime implements Runtime {
+  readonly #options: NativeRuntimeOptions;
+  readonly #facts: NodeFacts;
+  readonly #files: StateDirectory;
+  readonly #events = new Broadcast<RuntimeEvent>();
+  readonly #sandboxes = new Map<SandboxId, Sandbox>();
+  /** What is being created or removed, by id: the next call about it waits its turn. */
+  readonly #turns = new Map<SandboxId, Promise<unknown>>();
+  readonly #features: Record<string, boolean>;
+  /** The node's helper; the network room uses its `exchange`. */
+  readonly helper: HelperClient;
+
+  private constructor(options: NativeRuntimeOptions, facts: NodeFacts, features: Record<string, boolean>) {
+    this.#options = options;
+    this.#facts = facts;
+    this.#features = features;
+    this.#files = new StateDirectory(options.stateDirectory);
+    this.helper = new HelperClient(options);
+    this.helper.onReconnect = () => void this.#adoptAll();
+  }
+
+  /** Starts or adopts the helper and everything that was running. */
+  static async open(options: NativeRuntimeOptions): Promise<NativeRuntime> {
+    const cgroups = await probeCgroups();
+    const least = await leastOomScoreAdj();
+    const facts: NodeFacts = {
+      cgroups,
+      cgroupRoot: options.cgroupRoot,
+      anchor: new StateDirectory(options.stateDirectory).anchor,
+      leastOomScoreAdj: least,
+    };
+    const runtime = new NativeRuntime(options, facts, await probeFeatures(cgroups, least));
+    await mkdir(options.runDirectory, { recursive: true });
+    await chmod(options.runDirectory, 0o700);
+    await runtime.#files.initialise();
+    await runtime.helper.hello();
+    await runtime.#load();
+    return runtime;
+  }
+
+  async info(): Promise<RuntimeInfo> {
+    return { version: '1', cgroup: this.#facts.cgroups.mode, features: { ...this.#features } };
+  }
+
+  createSandbox(spec: SandboxSpec): Promise<SandboxState> {
+    return this.#inTurn(spec.id, async () => {
+      validateSandbox(spec);
+      const existing = this.#sandboxes.get(spec.id);
+      return await (existing ?? (await this.#create(spec))).state(this.#files);
+    });
+  }
+
+  removeSandbox(id: SandboxId): Promise<void> {
+    return this.#inTurn(id, async () => {
+      const sandbox = this.#sandboxes.get(id);
+      if (!sandbox) return;
+      sandbox.leaving = true;
+      await this.#destroy(sandbox);
+      this.#sandboxes.delete(id);
+    });
+  }
+
+  async startContainer(sandboxId: SandboxId, spec: ContainerSpec): Promise<ContainerState> {
+    validateContainer(spec);
+    const sandbox = this.#sandbox(sandboxId);
+    const record = this.#files.exitPath(sandboxId, spec.id);
+    const payload = encodeStart(this.#facts, sandbox.record.spec, spec, record);
+    if (sandbox.lost) throw new RuntimeError('Unavailable', `sandbox ${sandboxId} is lost: remove it`);
+    await Promise.all([
+      mkdir(dirname(spec.logPath), { recursive: true, mode: 0o750 }),
+      this.#files.saveContainer(sandboxId, spec.id, spec.labels, this.#options.clock.now()),
+    ]);
+    try {
+      return decodeContainer(await sandbox.request(OP.START, payload));
+    } catch (error) {
+      if (!sandbox.lost) await this.#files.removeContainer(sandboxId, spec.id);
+      throw error;
+    }
+  }
+
+  async stopContainer(
+    sandbox: SandboxId,
+    id: string,
+    graceMs: number,
+    signal = SIGTERM,
+  ): Promise<ExitStatus> {
+    const grace = Math.max(0, Math.trunc(graceMs));
+    const payload = new Payload().text(TAG.ID, id).number(TAG.GRACE_MS, grace).number(TAG.SIGNAL, signal);
+    const answer = await this.#sandbox(sandbox).request(OP.STOP, payload, grace + KILL_MARGIN_MS);
+    return decodeContainer(answer).exit!;
+  }
+
+  async removeContainer(sandboxId: SandboxId, id: string): Promise<void> {
+    const sandbox = this.#sandboxes.get(sandboxId);
+    if (!sandbox) return;
+    if (!sandbox.lost) await sandbox.request(OP.REMOVE, new Payload().text(TAG.ID, id));
+    await this.#files.removeContainer(sandboxId, id);
+  }
+
+  async exec(sandbox: SandboxId, container: string, spec: ExecSpec): Promise<ProcessStreams> {
+    if (spec.args.length === 0) throw new RuntimeError('InvalidSpec', 'no command to run');
+    const { peer } = await this.#session(sandbox, OP.EXEC, encodeExec(container, spec));
+    return processStreams(peer, this.#options.clock, spec.stdin);
+  }
+
+  async attach(sandbox: SandboxId, container: string): Promise<ProcessStreams> {
+    const { peer, answer } = await this.#session(sandbox, OP.ATTACH, new Payload().text(TAG.ID, container));
+    return processStreams(peer, this.#options.clock, answer.number(TAG.STDIN) === 1);
+  }
+
+  async dial(sandbox: SandboxId, port: number): Promise<Duplex> {
+    const peer = await this.#sandbox(sandbox).open(true);
+    try {
+      return await peer.requestRaw(OP.DIAL, new Payload().number(TAG.PORT, port));
+    } catch (error) {
+      peer.close();
+      throw error instanceof Refusal ? toRuntimeError(error) : error;
+    }
+  }
+
+  async stats(sandboxId: SandboxId, container: string): Promise<ContainerStats> {
+    const { spec } = this.#sandbox(sandboxId).record;
+    try {
+      return await readCgroupStats(this.#facts.cgroups, containerCgroup(this.#facts, spec, container));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      throw new RuntimeError('NotFound', `no container ${container} in sandbox ${sandboxId}`);
+    }
+  }
+
+  async list(): Promise<SandboxState[]> {
+    return await Promise.all([...this.#sandboxes.values()].map((sandbox) => sandbox.state(this.#files)));
+  }
+
+  watch(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
+    return this.#events.read(signal);
+  }
+
+  async close(): Promise<void> {
+    for (const sandbox of this.#sandboxes.values()) sandbox.disconnect();
+    await this.helper.close();
+  }
+
+  async #create(spec: SandboxSpec): Promise<Sandbox> {
+    const socket = `${createHash('sha256').update(spec.id).digest('hex').slice(0, 16)}.sock`;
+    const createdAtMs = this.#options.clock.now();
+    const sandbox = this.#make({ version: STATE_VERSION, spec: structuredClone(spec), socket, createdAtMs });
+    // Before there is anything else: a crash from here on leaves a trace that the next start cleans up by.
+    await this.#files.save(sandbox.record);
+    try {
+      await this.helper.request(OP.SANDBOX, encodeSandbox(this.#facts, spec, socket));
+      await sandbox.connect();
+    } catch (error) {
+      sandbox.leaving = true;
+      await this.#destroy(sandbox);
+      throw error instanceof Refusal ? toRuntimeError(error) : error;
+    }
+    this.#sandboxes.set(spec.id, sandbox);
+    return sandbox;
+  }
+
+  #make(record: Sandbox['record']): Sandbox {
+    const { clock, runDirectory } = this.#options;
+    return new Sandbox(record, clock, runDirectory, (event) => this.#events.send(event));
+  }
+
+  async #destroy(sandbox: Sandbox): Promise<void> {
+    // A monitor that cannot be asked any more has its leftovers removed by the helper.
+    if (!sandbox.lost) await sandbox.request(OP.DESTROY).catch(() => undefined);
+    sandbox.disconnect();
+    const { spec, socket } = sandbox.record;
+    await this.helper.request(
+      OP.CGROUP_REMOVE,
+      new Payload().nest(TAG.CGROUP, encodeSandboxCgroup(this.#facts, spec)),
+    );
+    await rm(join(this.#options.runDirectory, socket), { force: true });
+    await this.#files.remove(spec.id);
+  }
+
+  async #load(): Promise<void> {
+    const { records, damaged } = await this.#files.load();
+    for (const id of damaged) await this.#files.remove(id);
+    await Promise.all(
+      records.map(async (record) => {
+        const sandbox = this.#make(record);
+        this.#sandboxes.set(record.spec.id, sandbox);
+        try {
+          await sandbox.connect();
+        } catch {
+          // Nobody there, or one that could not make its sandbox: `list` says lost.
+          sandbox.disconnect();
+          sandbox.leaving = false;
+          sandbox.markLost();
+        }
+      }),
+    );
+    await this.#adoptAll();
+  }
+
+  /** Tells a helper that did not start these monitors to watch over them. */
+  async #adoptAll(): Promise<void> {
+    for (const sandbox of this.#sandboxes.values()) {
+      if (sandbox.lost) continue;
+      const cgroup = encodeSandboxCgroup(this.#facts, sandbox.record.spec);
+      const payload = new Payload().number(TAG.PID, sandbox.pid).nest(TAG.CGROUP, cgroup);
+      // A monitor that has just ended is announced by its own connection.
+      await this.helper.request(OP.ADOPT, payload).catch(() => undefined);
+    }
+  }
+
+  #sandbox(id: SandboxId): Sandbox {
+    const sandbox = this.#sandboxes.get(id);
+    if (!sandbox) throw new RuntimeError('NotFound', `no sandbox ${id}`);
+    return sandbox;
+  }
+
+  /** A connection of its own for one exec or attach. */
+  async #session(
+    sandboxId: SandboxId,
+    op: number,
+    payload: Payload,
+  ): Promise<{ peer: Peer; answer: Fields }> {
+    const peer = await this.#sandbox(sandboxId).open();
+    try {
+      return { peer, answer: await peer.request(op, payload) };
+    } catch (error) {
+      peer.close();
+      throw error instanceof Refusal ? toRuntimeError(error) : error;
+    }
+  }
+
+  async #inTurn<T>(id: SandboxId, work: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(id) ?? Promise.resolve();
+    const turn = before.then(work, work);
+    this.#turns.set(id, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(id) === turn) this.#turns.delete(id);
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import { type Mount, RuntimeError } from '../contract.ts';
+import type { CgroupLayout } from './cgroup.ts';
+import { Payload, TAG } from './protocol.ts';
+
+/** Mount attributes of mount_setattr(2). */
+const ATTR = { ro: 1n, nosuid: 2n, nodev: 4n, noexec: 8n, noatime: 0x10n, nodiratime: 0x80n } as const;
+/** Beside the kernel's: runtime/helper/mounts.c. */
+const RECURSIVE = 1n << 40n;
+const NO_SYMLINKS = 1n << 41n;
+
+const MS_PRIVATE = 1 << 18;
+const MS_SLAVE = 1 << 19;
+const MS_SHARED = 1 << 20;
+
+/** Options that are no attribute and mean the default. */
+const NEUTRAL = new Set(['rw', 'suid', 'dev', 'exec', 'relatime', 'bind', 'async', 'defaults']);
+
+const PROPAGATION: Record<string, number> = {
+  private: MS_PRIVATE,
+  rprivate: MS_PRIVATE,
+  slave: MS_SLAVE,
+  rslave: MS_SLAVE,
+  shared: MS_SHARED,
+  rshared: MS_SHARED,
+};
+
+/** Standard device nodes. Source: OCI runtime-spec, "Default Devices". */
+const DEVICES: readonly [string, number, number][] = [
+  ['null', 1, 3],
+  ['zero', 1, 5],
+  ['full', 1, 7],
+  ['random', 1, 8],
+  ['urandom', 1, 9],
+  ['tty', 5, 0],
+];
+
+const SYMLINKS: readonly [string, string][] = [
+  ['dev/fd', '/proc/self/fd'],
+  ['dev/stdin', '/proc/self/fd/0'],
+  ['dev/stdout', '/proc/self/fd/1'],
+  ['dev/stderr', '/proc/self/fd/2'],
+  ['dev/ptmx', 'pts/ptmx'],
+];
+
+const SHM_BYTES = 64 * 1024 * 1024;
+const DEV_BYTES = 64 * 1024;
+/** The group `tty` of every distribution. */
+const TTY_GID = 5;
+
+/** Adds one mount as runtime/helper/mounts.c takes it; throws RuntimeError InvalidSpec for contradictory options. */
+export function encodeMount(mount: Omit<Mount, 'type'> & { type: string }, strict = false): Payload {
+  const payload = new Payload().text(TAG.TYPE, mount.type).text(TAG.TARGET, mount.target);
+  let flags = strict ? NO_SYMLINKS : 0n;
+  let propagation = MS_PRIVATE;
+  for (const option of mount.options) {
+    const attribute = ATTR[option as keyof typeof ATTR];
+    if (attribute !== undefined) flags |= attribute;
+    else if (option === 'rbind') flags |= RECURSIVE;
+    else if (PROPAGATION[option] !== undefined) propagation = PROPAGATION[option];
+    else if (NEUTRAL.has(option)) continue;
+    else if (mount.type === 'bind')
+      throw new RuntimeError('InvalidSpec', `a bind mount has no option ${option}`);
+    else payload.text(TAG.OPTION, option);
+  }
+  // Device nodes work only where the runtime makes them: see make_device in runtime/helper/mounts.c.
+  flags |= ATTR.nodev;
+  return payload.text(TAG.SOURCE, mount.source).number(TAG.FLAGS, flags).number(TAG.PROPAGATION, propagation);
+}
+
+/** Puts /proc, /dev and /sys as every container has them. */
+export function encodeStandardMounts(payload: Payload, layout: CgroupLayout, readOnlySys = true): void {
+  const add = (type: string, target: string, options: string[], source = type) => {
+    payload.nest(TAG.MOUNT, encodeMount({ type, source, target, options }, true));
+  };
+  const safe = ['nosuid', 'noexec'];
+  const sys = readOnlySys ? [...safe, 'ro'] : safe;
+  add('proc', '/proc', safe);
+  add('tmpfs', '/dev', ['nosuid', 'mode=755', `size=${DEV_BYTES}`]);
+  for (const [name, major, minor] of DEVICES) {
+    const number = (BigInt(major) << 32n) | BigInt(minor);
+    payload.nest(
+      TAG.DEVICE,
+      new Payload().text(TAG.TARGET, `dev/${name}`).number(TAG.MODE, 0o666).number(TAG.VALUE, number),
+    );
+  }
+  for (const [target, source] of SYMLINKS) {
+    payload.nest(TAG.SYMLINK, new Payload().text(TAG.TARGET, target).text(TAG.SOURCE, source));
+  }
+  add('devpts', '/dev/pts', [...safe, 'newinstance', 'ptmxmode=0666', 'mode=0620', `gid=${TTY_GID}`]);
+  add('tmpfs', '/dev/shm', [...safe, 'mode=1777', `size=${SHM_BYTES}`], 'shm');
+  add('mqueue', '/dev/mqueue', safe);
+  add('sysfs', '/sys', sys);
+  encodeCgroupMounts(add, layout, sys);
+}
+
+function encodeCgroupMounts(
+  add: (type: string, target: string, options: string[], source?: string) => void,
+  layout: CgroupLayout,
+  options: string[],
+): void {
+  if (layout.mode === 'v2') {
+    add('cgroup2', '/sys/fs/cgroup', options);
+    return;
+  }
+  add('tmpfs', '/sys/fs/cgroup', ['nosuid', 'noexec', 'mode=755', `size=${DEV_BYTES}`]);
+  const byMount = Map.groupBy(layout.controllers, ([, mountpoint]) => mountpoint);
+  for (const controllers of byMount.values()) {
+    const names = controllers.map(([name]) => name);
+    add('cgroup', `/sys/fs/cgroup/${names.join(',')}`, [...options, ...names]);
+  }
+}

@@ -1,0 +1,178 @@
+import type { Clock } from '#machinery/clock.ts';
+import { type ContainerState, RuntimeError, type RuntimeEvent, type SandboxState } from '../contract.ts';
+import { decodeContainer, decodeExit } from './encode.ts';
+import { Peer, Refusal } from './peer.ts';
+import { Fields, OP, type Payload, TAG } from './protocol.ts';
+import { withSocketPath } from './sockets.ts';
+import type { SandboxRecord, StateDirectory } from './state.ts';
+
+const ENOENT = 2;
+const EACCES = 13;
+const ENOTDIR = 20;
+const ESRCH = 3;
+
+/** One sandbox as the agent sees it: its record, and the connection with its monitor while there is one. */
+export class Sandbox {
+  readonly record: SandboxRecord;
+  readonly #clock: Clock;
+  readonly #runDirectory: string;
+  readonly #announce: (event: RuntimeEvent) => void;
+  #peer: Peer | undefined;
+  #lostAtMs: number | undefined;
+  #pid = 0;
+  /** The end of the connection is wanted: no loss. */
+  leaving = false;
+
+  constructor(
+    record: SandboxRecord,
+    clock: Clock,
+    runDirectory: string,
+    announce: (event: RuntimeEvent) => void,
+  ) {
+    this.record = record;
+    this.#clock = clock;
+    this.#runDirectory = runDirectory;
+    this.#announce = announce;
+  }
+
+  get id(): string {
+    return this.record.spec.id;
+  }
+
+  get pid(): number {
+    return this.#pid;
+  }
+
+  get lost(): boolean {
+    return this.#peer === undefined;
+  }
+
+  /** Connects and subscribes to exits. Rejects with Refusal when the sandbox could not be made. */
+  async connect(): Promise<void> {
+    const peer = (await this.open()).unref();
+    peer.onFrame = (frame) => {
+      if (frame.op !== OP.EXITED) return;
+      const fields = new Fields(frame.payload);
+      this.#announce({
+        type: 'exited',
+        sandbox: this.id,
+        container: fields.text(TAG.CONTAINER),
+        exit: decodeExit(fields),
+      });
+    };
+    peer.onClose = () => this.#gone();
+    this.#peer = peer;
+    const [hello] = await Promise.all([peer.request(OP.HELLO), peer.request(OP.WATCH)]);
+    this.#pid = hello.number(TAG.PID);
+  }
+
+  /** A new connection with the monitor, for a session. Rejects with RuntimeError Unavailable. */
+  async open(allowHalfOpen = false): Promise<Peer> {
+    return await withSocketPath(this.#runDirectory, this.record.socket, async (path) => {
+      try {
+        return await Peer.connect(path, this.#clock, { allowHalfOpen });
+      } catch (error) {
+        throw new RuntimeError(
+          'Unavailable',
+          `the monitor of sandbox ${this.id} cannot be reached: ${error}`,
+        );
+      }
+    });
+  }
+
+  markLost(): void {
+    this.#lostAtMs ??= this.#clock.now();
+  }
+
+  async request(op: number, payload?: Payload, timeoutMs?: number): Promise<Fields> {
+    if (!this.#peer) throw new RuntimeError('Unavailable', `sandbox ${this.id} is lost: remove it`);
+    try {
+      return await this.#peer.request(op, payload, timeoutMs);
+    } catch (error) {
+      throw error instanceof Refusal ? toRuntimeError(error) : error;
+    }
+  }
+
+  async state(files: StateDirectory): Promise<SandboxState> {
+    const { spec, createdAtMs } = this.record;
+    const common = { id: spec.id, labels: { ...spec.labels }, createdAtMs };
+    if (this.#peer) {
+      try {
+        const containers = await this.#containers();
+        const networkNamespace = spec.namespaces.network === 'pod' ? `/proc/${this.#pid}/ns/net` : '';
+        return { ...common, state: 'ready', networkNamespace, containers };
+      } catch (error) {
+        // It may go between two questions; anything but its loss is an error.
+        if (this.#peer) throw error;
+      }
+    }
+    this.markLost();
+    const containers = await files.lostContainers(spec.id, this.#lostAtMs!);
+    return { ...common, state: 'lost', networkNamespace: '', containers };
+  }
+
+  disconnect(): void {
+    this.leaving = true;
+    this.#peer?.close();
+    this.#peer = undefined;
+  }
+
+  async #containers(): Promise<ContainerState[]> {
+    const fields = await this.request(OP.LIST);
+    return fields
+      .all(TAG.CONTAINER)
+      .map(decodeContainer)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  #gone(): void {
+    this.#peer = undefined;
+    if (this.leaving) return;
+    this.markLost();
+    this.#announce({
+      type: 'lost',
+      sandbox: this.id,
+      message: 'its monitor is gone, and with it its containers',
+    });
+  }
+}
+
+/** In the words of people: what the monitor refused, and why. */
+export function toRuntimeError(refusal: Refusal): RuntimeError {
+  if (refusal.step === 'exec') return cannotRun(refusal);
+  if (refusal.step === 'find container' && (refusal.errno === ENOENT || refusal.errno === ESRCH)) {
+    return new RuntimeError(
+      'NotFound',
+      refusal.errno === ENOENT ? 'no such container' : 'the container is not running',
+    );
+  }
+  return refusal.toRuntimeError();
+}
+
+/** The exit codes and words of the OCI runtimes. */
+function cannotRun(refusal: Refusal): RuntimeError {
+  const program = JSON.stringify(refusal.detail);
+  if (refusal.errno === ENOENT || refusal.errno === ENOTDIR) {
+    const message = refusal.detail.includes('/')
+      ? `exec: ${program}: stat ${refusal.detail}: no such file or directory`
+      : `exec: ${program}: executable file not found in $PATH`;
+    return new RuntimeError('CannotRun', message, 'exec', 127);
+  }
+  const why = WHY[refusal.errno] ?? `errno ${refusal.errno}`;
+  return new RuntimeError('CannotRun', `exec: ${program}: ${why}`, 'exec', 126);
+}
+
+const ENOEXEC = 8;
+const EISDIR = 21;
+const E2BIG = 7;
+const ENOMEM = 12;
+const EPERM = 1;
+
+const WHY: Record<number, string> = {
+  [EPERM]: 'operation not permitted',
+  [E2BIG]: 'argument list too long',
+  [ENOEXEC]: 'exec format error',
+  [ENOMEM]: 'cannot allocate memory',
+  [EACCES]: 'permission denied',
+  [EISDIR]: 'is a directory',
+};

@@ -1,0 +1,158 @@
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ContainerState, ExitStatus, SandboxSpec } from '../contract.ts';
+
+/**
+ * The state directory (README.md): what is known of sandboxes when agent and monitors are gone. The monitors hold the
+ * truth of what runs; this says which monitors there were, and how containers of a lost one ended.
+ */
+
+export const STATE_VERSION = 1;
+
+export interface SandboxRecord {
+  version: typeof STATE_VERSION;
+  spec: SandboxSpec;
+  /** Name of the monitor's socket in the run directory. */
+  socket: string;
+  createdAtMs: number;
+}
+
+interface ContainerRecord {
+  version: typeof STATE_VERSION;
+  id: string;
+  labels: Record<string, string>;
+  startedAtMs: number;
+}
+
+export class StateDirectory {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** An empty directory for the roots of containers. */
+  get anchor(): string {
+    return join(this.#path, 'anchor');
+  }
+
+  async initialise(): Promise<void> {
+    for (const directory of [this.#path, this.#sandboxes, this.anchor]) {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+    }
+  }
+
+  /** Records that can be read; a damaged one is returned by name, so that its sandbox can be removed. */
+  async load(): Promise<{ records: SandboxRecord[]; damaged: string[] }> {
+    const records: SandboxRecord[] = [];
+    const damaged: string[] = [];
+    for (const id of await readdir(this.#sandboxes)) {
+      const record = parseRecord(await readIfThere(join(this.#sandboxes, id, 'sandbox.json')), id);
+      if (record) records.push(record);
+      else damaged.push(id);
+    }
+    return { records, damaged };
+  }
+
+  async save(record: SandboxRecord): Promise<void> {
+    const directory = join(this.#sandboxes, record.spec.id);
+    await mkdir(join(directory, 'containers'), { recursive: true, mode: 0o700 });
+    await replace(join(directory, 'sandbox.json'), record);
+  }
+
+  async saveContainer(
+    sandbox: string,
+    id: string,
+    labels: Record<string, string>,
+    startedAtMs: number,
+  ): Promise<void> {
+    const record: ContainerRecord = { version: STATE_VERSION, id, labels, startedAtMs };
+    await writeFile(join(this.#containers(sandbox), `${id}.json`), JSON.stringify(record), { mode: 0o600 });
+  }
+
+  /** Where the monitor writes down the exit. */
+  exitPath(sandbox: string, id: string): string {
+    return join(this.#containers(sandbox), `${id}.exit`);
+  }
+
+  async removeContainer(sandbox: string, id: string): Promise<void> {
+    await rm(join(this.#containers(sandbox), `${id}.json`), { force: true });
+    await rm(this.exitPath(sandbox, id), { force: true });
+  }
+
+  async remove(sandbox: string): Promise<void> {
+    await rm(join(this.#sandboxes, sandbox), { recursive: true, force: true });
+  }
+
+  /** Containers of a sandbox whose monitor is gone: those without a recorded exit were lost with it. */
+  async lostContainers(sandbox: string, lostAtMs: number): Promise<ContainerState[]> {
+    const states: ContainerState[] = [];
+    for (const name of (await readdir(this.#containers(sandbox)).catch(() => [] as string[])).sort()) {
+      if (!name.endsWith('.json')) continue;
+      const record = parse<ContainerRecord>(await readIfThere(join(this.#containers(sandbox), name)));
+      if (!record) continue;
+      const exit = parse<ExitStatus>(await readIfThere(this.exitPath(sandbox, record.id)));
+      states.push({
+        id: record.id,
+        labels: record.labels,
+        state: 'exited',
+        pid: 0,
+        startedAtMs: record.startedAtMs,
+        exit: exit ? recorded(exit) : lost(lostAtMs),
+      });
+    }
+    return states;
+  }
+
+  get #sandboxes(): string {
+    return join(this.#path, 'sandboxes');
+  }
+
+  #containers(sandbox: string): string {
+    return join(this.#sandboxes, sandbox, 'containers');
+  }
+}
+
+function lost(finishedAtMs: number): ExitStatus {
+  return {
+    code: 137,
+    reason: 'Lost',
+    message: "the pod's monitor is gone, and with it the container",
+    finishedAtMs,
+  };
+}
+
+function recorded({ code, signal, reason, finishedAtMs }: ExitStatus): ExitStatus {
+  return { code, ...(signal && { signal }), reason, finishedAtMs };
+}
+
+function parseRecord(text: string | undefined, id: string): SandboxRecord | undefined {
+  const record = parse<SandboxRecord>(text);
+  return record?.version === STATE_VERSION && record.spec?.id === id && /^[a-z0-9.-]+$/.test(record.socket)
+    ? record
+    : undefined;
+}
+
+/** Undefined for what is missing or half written. */
+function parse<T>(text: string | undefined): T | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return undefined;
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function replace(path: string, value: unknown): Promise<void> {
+  await writeFile(`${path}.new`, JSON.stringify(value), { mode: 0o600 });
+  await rename(`${path}.new`, path);
+}

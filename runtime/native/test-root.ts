@@ -1,0 +1,153 @@
+import { execFileSync } from 'node:child_process';
+import { chmod, copyFile, mkdir, mkdtemp, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '#machinery/clock.ts';
+import { CONFORMANCE_SCRIPTS, eventually } from '../conformance.ts';
+import type { Mount } from '../contract.ts';
+import { probeCgroups } from './cgroup.ts';
+import { NativeRuntime } from './index.ts';
+
+/** For tests with root: a node of its own in temporary directories, with a busybox root. */
+
+const ROOT = join(import.meta.dirname, '../..');
+const BUSYBOX = '/usr/bin/busybox';
+const APPLETS = [
+  'sh',
+  'true',
+  'false',
+  'echo',
+  'env',
+  'pwd',
+  'cat',
+  'sleep',
+  'nc',
+  'ls',
+  'id',
+  'mount',
+  'umount',
+];
+const MORE_APPLETS = [
+  'ps',
+  'kill',
+  'dd',
+  'stat',
+  'chmod',
+  'mknod',
+  'head',
+  'tail',
+  'grep',
+  'hostname',
+  'wc',
+  'stty',
+  'tty',
+];
+
+/** Why tests with root cannot run here, or undefined. */
+export function whyNoRoot(): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root';
+  try {
+    execFileSync(BUSYBOX, ['true']);
+    return undefined;
+  } catch {
+    return 'needs busybox-static';
+  }
+}
+
+let built = false;
+export function buildPrograms(): void {
+  if (!built) execFileSync('make', ['-s', '-C', join(ROOT, 'runtime/helper')], { stdio: 'inherit' });
+  built = true;
+}
+
+let count = 0;
+
+export class TestNode {
+  readonly base: string;
+  readonly cgroupRoot: string;
+  readonly #layer: string;
+  #roots = 0;
+  #helperPid = 0;
+
+  private constructor(base: string) {
+    this.base = base;
+    this.#layer = join(base, 'layer');
+    this.cgroupRoot = `gantry-test-${process.pid}-${count++}`;
+  }
+
+  static async make(): Promise<TestNode> {
+    buildPrograms();
+    const node = new TestNode(await mkdtemp(join(tmpdir(), 'gantry-runtime-')));
+    await node.#makeLayer();
+    return node;
+  }
+
+  get logDirectory(): string {
+    return join(this.base, 'logs');
+  }
+
+  async open(): Promise<NativeRuntime> {
+    const runtime = await NativeRuntime.open({
+      clock: systemClock,
+      stateDirectory: join(this.base, 'state'),
+      runDirectory: join(this.base, 'run'),
+      binDirectory: join(ROOT, 'dist/bin'),
+      cgroupRoot: this.cgroupRoot,
+    });
+    this.#helperPid = (await runtime.helper.hello()).pid;
+    return runtime;
+  }
+
+  get helperPid(): number {
+    return this.#helperPid;
+  }
+
+  /** A new writable root over the busybox layer. */
+  async root(): Promise<Mount> {
+    const home = join(this.base, 'roots', String(this.#roots++));
+    await mkdir(join(home, 'fs'), { recursive: true });
+    await mkdir(join(home, 'work'));
+    const options = [`lowerdir=${this.#layer}`, `upperdir=${home}/fs`, `workdir=${home}/work`];
+    return { type: 'overlay', source: 'overlay', target: '/', options };
+  }
+
+  async close(): Promise<void> {
+    const runtime = await this.open();
+    for (const sandbox of await runtime.list()) await runtime.removeSandbox(sandbox.id);
+    const { pid } = await runtime.helper.hello();
+    await runtime.helper.shutdown();
+    await runtime.close();
+    await eventually('the helper ends', () => !isAlive(pid));
+    const { controllers } = await probeCgroups();
+    for (const mount of new Set(controllers.values())) {
+      for (const path of ['kubepods/burstable', 'kubepods', '']) {
+        await rmdir(join(mount, this.cgroupRoot, path)).catch(() => undefined);
+      }
+    }
+    await rm(this.base, { recursive: true, force: true });
+  }
+
+  async #makeLayer(): Promise<void> {
+    const bin = join(this.#layer, 'bin');
+    for (const directory of ['bin', 'proc', 'sys', 'dev', 'tmp', 'etc']) {
+      await mkdir(join(this.#layer, directory), { recursive: true });
+    }
+    await copyFile(BUSYBOX, join(bin, 'busybox'));
+    await chmod(join(bin, 'busybox'), 0o755);
+    for (const applet of [...APPLETS, ...MORE_APPLETS]) await symlink('busybox', join(bin, applet));
+    for (const [name, text] of Object.entries(CONFORMANCE_SCRIPTS)) {
+      await writeFile(join(bin, name), text, { mode: 0o755 });
+    }
+    await writeFile(join(this.#layer, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
+    await chmod(join(this.#layer, 'tmp'), 0o1777);
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
