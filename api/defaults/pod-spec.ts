@@ -14,6 +14,8 @@ const TOKEN_SECONDS = 3600;
 /** The defaults of the template of a workload. */
 export function defaultPodTemplate(template: PodTemplateSpec): void {
   template.spec ??= { containers: [] };
+  // Clients in Go write a time that is not set as null.
+  if (template.metadata?.creationTimestamp === null) delete template.metadata.creationTimestamp;
   defaultPodSpec(template.spec);
 }
 

@@ -167,7 +167,7 @@ describe('the hash of a template', () => {
     for (const hash of hashes) expect(hash).toMatch(/^[bcdfghjklmnpqrstvwxz2456789]{1,10}$/);
   });
 
-  it('is over JSON without what is undefined', () => {
-    expect(canonicalJson({ b: [1, null, 'x'], a: undefined })).toBe('{"b":[1,null,"x"]}');
+  it('is over JSON without what is undefined or null', () => {
+    expect(canonicalJson({ b: [1, null, 'x'], a: undefined, c: null })).toBe('{"b":[1,null,"x"]}');
   });
 });

@@ -14,12 +14,12 @@ export function podTemplateHash(template: PodTemplateSpec, collisionCount?: numb
   return [...String(hash)].map((digit) => SAFE[digit.charCodeAt(0) % SAFE.length]).join('');
 }
 
-/** JSON with keys in order and undefined left out: equal data gives equal text. */
+/** JSON with keys in order; what is undefined or null counts as missing. Equal data gives equal text. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(',')}]`;
   if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
   const fields = Object.entries(value)
-    .filter(([, field]) => field !== undefined)
+    .filter(([, field]) => field !== undefined && field !== null)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`);
   return `{${fields.join(',')}}`;
