@@ -1,15 +1,37 @@
 /** The roster: every controller there is, in the order people should read them. A new one is a folder and a line here. */
 import { deploymentController } from './deployment/controller.ts';
+import { endpointSliceController, endpointsController } from './endpointslice/controller.ts';
+import { eventTtlController } from './event-ttl/controller.ts';
 import type { AnyController } from './framework/contract.ts';
+import { garbageCollectors } from './garbage-collector/controller.ts';
+import { namespaceController } from './namespace/controller.ts';
+import { nodeIpamController } from './node-ipam/controller.ts';
+import { nodeLifecycleController } from './node-lifecycle/controller.ts';
+import { podGcController } from './pod-gc/controller.ts';
 import { replicaSetController } from './replicaset/controller.ts';
+import { rootCaController } from './root-ca/controller.ts';
+import { serviceAccountController } from './serviceaccount/controller.ts';
 
 export interface RosterOptions {
   /** PEM of the authority that signs the apiserver's certificate, for pods to trust. */
   clusterCa: string;
   /** Ranges that pods get addresses from, one per family: `10.244.0.0/16`. */
-  clusterCidrs: string[];
+  clusterCidrs: readonly string[];
 }
 
-export function roster(_options: RosterOptions): readonly AnyController[] {
-  return [deploymentController, replicaSetController];
+export function roster(options: RosterOptions): readonly AnyController[] {
+  return [
+    deploymentController,
+    replicaSetController,
+    endpointSliceController,
+    endpointsController,
+    serviceAccountController,
+    rootCaController(options.clusterCa),
+    nodeIpamController(options.clusterCidrs),
+    nodeLifecycleController,
+    podGcController,
+    namespaceController,
+    ...garbageCollectors,
+    eventTtlController,
+  ];
 }

@@ -120,6 +120,7 @@ export class FakeCluster {
   change<T extends ApiObject>(kind: Kind<T>, ref: ObjectRef, edit: (object: T) => void): T {
     const object = structuredClone(this.require(kind, ref));
     edit(object);
+    kind.strategy.defaults?.(object);
     return this.store(kind, object, 'modified');
   }
 
@@ -195,7 +196,7 @@ export class FakeCluster {
       if (specChanged(object, old)) object.metadata.generation = (old.metadata.generation ?? 0) + 1;
     }
     this.#check(kind, object);
-    if (object.metadata.deletionTimestamp && !object.metadata.finalizers?.length && !pending(object))
+    if (object.metadata.deletionTimestamp && !object.metadata.finalizers?.length && !isPending(kind, object))
       return this.remove(kind, object);
     if (same(object, old)) return old;
     return this.store(kind, object, 'modified');
@@ -212,13 +213,14 @@ export class FakeCluster {
     if (options.propagation === 'Orphan') finalizers.add('orphan');
     object.metadata.finalizers = finalizers.size ? [...finalizers] : undefined;
     const grace = kind.strategy.graceSeconds?.(old, options.graceSeconds) ?? 0;
-    if (!finalizers.size && !(grace > 0) && !hasSpecFinalizers(object)) {
+    if (!finalizers.size && !(grace > 0) && !isHeld(kind, object)) {
       this.remove(kind, object);
       return;
     }
     const now = this.clock.now();
     object.metadata.deletionTimestamp ??= rfc3339(now + grace * 1000);
     object.metadata.deletionGracePeriodSeconds = grace;
+    kind.strategy.prepareForDelete?.(object);
     if (same(object, old)) return;
     this.store(kind, object, 'modified');
   }
@@ -299,7 +301,7 @@ function conflict(kind: Kind<never>, old: ApiObject): StatusError {
 }
 
 interface Parts {
-  spec?: { finalizers?: string[] };
+  spec?: unknown;
   status?: unknown;
 }
 
@@ -333,11 +335,10 @@ function same(object: ApiObject, old: ApiObject): boolean {
 }
 
 /** A pod that its node still has to stop stays after its finalizers are gone. */
-function pending(object: ApiObject): boolean {
-  return (object.metadata.deletionGracePeriodSeconds ?? 0) > 0 || hasSpecFinalizers(object);
+function isPending<T extends ApiObject>(kind: Kind<T>, object: T): boolean {
+  return (object.metadata.deletionGracePeriodSeconds ?? 0) > 0 || isHeld(kind, object);
 }
 
-/** Namespaces are kept by spec.finalizers. */
-function hasSpecFinalizers(object: ApiObject): boolean {
-  return (object as Parts).spec?.finalizers !== undefined && (object as Parts).spec!.finalizers!.length > 0;
+function isHeld<T extends ApiObject>(kind: Kind<T>, object: T): boolean {
+  return (kind.strategy.heldBy?.(object) ?? []).length > 0;
 }

@@ -23,6 +23,8 @@ export interface Controller<
   wakes: Wake[];
   /** A key is not planned again sooner than this after its last plan, for plans over many objects that change at once. */
   spacingMs?: number;
+  /** Plans of different keys depend on each other (they share a pool): each waits until the last one's writes are seen. */
+  oneAtATime?: true;
   /**
    * No I/O, no clock: what to do about `object` now. `object` is undefined once it is gone. `failed` is what the last plan
    * for this key failed with, for conditions and events that tell of it.
@@ -60,6 +62,11 @@ export interface View<Kinds extends readonly Kind<never>[]> {
   ownedBy<K extends Kinds[number]>(kind: K, uid: string): readonly ObjectOf<K>[];
   /** Those with any ownerReference to `uid`. */
   dependents<K extends Kinds[number]>(kind: K, uid: string): readonly ObjectOf<K>[];
+  /**
+   * When (ms since the epoch) the present version of the object came to this process: the age of a heartbeat without
+   * trusting another machine's clock.
+   */
+  seenAt(kind: Kinds[number], key: ObjectKey): number | undefined;
 }
 
 export interface Plan<W = Kind<never>> {
@@ -74,8 +81,8 @@ export interface Plan<W = Kind<never>> {
  * not hold, the plan ends there and is made anew.
  */
 export type Check =
-  /** No object with this uid is there. */
-  | { is: 'gone'; kind: Kind<never>; key: ObjectKey; uid: string }
+  /** No object with this uid is there; without a uid, none with this key. */
+  | { is: 'gone'; kind: Kind<never>; key: ObjectKey; uid?: string }
   /** The namespace holds no object of the kind. */
   | { is: 'empty'; kind: Kind<never>; namespace: string };
 
@@ -128,6 +135,7 @@ export interface AnyController {
   readonly writes: readonly Kind[];
   readonly wakes: readonly Wake[];
   readonly spacingMs?: number;
+  readonly oneAtATime?: true;
   plan(
     key: ObjectKey,
     object: ApiObject | undefined,

@@ -131,7 +131,7 @@ async function mustHold(client: Client, check: Check): Promise<void> {
   }
   try {
     const found = await client.get(check.kind as Kind, refOf(check.key));
-    if (found.metadata.uid !== check.uid) return;
+    if (check.uid !== undefined && found.metadata.uid !== check.uid) return;
   } catch (error) {
     if (isStatus(error, 'NotFound')) return;
     throw error;

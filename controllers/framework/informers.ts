@@ -13,6 +13,9 @@ export class Informers implements View<readonly Kind<never>[]> {
   /** By resource and key: who waits for a change of that object. */
   readonly #waiting = new Map<string, Set<() => void>>();
 
+  /** By resource: when the present version of each object came. */
+  readonly #seen = new Map<string, Map<ObjectKey, number>>();
+
   /** Starts an informer for each kind, once however often it is named. */
   constructor(kinds: Iterable<Kind>, options: Omit<InformerOptions<ApiObject>, 'kind' | 'indexes'>) {
     for (const kind of kinds) {
@@ -20,8 +23,13 @@ export class Informers implements View<readonly Kind<never>[]> {
       if (this.#byResource.has(name)) continue;
       const informer = startInformer({ ...options, kind, indexes: INDEXES });
       this.#byResource.set(name, informer);
-      informer.onChange(({ object }) => {
-        for (const look of this.#waiting.get(`${name} ${keyOf(object)}`) ?? []) look();
+      const seen = new Map<ObjectKey, number>();
+      this.#seen.set(name, seen);
+      informer.onChange(({ type, object }) => {
+        const key = keyOf(object);
+        if (type === 'deleted') seen.delete(key);
+        else seen.set(key, options.clock.now());
+        for (const look of this.#waiting.get(`${name} ${key}`) ?? []) look();
       });
     }
   }
@@ -83,6 +91,10 @@ export class Informers implements View<readonly Kind<never>[]> {
 
   dependents<K extends Kind<never>>(kind: K, uid: string): readonly ObjectOf<K>[] {
     return this.#of(kind).byIndex('owner', uid) as unknown as readonly ObjectOf<K>[];
+  }
+
+  seenAt(kind: Kind<never>, key: ObjectKey): number | undefined {
+    return this.#seen.get(resourceName(kind))?.get(key);
   }
 
   #of(kind: Kind<never>): Informer<ApiObject> {

@@ -43,7 +43,7 @@ export function runController(controller: AnyController, deps: RunnerDeps): Runn
   const queue: WorkQueue<ObjectKey> = new WorkQueue<ObjectKey>({
     clock,
     random,
-    concurrency: CONCURRENCY,
+    concurrency: controller.oneAtATime ? 1 : CONCURRENCY,
     work: (key, free) =>
       signal.aborted ? Promise.resolve() : work(controller, deps, queue, failures, key, free),
     onError(key, error, failures) {
@@ -86,7 +86,7 @@ async function work(
         failures.set(key, { do: done.action.do, kind: done.action.kind, error: done.error });
     });
   } finally {
-    free();
+    if (!controller.oneAtATime) free();
     await withinTime(deps, (within) => catchUp(informers, written, within));
     if (controller.spacingMs !== undefined && !signal.aborted) await pause(deps, controller.spacingMs);
   }

@@ -83,7 +83,16 @@ export function markRunning(cluster: FakeCluster, { metadata }: Pod): void {
     pod.status = {
       ...pod.status,
       phase: 'Running',
+      podIP: addressOf(metadata.name),
+      podIPs: [{ ip: addressOf(metadata.name) }],
       conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: now }],
     };
   });
+}
+
+/** An address that is the pod's own: made of its name, as good as unique. */
+function addressOf(name: string): string {
+  let hash = 7;
+  for (const char of name) hash = (hash * 31 + char.charCodeAt(0)) % 65_536;
+  return `10.244.${hash >> 8}.${hash & 255}`;
 }

@@ -1,0 +1,158 @@
+/**
+ * Nodes that fall silent are marked unknown, tainted, and their pods not ready; pods that do not tolerate that for long are
+ * deleted. Age is measured from when a heartbeat came here, so no other machine's clock is trusted.
+ * Source: Kubernetes documentation, "Nodes", node status and heartbeats; "Taints and Tolerations", taint based evictions.
+ */
+import type { Kind } from '#api/kind.ts';
+import { NodeKind } from '#api/kinds/node.ts';
+import { PodKind } from '#api/kinds/pod.ts';
+import { keyOf, type Node, type Pod, type Taint } from '#api/objects.ts';
+import { conditionOf } from '#api/semantics/conditions.ts';
+import { isPodReady, isPodTerminal } from '#api/semantics/pod-status.ts';
+import { tolerates } from '#api/semantics/taints.ts';
+import { canonicalJson } from '#api/semantics/template-hash.ts';
+import { rfc3339 } from '#machinery/clock.ts';
+import type { Action, Plan } from '../framework/contract.ts';
+
+type Step = Action<Kind<Node> | Kind<Pod>>;
+type Conditions = NonNullable<NonNullable<Node['status']>['conditions']>;
+
+/** Source: Kubernetes, --node-monitor-grace-period; leases are renewed every 10 s. */
+export const GRACE_MS = 40_000;
+
+const NOT_READY = 'node.kubernetes.io/not-ready';
+const UNREACHABLE = 'node.kubernetes.io/unreachable';
+const UNSCHEDULABLE = 'node.kubernetes.io/unschedulable';
+const OURS = [NOT_READY, UNREACHABLE, UNSCHEDULABLE];
+
+const REPORTED = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'];
+
+export interface NodeScene {
+  node: Node;
+  /** When the last sign of life came, ms since the epoch. */
+  heardAt: number;
+  /** Pods on the node; asked only when it is not ready. */
+  pods(): readonly Pod[];
+}
+
+export function planNode(scene: NodeScene, now: number): Plan<Kind<Node> | Kind<Pod>> {
+  const { node } = scene;
+  if (node.metadata.deletionTimestamp) return { actions: [] };
+  const left = scene.heardAt + GRACE_MS - now;
+  const conditions = left > 0 ? node.status?.conditions : silenced(node.status?.conditions ?? [], now);
+  const ready = conditionOf(conditions, 'Ready')?.status ?? 'Unknown';
+  const actions: Step[] = [];
+  if (conditions && canonicalJson(conditions) !== canonicalJson(node.status?.conditions ?? [])) {
+    const object = { ...node, status: { ...node.status, conditions } };
+    const why = { reason: 'NodeNotReady', message: `no heartbeat for ${GRACE_MS / 1000} s` };
+    actions.push({ do: 'updateStatus', kind: NodeKind, object, why });
+    actions.push({
+      do: 'event',
+      about: node,
+      type: 'Normal',
+      why: { reason: 'NodeNotReady', message: `Node ${node.metadata.name} status is now: NodeNotReady` },
+    });
+    // The taints follow from the status that was written: planned when it is seen.
+    return { actions };
+  }
+  const taints = taintsOf(node, ready, now);
+  if (canonicalJson(taints) !== canonicalJson(node.spec?.taints ?? [])) actions.push(taintStep(node, taints));
+  const podPlan = ready === 'True' ? { actions: [] } : planPods(scene.pods(), taints, now);
+  actions.push(...podPlan.actions);
+  const waits = [left > 0 ? left : undefined, podPlan.againAfterMs].filter((ms) => ms !== undefined);
+  return { actions, ...(waits.length && { againAfterMs: Math.min(...waits) }) };
+}
+
+/** What the node last said of itself is no longer known. */
+function silenced(conditions: Conditions, now: number): Conditions {
+  return REPORTED.map((type) => {
+    const old = conditionOf(conditions, type);
+    if (old?.status === 'Unknown') return old;
+    return {
+      ...old,
+      type,
+      status: 'Unknown',
+      reason: old ? 'NodeStatusUnknown' : 'NodeStatusNeverUpdated',
+      message: old ? 'Kubelet stopped posting node status.' : 'Kubelet never posted node status.',
+      lastTransitionTime: rfc3339(now),
+    };
+  }).concat(conditions.filter(({ type }) => !REPORTED.includes(type)));
+}
+
+function taintsOf(node: Node, ready: string, now: number): Taint[] {
+  const wanted: Taint[] = [];
+  if (node.spec?.unschedulable) wanted.push({ key: UNSCHEDULABLE, effect: 'NoSchedule' });
+  if (ready !== 'True') {
+    const key = ready === 'False' ? NOT_READY : UNREACHABLE;
+    wanted.push(
+      { key, effect: 'NoSchedule' },
+      { key, effect: 'NoExecute', timeAdded: rfc3339(now) as never },
+    );
+  }
+  const old = node.spec?.taints ?? [];
+  const same = (a: Taint) => (b: Taint) => a.key === b.key && a.effect === b.effect;
+  return [
+    ...old.filter((taint) => !OURS.includes(taint.key) || wanted.some(same(taint))),
+    ...wanted.filter((taint) => !old.some(same(taint))),
+  ];
+}
+
+function taintStep(node: Node, taints: Taint[]): Step {
+  const { name, uid, resourceVersion } = node.metadata;
+  const body = { metadata: { uid, resourceVersion }, spec: { taints } };
+  const why = { reason: 'TaintsFollowStatus', message: 'taints follow readiness and cordon' };
+  return { do: 'patch', kind: NodeKind, key: name, patch: { type: 'merge', body }, why };
+}
+
+/** Marks the pods not ready, and deletes those that have not tolerated the node's taints for long enough. */
+function planPods(pods: readonly Pod[], taints: readonly Taint[], now: number): Plan<Kind<Pod>> {
+  const actions: Action<Kind<Pod>>[] = [];
+  let next = Number.POSITIVE_INFINITY;
+  for (const pod of pods) {
+    if (isPodTerminal(pod) || pod.metadata.deletionTimestamp) continue;
+    if (isPodReady(pod)) actions.push(notReady(pod, now));
+    const at = evictionTime(pod, taints);
+    if (at <= now) actions.push(eviction(pod));
+    else next = Math.min(next, at);
+  }
+  return { actions, ...(Number.isFinite(next) && { againAfterMs: next - now }) };
+}
+
+/** When the pod must go because of NoExecute taints; Infinity when it tolerates them for good. */
+export function evictionTime(pod: Pod, taints: readonly Taint[]): number {
+  let time = Number.POSITIVE_INFINITY;
+  for (const taint of taints.filter(({ effect }) => effect === 'NoExecute')) {
+    const since = Date.parse(String(taint.timeAdded ?? '')) || 0;
+    const matching = pod.spec?.tolerations?.filter((toleration) => tolerates(toleration, taint)) ?? [];
+    if (matching.length === 0) return since;
+    for (const { tolerationSeconds } of matching) {
+      if (tolerationSeconds !== undefined)
+        time = Math.min(time, since + Math.max(0, tolerationSeconds) * 1000);
+    }
+  }
+  return time;
+}
+
+function notReady(pod: Pod, now: number): Action<Kind<Pod>> {
+  const others = pod.status?.conditions?.filter(({ type }) => type !== 'Ready') ?? [];
+  const ready = { type: 'Ready', status: 'False', reason: 'NodeNotReady', lastTransitionTime: rfc3339(now) };
+  const { uid, resourceVersion } = pod.metadata;
+  const body = { metadata: { uid, resourceVersion }, status: { conditions: [...others, ready] } };
+  const why = { reason: 'NodeNotReady', message: 'its node is not ready' };
+  const patch = { type: 'merge' as const, body };
+  return { do: 'patch', kind: PodKind, key: keyOf(pod), patch, subresource: 'status', together: true, why };
+}
+
+function eviction(pod: Pod): Action<Kind<Pod>> {
+  const why = { reason: 'TaintManagerEviction', message: 'it does not tolerate the taints of its node' };
+  const told = { reason: 'TaintManagerEviction', message: `Marking for deletion Pod ${keyOf(pod)}` };
+  return {
+    do: 'delete',
+    kind: PodKind,
+    key: keyOf(pod),
+    options: { uid: pod.metadata.uid },
+    together: true,
+    why,
+    event: { about: pod, type: 'Normal', why: told },
+  };
+}
