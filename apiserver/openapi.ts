@@ -4,9 +4,12 @@ import type { OpenApi } from './encoding/formats.ts';
 import { parseAccept } from './encoding/negotiate.ts';
 import { unknownPath } from './unknown-path.ts';
 
-/** The media types of the two documents. Source: kube-openapi, handler and handler3. */
-const V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
-const V3_PROTOBUF = 'application/com.github.proto-openapi.spec.v3@v1.0+protobuf';
+/**
+ * The media types of the two documents. Clients ask with `@`, which a media type must not hold (Go refuses to parse it), so
+ * the answer is spelled with `.`. Source: kube-openapi, handler and handler3.
+ */
+const V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+const V3_PROTOBUF = 'application/com.github.proto-openapi.spec.v3.v1.0+protobuf';
 
 /** /openapi/v2, /openapi/v3 and /openapi/v3/<path>. A document asked for with the right hash may be kept for good. */
 export function openApiResponse(
@@ -41,7 +44,7 @@ export function openApiResponse(
 function formatOf(accept: string, protobuf: string): 'json' | 'protobuf' {
   const clauses = accept ? parseAccept(accept) : [];
   for (const { type } of clauses) {
-    if (type === protobuf) return 'protobuf';
+    if (type.replace('@', '.') === protobuf) return 'protobuf';
     if (type === 'application/json' || type === '*/*' || type === 'application/*') return 'json';
   }
   if (clauses.length === 0) return 'json';

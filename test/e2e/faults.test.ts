@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ConfigMap, Pod } from '#api/objects.ts';
-import { TestCluster } from '#test/harness/cluster.ts';
-import { whyNoHost } from '#test/harness/host.ts';
-import { requestLoad, writeLoad } from '#test/harness/load.ts';
-import { eventually } from '#test/harness/run.ts';
+import { TestCluster } from '../harness/cluster.ts';
+import { whyNoHost } from '../harness/host.ts';
+import { requestLoad, writeLoad } from '../harness/load.ts';
+import { eventually } from '../harness/run.ts';
 
 /** Self-repair: anything may be killed at any time, under load. */
 describe.skipIf(whyNoHost())('faults', () => {

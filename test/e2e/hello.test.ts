@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TestCluster } from '#test/harness/cluster.ts';
-import { whyNoHost } from '#test/harness/host.ts';
-import { eventually } from '#test/harness/run.ts';
+import { TestCluster } from '../harness/cluster.ts';
+import { whyNoHost } from '../harness/host.ts';
+import { eventually } from '../harness/run.ts';
 
 const FILE = new URL('../../manifests/examples/hello.yaml', import.meta.url).pathname;
 const NO_HOST = whyNoHost();

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Pod } from '#api/objects.ts';
-import { TestCluster } from '#test/harness/cluster.ts';
-import { whyNoHost } from '#test/harness/host.ts';
-import { eventually } from '#test/harness/run.ts';
+import { TestCluster } from '../harness/cluster.ts';
+import { whyNoHost } from '../harness/host.ts';
+import { eventually } from '../harness/run.ts';
 
 /** What a container may and may not do: each line of the promise, looked at from inside. */
 describe.skipIf(whyNoHost())('isolation', () => {

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Pod } from '#api/objects.ts';
 import { RECIPES } from '#hack/images/recipes.ts';
-import { TestCluster } from '#test/harness/cluster.ts';
-import { whyNoHost } from '#test/harness/host.ts';
-import { HostRegistry } from '#test/harness/registry.ts';
-import { eventually } from '#test/harness/run.ts';
+import { TestCluster } from '../harness/cluster.ts';
+import { whyNoHost } from '../harness/host.ts';
+import { HostRegistry } from '../harness/registry.ts';
+import { eventually } from '../harness/run.ts';
 
 /** Images from a real registry, by the OCI distribution protocol. */
 describe.skipIf(whyNoHost())('registry', () => {

@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TestCluster } from '#test/harness/cluster.ts';
-import { whyNoHost } from '#test/harness/host.ts';
-import { findKubectl, KUBECTL_VERSIONS } from '#test/harness/kubectl.ts';
-import { eventually } from '#test/harness/run.ts';
-import { formatTranscript, normalize, parseTranscript, type Step } from '#test/harness/transcript.ts';
+import { TestCluster } from '../harness/cluster.ts';
+import { whyNoHost } from '../harness/host.ts';
+import { findKubectl, KUBECTL_VERSIONS } from '../harness/kubectl.ts';
+import { eventually } from '../harness/run.ts';
+import { formatTranscript, normalize, parseTranscript, type Step } from '../harness/transcript.ts';
 
 const FOLDER = new URL('../transcripts', import.meta.url).pathname;
 const NAMES = readdirSync(FOLDER).filter((name) => name.endsWith('.txt'));

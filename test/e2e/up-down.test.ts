@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TestCluster } from '#test/harness/cluster.ts';
-import { TestHost, whyNoHost } from '#test/harness/host.ts';
-import { run } from '#test/harness/run.ts';
+import { TestCluster } from '../harness/cluster.ts';
+import { TestHost, whyNoHost } from '../harness/host.ts';
+import { run } from '../harness/run.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
