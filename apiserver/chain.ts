@@ -8,6 +8,7 @@ import { gzip as gzipCallback } from 'node:zlib';
 import { isStatus, messageOf, type Status, StatusError } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { TransportRequest, TransportResponse, Upgraded } from '#machinery/transport.ts';
+import { impersonated } from './authentication/impersonation.ts';
 import { ANONYMOUS, authenticate } from './authentication/index.ts';
 import { attributesOf, forbidden } from './authorization/attributes.ts';
 import type {
@@ -107,6 +108,7 @@ export class RequestChain {
   async #admitCaller(context: RequestContext, credentials: Credentials | undefined): Promise<void> {
     if (!context.request.identity && credentials)
       context.identity = await authenticate(this.#parts.authenticators, credentials);
+    context.identity = impersonated(context.identity, context.request.headers, this.#parts.authorizer);
     if (isPublic(context.info)) return;
     const attributes = attributesOf(context.info, context.identity);
     const decision = this.#parts.authorizer.authorize(attributes);
