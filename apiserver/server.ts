@@ -37,6 +37,9 @@ import { Storage } from './engine/storage.ts';
 import type { Check } from './health.ts';
 import { type HttpListener, type ListenAddress, listenHttps, type TlsFiles } from './http/index.ts';
 import { inProcessTransport } from './in-process.ts';
+import { nodeSubresources } from './subresources/index.ts';
+import { tunnelHandler } from './tunnel/handler.ts';
+import { NodeLinks } from './tunnel/node-links.ts';
 
 export interface ApiServerConfig extends BootstrapConfig {
   /** Names the keys in the store: one store can hold several clusters. */
@@ -63,6 +66,7 @@ export interface ApiServerDeps {
   admission?: readonly AdmissionPlugin[];
   /** More subresources and virtual kinds. */
   handlers?: (parts: HandlerParts) => readonly ResourceHandler[];
+  /** In place of the tunnels that agents dial: for tests and the simulator. */
   nodeLink?: NodeLink;
   /** HTTPS is served when both are given. */
   tls?: TlsFiles;
@@ -74,7 +78,7 @@ export interface HandlerParts {
   objects: ObjectReader;
   authorizer: Authorizer;
   tokens: ServiceAccountTokens | undefined;
-  nodeLink: NodeLink | undefined;
+  nodeLink: NodeLink;
 }
 
 export interface ApiServer extends Running {
@@ -111,10 +115,14 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const pools = poolsOf(config.serviceCidr, config.nodePorts);
   const engine = new ObjectEngine({ storage, clock, random, pools, admission, reader }, stop.signal);
   const tokens = deps.tokens?.(reader);
+  const tunnels = deps.nodeLink ? undefined : new NodeLinks(clock);
+  const nodeLink = deps.nodeLink ?? tunnels!;
   const handlers = [
+    ...(tunnels ? [tunnelHandler(tunnels)] : []),
+    ...nodeSubresources(nodeLink, clock),
     ...(tokens ? authenticationHandlers(tokens) : []),
     ...authorizationHandlers(authorizer),
-    ...(deps.handlers?.({ objects: reader, authorizer, tokens, nodeLink: deps.nodeLink }) ?? []),
+    ...(deps.handlers?.({ objects: reader, authorizer, tokens, nodeLink }) ?? []),
   ];
   let ready = false;
   const checks = checksOf(cache, () => ready);
@@ -147,6 +155,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     async stop() {
       stop.abort();
       await Promise.all(listeners.splice(0).map((listener) => listener.close()));
+      tunnels?.close();
       standard?.close();
     },
   };

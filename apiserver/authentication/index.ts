@@ -6,9 +6,9 @@ import { AUTHENTICATED_GROUP, type ServiceAccountTokens, unauthorized } from './
 export { authenticationHandlers } from './handlers.ts';
 export { type ServiceAccountTokens, serviceAccountTokens } from './tokens.ts';
 
-/** The authenticators in the order they are asked. */
-export function authenticators(tokens: ServiceAccountTokens): readonly Authenticator[] {
-  return [clientCertificate, serviceAccountToken(tokens)];
+/** The authenticators in the order they are asked; without `tokens` no bearer token is known. */
+export function authenticators(tokens: ServiceAccountTokens | undefined): readonly Authenticator[] {
+  return [clientCertificate, ...(tokens ? [serviceAccountToken(tokens)] : [])];
 }
 
 /** Who a request without credentials is. */

@@ -4,10 +4,12 @@ import type { Kind } from '#api/kind.ts';
 import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
 import { EndpointsKind } from '#api/kinds/endpoints.ts';
 import { NamespaceKind } from '#api/kinds/namespace.ts';
+import { PriorityClassKind } from '#api/kinds/priority-class.ts';
 import { ServiceKind } from '#api/kinds/service.ts';
 import type { ApiObject } from '#api/objects.ts';
 import { isStatus } from '#machinery/errors.ts';
 import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts';
+import { SYSTEM_PRIORITY_CLASSES } from '../admission/index.ts';
 import { BOOTSTRAP_ACTOR } from '../authorization/reconcile.ts';
 import type { Engine } from '../contract.ts';
 
@@ -23,6 +25,8 @@ export interface BootstrapConfig {
 export async function bootstrap(engine: Engine, config: BootstrapConfig): Promise<void> {
   for (const name of BOOTSTRAP_NAMESPACES)
     await ensure(engine, NamespaceKind, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  for (const priorityClass of SYSTEM_PRIORITY_CLASSES)
+    await ensure(engine, PriorityClassKind, structuredClone(priorityClass));
   if (config.advertise) await kubernetesService(engine, config.serviceCidr, config.advertise);
 }
 

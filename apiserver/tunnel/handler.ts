@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { TUNNEL_PROTOCOL } from '#api/node-link.ts';
 import { StatusError } from '#machinery/errors.ts';
 import { nodeNameOf } from '../authorization/node.ts';
@@ -19,11 +20,19 @@ export function tunnelHandler(links: NodeLinks): ResourceHandler {
           { name: info.name, group: info.group, kind: info.resource },
         );
       }
-      client.write(
+      await writeAll(
+        client,
         `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${TUNNEL_PROTOCOL}\r\n\r\n`,
       );
       links.accept(info.name, client);
       return undefined;
     },
   };
+}
+
+/** HTTP/2 takes over the socket below the stream, and Node aborts when one of our writes is still on its way then. */
+function writeAll(stream: Duplex, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(text, (error) => (error ? reject(error) : resolve()));
+  });
 }

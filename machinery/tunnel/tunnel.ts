@@ -38,7 +38,7 @@ const PING_EVERY_MS = 5_000;
 const PONG_WITHIN_MS = 10_000;
 const OPEN_WITHIN_MS = 15_000;
 
-/** The accepting side of a tunnel, on a connection whose upgrade has been answered. */
+/** The accepting side of a tunnel, on a connection whose upgrade has been answered: all that was written is gone out. */
 export function callTunnel(connection: Duplex, clock: Clock): Tunnel {
   const session = http2.connect('http://tunnel', {
     createConnection: () => connection,

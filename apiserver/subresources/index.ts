@@ -1,0 +1,16 @@
+import type { NodeLink } from '#api/node-link.ts';
+import type { Clock } from '#machinery/clock.ts';
+import type { ResourceHandler } from '../contract.ts';
+import { podLogHandler } from './pod-log.ts';
+import { podStreamHandlers } from './pod-streams.ts';
+import { nodeProxyHandler, podProxyHandler } from './proxy.ts';
+
+/** The subresources that are answered by a node. */
+export function nodeSubresources(link: NodeLink, clock: Clock): readonly ResourceHandler[] {
+  return [
+    podLogHandler(link),
+    ...podStreamHandlers(link),
+    nodeProxyHandler(link),
+    podProxyHandler(link, clock),
+  ];
+}

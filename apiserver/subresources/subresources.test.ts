@@ -1,0 +1,364 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, realpathSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import https from 'node:https';
+import { type AddressInfo, connect, createServer as createTcp } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { NodeKind } from '#api/kinds/node.ts';
+import { PodKind } from '#api/kinds/pod.ts';
+import { ServiceAccountKind } from '#api/kinds/service-account.ts';
+import { TUNNEL_PROTOCOL, tunnelPath } from '#api/node-link.ts';
+import type { Pod } from '#api/objects.ts';
+import { systemClock } from '#machinery/clock.ts';
+import { MemoryFiles } from '#machinery/files-memory.ts';
+import { silentLogger } from '#machinery/log.ts';
+import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
+import { pkiDirectory } from '#machinery/pki/directory.ts';
+import { kubeconfigYaml } from '#machinery/pki/kubeconfig.ts';
+import { signingKeyOf } from '#machinery/pki/signing-key.ts';
+import { systemRandom } from '#machinery/random.ts';
+import { generatedSchemas } from '#machinery/schema/load.ts';
+import { acceptExec } from '#machinery/streams/exec.ts';
+import { acceptPortForward } from '#machinery/streams/port-forward.ts';
+import { dialTcp } from '#machinery/tunnel/dial.ts';
+import { answerTunnel } from '#machinery/tunnel/tunnel.ts';
+import { MemoryStore } from '#store/memory/index.ts';
+import { serviceAccountTokens } from '../authentication/index.ts';
+import { type ApiServer, apiServer } from '../server.ts';
+
+/** kubectl → HTTPS, client certificate, RBAC → the tunnel of a node → an agent, all real but the agent. */
+const folder = existsSync('/usr/bin/kubectl') ? dirname(realpathSync('/usr/bin/kubectl')) : '/none';
+const HOUR_MS = 3_600_000;
+const HOST = '127.0.0.1';
+
+let server: ApiServer;
+let home = '';
+let port = 0;
+let authority: KeyAndCertificate;
+let nodeCertificate: KeyAndCertificate;
+const seen: string[] = [];
+const end = new AbortController();
+const echo = createTcp((socket) => socket.pipe(socket).on('error', () => {}));
+
+function agentServer(): Server {
+  const agent = createServer((request, response) => {
+    seen.push(`${request.method} ${request.url} ${Object.keys(request.headers).sort().join(',')}`);
+    if (request.url?.includes('/starting')) {
+      response.statusCode = 400;
+      response.end('container "c" in pod "starting" is waiting to start: ContainerCreating');
+    } else if (request.url?.includes('/moved'))
+      response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();
+    else if (request.url?.startsWith('/stats')) response.end('{"node":"n1"}');
+    else response.end('line one\nline two\n');
+  });
+  agent.on('upgrade', (request, socket, head) => {
+    seen.push(`${request.url} ${request.headers.authorization ?? 'no credentials'}`);
+    const upgrade = { request, socket, head };
+    const url = new URL(request.url!, 'http://a');
+    const served = url.pathname.startsWith('/exec/') ? run(upgrade, url.searchParams) : forward(upgrade);
+    served.catch(() => {});
+  });
+  return agent;
+}
+
+async function run(upgrade: Parameters<typeof acceptExec>[0], query: URLSearchParams): Promise<void> {
+  const wants = { stdin: query.get('stdin') === 'true', stdout: true, stderr: true, tty: false };
+  const streams = await acceptExec(upgrade, wants);
+  if (streams.stdin) for await (const chunk of streams.stdin) streams.stdout!.write(chunk);
+  else streams.stdout!.write(`ran ${query.getAll('command').join(' ')} in ${query.get('container')}\n`);
+  await streams.finish({ exitCode: query.getAll('command').includes('fail') ? 7 : 0 });
+}
+
+async function forward(upgrade: Parameters<typeof acceptPortForward>[0]): Promise<void> {
+  await acceptPortForward(upgrade, ({ data }) => {
+    const target = connect((echo.address() as AddressInfo).port, HOST);
+    data.pipe(target).pipe(data);
+  });
+}
+
+/** What the node's agent does at its start. */
+async function dialTunnel(node: string): Promise<number> {
+  const request = https.request({
+    host: HOST,
+    port,
+    path: tunnelPath(node),
+    headers: { connection: 'Upgrade', upgrade: TUNNEL_PROTOCOL },
+    ca: authority.certificate,
+    cert: nodeCertificate.certificate,
+    key: nodeCertificate.key,
+  });
+  request.end();
+  const answered = new Promise<number>((resolve, reject) => {
+    request.once('response', (response) => resolve(response.resume().statusCode ?? 0));
+    request.once('error', reject);
+    request.once('upgrade', (_response, socket: Duplex, head: Buffer) => {
+      if (head.length > 0) socket.unshift(head);
+      const agent = agentServer();
+      const targets = {
+        agent: (stream: Duplex) => agent.emit('connection', stream),
+        dial: (address: string) => dialTcp(address, systemClock),
+      };
+      void answerTunnel(socket, targets, systemClock, end.signal);
+      resolve(101);
+    });
+  });
+  return answered;
+}
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'gantry-subresources-'));
+  const pki = pkiDirectory('/pki', { files: new MemoryFiles(), clock: systemClock, random: systemRandom });
+  authority = await pki.authority('server-ca', 'server');
+  const clientAuthority = await pki.authority('client-ca', 'client');
+  const certificate = (name: string, groups: string[]) =>
+    pki.certificate(name.replaceAll(':', '-'), 'client-ca', {
+      subject: { commonName: name, organizations: groups },
+      usages: ['client'],
+      lifetimeMs: HOUR_MS,
+    });
+  const serving = await pki.certificate('apiserver', 'server-ca', {
+    subject: { commonName: 'apiserver' },
+    usages: ['server'],
+    subjectAlternativeNames: [HOST],
+    lifetimeMs: HOUR_MS,
+  });
+  nodeCertificate = await certificate('system:node:n1', ['system:nodes']);
+  const admin = await certificate('admin', ['system:masters']);
+  const nobody = await certificate('nobody', []);
+  const signingKey = signingKeyOf(await pki.signingKey('sa'));
+  server = await apiServer.start(
+    {
+      store: new MemoryStore(),
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLogger,
+      schemas: generatedSchemas(),
+      openapi: undefined as never,
+      config: { cluster: 'test', serviceCidr: '10.96.0.0/16', nodePorts: { from: 30000, to: 32767 } },
+      tokens: (objects) =>
+        serviceAccountTokens({
+          keys: [signingKey],
+          issuer: 'https://kubernetes.default.svc',
+          audiences: ['https://kubernetes.default.svc'],
+          objects,
+          clock: systemClock,
+          random: systemRandom,
+        }),
+      tls: {
+        certificate: serving.certificate,
+        key: serving.key,
+        clientAuthority: clientAuthority.certificate,
+      },
+      listen: [{ host: HOST, port: 0 }],
+    },
+    end.signal,
+  );
+  await server.ready;
+  port = server.addresses[0]!.port;
+  for (const [name, credentials] of [
+    ['admin', admin],
+    ['nobody', nobody],
+  ] as const) {
+    const config = {
+      name: 'test',
+      server: `https://${HOST}:${port}`,
+      certificateAuthority: authority.certificate,
+      user: name,
+      credentials,
+    };
+    await writeFile(join(home, name), kubeconfigYaml(config), { mode: 0o600 });
+  }
+  await seed();
+  echo.listen(0, HOST);
+  await once(echo, 'listening');
+});
+
+afterAll(async () => {
+  end.abort();
+  await server?.stop();
+  echo.close();
+  await rm(home, { recursive: true, force: true });
+});
+
+async function seed(): Promise<void> {
+  const { engine } = server;
+  await engine.create(NodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } }, 'test');
+  const account = { name: 'default', namespace: 'default' };
+  await engine.create(
+    ServiceAccountKind,
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: account },
+    'test',
+  );
+  for (const name of ['p', 'starting', 'moved', 'pending', 'two']) {
+    const containers = [{ name: 'c', image: 'i' }, ...(name === 'two' ? [{ name: 'd', image: 'i' }] : [])];
+    const pod: Pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: 'default' },
+      spec: { containers, ...(name !== 'pending' && { nodeName: 'n1' }) },
+    };
+    await engine.create(PodKind, pod, 'test');
+    // kubectl forwards ports of running pods only.
+    await server.transport({ name: 'admin', groups: ['system:masters'] }).request({
+      method: 'PATCH',
+      path: `/api/v1/namespaces/default/pods/${name}/status`,
+      headers: { 'content-type': 'application/merge-patch+json' },
+      body: Buffer.from(
+        JSON.stringify({
+          status: { phase: name === 'pending' ? 'Pending' : 'Running', podIPs: [{ ip: HOST }], podIP: HOST },
+        }),
+      ),
+    });
+  }
+}
+
+function kubectl(
+  parameters: string[],
+  { version = '1.33', as = 'admin', input = '' } = {},
+): Promise<{ code: number; out: string; err: string }> {
+  return new Promise((resolve) => {
+    const flags = [`--kubeconfig=${join(home, as)}`, `--cache-dir=${join(home, 'cache')}`];
+    const options = { env: { HOME: home }, timeout: 15_000 };
+    const binary = join(folder, `kubectl.${version}`);
+    const child = execFile(binary, [...flags, ...parameters], options, (error, out, err) => {
+      resolve({ code: error ? Number(error.code ?? -1) : 0, out, err });
+    });
+    child.stdin!.on('error', () => {}).end(input);
+  });
+}
+
+const here = test.skipIf(!existsSync(join(folder, 'kubectl.1.33')));
+
+describe('a node', () => {
+  test('that has not dialled in cannot be reached, which is said', async () => {
+    const asked = server.transport({ name: 'admin', groups: ['system:masters'] }).request({
+      method: 'GET',
+      path: '/api/v1/namespaces/default/pods/p/log',
+      headers: {},
+    });
+    expect(await asked).toMatchObject({ status: 503 });
+  });
+
+  test('opens its own tunnel and no other', async () => {
+    expect(await dialTunnel('n2')).toBe(403);
+    expect(await dialTunnel('n1')).toBe(101);
+  });
+});
+
+describe('logs', () => {
+  here('come from the agent, with the parameters and without the credentials of the client', async () => {
+    expect(await kubectl(['logs', 'p', '--tail=2'])).toMatchObject({ code: 0, out: 'line one\nline two\n' });
+    const request = seen.find((each) => each.includes('/containerLogs/default/p?'));
+    expect(request).toContain('tailLines=2');
+    expect(request).toContain('container=c');
+    expect(request).not.toContain('authorization');
+  });
+
+  here('of what cannot be read say why in the words of Kubernetes', async () => {
+    expect((await kubectl(['logs', 'starting'])).err).toBe(
+      'Error from server (BadRequest): container "c" in pod "starting" is waiting to start: ContainerCreating\n',
+    );
+    expect((await kubectl(['logs', 'p', '-c', 'x'])).err).toContain('container x is not valid for pod p');
+    expect((await kubectl(['logs', 'none'])).err).toContain('pods "none" not found');
+    expect((await kubectl(['logs', 'p'], { as: 'nobody' })).err).toContain(
+      'User "nobody" cannot get resource "pods" in API group "" in the namespace "default"',
+    );
+    const two = server.transport({ name: 'admin', groups: ['system:masters'] });
+    const answer = await two.request({
+      method: 'GET',
+      path: '/api/v1/namespaces/default/pods/two/log',
+      headers: {},
+    });
+    expect(JSON.parse(Buffer.from(answer.body as Uint8Array).toString()).message).toBe(
+      'a container name must be specified for pod two, choose one of: [c d]',
+    );
+  });
+
+  test('a redirect of an agent is not followed', async () => {
+    const admin = server.transport({ name: 'admin', groups: ['system:masters'] });
+    const path = '/api/v1/namespaces/default/pods/moved/log';
+    expect((await admin.request({ method: 'GET', path, headers: {} })).status).toBeGreaterThanOrEqual(500);
+  });
+});
+
+describe.each(['1.27', '1.30', '1.33'])('kubectl %s', (version) => {
+  here('runs commands, with input and with an exit code', async () => {
+    expect(await kubectl(['exec', 'p', '--', 'ls', '-l'], { version })).toMatchObject({
+      code: 0,
+      out: 'ran ls -l in c\n',
+    });
+    expect((await kubectl(['exec', 'p', '--', 'fail'], { version })).code).toBe(7);
+    const input = 'x'.repeat(200_000);
+    const done = await kubectl(['exec', '-i', 'p', '--', 'cat'], { version, input });
+    expect(done.out === input).toBe(true);
+    expect(
+      seen.filter((each) => each.startsWith('/exec/')).every((each) => each.endsWith('no credentials')),
+    ).toBe(true);
+  });
+
+  here('is told why a command cannot run', async () => {
+    expect((await kubectl(['exec', 'pending', '--', 'ls'], { version })).err).toContain(
+      'pod pending does not have a host assigned',
+    );
+    expect((await kubectl(['exec', 'p', '--', 'ls'], { version, as: 'nobody' })).err).toContain(
+      '(Forbidden)',
+    );
+  });
+
+  here('forwards a port', async () => {
+    const child = spawn(
+      join(folder, `kubectl.${version}`),
+      [
+        `--kubeconfig=${join(home, 'admin')}`,
+        `--cache-dir=${join(home, 'cache')}`,
+        'port-forward',
+        'pod/p',
+        ':7',
+      ],
+      { env: { HOME: home } },
+    );
+    try {
+      const [chunk] = (await once(child.stdout, 'data')) as [Buffer];
+      const local = Number(/127\.0\.0\.1:(\d+)/.exec(chunk.toString())?.[1]);
+      const socket = connect(local, HOST, () => socket.end('through the tunnel'));
+      let heard = '';
+      for await (const piece of socket) heard += piece;
+      expect(heard).toBe('through the tunnel');
+    } finally {
+      child.kill();
+    }
+  });
+});
+
+describe('proxies', () => {
+  const admin = (path: string) =>
+    server
+      .transport({ name: 'admin', groups: ['system:masters'] })
+      .request({ method: 'GET', path, headers: {} });
+
+  test('a node shows its stats and nothing else', async () => {
+    expect((await admin('/api/v1/nodes/n1/proxy/stats/summary')).status).toBe(200);
+    expect((await admin('/api/v1/nodes/n1/proxy/exec/default/p')).status).toBe(404);
+    expect((await admin('/api/v1/nodes/n1/proxy/stats/../exec/default/p')).status).toBe(404);
+    expect((await admin('/api/v1/nodes/n9/proxy/stats')).status).toBe(404);
+  });
+
+  test('a pod is dialled by its node', async () => {
+    const web = createServer((request, response) =>
+      response.end(`${request.url} on ${request.headers.host}`),
+    );
+    web.listen(0, HOST);
+    await once(web, 'listening');
+    const { port: webPort } = web.address() as AddressInfo;
+    const answer = await admin(`/api/v1/namespaces/default/pods/p:${webPort}/proxy/a%20b?c=d`);
+    const chunks: Buffer[] = [];
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) chunks.push(chunk);
+    web.close();
+    expect(Buffer.concat(chunks).toString()).toBe(`/a%20b?c=d on ${HOST}:${webPort}`);
+  });
+});
