@@ -10,12 +10,7 @@ import type { Schemas } from '#machinery/schema/model.ts';
 import type { Identity, Transport } from '#machinery/transport.ts';
 import type { Store } from '#store/contract.ts';
 import { admissionPlugins } from './admission/index.ts';
-import {
-  authenticationHandlers,
-  authenticators,
-  clientCertificate,
-  type ServiceAccountTokens,
-} from './authentication/index.ts';
+import { authenticationHandlers, authenticators, type ServiceAccountTokens } from './authentication/index.ts';
 import {
   reconcilePolicy,
   type ServerAuthorizer,
@@ -131,7 +126,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const chain = new RequestChain({
     kinds,
     resources: { engine, storage, formats, clock, random, startId, stopping: stop.signal },
-    authenticators: tokens ? authenticators(tokens) : [clientCertificate],
+    authenticators: authenticators(tokens, clock),
     authorizer,
     handlers,
     checks,

@@ -16,7 +16,7 @@ import {
   authenticate,
   authenticationHandlers,
   authenticators,
-  clientCertificate,
+  clientCertificates,
   type ServiceAccountTokens,
   serviceAccountTokens,
 } from './index.ts';
@@ -72,7 +72,8 @@ async function request(
   return (await handler.serve!(context, body as TokenRequest, objects)) as TokenRequest;
 }
 
-const bearer = (token: string) => authenticate(authenticators(tokens), { authorization: `Bearer ${token}` });
+const bearer = (token: string) =>
+  authenticate(authenticators(tokens, clock), { authorization: `Bearer ${token}` });
 
 describe('client certificates', () => {
   test('CN is the user, O the groups', async () => {
@@ -84,16 +85,21 @@ describe('client certificates', () => {
     };
     const made = await issueCertificate(authority, order, clock, systemRandom);
     const certificate = new X509Certificate(made.certificate).raw;
-    expect(await clientCertificate.authenticate({ certificate })).toEqual({
+    const authenticator = clientCertificates(clock);
+    expect(await authenticator.authenticate({ certificate })).toEqual({
       name: 'system:node:n1',
       groups: ['system:nodes', 'system:authenticated'],
+    });
+    await clock.advance(1e9);
+    await expect(authenticator.authenticate({ certificate })).rejects.toMatchObject({
+      reason: 'Unauthorized',
     });
   });
 });
 
 describe('anonymous', () => {
   test('is who brings nothing; who brings a wrong token is refused', async () => {
-    expect(await authenticate(authenticators(tokens), {})).toBe(ANONYMOUS);
+    expect(await authenticate(authenticators(tokens, clock), {})).toBe(ANONYMOUS);
     await expect(bearer('nonsense')).rejects.toMatchObject({
       reason: 'Unauthorized',
       message: 'Unauthorized',
