@@ -1,4 +1,5 @@
-import { type FieldError, type FieldErrorType, type Kind, resourceName } from '#api/kind.ts';
+import { type FieldError, type Kind, resourceName } from '#api/kind.ts';
+import { faultMessage, faultText } from '#api/validation/fault-text.ts';
 import { type StatusCause, StatusError } from '#machinery/errors.ts';
 
 /** The errors of the engine in the words of Kubernetes: tools and people match on them. Source: apimachinery api/errors. */
@@ -58,12 +59,12 @@ export function expired(message: string): StatusError {
 
 /** All faults of an object in one Status, each as a cause. */
 export function invalid(kind: Typed, name: string, faults: FieldError[]): StatusError {
-  const messages = faults.map((fault) => `${fault.field}: ${faultText(fault)}`);
+  const messages = faults.map(faultText);
   const unique = [...new Set(messages)];
   const text = unique.length === 1 ? unique[0] : `[${unique.join(', ')}]`;
   const causes: StatusCause[] = faults.map((fault) => ({
     reason: `FieldValue${fault.type}`,
-    message: faultText(fault),
+    message: faultMessage(fault),
     field: fault.field,
   }));
   const qualified = kind.group ? `${kind.kind}.${kind.group}` : kind.kind;
@@ -73,33 +74,6 @@ export function invalid(kind: Typed, name: string, faults: FieldError[]): Status
     kind: kind.kind,
     causes,
   });
-}
-
-const FAULT_WORDS: Record<FieldErrorType, string> = {
-  Required: 'Required value',
-  Invalid: 'Invalid value',
-  Duplicate: 'Duplicate value',
-  NotSupported: 'Unsupported value',
-  Forbidden: 'Forbidden',
-  TooLong: 'Too long',
-  TooMany: 'Too many',
-  NotFound: 'Not found',
-  TypeInvalid: 'Invalid value',
-};
-
-function faultText({ type, value, detail }: FieldError): string {
-  const shown =
-    type === 'Required' || type === 'Forbidden' || type === 'TooLong' ? '' : `: ${valueText(value)}`;
-  return `${FAULT_WORDS[type]}${shown}${detail ? `: ${detail}` : ''}`;
-}
-
-/** Values are cut: a message must not carry a whole object. */
-const VALUE_LIMIT = 1024;
-
-function valueText(value: unknown): string {
-  if (value === undefined || value === null) return 'null';
-  const text = JSON.stringify(value);
-  return text.length > VALUE_LIMIT ? `${text.slice(0, VALUE_LIMIT)}...` : text;
 }
 
 function details(kind: Named, name: string) {
