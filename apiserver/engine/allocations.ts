@@ -110,7 +110,8 @@ type World = Parameters<typeof planClaims>[2];
 function want(request: Claim, plan: ClaimPlan, mine: Set<string>, world: World): string | undefined {
   const wanted = request.wanted!;
   const range = world.pools[request.pool];
-  const shown = request.pool === 'nodePort' ? Number(wanted) : wanted;
+  // As the field holds it: a number, or a list of addresses.
+  const shown = request.pool === 'nodePort' ? Number(wanted) : [wanted];
   const key = world.keys.claim(request.pool, wanted);
   const fault = (detail: string): FieldError => ({
     type: 'Invalid',

@@ -53,7 +53,7 @@ export async function modifyObject(
     checkIdentity(kind, next, old);
     carryOver(kind, next, old, options.scope);
     await judge(parts, kind, next, old, options);
-    if (isFinished(next)) return finish(parts, kind, key, next, item, options);
+    if (isFinished(kind, next)) return finish(parts, kind, key, next, item, options);
     if (sameJson(next, old)) return { object: old, bytes: item.bytes };
     const outcome = await replace(parts, kind, key, next, item, avoid, options);
     if ('object' in outcome) return outcome;
@@ -153,18 +153,18 @@ async function judge(
 function faultsOf(kind: Kind, next: ApiObject, old: ApiObject, scope: ModifyScope): FieldError[] {
   const { strategy } = kind;
   if (scope === 'status') return strategy.validateStatus?.(next, old) ?? [];
-  return [...(strategy.validateUpdate?.(next, old) ?? []), ...strategy.validate(next)];
+  // What is wrong in itself comes first, then what cannot change: the order in which Kubernetes names them.
+  return [...strategy.validate(next), ...(strategy.validateUpdate?.(next, old) ?? [])];
 }
 
 /** Being deleted, with nothing left that it waits for. */
-export function isFinished(object: ApiObject): boolean {
+export function isFinished(kind: Kind, object: ApiObject): boolean {
   const { deletionTimestamp, deletionGracePeriodSeconds, finalizers } = object.metadata;
-  const held = (object as { spec?: { finalizers?: string[] } }).spec?.finalizers;
   return (
     deletionTimestamp !== undefined &&
     !deletionGracePeriodSeconds &&
     !finalizers?.length &&
-    !(object.kind === 'Namespace' && held?.length)
+    !kind.strategy.heldBy?.(object).length
   );
 }
 

@@ -49,7 +49,7 @@ export async function removeObject(
     await admit(parts, 'mutate', request);
     await admit(parts, 'validate', request);
     const next = marked(parts, kind, parseItem(item), options);
-    if (isFinished(next)) {
+    if (isFinished(kind, next)) {
       const done = { object: next, bytes: item.bytes, gone: true };
       if (options.dryRun) return done;
       const cause = causeOf(options.context);
@@ -97,7 +97,7 @@ function marked(parts: EngineParts, kind: Kind, object: ApiObject, options: Remo
     metadata.deletionTimestamp = rfc3339(now + grace * 1000);
     metadata.deletionGracePeriodSeconds = grace;
     if (hasGeneration(kind, object)) metadata.generation = (metadata.generation ?? 0) + 1;
-    if (object.kind === 'Namespace') (object as { status?: object }).status = { phase: 'Terminating' };
+    kind.strategy.prepareForDelete?.(object);
   } else if (
     graceful &&
     grace < (metadata.deletionGracePeriodSeconds ?? 0) &&
