@@ -1,0 +1,57 @@
+/** A control plane without network or disk: the real apiserver over a store in memory, reached in process. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { KINDS } from '#api/kinds/index.ts';
+import { type ApiServer, apiServer } from '#apiserver/server.ts';
+import type { Client } from '#client/contract.ts';
+import { restClient } from '#client/rest.ts';
+import { generated } from '#cmd/gantry/assets.ts';
+import { openApi } from '#cmd/gantry/open-api.ts';
+import { systemClock } from '#machinery/clock.ts';
+import { silentLogger } from '#machinery/log.ts';
+import { systemRandom } from '#machinery/random.ts';
+import { loadSchemas } from '#machinery/schema/load.ts';
+import { MemoryStore } from '#store/memory/index.ts';
+
+export interface ControlPlane {
+  server: ApiServer;
+  /** As a member of system:masters. */
+  client: Client;
+  /** As somebody else. */
+  clientOf(name: string, groups?: string[]): Client;
+  close(): Promise<void>;
+}
+
+export async function openControlPlane(): Promise<ControlPlane> {
+  const clock = systemClock;
+  const store = new MemoryStore({ clock });
+  const schemas = loadSchemas(readFileSync(join(generated, 'schemas.json')));
+  const server = await apiServer.start(
+    {
+      store,
+      clock,
+      random: systemRandom,
+      log: silentLogger,
+      schemas,
+      openapi: openApi(KINDS, schemas, 'v0'),
+      config: { cluster: 'test', serviceCidr: '10.96.0.0/16', nodePorts: { from: 30_000, to: 32_767 } },
+    },
+    new AbortController().signal,
+  );
+  await server.ready;
+  const clientOf = (name: string, groups: string[] = []) =>
+    restClient({
+      transport: server.transport({ name, groups: [...groups, 'system:authenticated'] }),
+      clock,
+      userAgent: 'test',
+    });
+  return {
+    server,
+    client: clientOf('admin', ['system:masters']),
+    clientOf,
+    async close() {
+      await server.stop();
+      await store.close();
+    },
+  };
+}
