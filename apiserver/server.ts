@@ -63,6 +63,8 @@ export interface ApiServerDeps {
   handlers?: (parts: HandlerParts) => readonly ResourceHandler[];
   /** In place of the tunnels that agents dial: for tests and the simulator. */
   nodeLink?: NodeLink;
+  /** The text of /metrics (Prometheus exposition format); the path is not served without. */
+  metrics?: () => Promise<{ contentType: string; text: string }>;
   /** HTTPS is served when both are given. */
   tls?: TlsFiles;
   listen?: readonly ListenAddress[];
@@ -130,6 +132,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     authorizer,
     handlers,
     checks,
+    metrics: deps.metrics,
     log,
     address: addressText(config),
   });

@@ -13,6 +13,7 @@ import { StoreLockedError } from '#store/contract.ts';
 import { openSqliteStore } from '#store/sqlite/index.ts';
 import { generated, storeWorker, version } from './assets.ts';
 import { startControl } from './control/start.ts';
+import { processMetrics } from './metrics.ts';
 import { openApi } from './open-api.ts';
 import { type Settings, settle, type UpFlags } from './options.ts';
 import { preparePki, serverUrl } from './pki.ts';
@@ -75,6 +76,7 @@ async function run(
           clock,
           random,
         }),
+      metrics: processMetrics(),
       tls: { certificate: pki.server.certificate, key: pki.server.key, clientAuthority: pki.clientCa },
       listen: listenAddresses(settings),
     },
