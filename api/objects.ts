@@ -106,6 +106,7 @@ export type SubjectAccessReview = Stored<k8s.V1SubjectAccessReview, 'SubjectAcce
 export type SelfSubjectAccessReview = Stored<k8s.V1SelfSubjectAccessReview, 'SelfSubjectAccessReview'>;
 export type LocalSubjectAccessReview = Stored<k8s.V1LocalSubjectAccessReview, 'LocalSubjectAccessReview'>;
 export type SelfSubjectRulesReview = Stored<k8s.V1SelfSubjectRulesReview, 'SelfSubjectRulesReview'>;
+export type CustomResourceDefinition = Stored<k8s.V1CustomResourceDefinition, 'CustomResourceDefinition'>;
 export type CertificateSigningRequest = Stored<k8s.V1CertificateSigningRequest, 'CertificateSigningRequest'>;
 
 /** `namespace/name`, or `name` for a cluster-scoped object: the key of informers and work queues. */

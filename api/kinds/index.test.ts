@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { pathOf, resourceName } from '../kind.ts';
 import { ClusterRoleKind } from './cluster-role.ts';
+import { CustomResourceDefinitionKind } from './custom-resource-definition.ts';
 import { EventKind } from './event.ts';
 import { EventsEventKind } from './events-event.ts';
 import { KINDS } from './index.ts';
@@ -8,7 +9,8 @@ import { RoleKind } from './role.ts';
 
 const CASES = KINDS.map((kind) => [pathOf(kind), kind] as const);
 const EVENTS: unknown[] = [EventKind, EventsEventKind];
-const ROLES: unknown[] = [RoleKind, ClusterRoleKind];
+/** Kubernetes shows when these were made, not how long ago. */
+const DATED: unknown[] = [RoleKind, ClusterRoleKind, CustomResourceDefinitionKind];
 
 describe('the list of kinds', () => {
   it('names each resource once', () => {
@@ -29,7 +31,11 @@ describe('the list of kinds', () => {
     expect(kind.kind).toMatch(/^[A-Z][A-Za-z]+$/);
     expect(kind.plural).toMatch(/^[a-z]+$/);
     expect(kind.singular).toBe(kind.kind.toLowerCase());
-    expect(kind.schema).toMatch(new RegExp(`^io\\.k8s\\.api\\.[a-z]+\\.${kind.version}\\.${kind.kind}$`));
+    expect(kind.schema).toMatch(
+      new RegExp(
+        `^io\\.k8s\\.(api|apiextensions-apiserver\\.pkg\\.apis)\\.[a-z]+\\.${kind.version}\\.${kind.kind}$`,
+      ),
+    );
     expect(kind.virtual ?? false).toBe(kind.verbs?.length === 1 && kind.verbs[0] === 'create');
   });
 
@@ -40,7 +46,7 @@ describe('the list of kinds', () => {
     // Events are read by time; their names say nothing.
     expect(nameAt).toBe(EVENTS.includes(kind) ? names.length - 1 : 0);
     if (EVENTS.includes(kind)) expect(names[0]).toBe('Last Seen');
-    else expect(names).toContain(ROLES.includes(kind) ? 'Created At' : 'Age');
+    else expect(names).toContain(DATED.includes(kind) ? 'Created At' : 'Age');
   });
 
   it.each(CASES)('%s prints an object with nothing in it', (_path, kind) => {

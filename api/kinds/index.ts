@@ -3,6 +3,7 @@ import type { Kind } from '../kind.ts';
 import { ClusterRoleKind } from './cluster-role.ts';
 import { ClusterRoleBindingKind } from './cluster-role-binding.ts';
 import { ConfigMapKind } from './config-map.ts';
+import { CustomResourceDefinitionKind } from './custom-resource-definition.ts';
 import { DeploymentKind } from './deployment.ts';
 import { EndpointSliceKind } from './endpoint-slice.ts';
 import { EndpointsKind } from './endpoints.ts';
@@ -58,4 +59,5 @@ export const KINDS: readonly Kind[] = [
   RoleBindingKind,
   RoleKind,
   PriorityClassKind,
+  CustomResourceDefinitionKind,
 ] as readonly Kind[];
