@@ -68,6 +68,49 @@ export function checkInitContainers(
   }
 }
 
+/** Parts that a container added to a running pod cannot have. */
+const NOT_EPHEMERAL = [
+  'ports',
+  'resources',
+  'lifecycle',
+  'livenessProbe',
+  'readinessProbe',
+  'startupProbe',
+  'restartPolicy',
+] as const;
+
+export function checkEphemeralContainers(
+  spec: PodSpec,
+  field: string,
+  volumes: ReadonlySet<string>,
+  faults: Faults,
+): void {
+  const others = new Set(
+    [...(spec.containers ?? []), ...(spec.initContainers ?? [])].map(({ name }) => name),
+  );
+  const names = new Set(others);
+  for (const [index, container] of (spec.ephemeralContainers ?? []).entries()) {
+    const at = `${field}[${index}]`;
+    const { targetContainerName: target, ...common } = container;
+    checkContainer(common as Container, at, volumes, faults);
+    if (names.has(container.name)) faults.duplicate(`${at}.name`, container.name);
+    names.add(container.name);
+    if (target && !others.has(target)) faults.notFound(`${at}.targetContainerName`, target);
+    for (const part of NOT_EPHEMERAL) {
+      const value = container[part];
+      if (value !== undefined && Object.keys(value).length > 0) {
+        faults.forbidden(`${at}.${part}`, 'cannot be set for an Ephemeral Container');
+      }
+    }
+    for (const [nth, mount] of (container.volumeMounts ?? []).entries()) {
+      for (const part of ['subPath', 'subPathExpr'] as const) {
+        if (!mount[part]) continue;
+        faults.forbidden(`${at}.volumeMounts[${nth}].${part}`, 'cannot be set for an Ephemeral Container');
+      }
+    }
+  }
+}
+
 /** What only a pod must obey, while templates are let through for old times' sake. */
 export function checkContainersOfPod(
   containers: Container[] | undefined,

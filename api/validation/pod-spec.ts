@@ -1,7 +1,12 @@
 /** Pods and pod templates. Source: Kubernetes API reference, PodSpec. */
 import { parseAddress } from '#machinery/values/cidr.ts';
 import type { Pod, PodSpec, PodTemplateSpec } from '../objects.ts';
-import { checkContainers, checkContainersOfPod, checkInitContainers } from './container.ts';
+import {
+  checkContainers,
+  checkContainersOfPod,
+  checkEphemeralContainers,
+  checkInitContainers,
+} from './container.ts';
 import type { Faults } from './faults.ts';
 import { dnsLabelFaults, dnsSubdomainFaults, qualifiedNameFaults } from './names.ts';
 import { checkAnnotations, checkLabels } from './object-meta.ts';
@@ -46,6 +51,7 @@ function checkPodSpec(spec: PodSpec, field: string, faults: Faults): void {
   checkVolumes(spec.volumes, `${field}.volumes`, faults);
   checkContainers(spec, `${field}.containers`, volumes, faults);
   checkInitContainers(spec, `${field}.initContainers`, volumes, faults);
+  checkEphemeralContainers(spec, `${field}.ephemeralContainers`, volumes, faults);
   checkResources(spec.resources, `${field}.resources`, faults);
   faults.oneOf(`${field}.restartPolicy`, spec.restartPolicy, RESTART_POLICIES);
   faults.oneOf(`${field}.dnsPolicy`, spec.dnsPolicy, DNS_POLICIES);

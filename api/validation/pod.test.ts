@@ -296,6 +296,26 @@ describe('an init container', () => {
   });
 });
 
+describe('an ephemeral container', () => {
+  it('is plain, and looks at a container that is there', () => {
+    const ephemeralContainers = [
+      { name: 'c0', image: 'x', targetContainerName: 'gone', ports: [{ containerPort: 1 }] },
+      {
+        name: 'debug',
+        image: 'x',
+        targetContainerName: 'c0',
+        volumeMounts: [{ name: 'v', mountPath: '/v', subPath: 'a' }],
+      },
+    ];
+    expect(faults(podWith({ ephemeralContainers, volumes: [{ name: 'v' }] }))).toEqual([
+      'spec.ephemeralContainers[0].name: Duplicate value: "c0"',
+      'spec.ephemeralContainers[0].targetContainerName: Not found: "gone"',
+      'spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container',
+      'spec.ephemeralContainers[1].volumeMounts[0].subPath: Forbidden: cannot be set for an Ephemeral Container',
+    ]);
+  });
+});
+
 describe('a volume', () => {
   it.each<[Wrong[], string[]]>([
     [[{ name: '' }], ['spec.volumes[0].name: Required value']],
@@ -536,4 +556,13 @@ describe('a change of a pod', () => {
       change(edit, { activeDeadlineSeconds: 10, tolerations: [{ key: 'a', operator: 'Exists' }] }),
     ).toEqual([fault]);
   });
+});
+
+it('a status has addresses that are addresses', () => {
+  const pod = podWith();
+  pod.status = { podIPs: [{ ip: 'x' }], hostIPs: [{ ip: '10.0.0.1' }, { ip: 'y' }] };
+  expect(PodKind.strategy.validateStatus!(pod, podWith()).map(faultText)).toEqual([
+    'status.podIPs[0]: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+    'status.hostIPs[1]: Invalid value: "y": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+  ]);
 });

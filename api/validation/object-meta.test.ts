@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import type { ObjectMeta, OwnerReference } from '../objects.ts';
+import { faultText } from './fault-text.ts';
+import { Faults, sameData } from './faults.ts';
+import { isDnsSubdomain } from './names.ts';
+import { checkObjectMeta } from './object-meta.ts';
+
+function faults(meta: Partial<ObjectMeta>, namespaced = true): string[] {
+  const found = new Faults();
+  checkObjectMeta(
+    { name: 'a', ...(namespaced && { namespace: 'd' }), ...meta },
+    { namespaced, name: isDnsSubdomain },
+    found,
+  );
+  return found.list.map(faultText);
+}
+
+const owner = (more: Partial<OwnerReference> = {}): OwnerReference => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  name: 'p',
+  uid: 'u',
+  ...more,
+});
+
+describe('metadata', () => {
+  it.each<[Partial<ObjectMeta>, string[]]>([
+    [{}, []],
+    [{ name: '' }, ['metadata.name: Required value: name or generateName is required']],
+    [{ name: 'web', generateName: 'web-' }, []],
+    [{ namespace: '' }, ['metadata.namespace: Required value']],
+    [{ namespace: 'a.b' }, ['metadata.namespace: Invalid value: "a.b": must not contain dots']],
+    [{ annotations: { 'A.B/c': 'x' } }, []],
+    [
+      { annotations: { a: 'x'.repeat(256 * 1024) } },
+      ['metadata.annotations: Too long: may not be more than 262144 bytes'],
+    ],
+    [{ ownerReferences: [owner({ controller: true }), owner({ controller: false })] }, []],
+    [
+      { ownerReferences: [owner({ apiVersion: '', name: '' })] },
+      [
+        'metadata.ownerReferences.apiVersion: Invalid value: "": version must not be empty',
+        'metadata.ownerReferences.name: Invalid value: "": must not be empty',
+      ],
+    ],
+    [
+      { ownerReferences: [owner({ kind: 'Event' })] },
+      [
+        'metadata.ownerReferences: Invalid value: {"apiVersion":"v1","kind":"Event","name":"p","uid":"u"}: /v1, Kind=Event is disallowed from being an owner',
+      ],
+    ],
+  ])('%j', (meta, expected) => {
+    expect(faults(meta)).toEqual(expected);
+  });
+
+  it('has one controller', () => {
+    const [fault] = faults({
+      ownerReferences: [owner({ controller: true }), owner({ name: 'q', controller: true })],
+    });
+    expect(fault).toMatch(
+      /: Only one reference can have Controller set to true\. Found "true" in references for p and q$/,
+    );
+  });
+
+  it('has no namespace outside of namespaces', () => {
+    expect(faults({ namespace: 'd' }, false)).toEqual([
+      'metadata.namespace: Forbidden: not allowed on this type',
+    ]);
+  });
+});
+
+describe('two pieces of data say the same', () => {
+  it.each<[unknown, unknown]>([
+    [undefined, null],
+    [{ a: 1 }, { a: 1, b: undefined }],
+    [{ a: [] }, {}],
+    [{ a: {} }, { a: undefined }],
+    [
+      { b: [1, { c: 2 }], a: 1 },
+      { a: 1, b: [1, { c: 2 }] },
+    ],
+  ])('%j and %j', (a, b) => {
+    expect(sameData(a, b)).toBe(true);
+    expect(sameData(b, a)).toBe(true);
+  });
+
+  it.each<[unknown, unknown]>([
+    [1, '1'],
+    [0, undefined],
+    [false, undefined],
+    [{ a: 1 }, { a: 2 }],
+    [{ a: 1 }, { a: 1, b: 2 }],
+    [
+      [1, 2],
+      [2, 1],
+    ],
+    [[1], { 0: 1 }],
+  ])('but %j and %j do not', (a, b) => {
+    expect(sameData(a, b)).toBe(false);
+    expect(sameData(b, a)).toBe(false);
+  });
+});
