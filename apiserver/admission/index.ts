@@ -6,6 +6,7 @@ import type { AdmissionPlugin } from '../contract.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
+import { podSecurity } from './pod-security/plugin.ts';
 import { priority } from './priority.ts';
 import { serviceAccountPlugin } from './service-account.ts';
 
@@ -26,5 +27,6 @@ export function admissionPlugins({ authorizer, clock, random }: AdmissionDeps): 
     priority,
     defaultTolerationSeconds,
     escalationPlugin(authorizer),
+    podSecurity,
   ];
 }
