@@ -22,7 +22,7 @@ import type {
 import { Discovery } from './discovery/index.ts';
 import type { KindIndex } from './engine/kind-index.ts';
 import { type Check, healthResponse } from './health.ts';
-import { openApiResponse } from './openapi.ts';
+import { openApiResponse } from './openapi/response.ts';
 import { requestInfo } from './request-info.ts';
 import { serveResource } from './resources/index.ts';
 import type { ResourceParts } from './resources/scope.ts';

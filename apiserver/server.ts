@@ -6,6 +6,7 @@ import type { Clock } from '#machinery/clock.ts';
 import type { Component, Health, Running } from '#machinery/component.ts';
 import type { Logger } from '#machinery/log.ts';
 import { type Random, uuid } from '#machinery/random.ts';
+import type { Descriptions } from '#machinery/schema/load.ts';
 import type { Schemas } from '#machinery/schema/model.ts';
 import type { Identity, Transport } from '#machinery/transport.ts';
 import type { Store } from '#store/contract.ts';
@@ -21,7 +22,6 @@ import { type BootstrapConfig, bootstrap } from './bootstrap/index.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { RequestChain } from './chain.ts';
 import type { AdmissionPlugin, Authorizer, ObjectReader, ResourceHandler } from './contract.ts';
-import type { OpenApi } from './encoding/formats.ts';
 import { wireFormats } from './encoding/wire-formats.ts';
 import { poolsOf } from './engine/allocations.ts';
 import { readBase } from './engine/base.ts';
@@ -32,6 +32,7 @@ import { Storage } from './engine/storage.ts';
 import type { Check } from './health.ts';
 import { type HttpListener, type ListenAddress, listenHttps, type TlsFiles } from './http/index.ts';
 import { inProcessTransport } from './in-process.ts';
+import { openApiDocuments } from './openapi/documents.ts';
 import { nodeSubresources } from './subresources/index.ts';
 import { tunnelHandler } from './tunnel/handler.ts';
 import { NodeLinks } from './tunnel/node-links.ts';
@@ -50,7 +51,8 @@ export interface ApiServerDeps {
   random: Random;
   log: Logger;
   schemas: Schemas;
-  openapi: OpenApi;
+  /** Texts of the OpenAPI documents, read when one is made. */
+  descriptions: () => Descriptions;
   config: ApiServerConfig;
   kinds?: readonly Kind[];
   /** Service-account tokens, made when the cache can be read; no tokens are known without. */
@@ -123,7 +125,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   ];
   let ready = false;
   const checks = checksOf(cache, () => ready);
-  const formats = wireFormats(deps.schemas, deps.openapi);
+  const formats = wireFormats(deps.schemas, openApiDocuments(kinds.all, deps.schemas, deps.descriptions));
   const startId = uuid(random).slice(0, 8);
   const chain = new RequestChain({
     kinds,

@@ -53,7 +53,8 @@ export interface OpenApi {
   v2(format: 'json' | 'protobuf'): Uint8Array;
   /** Path (`api/v1`, `apis/apps/v1`) → hash of its document. */
   v3(): Record<string, string>;
-  v3Document(path: string, format: 'json' | 'protobuf'): Uint8Array | undefined;
+  /** As JSON. */
+  v3Document(path: string): Uint8Array | undefined;
 }
 
 /** `io.k8s.api.apps.v1.Deployment` of `apps/v1` and `Deployment`: the schema of a type that no Kind names. */

@@ -1,4 +1,4 @@
-import { type Kind, resourceName } from '#api/kind.ts';
+import type { Kind } from '#api/kind.ts';
 import {
   type FieldSelector,
   matchesFieldSelector,
@@ -27,10 +27,7 @@ export function selectionOf(kind: Kind, query: URLSearchParams): Selection {
   const fields = fieldText ? parsed('fieldSelector', fieldText, parseFieldSelector) : undefined;
   for (const { field } of fields ?? []) {
     if (field === 'metadata.name' || (field === 'metadata.namespace' && kind.namespaced)) continue;
-    if (!kind.selectableFields?.[field])
-      throw badRequest(
-        `Unable to find "${resourceText(kind)}" that match label selector "${labelText}", field selector "${fieldText}": field label not supported: ${field}`,
-      );
+    if (!kind.selectableFields?.[field]) throw badRequest(`field label not supported: ${field}`);
   }
   return {
     labels,
@@ -38,11 +35,6 @@ export function selectionOf(kind: Kind, query: URLSearchParams): Selection {
     name: fields && requiredFieldValue(fields, 'metadata.name'),
     empty: !labels?.length && !fields?.length,
   };
-}
-
-/** As kubectl shows a resource that it could not list. */
-function resourceText(kind: Kind): string {
-  return `${kind.group}/${kind.version}, Resource=${resourceName({ group: '', plural: kind.plural })}`;
 }
 
 function parsed<T>(parameter: string, text: string, parse: (text: string) => T): T {

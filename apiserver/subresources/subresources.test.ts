@@ -138,7 +138,7 @@ beforeAll(async () => {
       random: systemRandom,
       log: silentLogger,
       schemas: generatedSchemas(),
-      openapi: undefined as never,
+      descriptions: () => ({}),
       config: { cluster: 'test', serviceCidr: '10.96.0.0/16', nodePorts: { from: 30000, to: 32767 } },
       tokens: (objects) =>
         serviceAccountTokens({

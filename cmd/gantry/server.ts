@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { KINDS } from '#api/kinds/index.ts';
 import { serviceAccountTokens } from '#apiserver/authentication/index.ts';
 import { apiServer } from '#apiserver/server.ts';
 import { systemClock } from '#machinery/clock.ts';
@@ -8,13 +7,12 @@ import { messageOf } from '#machinery/errors.ts';
 import { textLogger } from '#machinery/log.ts';
 import { signingKeyOf } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
-import { loadSchemas } from '#machinery/schema/load.ts';
+import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
 import { StoreLockedError } from '#store/contract.ts';
 import { openSqliteStore } from '#store/sqlite/index.ts';
-import { generated, storeWorker, version } from './assets.ts';
+import { generated, storeWorker } from './assets.ts';
 import { startControl } from './control/start.ts';
 import { processMetrics } from './metrics.ts';
-import { openApi } from './open-api.ts';
 import { type Settings, settle, type UpFlags } from './options.ts';
 import { preparePki, serverUrl } from './pki.ts';
 import { EXIT_FINAL } from './supervise.ts';
@@ -60,7 +58,7 @@ async function run(
       random,
       log,
       schemas,
-      openapi: openApi(KINDS, schemas, `v${version}`),
+      descriptions: () => loadDescriptions(readFileSync(join(generated, 'descriptions.json'))),
       config: {
         cluster: 'default',
         serviceCidr,

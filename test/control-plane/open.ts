@@ -1,12 +1,10 @@
 /** A control plane without network or disk: the real apiserver over a store in memory, reached in process. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { KINDS } from '#api/kinds/index.ts';
 import { type ApiServer, apiServer } from '#apiserver/server.ts';
 import type { Client } from '#client/contract.ts';
 import { restClient } from '#client/rest.ts';
 import { generated } from '#cmd/gantry/assets.ts';
-import { openApi } from '#cmd/gantry/open-api.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { silentLogger } from '#machinery/log.ts';
 import { systemRandom } from '#machinery/random.ts';
@@ -33,7 +31,7 @@ export async function openControlPlane(): Promise<ControlPlane> {
       random: systemRandom,
       log: silentLogger,
       schemas,
-      openapi: openApi(KINDS, schemas, 'v0'),
+      descriptions: () => ({}),
       config: { cluster: 'test', serviceCidr: '10.96.0.0/16', nodePorts: { from: 30_000, to: 32_767 } },
     },
     new AbortController().signal,
