@@ -23,17 +23,30 @@ export class TestCluster {
     await this.up(flags);
   }
 
-  /** Starts (again) on the host that there is. */
+  /** Starts (again) on the host that there is, and waits until the node is Ready. */
   async up(flags: readonly string[] = []): Promise<void> {
+    this.spawn(flags);
+    await this.#orLog('the node is Ready', async () => {
+      const { code } = await this.kubectl(['wait', '--for=condition=Ready', 'node/node-1', '--timeout=1s']);
+      return code === 0 || undefined;
+    });
+  }
+
+  /** Only the server; waits until it is ready. */
+  async upWithoutAgent(): Promise<void> {
+    this.spawn(['--no-agent']);
+    await this.#orLog('the API is ready', async () =>
+      (await this.kubectl(['get', '--raw', '/readyz'])).code === 0 ? true : undefined,
+    );
+  }
+
+  /** Starts `gantry up` and waits for nothing. */
+  spawn(flags: readonly string[]): void {
     const log = openSync(this.logFile, 'a');
     const args = ['up', '--data-dir', this.directory, '--node-name', 'node-1', ...flags];
     const [command, all] = this.host.inside(join(ROOT, 'bin/gantry'), args);
     spawn(command, all, { stdio: ['ignore', log, log], detached: true }).unref();
     closeSync(log);
-    await this.#orLog('the node is Ready', async () => {
-      const { code } = await this.kubectl(['wait', '--for=condition=Ready', 'node/node-1', '--timeout=1s']);
-      return code === 0 || undefined;
-    });
   }
 
   get logFile(): string {

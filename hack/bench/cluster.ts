@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { TestCluster } from '#test/harness/cluster.ts';
+import { eventually, mustRun } from '#test/harness/run.ts';
+import type { Measure, Section } from './table.ts';
+
+const IDLE_MS = 10_000;
+
+/** A whole node: start, memory, idle CPU, and pods from create to running. */
+export const cluster: Section = async (report) => {
+  const measured = new TestCluster();
+  try {
+    await measured.host.create();
+    report({
+      what: 'start to /readyz',
+      value: await startTime(measured),
+      unit: 's',
+      mark: { at: 'most', value: 1 },
+    });
+    await eventually('the node is Ready', async () =>
+      (await measured.kubectl(['wait', '--for=condition=Ready', 'node/node-1', '--timeout=1s'])).code === 0
+        ? true
+        : undefined,
+    );
+    await measured.loadImages(['gantry/busybox:1']);
+    const { server, agent } = { server: measured.pids('server')[0]!, agent: measured.pids('agent')[0]! };
+    const before = cpuSeconds([server, agent]);
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+    const idle = ((cpuSeconds([server, agent]) - before) / (IDLE_MS / 1000)) * 100;
+    report({ what: 'idle CPU of server and agent', value: idle, unit: '%', mark: { at: 'most', value: 1 } });
+    const script = new URL('./pod-load.ts', import.meta.url).pathname;
+    const [command, args] = measured.host.inside(process.execPath, [script, measured.kubeconfig]);
+    for (const measure of JSON.parse(await mustRun(command, args, { timeoutMs: 300_000 })) as Measure[])
+      report(measure);
+    const monitors = measured.pids('monitor');
+    const rss = [server, agent].map((pid) => kilobytes(pid, 'Rss') / 1024);
+    report({
+      what: `memory of server (${rss[0]!.toFixed(0)}) and agent (${rss[1]!.toFixed(0)}), RSS`,
+      value: rss[0]! + rss[1]!,
+      unit: 'MB',
+      mark: { at: 'most', value: 200 },
+    });
+    if (monitors.length > 0) {
+      const pss = monitors.reduce((sum, pid) => sum + kilobytes(pid, 'Pss'), 0) / monitors.length;
+      report({ what: 'memory of a monitor, PSS', value: pss, unit: 'kB', mark: { at: 'most', value: 300 } });
+    }
+  } finally {
+    await measured.destroy();
+  }
+};
+
+async function startTime(measured: TestCluster): Promise<number> {
+  const started = performance.now();
+  measured.spawn([]);
+  await eventually('ready', async () => (/The API is served/.test(measured.log) ? true : undefined), {
+    everyMs: 5,
+  });
+  return (performance.now() - started) / 1000;
+}
+
+/** User and system time. Source: proc(5), /proc/pid/stat fields 14 and 15, in ticks of 10 ms. */
+function cpuSeconds(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+    return sum + (Number(fields[11]) + Number(fields[12])) / 100;
+  }, 0);
+}
+
+function kilobytes(pid: number, field: 'Rss' | 'Pss'): number {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  return Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(text)?.[1]);
+}
