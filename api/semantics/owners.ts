@@ -7,11 +7,6 @@ export function controllerOf(object: ApiObject): OwnerReference | undefined {
   return object.metadata.ownerReferences?.find((owner) => owner.controller === true);
 }
 
-/** Whether `owner` (by uid) controls `object`. */
-export function isControlledBy(object: ApiObject, owner: ApiObject): boolean {
-  return controllerOf(object)?.uid === owner.metadata.uid;
-}
-
 /** The reference a controller writes into the objects it makes for `owner`. */
 export function controllerReference(
   kind: Pick<Kind, 'group' | 'version' | 'kind'>,

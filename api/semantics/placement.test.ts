@@ -6,7 +6,7 @@ import {
   type NodeSelectorRequirement,
   preferredNodeWeight,
 } from './node-affinity.ts';
-import { taintText, tolerates, untoleratedTaint } from './taints.ts';
+import { tolerates, untoleratedTaint } from './taints.ts';
 
 const node: Node = {
   apiVersion: 'v1',
@@ -46,11 +46,6 @@ describe('taints', () => {
     expect(untoleratedTaint([soft], undefined, ['NoSchedule', 'NoExecute'])).toBeUndefined();
     expect(untoleratedTaint(undefined, [], ['NoSchedule'])).toBeUndefined();
     expect(untoleratedTaint([taint], [{ operator: 'Exists' }], ['NoSchedule'])).toBeUndefined();
-  });
-
-  it('are written as kubectl writes them', () => {
-    expect(taintText(taint)).toBe('gpu=yes:NoSchedule');
-    expect(taintText({ key: 'busy', effect: 'NoExecute' })).toBe('busy:NoExecute');
   });
 });
 

@@ -4,8 +4,6 @@
  */
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../objects.ts';
 
-export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown';
-
 /** The condition of a type, if the pod has it. */
 export function podCondition(status: PodStatus | undefined, type: string): PodCondition | undefined {
   return status?.conditions?.find((condition) => condition.type === type);
@@ -14,11 +12,6 @@ export function podCondition(status: PodStatus | undefined, type: string): PodCo
 /** Whether the Ready condition is true. */
 export function isPodReady(pod: Pod): boolean {
   return podCondition(pod.status, 'Ready')?.status === 'True';
-}
-
-/** Whether the pod has been ready for at least `minReadySeconds`. */
-export function isPodAvailable(pod: Pod, minReadySeconds: number, nowMs: number): boolean {
-  return availableAt(pod, minReadySeconds) <= nowMs;
 }
 
 /** When (ms since the epoch) the pod counts as available if it stays ready; Infinity while it is not ready. */
@@ -35,14 +28,9 @@ export function isPodTerminal(pod: Pod): boolean {
   return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 }
 
-/** Whether somebody asked for the pod to go. */
-export function isPodTerminating(pod: Pod): boolean {
-  return pod.metadata.deletionTimestamp !== undefined;
-}
-
 /** Whether the pod counts as a replica: neither ended nor going. */
 export function isPodActive(pod: Pod): boolean {
-  return !isPodTerminal(pod) && !isPodTerminating(pod);
+  return !isPodTerminal(pod) && pod.metadata.deletionTimestamp === undefined;
 }
 
 /** Whether a node has been chosen. */

@@ -49,11 +49,6 @@ export function podLimits(spec: PodSpec): Amounts {
   return amounts;
 }
 
-/** App containers and sidecars: what runs at the same time once the pod is up. */
-export function runningContainers(spec: PodSpec): Container[] {
-  return [...(spec.initContainers ?? []).filter(isSidecar), ...spec.containers];
-}
-
 /** Whether an init container keeps running beside the app containers. */
 export function isSidecar(container: Pick<Container, 'restartPolicy'>): boolean {
   return container.restartPolicy === 'Always';

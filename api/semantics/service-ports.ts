@@ -16,14 +16,3 @@ export function targetPortOf(pod: Pod, port: ServicePort): number | undefined {
   }
   return undefined;
 }
-
-/** The number of a port given by number or by the name of a port of one container (probes, lifecycle hooks). */
-export function containerPortNumber(
-  port: number | string,
-  container: { ports?: { name?: string; containerPort: number }[] },
-): number | undefined {
-  if (typeof port === 'number') return port;
-  const named = container.ports?.find(({ name }) => name === port);
-  if (named) return named.containerPort;
-  return /^[0-9]+$/.test(port) ? Number(port) : undefined;
-}

@@ -1,5 +1,5 @@
 /** Which pods a node's taints keep away. Source: Kubernetes documentation, "Taints and Tolerations". */
-import type { Node, Taint, Toleration } from '../objects.ts';
+import type { Taint, Toleration } from '../objects.ts';
 
 export type TaintEffect = 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
 
@@ -42,14 +42,4 @@ export function untoleratedTaint(
       effects.includes(taint.effect as TaintEffect) &&
       !(tolerations ?? []).some((toleration) => tolerates(toleration, taint)),
   );
-}
-
-/** How a taint is written: `key=value:NoSchedule`, `key:NoSchedule`. */
-export function taintText({ key, value, effect }: Taint): string {
-  return value ? `${key}=${value}:${effect}` : `${key}:${effect}`;
-}
-
-/** Whether pods may be placed on the node as far as its taints of effects NoSchedule and NoExecute go. */
-export function toleratesNode(tolerations: readonly Toleration[] | undefined, node: Node): boolean {
-  return !untoleratedTaint(node.spec?.taints, tolerations, ['NoSchedule', 'NoExecute']);
 }
