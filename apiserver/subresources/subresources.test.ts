@@ -1,12 +1,8 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, realpathSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import https from 'node:https';
 import { type AddressInfo, connect, createServer as createTcp } from 'node:net';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NodeKind } from '#api/kinds/node.ts';
@@ -15,32 +11,17 @@ import { ServiceAccountKind } from '#api/kinds/service-account.ts';
 import { TUNNEL_PROTOCOL, tunnelPath } from '#api/node-link.ts';
 import type { Pod } from '#api/objects.ts';
 import { systemClock } from '#machinery/clock.ts';
-import { MemoryFiles } from '#machinery/files-memory.ts';
-import { silentLogger } from '#machinery/log.ts';
 import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
-import { pkiDirectory } from '#machinery/pki/directory.ts';
-import { kubeconfigYaml } from '#machinery/pki/kubeconfig.ts';
-import { signingKeyOf } from '#machinery/pki/signing-key.ts';
-import { systemRandom } from '#machinery/random.ts';
-import { generatedSchemas } from '#machinery/schema/load.ts';
 import { acceptExec } from '#machinery/streams/exec.ts';
 import { acceptPortForward } from '#machinery/streams/port-forward.ts';
 import { dialTcp } from '#machinery/tunnel/dial.ts';
 import { answerTunnel } from '#machinery/tunnel/tunnel.ts';
-import { MemoryStore } from '#store/memory/index.ts';
-import { serviceAccountTokens } from '../authentication/index.ts';
-import { type ApiServer, apiServer } from '../server.ts';
+import { HOST, kubectlBinary, type Served, serve } from '../testing/served.ts';
 
 /** kubectl → HTTPS, client certificate, RBAC → the tunnel of a node → an agent, all real but the agent. */
-const folder = existsSync('/usr/bin/kubectl') ? dirname(realpathSync('/usr/bin/kubectl')) : '/none';
-const HOUR_MS = 3_600_000;
-const HOST = '127.0.0.1';
-
-let server: ApiServer;
-let home = '';
-let port = 0;
-let authority: KeyAndCertificate;
+let api: Served;
 let nodeCertificate: KeyAndCertificate;
+let nobody = '';
 const seen: string[] = [];
 const end = new AbortController();
 const echo = createTcp((socket) => socket.pipe(socket).on('error', () => {}));
@@ -85,10 +66,10 @@ async function forward(upgrade: Parameters<typeof acceptPortForward>[0]): Promis
 async function dialTunnel(node: string): Promise<number> {
   const request = https.request({
     host: HOST,
-    port,
+    port: api.port,
     path: tunnelPath(node),
     headers: { connection: 'Upgrade', upgrade: TUNNEL_PROTOCOL },
-    ca: authority.certificate,
+    ca: api.authority.certificate,
     cert: nodeCertificate.certificate,
     key: nodeCertificate.key,
   });
@@ -111,68 +92,9 @@ async function dialTunnel(node: string): Promise<number> {
 }
 
 beforeAll(async () => {
-  home = await mkdtemp(join(tmpdir(), 'gantry-subresources-'));
-  const pki = pkiDirectory('/pki', { files: new MemoryFiles(), clock: systemClock, random: systemRandom });
-  authority = await pki.authority('server-ca', 'server');
-  const clientAuthority = await pki.authority('client-ca', 'client');
-  const certificate = (name: string, groups: string[]) =>
-    pki.certificate(name.replaceAll(':', '-'), 'client-ca', {
-      subject: { commonName: name, organizations: groups },
-      usages: ['client'],
-      lifetimeMs: HOUR_MS,
-    });
-  const serving = await pki.certificate('apiserver', 'server-ca', {
-    subject: { commonName: 'apiserver' },
-    usages: ['server'],
-    subjectAlternativeNames: [HOST],
-    lifetimeMs: HOUR_MS,
-  });
-  nodeCertificate = await certificate('system:node:n1', ['system:nodes']);
-  const admin = await certificate('admin', ['system:masters']);
-  const nobody = await certificate('nobody', []);
-  const signingKey = signingKeyOf(await pki.signingKey('sa'));
-  server = await apiServer.start(
-    {
-      store: new MemoryStore(),
-      clock: systemClock,
-      random: systemRandom,
-      log: silentLogger,
-      schemas: generatedSchemas(),
-      descriptions: () => ({}),
-      config: { cluster: 'test', serviceCidr: '10.96.0.0/16', nodePorts: { from: 30000, to: 32767 } },
-      tokens: (objects) =>
-        serviceAccountTokens({
-          keys: [signingKey],
-          issuer: 'https://kubernetes.default.svc',
-          audiences: ['https://kubernetes.default.svc'],
-          objects,
-          clock: systemClock,
-          random: systemRandom,
-        }),
-      tls: {
-        certificate: serving.certificate,
-        key: serving.key,
-        clientAuthority: clientAuthority.certificate,
-      },
-      listen: [{ host: HOST, port: 0 }],
-    },
-    end.signal,
-  );
-  await server.ready;
-  port = server.addresses[0]!.port;
-  for (const [name, credentials] of [
-    ['admin', admin],
-    ['nobody', nobody],
-  ] as const) {
-    const config = {
-      name: 'test',
-      server: `https://${HOST}:${port}`,
-      certificateAuthority: authority.certificate,
-      user: name,
-      credentials,
-    };
-    await writeFile(join(home, name), kubeconfigYaml(config), { mode: 0o600 });
-  }
+  api = await serve();
+  nodeCertificate = await api.client('system:node:n1', ['system:nodes']);
+  nobody = await api.kubeconfig('nobody', await api.client('nobody', []));
   await seed();
   echo.listen(0, HOST);
   await once(echo, 'listening');
@@ -180,13 +102,14 @@ beforeAll(async () => {
 
 afterAll(async () => {
   end.abort();
-  await server?.stop();
+  await api?.stop();
   echo.close();
-  await rm(home, { recursive: true, force: true });
 });
 
+const masters = () => api.server.transport({ name: 'admin', groups: ['system:masters'] });
+
 async function seed(): Promise<void> {
-  const { engine } = server;
+  const { engine } = api.server;
   await engine.create(NodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } }, 'test');
   const account = { name: 'default', namespace: 'default' };
   await engine.create(
@@ -204,7 +127,7 @@ async function seed(): Promise<void> {
     };
     await engine.create(PodKind, pod, 'test');
     // kubectl forwards ports of running pods only.
-    await server.transport({ name: 'admin', groups: ['system:masters'] }).request({
+    await masters().request({
       method: 'PATCH',
       path: `/api/v1/namespaces/default/pods/${name}/status`,
       headers: { 'content-type': 'application/merge-patch+json' },
@@ -217,26 +140,11 @@ async function seed(): Promise<void> {
   }
 }
 
-function kubectl(
-  parameters: string[],
-  { version = '1.33', as = 'admin', input = '' } = {},
-): Promise<{ code: number; out: string; err: string }> {
-  return new Promise((resolve) => {
-    const flags = [`--kubeconfig=${join(home, as)}`, `--cache-dir=${join(home, 'cache')}`];
-    const options = { env: { HOME: home }, timeout: 15_000 };
-    const binary = join(folder, `kubectl.${version}`);
-    const child = execFile(binary, [...flags, ...parameters], options, (error, out, err) => {
-      resolve({ code: error ? Number(error.code ?? -1) : 0, out, err });
-    });
-    child.stdin!.on('error', () => {}).end(input);
-  });
-}
-
-const here = test.skipIf(!existsSync(join(folder, 'kubectl.1.33')));
+const here = test.skipIf(!kubectlBinary('1.33'));
 
 describe('a node', () => {
   test('that has not dialled in cannot be reached, which is said', async () => {
-    const asked = server.transport({ name: 'admin', groups: ['system:masters'] }).request({
+    const asked = masters().request({
       method: 'GET',
       path: '/api/v1/namespaces/default/pods/p/log',
       headers: {},
@@ -252,7 +160,10 @@ describe('a node', () => {
 
 describe('logs', () => {
   here('come from the agent, with the parameters and without the credentials of the client', async () => {
-    expect(await kubectl(['logs', 'p', '--tail=2'])).toMatchObject({ code: 0, out: 'line one\nline two\n' });
+    expect(await api.kubectl(['logs', 'p', '--tail=2'])).toMatchObject({
+      code: 0,
+      out: 'line one\nline two\n',
+    });
     const request = seen.find((each) => each.includes('/containerLogs/default/p?'));
     expect(request).toContain('tailLines=2');
     expect(request).toContain('container=c');
@@ -260,15 +171,15 @@ describe('logs', () => {
   });
 
   here('of what cannot be read say why in the words of Kubernetes', async () => {
-    expect((await kubectl(['logs', 'starting'])).err).toBe(
+    expect((await api.kubectl(['logs', 'starting'])).err).toBe(
       'Error from server (BadRequest): container "c" in pod "starting" is waiting to start: ContainerCreating\n',
     );
-    expect((await kubectl(['logs', 'p', '-c', 'x'])).err).toContain('container x is not valid for pod p');
-    expect((await kubectl(['logs', 'none'])).err).toContain('pods "none" not found');
-    expect((await kubectl(['logs', 'p'], { as: 'nobody' })).err).toContain(
+    expect((await api.kubectl(['logs', 'p', '-c', 'x'])).err).toContain('container x is not valid for pod p');
+    expect((await api.kubectl(['logs', 'none'])).err).toContain('pods "none" not found');
+    expect((await api.kubectl(['logs', 'p'], { kubeconfig: nobody })).err).toContain(
       'User "nobody" cannot get resource "pods" in API group "" in the namespace "default"',
     );
-    const two = server.transport({ name: 'admin', groups: ['system:masters'] });
+    const two = masters();
     const answer = await two.request({
       method: 'GET',
       path: '/api/v1/namespaces/default/pods/two/log',
@@ -280,7 +191,7 @@ describe('logs', () => {
   });
 
   test('a redirect of an agent is not followed', async () => {
-    const admin = server.transport({ name: 'admin', groups: ['system:masters'] });
+    const admin = masters();
     const path = '/api/v1/namespaces/default/pods/moved/log';
     expect((await admin.request({ method: 'GET', path, headers: {} })).status).toBeGreaterThanOrEqual(500);
   });
@@ -288,13 +199,13 @@ describe('logs', () => {
 
 describe.each(['1.27', '1.30', '1.33'])('kubectl %s', (version) => {
   here('runs commands, with input and with an exit code', async () => {
-    expect(await kubectl(['exec', 'p', '--', 'ls', '-l'], { version })).toMatchObject({
+    expect(await api.kubectl(['exec', 'p', '--', 'ls', '-l'], { version })).toMatchObject({
       code: 0,
       out: 'ran ls -l in c\n',
     });
-    expect((await kubectl(['exec', 'p', '--', 'fail'], { version })).code).toBe(7);
+    expect((await api.kubectl(['exec', 'p', '--', 'fail'], { version })).code).toBe(7);
     const input = 'x'.repeat(200_000);
-    const done = await kubectl(['exec', '-i', 'p', '--', 'cat'], { version, input });
+    const done = await api.kubectl(['exec', '-i', 'p', '--', 'cat'], { version, input });
     expect(done.out === input).toBe(true);
     expect(
       seen.filter((each) => each.startsWith('/exec/')).every((each) => each.endsWith('no credentials')),
@@ -302,26 +213,18 @@ describe.each(['1.27', '1.30', '1.33'])('kubectl %s', (version) => {
   });
 
   here('is told why a command cannot run', async () => {
-    expect((await kubectl(['exec', 'pending', '--', 'ls'], { version })).err).toContain(
+    expect((await api.kubectl(['exec', 'pending', '--', 'ls'], { version })).err).toContain(
       'pod pending does not have a host assigned',
     );
-    expect((await kubectl(['exec', 'p', '--', 'ls'], { version, as: 'nobody' })).err).toContain(
+    expect((await api.kubectl(['exec', 'p', '--', 'ls'], { version, kubeconfig: nobody })).err).toContain(
       '(Forbidden)',
     );
   });
 
   here('forwards a port', async () => {
-    const child = spawn(
-      join(folder, `kubectl.${version}`),
-      [
-        `--kubeconfig=${join(home, 'admin')}`,
-        `--cache-dir=${join(home, 'cache')}`,
-        'port-forward',
-        'pod/p',
-        ':7',
-      ],
-      { env: { HOME: home } },
-    );
+    const flags = [`--kubeconfig=${api.home}/admin.kubeconfig`, `--cache-dir=${api.home}/cache`];
+    const parameters = [...flags, 'port-forward', 'pod/p', ':7'];
+    const child = spawn(kubectlBinary(version)!, parameters, { env: { HOME: api.home } });
     try {
       const [chunk] = (await once(child.stdout, 'data')) as [Buffer];
       const local = Number(/127\.0\.0\.1:(\d+)/.exec(chunk.toString())?.[1]);
@@ -336,10 +239,7 @@ describe.each(['1.27', '1.30', '1.33'])('kubectl %s', (version) => {
 });
 
 describe('proxies', () => {
-  const admin = (path: string) =>
-    server
-      .transport({ name: 'admin', groups: ['system:masters'] })
-      .request({ method: 'GET', path, headers: {} });
+  const admin = (path: string) => masters().request({ method: 'GET', path, headers: {} });
 
   test('a node shows its stats and nothing else', async () => {
     expect((await admin('/api/v1/nodes/n1/proxy/stats/summary')).status).toBe(200);
