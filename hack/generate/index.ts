@@ -49,6 +49,7 @@ function addTable(
     const rows = type.rows.map((row) => row.replace(/\ttext:[^\t]*/, ''));
     schemas.types[`${short}.${type.name}`] = {
       ...(type.isKind && { kind: 1 as const }),
+      ...(type.atomic && { atomic: 1 as const }),
       rows: rows.join('\n'),
     };
     const model = modelOf(models, short, type.name);

@@ -138,6 +138,7 @@ export class SchemaCollector {
         fields.map((field) => [field.name, this.#field(field, texts[field.name])]),
       );
     if (type.gvk) schema['x-kubernetes-group-version-kind'] = [type.gvk];
+    if (type.atomic) schema['x-kubernetes-map-type'] = 'atomic';
     if (type.preservesUnknown) schema['x-kubernetes-preserve-unknown-fields'] = true;
   }
 

@@ -14,6 +14,7 @@ import {
   setMember,
   type ValueType,
 } from '../schema/model.ts';
+import { arrange } from './arrange.ts';
 
 const DIRECTIVE = '$patch';
 const RETAIN_KEYS = '$retainKeys';
@@ -185,31 +186,12 @@ function deleteFrom(result: JsonObject, patch: JsonObject, name: string): void {
     );
 }
 
-/**
- * What the patch's order names comes in that order; elements that only the server has keep their place among the others
- * as far as both orders allow.
- */
+/** The order that `$setElementOrder` asks for. */
 function inOrder(merged: unknown[], live: unknown[], order: unknown, key: string | undefined): unknown[] {
   if (!Array.isArray(order)) throw bad('$setElementOrder must be a list');
-  const idOf = (element: unknown): unknown =>
-    key === undefined ? element : isObject(element) ? member(element, key) : undefined;
-  const wanted = indexes(order.map(idOf));
-  const lived = indexes(live.map(idOf));
-  const rank = (element: unknown) => wanted.get(idOf(element));
-  const named = merged.filter((element) => rank(element) !== undefined).sort((a, b) => rank(a)! - rank(b)!);
-  const others = merged.filter((element) => rank(element) === undefined);
-  const place = (element: unknown) => lived.get(idOf(element)) ?? Number.NaN;
-  const result: unknown[] = [];
-  let next = 0;
-  for (const element of named) {
-    while (next < others.length && place(others[next]) < place(element)) result.push(others[next++]);
-    result.push(element);
-  }
-  return [...result, ...others.slice(next)];
-}
-
-function indexes(ids: unknown[]): Map<unknown, number> {
-  return new Map(ids.map((id, index) => [id, index]));
+  return arrange(merged, live, order, (element) =>
+    key === undefined ? element : isObject(element) ? member(element, key) : undefined,
+  );
 }
 
 function unknownDirective(directive: unknown): StatusError {

@@ -10,7 +10,7 @@ import { fieldOf, parseRow, type Resolver } from './table.ts';
 export interface SchemaFile {
   version: string;
   packages: Record<string, { name: string; group: string; enums: Record<string, string[]> }>;
-  types: Record<string, { kind?: 1; rows: string }>;
+  types: Record<string, { kind?: 1; atomic?: 1; rows: string }>;
 }
 
 /** Form of generated/descriptions.json: of the type (key '') and of its fields, by full type name. */
@@ -109,6 +109,7 @@ class LoadedSchemas implements Schemas {
     const type: StructType = {
       name: this.#longName(short),
       ...(entry.kind && { gvk: this.#gvkOf(short) }),
+      ...(entry.atomic && { atomic: true }),
       fields: flatten(entry.kind ? [...TYPE_META, ...wire] : wire),
       wire,
     };

@@ -74,6 +74,8 @@ export interface StructType {
   readonly fields: ReadonlyMap<string, Field>;
   /** As on the protobuf wire: inlined messages as one field. */
   readonly wire: readonly Field[];
+  /** Server-side apply replaces it whole. */
+  readonly atomic?: boolean;
   /** Fields that the schema does not name are kept (x-kubernetes-preserve-unknown-fields). */
   readonly preservesUnknown?: boolean;
 }

@@ -14,6 +14,7 @@ export interface Table {
 export interface TableType {
   name: string;
   isKind: boolean;
+  atomic: boolean;
   text?: string;
   rows: string[];
 }
@@ -39,11 +40,22 @@ export function parseTable(text: string, file: string): Table {
     else if (word === 'group') table.group = name === '""' ? '' : name;
     else if (word === 'enum') table.enums[name] = rest.split('|');
     else if (word === 'kind' || word === 'type')
-      table.types.push({ name, isKind: word === 'kind', rows: [], ...(rest && { text: textOf(rest) }) });
+      table.types.push(typeOf(name, word === 'kind', rest.split('\t')));
     else throw new TableError(`${file}:${at + 1}: cannot read "${line}"`);
   }
   if (!table.package || !table.version) throw new TableError(`${file}: package or version is missing`);
   return table;
+}
+
+function typeOf(name: string, isKind: boolean, attributes: string[]): TableType {
+  const text = attributes.find((attribute) => attribute.startsWith('text:'));
+  return {
+    name,
+    isKind,
+    atomic: attributes.includes('atomic'),
+    rows: [],
+    ...(text && { text: textOf(text) }),
+  };
 }
 
 function split(text: string, by: string): [string, string] {
