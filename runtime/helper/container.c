@@ -164,7 +164,12 @@ static void on_end(struct process *process)
 {
 	struct container *container = (struct container *)process;
 	if (process->failed) {
+		/* Answered only now: when the caller tries again, nothing is in its way. */
+		struct waiter starter = container->starter;
+		struct failure failure = container->failure;
 		forget(container);
+		if (starter.connection)
+			reply_failure(starter.connection, starter.id, &failure);
 		return check_none_runs();
 	}
 	classify(container);
@@ -184,15 +189,14 @@ static void on_start(struct process *process, const struct failure *failure)
 {
 	struct container *container = (struct container *)process;
 	struct connection *connection = container->starter.connection;
+	if (failure) {
+		container->failure = *failure;
+		return;
+	}
 	container->starter.connection = NULL;
 	container->started_ms = wall_ms();
-	if (!failure)
-		container->state = CONTAINER_RUNNING;
-	if (!connection)
-		return;
-	if (failure)
-		reply_failure(connection, container->starter.id, failure);
-	else
+	container->state = CONTAINER_RUNNING;
+	if (connection)
 		answer_state(connection, container->starter.id, container);
 }
 

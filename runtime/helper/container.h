@@ -30,6 +30,7 @@ struct container {
 	const char *reason;
 	struct waiter *waiters;
 	struct waiter starter;
+	struct failure failure; /* why it could not run */
 	struct timer grace;
 	struct session *attached;
 	struct source tomb;

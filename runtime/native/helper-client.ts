@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '#machinery/clock.ts';
+import { type Clock, sleep } from '#machinery/clock.ts';
+import { messageOf } from '#machinery/errors.ts';
 import { RuntimeError } from '../contract.ts';
 import { Peer, Refusal } from './peer.ts';
 import { OP, Payload, TAG } from './protocol.ts';
@@ -24,8 +25,9 @@ export interface NetlinkExchange {
   request: Uint8Array;
 }
 
-/** How often to try when a helper is just starting or going. */
-const START_ATTEMPTS = 3;
+/** How long to wait for a helper that is just starting or going: attempts and the pause between them. */
+const START_ATTEMPTS = 100;
+const BUSY_PAUSE_MS = 20;
 const START_TIMEOUT_MS = 10_000;
 /** Exit code of a helper that found another one serving the directory. */
 const ALREADY_RUNNING = 3;
@@ -117,19 +119,13 @@ export class HelperClient {
     for (let attempt = 0; attempt < START_ATTEMPTS; attempt++) {
       try {
         return await this.#find();
-      } catch {
-        // Nobody listens there: the usual case of a first start.
-      }
-      try {
-        await this.#start();
-        return await this.#find();
       } catch (error) {
         problem = error;
       }
+      // One that has taken the lock but does not listen yet, or no longer: in a moment it will be clear.
+      if ((await this.#start()) === 'busy') await sleep(this.#options.clock, BUSY_PAUSE_MS);
     }
-    throw problem instanceof RuntimeError
-      ? problem
-      : new RuntimeError('Unavailable', `the helper cannot be reached: ${problem}`);
+    throw new RuntimeError('Unavailable', `the helper cannot be reached: ${messageOf(problem)}`);
   }
 
   #find(): Promise<Peer> {
@@ -139,7 +135,7 @@ export class HelperClient {
   }
 
   /** Starts a helper in a session of its own and waits until it listens. */
-  async #start(): Promise<void> {
+  async #start(): Promise<'started' | 'busy'> {
     const { runDirectory, binDirectory } = this.#options;
     await mkdir(runDirectory, { recursive: true });
     await chmod(runDirectory, 0o700);
@@ -151,14 +147,15 @@ export class HelperClient {
         env: {},
         stdio: ['ignore', 'pipe', log.fd],
       });
-      await this.#ready(child, binDirectory);
+      const result = await this.#ready(child, binDirectory);
       child.unref();
+      return result;
     } finally {
       await log.close();
     }
   }
 
-  #ready(child: ChildProcess, binDirectory: string): Promise<void> {
+  #ready(child: ChildProcess, binDirectory: string): Promise<'started' | 'busy'> {
     return new Promise((resolve, reject) => {
       const timer = this.#options.clock.timer(START_TIMEOUT_MS, () => {
         child.kill('SIGKILL');
@@ -181,9 +178,9 @@ export class HelperClient {
           ),
         ),
       );
-      child.stdout?.once('data', () => settle(resolve));
+      child.stdout?.once('data', () => settle(() => resolve('started')));
       child.once('exit', (code) => {
-        if (code === ALREADY_RUNNING) settle(resolve);
+        if (code === ALREADY_RUNNING) settle(() => resolve('busy'));
         else {
           settle(() =>
             reject(

@@ -64,8 +64,8 @@ export class NativeRuntime implements Runtime {
   readonly #files: StateDirectory;
   readonly #events = new Broadcast<RuntimeEvent>();
   readonly #sandboxes = new Map<SandboxId, Sandbox>();
-  /** What is being created or removed, by id: the next call about it waits its turn. */
-  readonly #turns = new Map<SandboxId, Promise<unknown>>();
+  /** What is being created, started or removed, by id: the next call about it waits its turn. */
+  readonly #turns = new Map<string, Promise<unknown>>();
   readonly #features: Record<string, boolean>;
   /** The node's helper; the network room uses its `exchange`. */
   readonly helper: HelperClient;
@@ -120,22 +120,8 @@ export class NativeRuntime implements Runtime {
     });
   }
 
-  async startContainer(sandboxId: SandboxId, spec: ContainerSpec): Promise<ContainerState> {
-    validateContainer(spec);
-    const sandbox = this.#sandbox(sandboxId);
-    const record = this.#files.exitPath(sandboxId, spec.id);
-    const payload = encodeStart(this.#facts, sandbox.record.spec, spec, record);
-    if (sandbox.lost) throw new RuntimeError('Unavailable', `sandbox ${sandboxId} is lost: remove it`);
-    await Promise.all([
-      mkdir(dirname(spec.logPath), { recursive: true, mode: 0o750 }),
-      this.#files.saveContainer(sandboxId, spec.id, spec.labels, this.#options.clock.now()),
-    ]);
-    try {
-      return decodeContainer(await sandbox.request(OP.START, payload));
-    } catch (error) {
-      if (!sandbox.lost) await this.#files.removeContainer(sandboxId, spec.id);
-      throw error;
-    }
+  startContainer(sandboxId: SandboxId, spec: ContainerSpec): Promise<ContainerState> {
+    return this.#inTurn(`${sandboxId}/${spec.id}`, () => this.#start(sandboxId, spec));
   }
 
   async stopContainer(
@@ -199,6 +185,24 @@ export class NativeRuntime implements Runtime {
   async close(): Promise<void> {
     for (const sandbox of this.#sandboxes.values()) sandbox.disconnect();
     await this.helper.close();
+  }
+
+  async #start(sandboxId: SandboxId, spec: ContainerSpec): Promise<ContainerState> {
+    validateContainer(spec);
+    const sandbox = this.#sandbox(sandboxId);
+    const record = this.#files.exitPath(sandboxId, spec.id);
+    const payload = encodeStart(this.#facts, sandbox.record.spec, spec, record);
+    if (sandbox.lost) throw new RuntimeError('Unavailable', `sandbox ${sandboxId} is lost: remove it`);
+    await Promise.all([
+      mkdir(dirname(spec.logPath), { recursive: true, mode: 0o750 }),
+      this.#files.saveContainer(sandboxId, spec.id, spec.labels, this.#options.clock.now()),
+    ]);
+    try {
+      return decodeContainer(await sandbox.request(OP.START, payload));
+    } catch (error) {
+      if (!sandbox.lost) await this.#files.removeContainer(sandboxId, spec.id);
+      throw error;
+    }
   }
 
   async #create(spec: SandboxSpec): Promise<Sandbox> {
@@ -289,7 +293,7 @@ export class NativeRuntime implements Runtime {
     }
   }
 
-  async #inTurn<T>(id: SandboxId, work: () => Promise<T>): Promise<T> {
+  async #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(id) ?? Promise.resolve();
     const turn = before.then(work, work);
     this.#turns.set(id, turn);

@@ -63,7 +63,7 @@ export function encodeMount(mount: Omit<Mount, 'type'> & { type: string }, stric
     else payload.text(TAG.OPTION, option);
   }
   // Device nodes work only where the runtime makes them: see make_device in runtime/helper/mounts.c.
-  flags |= ATTR.nodev;
+  if (mount.type !== 'devpts') flags |= ATTR.nodev;
   return payload.text(TAG.SOURCE, mount.source).number(TAG.FLAGS, flags).number(TAG.PROPAGATION, propagation);
 }
 

@@ -1,12 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, copyFile, mkdir, mkdtemp, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '#machinery/clock.ts';
-import { CONFORMANCE_SCRIPTS, eventually } from '../conformance.ts';
-import type { Mount } from '../contract.ts';
+import { CONFORMANCE_SCRIPTS, containerSpec, eventually, sandboxSpec } from '../conformance.ts';
+import type { ContainerSpec, ExitStatus, Mount, Runtime, SandboxSpec } from '../contract.ts';
+import { DEFAULT_CAPABILITIES } from './capabilities.ts';
 import { probeCgroups } from './cgroup.ts';
+import { DEFAULT_MASKED_PATHS, DEFAULT_READ_ONLY_PATHS } from './default-paths.ts';
 import { NativeRuntime } from './index.ts';
+import { defaultSeccomp } from './seccomp/index.ts';
 
 /** For tests with root: a node of its own in temporary directories, with a busybox root. */
 
@@ -109,6 +112,50 @@ export class TestNode {
     await mkdir(join(home, 'work'));
     const options = [`lowerdir=${this.#layer}`, `upperdir=${home}/fs`, `workdir=${home}/work`];
     return { type: 'overlay', source: 'overlay', target: '/', options };
+  }
+
+  /** A sandbox of that name, with what the test wants different. */
+  async sandbox(runtime: Runtime, id: string, change: Partial<SandboxSpec> = {}): Promise<string> {
+    await runtime.createSandbox({ ...sandboxSpec(id, this.logDirectory), ...change });
+    return id;
+  }
+
+  /** A container with the defaults of a pod's, running `script` in a shell. */
+  async spec(id: string, script: string, change: Partial<ContainerSpec> = {}): Promise<ContainerSpec> {
+    return {
+      ...containerSpec(id, await this.root(), join(this.logDirectory, `${id}-${this.#roots}.log`), [
+        'sh',
+        '-c',
+        script,
+      ]),
+      capabilities: [...DEFAULT_CAPABILITIES],
+      seccomp: defaultSeccomp(DEFAULT_CAPABILITIES),
+      maskedPaths: [...DEFAULT_MASKED_PATHS],
+      readOnlyPaths: [...DEFAULT_READ_ONLY_PATHS],
+      ...change,
+    };
+  }
+
+  /** Runs `script` to its end and gives back what it wrote. */
+  async run(
+    runtime: Runtime,
+    sandbox: string,
+    script: string,
+    change: Partial<ContainerSpec> = {},
+  ): Promise<{ output: string; exit: ExitStatus }> {
+    const spec = await this.spec(`run.${this.#roots}`, script, change);
+    await runtime.startContainer(sandbox, spec);
+    let exit: ExitStatus | undefined;
+    await eventually(`${script} ends`, async () => {
+      const state = (await runtime.list()).find((candidate) => candidate.id === sandbox);
+      exit = state?.containers.find((candidate) => candidate.id === spec.id)?.exit;
+      return exit !== undefined;
+    });
+    await runtime.removeContainer(sandbox, spec.id);
+    const lines = (await readFile(spec.logPath, 'utf8')).split('\n');
+    // `<time> <stream> F <text>`
+    const output = lines.map((line) => line.split(' ').slice(3).join(' ')).join('\n');
+    return { output: output.trim(), exit: exit! };
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,70 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { probeCgroups } from './cgroup.ts';
+
+/** What a node holds at one moment, for tests: two of them must be equal around anything that cleans up after itself. */
+export interface Holdings {
+  /** Mounts of this mount namespace. */
+  mounts: number;
+  /** Groups below the instance's root, in all hierarchies. */
+  cgroups: string[];
+  /** Descriptors of the helper, by what they are. */
+  helperDescriptors: string[];
+  /** Processes whose program or parent is the runtime's: `<name>`. */
+  processes: string[];
+  /** Files in the state and run directories. */
+  files: string[];
+}
+
+export async function holdings(node: {
+  base: string;
+  cgroupRoot: string;
+  helperPid: number;
+}): Promise<Holdings> {
+  const mountinfo = await readFile('/proc/self/mountinfo', 'utf8');
+  const { controllers } = await probeCgroups(mountinfo);
+  const cgroups: string[] = [];
+  for (const mount of new Set(controllers.values()))
+    cgroups.push(...(await directoriesBelow(join(mount, node.cgroupRoot))));
+  return {
+    mounts: mountinfo.split('\n').length,
+    cgroups: cgroups.sort(),
+    helperDescriptors: await descriptors(node.helperPid),
+    processes: await below(node.helperPid),
+    files: [
+      ...(await filesBelow(join(node.base, 'state'))),
+      ...(await filesBelow(join(node.base, 'run'))),
+    ].sort(),
+  };
+}
+
+async function directoriesBelow(path: string): Promise<string[]> {
+  const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name));
+}
+
+async function filesBelow(path: string): Promise<string[]> {
+  return (await readdir(path, { recursive: true }).catch(() => [])).map((name) => join(path, name));
+}
+
+/** Names without numbers that differ each time (inodes of sockets). */
+async function descriptors(pid: number): Promise<string[]> {
+  const names = await readdir(`/proc/${pid}/fd`);
+  const targets = await Promise.all(
+    names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => 'gone')),
+  );
+  return targets.map((target) => target.replace(/:\[\d+\]/, '')).sort();
+}
+
+/** Names of the processes below a pid, at any depth. */
+async function below(pid: number): Promise<string[]> {
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => ''))
+    .trim()
+    .split(/\s+/);
+  const found: string[] = [];
+  for (const child of children.filter((text) => text !== '')) {
+    found.push((await readFile(`/proc/${child}/comm`, 'utf8').catch(() => 'gone')).trim());
+    found.push(...(await below(Number(child))));
+  }
+  return found.sort();
+}
