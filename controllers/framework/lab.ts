@@ -26,6 +26,8 @@ export interface Scene {
   /** What others do meanwhile (nodes, users): called again and again while time passes. */
   world?(cluster: FakeCluster): void;
   seed?: number;
+  /** How long it takes to come to rest; default 15 s, long enough for every retry. */
+  settleMs?: number;
   /** Settings for the fake server. */
   validate?: boolean;
 }
@@ -48,7 +50,7 @@ export async function openLab(scene: Scene, beforeStart?: (cluster: FakeCluster)
     deps,
     crash.signal,
   )) as RunningControllers;
-  const settle = async (ms = SETTLE_MS) => {
+  const settle = async (ms = scene.settleMs ?? SETTLE_MS) => {
     for (let passed = 0; passed < ms; passed += STEP_MS) {
       await clock.advance(STEP_MS);
       scene.world?.(cluster);

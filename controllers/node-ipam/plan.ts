@@ -6,6 +6,8 @@ import type { Action, Plan } from '../framework/contract.ts';
 
 /** Size of a node's block. Source: Kubernetes, node-cidr-mask-size. */
 const BLOCK_PREFIX = { 4: 24, 6: 64 } as const;
+/** More nodes than any cluster has: bounds the search in IPv6 ranges. */
+const MAX_BLOCKS = 65_536;
 
 /**
  * Each node gets one block of every cluster range, the first that no other node has. Blocks are never taken back while the
@@ -42,8 +44,7 @@ function firstFree(range: string, taken: readonly Cidr[]): string | undefined {
   const prefix = Math.max(cluster.prefix, BLOCK_PREFIX[cluster.family]);
   const used = new Set(taken.filter((one) => one.prefix === prefix).map(formatCidr));
   const odd = taken.filter((one) => one.prefix !== prefix);
-  // One more than are taken is always enough to find a free one, unless the range ends first.
-  for (let n = 0; n <= taken.length; n++) {
+  for (let n = 0; n < MAX_BLOCKS; n++) {
     const block = nthSubnet(cluster, prefix, n);
     if (!block) return undefined;
     const text = formatCidr(block);

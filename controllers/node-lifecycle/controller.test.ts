@@ -1,0 +1,66 @@
+import { expect, it } from 'vitest';
+import { NodeKind } from '#api/kinds/node.ts';
+import { PodKind } from '#api/kinds/pod.ts';
+import type { Node } from '#api/objects.ts';
+import { conditionOf } from '#api/semantics/conditions.ts';
+import type { FakeCluster } from '#client/fake/fake-cluster.ts';
+import { renewNodeLease } from '#client/leases.ts';
+import { failEveryStepOnce, openLab, type Scene } from '../framework/lab.ts';
+import { fresh, markRunning, pod } from '../framework/worlds.ts';
+import { nodeLifecycleController } from './controller.ts';
+
+const scene: Scene = {
+  roster: [nodeLifecycleController],
+  async arrange(cluster) {
+    const node: Node = {
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name: 'node-1' },
+      status: { conditions: [{ type: 'Ready', status: 'True' }] },
+    };
+    const { metadata } = await cluster.client.create(NodeKind, node);
+    await renewNodeLease(cluster.client, cluster.clock, { name: 'node-1', uid: metadata.uid! });
+    const patient = pod('patient', {});
+    patient.spec!.tolerations = [
+      { key: 'node.kubernetes.io/unreachable', operator: 'Exists', tolerationSeconds: 60 },
+    ];
+    for (const one of [pod('hasty', {}), patient])
+      markRunning(cluster, await cluster.client.create(PodKind, fresh(one)));
+  },
+};
+
+const ready = (cluster: FakeCluster) =>
+  conditionOf(cluster.get(NodeKind, { name: 'node-1' })?.status?.conditions, 'Ready')?.status;
+const staying = (cluster: FakeCluster) =>
+  cluster
+    .all(PodKind)
+    .filter(({ metadata }) => !metadata.deletionTimestamp)
+    .map(({ metadata }) => metadata.name);
+
+it('a node that falls silent is marked, its pods go when their patience ends, and it comes back', async () => {
+  const lab = await openLab(scene);
+  await lab.settle(30_000);
+  expect(ready(lab.cluster)).toBe('True');
+  await lab.settle(15_000);
+  expect(ready(lab.cluster)).toBe('Unknown');
+  expect(staying(lab.cluster)).toEqual(['patient']);
+  await lab.settle(60_000);
+  expect(staying(lab.cluster)).toEqual([]);
+  await renewNodeLease(lab.cluster.client, lab.clock, { name: 'node-1', uid: 'u' });
+  lab.cluster.change(NodeKind, { name: 'node-1' }, (node) => {
+    node.status!.conditions = [{ type: 'Ready', status: 'True' }];
+  });
+  await lab.settle(5000);
+  expect(lab.cluster.get(NodeKind, { name: 'node-1' })?.spec?.taints).toEqual([]);
+  await lab.stop();
+});
+
+it('a silent node is tainted whichever step fails', async () => {
+  // The lease came long before the controllers started, and is counted from their start.
+  const silent: Scene = { ...scene, settleMs: 60_000 };
+  await failEveryStepOnce(silent, (cluster) => {
+    expect(ready(cluster)).toBe('Unknown');
+    expect(cluster.get(NodeKind, { name: 'node-1' })?.spec?.taints).toHaveLength(2);
+    expect(staying(cluster)).toEqual(['patient']);
+  });
+});
