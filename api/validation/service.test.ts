@@ -137,6 +137,14 @@ describe('a service that is wrong', () => {
         'spec.clusterIPs[0]: Invalid value: "10.0.0.1": expected an IPv6 value as indicated by `ipFamilies[0]`',
       ],
     ],
+    [
+      { ipFamilyPolicy: 'RequireDualStack' },
+      [
+        'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services',
+      ],
+    ],
+    [{ ipFamilyPolicy: 'PreferDualStack' }, []],
+    [{ ipFamilyPolicy: 'RequireDualStack', clusterIP: 'None' }, []],
     [{ ipFamilies: ['IPv4', 'IPv4'] }, ['spec.ipFamilies[1]: Duplicate value: "IPv4"']],
     [
       { ipFamilyPolicy: 'Both' },

@@ -113,6 +113,11 @@ function checkClusterIPs(spec: Spec, faults: Faults): void {
     faults.notSupported('spec.ipFamilyPolicy', spec.ipFamilyPolicy, FAMILY_POLICIES);
   }
   if (isHeadless(spec)) return;
+  // Service addresses come from one range, of one family, so far.
+  if (spec.ipFamilyPolicy === 'RequireDualStack' && needsClusterIP(spec)) {
+    const detail = 'this cluster is not configured for dual-stack services';
+    faults.invalid('spec.ipFamilyPolicy', spec.ipFamilyPolicy, detail);
+  }
   for (const [index, ip] of ips.entries()) {
     const family = families[index];
     if (family && parseAddress(ip) && (family === 'IPv6') !== ip.includes(':')) {
