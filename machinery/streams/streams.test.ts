@@ -3,6 +3,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { deflateSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { openExec } from './client.ts';
 import type { ExecStreams, ExecWants, ForwardedConnection, Upgrade } from './contract.ts';
 import { acceptExec } from './exec.ts';
@@ -231,6 +232,29 @@ describe('SPDY', () => {
     expect([...client.ended].sort()).toEqual([1, 5, 7]);
   });
 
+  test('exec with a terminal: sizes come by a stream of their own, in pieces', async () => {
+    const sizes: unknown[] = [];
+    const port = await listen(async (upgrade) => {
+      const streams = await acceptExec(upgrade, { ...ALL, tty: true });
+      streams.onResize((size) => sizes.push(size));
+      for await (const chunk of streams.stdin!) streams.stdout!.write(chunk);
+      await streams.finish({ exitCode: 0 });
+    });
+    const client = new SpdyClient(port, 'v4.channel.k8s.io');
+    ['error', 'stdin', 'stdout', 'resize'].forEach((streamtype, index) => {
+      client.open(2 * index + 1, { streamtype });
+    });
+    client.write(7, '{"Width":80,"Hei');
+    client.write(7, 'ght":24}\n{"Width":81,"Height":25}\n');
+    client.write(3, 'typed', true);
+    await client.closed;
+    expect(client.data.get(5)).toBe('typed');
+    expect(sizes).toEqual([
+      { width: 80, height: 24 },
+      { width: 81, height: 25 },
+    ]);
+  });
+
   test('pings are answered and unknown frames ignored', async () => {
     const port = await listen((upgrade) => acceptPortForward(upgrade, () => {}));
     const client = new SpdyClient(port, 'portforward.k8s.io');
@@ -288,5 +312,36 @@ describe('SPDY', () => {
     await client.until(() => client.ended.has(3));
     expect(client.data.get(3)).toBe('connection refused');
     expect(made.map((each) => each.port)).toEqual([81, 82]);
+  });
+});
+
+describe('port-forward by the channels of older WebSocket clients', () => {
+  test('each port has a data and an error channel that begin with its number', async () => {
+    const port = await listen((upgrade) =>
+      acceptPortForward(
+        upgrade,
+        ({ data, fail, port: wanted }) => {
+          if (wanted === 81) fail('connection refused');
+          else data.pipe(data);
+        },
+        [80, 81],
+      ),
+    );
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/portforward?ports=80,81`, ['v4.channel.k8s.io']);
+    const heard = new Map<number, Buffer>();
+    const complete = new Promise<void>((resolve) => {
+      socket.on('message', (message) => {
+        const bytes = message as Buffer;
+        const before = heard.get(bytes[0]!) ?? Buffer.alloc(0);
+        heard.set(bytes[0]!, Buffer.concat([before, bytes.subarray(1)]));
+        if ((heard.get(0)?.length ?? 0) >= 7 && (heard.get(3)?.length ?? 0) > 2) resolve();
+      });
+    });
+    socket.once('open', () => socket.send(Buffer.concat([Buffer.of(0), Buffer.from('hello')])));
+    await complete;
+    socket.close();
+    expect(heard.get(0)).toEqual(Buffer.concat([Buffer.of(80, 0), Buffer.from('hello')]));
+    expect(heard.get(1)).toEqual(Buffer.of(80, 0));
+    expect(heard.get(3)!.subarray(2).toString()).toBe('connection refused');
   });
 });
