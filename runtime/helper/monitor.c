@@ -4,8 +4,11 @@
  *
  * Started by the helper with the listening socket at descriptor 3 and the payload of OP_SANDBOX at 4.
  */
+#include <elf.h>
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +30,8 @@
 #define LISTENER 3
 #define PAYLOAD 4
 #define SHARED_PID 1
+/* After this long without a request the monitor makes itself small. */
+#define IDLE_MS 500
 
 static uint8_t *sandbox;
 static size_t sandbox_length;
@@ -91,11 +96,39 @@ static void on_close(struct connection *connection)
 		destroyer.connection = NULL;
 }
 
+/* Gives back the pages of the program itself: they are in the memory file, shared by all, and come again when needed. */
+static int drop_program(struct dl_phdr_info *info, size_t size, void *context)
+{
+	(void)size;
+	(void)context;
+	const uintptr_t page = 4096;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+		if (part->p_type != PT_LOAD || (part->p_flags & PF_W))
+			continue;
+		uintptr_t start = (info->dlpi_addr + part->p_vaddr) & ~(page - 1);
+		uintptr_t end = (info->dlpi_addr + part->p_vaddr + part->p_memsz + page - 1) & ~(page - 1);
+		/* What cannot be dropped stays: this only saves memory. */
+		(void)madvise((void *)start, end - start, MADV_DONTNEED);
+	}
+	return 1; /* the program is the first of the list */
+}
+
+static void on_idle(struct timer *timer)
+{
+	(void)timer;
+	malloc_trim(0);
+	dl_iterate_phdr(drop_program, NULL);
+}
+
+static struct timer idle = { .fire = on_idle };
+
 static void handle(struct connection *connection, const struct frame *frame)
 {
 	struct failure failure = { 0 };
 	if (!connection->on_close)
 		connection->on_close = on_close;
+	timer_set(&idle, IDLE_MS);
 	if (broken.error && frame->op != OP_DESTROY)
 		return reply_failure(connection, frame->id, &broken);
 	switch (frame->op) {

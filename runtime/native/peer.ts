@@ -57,6 +57,7 @@ export class Peer {
   #onClose: (() => void) | undefined;
   #rawAfter: number | undefined;
   #raw = false;
+  #unref = false;
 
   private constructor(socket: Socket, clock: Clock) {
     this.#socket = socket;
@@ -103,10 +104,11 @@ export class Peer {
     this.#nextId = (this.#nextId % 0x7fffffff) + 1;
     return new Promise((resolve, reject) => {
       const timer = this.#clock.timer(timeoutMs, () => {
-        this.#waiting.delete(id);
+        this.#settle(id);
         reject(new RuntimeError('Unavailable', `no answer to request ${op} within ${timeoutMs} ms`));
       });
       this.#waiting.set(id, { resolve, reject, cancel: () => timer.cancel() });
+      this.#socket.ref();
       this.#socket.write(encodeFrame(op, id, payload));
     });
   }
@@ -134,10 +136,19 @@ export class Peer {
     else this.#socket.resume();
   }
 
-  /** Keeps or lets go of the process: an idle connection alone must not keep a program running. */
+  /** An idle connection does not keep the program running; one with a question open does. */
   unref(): this {
+    this.#unref = true;
     this.#socket.unref();
     return this;
+  }
+
+  #settle(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    waiting?.cancel();
+    if (this.#unref && this.#waiting.size === 0) this.#socket.unref();
+    return waiting;
   }
 
   close(): void {
@@ -165,8 +176,7 @@ export class Peer {
       else this.#early.push(frame);
       return;
     }
-    this.#waiting.delete(frame.id);
-    waiting.cancel();
+    this.#settle(frame.id);
     if (frame.op === OP.ERROR) {
       waiting.reject(Refusal.from(frame.payload));
       return;
