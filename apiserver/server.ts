@@ -28,6 +28,7 @@ import { readBase } from './engine/base.ts';
 import { CacheReader, ObjectEngine } from './engine/index.ts';
 import { keySpace } from './engine/keys.ts';
 import { KindIndex } from './engine/kind-index.ts';
+import { ownerTracking } from './engine/ownership.ts';
 import { Storage } from './engine/storage.ts';
 import type { Check } from './health.ts';
 import { type HttpListener, type ListenAddress, listenHttps, type TlsFiles } from './http/index.ts';
@@ -112,7 +113,11 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const admission =
     deps.admission ?? (standard ? admissionPlugins({ authorizer: standard, clock, random }) : []);
   const pools = poolsOf(config.serviceCidr, config.nodePorts);
-  const engine = new ObjectEngine({ storage, clock, random, pools, admission, reader }, stop.signal);
+  const trackOwners = ownerTracking(deps.schemas);
+  const engine = new ObjectEngine(
+    { storage, clock, random, pools, admission, reader, trackOwners },
+    stop.signal,
+  );
   const tokens = deps.tokens?.(reader);
   const tunnels = deps.nodeLink ? undefined : new NodeLinks(clock);
   const nodeLink = deps.nodeLink ?? tunnels!;

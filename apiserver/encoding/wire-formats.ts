@@ -1,12 +1,14 @@
 import type { Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
 import { StatusError } from '#machinery/errors.ts';
+import { applyServerSide } from '#machinery/patch/apply.ts';
 import { applyJsonPatch } from '#machinery/patch/json-patch.ts';
 import { applyMergePatch } from '#machinery/patch/merge.ts';
 import { applyStrategicMergePatch } from '#machinery/patch/strategic.ts';
 import { decodeProtobuf, encodeProtobuf, readEnvelope } from '#machinery/protobuf/envelope.ts';
 import { decodeJson, decodeParsed } from '#machinery/schema/decode.ts';
 import { isObject, type JsonObject, type Schemas, type StructType } from '#machinery/schema/model.ts';
+import { formatYaml, parseYamlObject, YamlError } from '#machinery/yaml.ts';
 import type { ApplyOptions, Decoded, FieldValidation, Formats, OpenApi, PatchType } from './formats.ts';
 
 /** The formats of the Kubernetes wire, by the generated schemas. */
@@ -28,7 +30,7 @@ class WireFormats implements Formats {
   }
 
   fromYaml(text: string, schema: string, validation: FieldValidation): Decoded {
-    return this.fromJson(text, schema, validation);
+    return decoded(decodeParsed(readYaml(text), this.#schemas.type(schema), validation));
   }
 
   fromProtobuf(bytes: Uint8Array): Decoded {
@@ -54,10 +56,11 @@ class WireFormats implements Formats {
   }
 
   toYaml(object: object): string {
-    return `${JSON.stringify(object, null, 2)}\n`;
+    return formatYaml(object);
   }
 
-  parse(text: string, _format: 'json' | 'yaml'): unknown {
+  parse(text: string, format: 'json' | 'yaml'): unknown {
+    if (format === 'yaml') return readYaml(text);
     try {
       return JSON.parse(text);
     } catch (error) {
@@ -84,13 +87,29 @@ class WireFormats implements Formats {
     return decoded(decodeParsed(structuredClone(patched), schema, validation));
   }
 
-  apply(
-    _kind: Kind,
-    _current: ApiObject | undefined,
-    _applied: ApiObject,
-    _options: ApplyOptions,
-  ): ApiObject {
-    throw new StatusError('UnsupportedMediaType', 'server-side apply is not supported');
+  apply(kind: Kind, current: ApiObject | undefined, applied: ApiObject, options: ApplyOptions): ApiObject {
+    const object = applyServerSide(
+      current as JsonObject | undefined,
+      applied as unknown as JsonObject,
+      this.#schemas.type(kind.schema),
+      {
+        manager: options.fieldManager,
+        force: options.force,
+        subresource: options.subresource,
+        time: options.time,
+      },
+    );
+    return object as unknown as ApiObject;
+  }
+}
+
+/** Source: Kubernetes apiserver, the wording for a YAML body. */
+function readYaml(text: string): JsonObject {
+  try {
+    return parseYamlObject(text);
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    throw new StatusError('BadRequest', `error decoding YAML: ${error.message}`);
   }
 }
 

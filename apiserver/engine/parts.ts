@@ -12,6 +12,7 @@ import type {
 } from '../contract.ts';
 import type { Pools } from './allocations.ts';
 import { invalid } from './faults.ts';
+import type { TrackOwners } from './ownership.ts';
 import type { Storage, WriteCause } from './storage.ts';
 
 /** What the verbs work with. */
@@ -22,6 +23,7 @@ export interface EngineParts {
   pools: Pools;
   admission: readonly AdmissionPlugin[];
   reader: ObjectReader;
+  trackOwners: TrackOwners;
 }
 
 /** How a write is to be done. */

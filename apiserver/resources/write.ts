@@ -78,13 +78,14 @@ export async function updateResource(scope: Scope, as: ModifyScope = 'object'): 
   return respondObject(scope, (await modify(scope, produce, as)).bytes);
 }
 
-function modify(scope: Scope, produce: Produce, as: ModifyScope): Promise<Written> {
+function modify(scope: Scope, produce: Produce, as: ModifyScope, isApplied = false): Promise<Written> {
   const { stored, context, parts, namespace, name } = scope;
   return parts.engine.modify(stored, namespace, name, produce, {
     context,
     scope: as,
     dryRun: isDryRun(context.info.query),
     subresource: context.info.subresource,
+    isApplied,
   });
 }
 
@@ -155,7 +156,7 @@ async function applyResource(scope: Scope, as: ModifyScope): Promise<TransportRe
     );
   const missing = (await parts.storage.read(stored, namespace, name)) === undefined;
   if (missing && as !== 'object') throw notFound(kind, name);
-  if (!missing) return respondObject(scope, (await modify(scope, merge, as)).bytes);
+  if (!missing) return respondObject(scope, (await modify(scope, merge, as, true)).bytes);
   const dryRun = isDryRun(query);
   const written = await parts.engine.insert(stored, namespace, merge(undefined), { context, dryRun });
   return respondObject(scope, written.bytes, 201);

@@ -85,8 +85,7 @@ function isPointer(value: unknown): boolean {
   return typeof value === 'string' && (value === '' || value.startsWith('/'));
 }
 
+/** Kubernetes' words, and then which operation it was. */
 function rejected(why: string): StatusError {
-  return new StatusError('Invalid', 'the server rejected our request due to an error in our request', {
-    causes: [{ reason: 'UnexpectedServerResponse', message: why }],
-  });
+  return new StatusError('Invalid', `the server rejected our request due to an error in our request: ${why}`);
 }
