@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import https from 'node:https';
 import { type AddressInfo, connect, createServer as createTcp } from 'node:net';
@@ -23,6 +23,8 @@ let api: Served;
 let nodeCertificate: KeyAndCertificate;
 let nobody = '';
 const seen: string[] = [];
+/** What the agent notices of clients that leave. */
+const left = new EventEmitter();
 const end = new AbortController();
 const echo = createTcp((socket) => socket.pipe(socket).on('error', () => {}));
 
@@ -35,7 +37,10 @@ function agentServer(): Server {
     } else if (request.url?.includes('/moved'))
       response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();
     else if (request.url?.startsWith('/stats')) response.end('{"node":"n1"}');
-    else response.end('line one\nline two\n');
+    else if (request.url?.includes('follow=true')) {
+      response.once('close', () => left.emit('log'));
+      response.write('waiting\n');
+    } else response.end('line one\nline two\n');
   });
   agent.on('upgrade', (request, socket, head) => {
     seen.push(`${request.url} ${request.headers.authorization ?? 'no credentials'}`);
@@ -50,6 +55,12 @@ function agentServer(): Server {
 async function run(upgrade: Parameters<typeof acceptExec>[0], query: URLSearchParams): Promise<void> {
   const wants = { stdin: query.get('stdin') === 'true', stdout: true, stderr: true, tty: false };
   const streams = await acceptExec(upgrade, wants);
+  if (query.get('command') === 'wait') {
+    streams.stdout!.write('waiting\n');
+    await streams.closed;
+    left.emit('exec');
+    return;
+  }
   if (streams.stdin) for await (const chunk of streams.stdin) streams.stdout!.write(chunk);
   else streams.stdout!.write(`ran ${query.getAll('command').join(' ')} in ${query.get('container')}\n`);
   await streams.finish({ exitCode: query.getAll('command').includes('fail') ? 7 : 0 });
@@ -260,5 +271,47 @@ describe('proxies', () => {
     for await (const chunk of answer.body as AsyncIterable<Buffer>) chunks.push(chunk);
     web.close();
     expect(Buffer.concat(chunks).toString()).toBe(`/a%20b?c=d on ${HOST}:${webPort}`);
+  });
+});
+
+/** Starts kubectl; resolves as soon as it has printed something, with a promise of its end. */
+async function started(version: string, parameters: string[]) {
+  const flags = [`--kubeconfig=${api.home}/admin.kubeconfig`, `--cache-dir=${api.home}/cache`];
+  const child = spawn(kubectlBinary(version)!, [...flags, ...parameters], { env: { HOME: api.home } });
+  const ended = once(child, 'exit');
+  const [chunk] = (await once(child.stdout, 'data')) as [Buffer];
+  expect(chunk.toString()).toBe('waiting\n');
+  return { child, ended };
+}
+
+describe('a client that goes away', () => {
+  here.each(['1.27', '1.33'])('ends its command and its log (kubectl %s)', async (version) => {
+    for (const [what, parameters] of [
+      ['exec', ['exec', 'p', '--', 'wait']],
+      ['log', ['logs', '-f', 'p']],
+    ] as const) {
+      const { child } = await started(version, [...parameters]);
+      const noticed = once(left, what);
+      child.kill('SIGKILL');
+      await noticed;
+    }
+  });
+});
+
+describe('a node that goes away', () => {
+  here('ends the commands and logs that ran through it', async () => {
+    const running = await Promise.all([
+      started('1.27', ['exec', 'p', '--', 'wait']),
+      started('1.33', ['exec', 'p', '--', 'wait']),
+      started('1.33', ['logs', '-f', 'p']),
+    ]);
+    end.abort();
+    await Promise.all(running.map(({ ended }) => ended));
+    const answer = await masters().request({
+      method: 'GET',
+      path: '/api/v1/namespaces/default/pods/p/log',
+      headers: {},
+    });
+    expect(answer.status).toBe(503);
   });
 });
