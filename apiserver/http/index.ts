@@ -15,6 +15,7 @@ import type { Logger } from '#machinery/log.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 import type { RequestChain } from '../chain.ts';
 import { BODY_LIMIT_BYTES, tooLarge } from '../encoding/body.ts';
+import { unknownPath } from '../unknown-path.ts';
 import { credentialsOf } from './credentials.ts';
 import { sendResponse } from './respond.ts';
 import { serveUpgrade } from './upgrade.ts';
@@ -68,17 +69,18 @@ export async function listenHttps(
     routerOptions: { maxParamLength: 4096 },
     exposeHeadRoutes: false,
     logger: false,
+    frameworkErrors: (error, _request, reply) => {
+      sendStatus(reply as unknown as StatusReply, new StatusError('BadRequest', error.message));
+    },
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error: { code?: string; message: string }, _request, reply) => {
     const status =
       error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' ? tooLarge() : new StatusError('BadRequest', error.message);
-    return reply
-      .code(status.code)
-      .header('content-type', 'application/json')
-      .send(JSON.stringify(status.status()));
+    sendStatus(reply, status);
   });
+  app.setNotFoundHandler((_request, reply) => sendStatus(reply, unknownPath()));
   app.all('/*', (request, reply) => {
     reply.hijack();
     const raw = request.raw as unknown as Http2ServerRequest;
@@ -99,6 +101,17 @@ export async function listenHttps(
       sessions.destroy();
     },
   };
+}
+
+interface StatusReply {
+  code(status: number): StatusReply;
+  header(name: string, value: string): StatusReply;
+  send(body: string): unknown;
+}
+
+/** Errors of HTTP itself, before the chain has seen the request. */
+function sendStatus(reply: StatusReply, error: StatusError): void {
+  reply.code(error.code).header('content-type', 'application/json').send(JSON.stringify(error.status()));
 }
 
 async function serve(
