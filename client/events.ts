@@ -24,7 +24,7 @@ export interface RecorderOptions {
 export interface EventRecorder {
   /** Never waits and never fails. `fieldPath`: `spec.containers{web}` for one container. */
   record(about: ApiObject, type: 'Normal' | 'Warning', why: Why, fieldPath?: string): void;
-  /** Resolves once all that was recorded is sent or dropped. */
+  /** Resolves once all that was recorded is sent or dropped, at the latest after two seconds. */
   flush(): Promise<void>;
 }
 
@@ -36,6 +36,8 @@ const BURST = 25;
 const REFILL_MS = 5 * 60_000;
 const ATTEMPTS = 3;
 const RETRY_MS = 500;
+/** Who stops does not wait longer for a server that does not answer. */
+const FLUSH_MS = 2000;
 /** Longer messages are cut. Source: events.k8s.io, note is at most 1 kB. */
 const MESSAGE_LENGTH = 1024;
 
@@ -74,7 +76,11 @@ class Recorder implements EventRecorder {
   }
 
   async flush(): Promise<void> {
-    await this.#running;
+    if (!this.#running) return;
+    const enough = new AbortController();
+    const late = sleep(this.#options.clock, FLUSH_MS, enough.signal).catch(() => undefined);
+    await Promise.race([this.#running, late]);
+    enough.abort();
   }
 
   #mayTell(about: ApiObject): boolean {

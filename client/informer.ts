@@ -33,6 +33,8 @@ export interface InformerOptions<T extends ApiObject> {
 
 /** Objects per page of a list: bounds the size of one answer, not the number of objects. */
 const PAGE_SIZE = 2000;
+/** A server that comes back is heard of within this time: an agent must take its pods up again at once. */
+const MAX_BACKOFF_MS = 2000;
 /** A watch that ends at once is not opened again at once. */
 const REOPEN_DELAY_MS = 50;
 
@@ -127,7 +129,9 @@ class ListWatchInformer<T extends ApiObject> implements Informer<T> {
         if (signal.aborted) return;
         if (needsRelist(error)) this.#mustList = true;
         this.#options.onError?.(error);
-        await sleep(clock, backoffMs(failures++, random), signal).catch(ignoreAbort(signal));
+        await sleep(clock, backoffMs(failures++, random, { maxMs: MAX_BACKOFF_MS }), signal).catch(
+          ignoreAbort(signal),
+        );
       }
     }
   }

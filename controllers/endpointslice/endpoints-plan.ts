@@ -59,8 +59,9 @@ export function planEndpointsWithoutService(endpoints: Endpoints | undefined): P
 }
 
 function subsetOf(backends: readonly Backend[]): k8s.V1EndpointSubset {
-  const addresses = backends.filter(({ ready }) => ready).map(addressOf);
-  const notReadyAddresses = backends.filter(({ ready }) => !ready).map(addressOf);
+  const sorted = [...backends].sort((a, b) => (a.ip < b.ip ? -1 : 1));
+  const addresses = sorted.filter(({ ready }) => ready).map(addressOf);
+  const notReadyAddresses = sorted.filter(({ ready }) => !ready).map(addressOf);
   return {
     ...(addresses.length && { addresses }),
     ...(notReadyAddresses.length && { notReadyAddresses }),

@@ -87,7 +87,7 @@ async function work(
     });
   } finally {
     if (!controller.oneAtATime) free();
-    await withinTime(deps, (within) => catchUp(informers, written, within));
+    if (written.length > 0) await withinTime(deps, (within) => catchUp(informers, written, within));
     if (controller.spacingMs !== undefined && !signal.aborted) await pause(deps, controller.spacingMs);
   }
 }
@@ -134,20 +134,29 @@ function subscribe(
 /** Runs `act` with a signal that aborts when time is up (which is no failure) or on a crash. */
 async function withinTime(deps: RunnerDeps, act: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const { clock, log, signal } = deps;
-  const late = new AbortController();
-  const timer = clock.timer(CATCH_UP_MS, () => late.abort());
+  if (signal.aborted) return;
+  const over = new AbortController();
+  let isLate = false;
+  const crash = () => over.abort(signal.reason);
+  signal.addEventListener('abort', crash, { once: true });
+  const timer = clock.timer(CATCH_UP_MS, () => {
+    isLate = true;
+    over.abort();
+  });
   try {
-    await act(AbortSignal.any([late.signal, signal]));
+    await act(over.signal);
   } catch (error) {
     if (signal.aborted) return;
-    if (!late.signal.aborted) throw error;
+    if (!isLate) throw error;
     log.warn('a cache did not show what was written', { afterMs: CATCH_UP_MS });
   } finally {
     timer.cancel();
+    signal.removeEventListener('abort', crash);
   }
 }
 
 function pause({ clock, signal }: RunnerDeps, ms: number): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const timer = clock.timer(ms, end);
     function end() {

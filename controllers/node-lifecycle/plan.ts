@@ -40,7 +40,8 @@ export function planNode(scene: NodeScene, now: number): Plan<Kind<Node> | Kind<
   if (node.metadata.deletionTimestamp) return { actions: [] };
   const left = scene.heardAt + GRACE_MS - now;
   const conditions = left > 0 ? node.status?.conditions : silenced(node.status?.conditions ?? [], now);
-  const ready = conditionOf(conditions, 'Ready')?.status ?? 'Unknown';
+  // A node that has never said anything is not ready, rather than lost.
+  const ready = conditionOf(conditions, 'Ready')?.status ?? 'False';
   const actions: Step[] = [];
   if (conditions && canonicalJson(conditions) !== canonicalJson(node.status?.conditions ?? [])) {
     const object = { ...node, status: { ...node.status, conditions } };
