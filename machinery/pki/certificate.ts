@@ -54,11 +54,6 @@ export function alternativeNamesOf(certificate: string): string[] {
     .map((name) => name.replace(/^(DNS|IP Address):/, ''));
 }
 
-/** SHA-256 of the public key (SubjectPublicKeyInfo): what a node's name is bound to. */
-export function publicKeyDigest(der: Uint8Array): string {
-  return new X509Certificate(der).publicKey.export({ type: 'spki', format: 'der' }).toString('base64url');
-}
-
 /** Whether the key belongs to the certificate. */
 export function isPair(pair: KeyAndCertificate): boolean {
   return new X509Certificate(pair.certificate).checkPrivateKey(createPrivateKey(pair.key));

@@ -54,22 +54,6 @@ export async function issueCertificate(
   return { certificate, key: await privatePem(keys) };
 }
 
-/**
- * A certificate for the key of a PKCS #10 request (RFC 2986), whose own signature is checked. Only the key is taken from
- * the request: what it says of itself is `order`'s to decide. Rejects with a RangeError when it is not a valid request.
- */
-export async function issueForRequest(
-  authority: KeyAndCertificate,
-  requestPem: string,
-  order: CertificateOrder,
-  clock: Clock,
-  random: Random,
-): Promise<string> {
-  const request = new x509.Pkcs10CertificateRequest(requestPem);
-  if (!(await request.verify())) throw new RangeError('the signature of the certificate request is wrong');
-  return sign(authority, order, await request.publicKey.export(), clock, random);
-}
-
 async function sign(
   authority: KeyAndCertificate,
   order: CertificateOrder,
