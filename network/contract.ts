@@ -1,7 +1,7 @@
 /**
  * Pod networking and Services on one node. Desired state in, kernel state out: each call computes a plan of steps
  * (steps.ts) and one executor applies it by netlink. Everything is named after the instance id, so that two instances on
- * one machine never meet. Implementations: native (index.ts), fake/; both pass conformance.ts.
+ * one machine never meet. Implementations: native.ts, fake/; both pass conformance.ts.
  */
 
 export interface NodeNetworkConfig {

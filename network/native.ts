@@ -1,0 +1,284 @@
+import type { Files } from '#machinery/io.ts';
+import { canonicalAddress, parseAddress } from '#machinery/values/cidr.ts';
+import { auditNode, type NodeState } from './audit.ts';
+import {
+  NetworkError,
+  type NodeNetwork,
+  type NodeNetworkConfig,
+  type PodAttachment,
+  type ServicePortRule,
+} from './contract.ts';
+import { Addresses, gatewayOf, type Lease } from './ipam/addresses.ts';
+import { exchange, NETLINK_ROUTE, perform } from './netlink/connection.ts';
+import type { Netlink } from './netlink/contract.ts';
+import { isErrno, NetlinkError } from './netlink/errors.ts';
+import type { IpFamily } from './netlink/nft-expressions.ts';
+import {
+  deleteRoute,
+  dumpAddresses,
+  dumpLinks,
+  dumpRoutes,
+  getLink,
+  type Link,
+  parseLink,
+  parseLinkAddress,
+  parseRoute,
+} from './netlink/route.ts';
+import type { Sysctl } from './netlink/sysctl.ts';
+import {
+  bridgeName,
+  checkConfig,
+  gatewayFor,
+  nodePlan,
+  podAddressSteps,
+  podPlan,
+  requireCidr,
+  vethName,
+} from './plan.ts';
+import { forgetUdp, staleUdp } from './services/conntrack.ts';
+import { ServiceTable } from './services/tables.ts';
+import { execute, type Step, type StepEffects } from './steps.ts';
+
+export interface NativeNetworkDeps {
+  netlink: Netlink;
+  sysctl: Sysctl;
+  files: Files;
+  /** For address records: `DIR/network`. */
+  directory: string;
+  /** A process in the node's network namespace, in the helper's pid namespace: usually process.pid. */
+  nodePid: number;
+}
+
+/** When no uplink says otherwise: Ethernet's. */
+const DEFAULT_MTU = 1500;
+
+/** Pod networking by bridge, veth and nftables, through netlink only. Calls of one instance are done one at a time. */
+export class NativeNetwork implements NodeNetwork {
+  readonly #deps: NativeNetworkDeps;
+  readonly #effects: StepEffects;
+  #started: Started | undefined;
+  #rules: readonly ServicePortRule[] = [];
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: NativeNetworkDeps) {
+    this.#deps = deps;
+    this.#effects = { netlink: deps.netlink, sysctl: deps.sysctl, nodePid: deps.nodePid };
+  }
+
+  start(config: NodeNetworkConfig): Promise<void> {
+    return this.#alone(async () => {
+      checkConfig(config);
+      const addresses = await Addresses.open(
+        this.#deps.files,
+        `${this.#deps.directory}/addresses`,
+        config.podCidrs,
+      );
+      const mtu = await this.#uplinkMtu();
+      const tables = families(config).map(
+        (family) => new ServiceTable(this.#deps.netlink, tableConfig(config, family)),
+      );
+      await execute(nodePlan(config, mtu), this.#effects);
+      for (const table of tables) await table.start();
+      this.#started = { config, addresses, mtu, tables };
+    });
+  }
+
+  gateway(): string[] {
+    return this.#running().config.podCidrs.map(gatewayOf);
+  }
+
+  attach(sandbox: string, networkNamespace: string): Promise<PodAttachment> {
+    return kernelErrors(async () => {
+      const { config, addresses, mtu } = this.#running();
+      const lease = await addresses.lease(sandbox, networkNamespace);
+      await this.#plug(config, lease, mtu);
+      return attachment(config, lease);
+    });
+  }
+
+  async detach(sandbox: string): Promise<void> {
+    await this.#running().addresses.release(sandbox);
+  }
+
+  async attached(): Promise<Map<string, PodAttachment>> {
+    const { config, addresses } = this.#running();
+    return new Map([...addresses.all()].map(([sandbox, lease]) => [sandbox, attachment(config, lease)]));
+  }
+
+  syncServices(rules: readonly ServicePortRule[]): Promise<void> {
+    return this.#alone(async () => {
+      const before = this.#rules;
+      for (const table of this.#running().tables) await table.sync(rules);
+      this.#rules = [...rules];
+      // UDP has no end of connection: what flows to an endpoint that is gone would flow there for ever.
+      await forgetUdp(this.#deps.netlink, staleUdp(before, rules));
+    });
+  }
+
+  audit(): Promise<string[]> {
+    return this.#alone(async () => {
+      const { config, addresses, mtu, tables } = this.#running();
+      const plan = nodePlan(config, mtu);
+      const state = await this.#readNode();
+      const { findings, steps } = auditNode(plan, state);
+      for (const step of plan) {
+        if (step.op !== 'sysctl') continue;
+        const value = await this.#deps.sysctl.read(step.key);
+        if (value === step.value) continue;
+        findings.push(`${step.key} is ${value}`);
+        steps.push(step);
+      }
+      await execute(steps, this.#effects);
+      findings.push(...(await this.#auditPods(config, addresses, mtu)));
+      for (const table of tables) findings.push(...(await table.audit()));
+      return findings;
+    });
+  }
+
+  destroy(): Promise<void> {
+    return this.#alone(async () => {
+      const { config, tables } = this.#running();
+      for (const table of tables) await table.destroy();
+      const { links } = await this.#readNode();
+      const prefix = bridgeName(config.instance);
+      const ours = links.filter(
+        ({ name, kind }) => name.startsWith(prefix) && (kind === 'veth' || kind === 'bridge'),
+      );
+      await execute(
+        ours.map(({ name }): Step => ({ op: 'delete-link', link: name })),
+        this.#effects,
+      );
+      for (const step of nodePlan(config, DEFAULT_MTU)) {
+        if (step.op !== 'unreachable') continue;
+        const request = deleteRoute({ ...step, kind: 'unreachable', index: 0 });
+        const [answer] = await exchange(this.#deps.netlink, NETLINK_ROUTE, [request]);
+        if (answer?.error && !isErrno(answer.error, 'ESRCH')) throw answer.error;
+      }
+      await this.#deps.files.remove(`${this.#deps.directory}/addresses`);
+      this.#started = undefined;
+      this.#rules = [];
+    });
+  }
+
+  /** Makes the pod's interface; when it is there already, sees to what belongs to it. */
+  async #plug(config: NodeNetworkConfig, lease: Lease, mtu: number): Promise<void> {
+    const steps = podPlan(config, lease.sandbox, lease.networkNamespace, lease.addresses, mtu);
+    try {
+      await execute(steps, this.#effects);
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST', 'EBUSY')) throw error;
+      const { netlink } = this.#deps;
+      const [inside] = await exchange(netlink, NETLINK_ROUTE, [getLink('eth0')], lease.networkNamespace);
+      const peer = vethName(config.instance, lease.sandbox);
+      if (!inside?.error) {
+        const again = podAddressSteps(config, lease.networkNamespace, lease.addresses);
+        await execute([...again, ...steps.filter(({ op }) => op === 'port')], this.#effects);
+        return;
+      }
+      // The name belongs to a namespace that this sandbox had before and that something still holds.
+      await execute([{ op: 'delete-link', link: peer }, ...steps], this.#effects);
+    }
+  }
+
+  /** Pods whose end on the node is gone or unplugged, as long as their namespace is there. */
+  async #auditPods(config: NodeNetworkConfig, addresses: Addresses, mtu: number): Promise<string[]> {
+    const findings: string[] = [];
+    const { links } = await this.#readNode();
+    const bridge = links.find(({ name }) => name === bridgeName(config.instance));
+    for (const lease of addresses.all().values()) {
+      const link = links.find(({ name }) => name === vethName(config.instance, lease.sandbox));
+      const fault = portFault(link, bridge);
+      if (!fault) continue;
+      try {
+        await this.#plug(config, lease, mtu);
+        findings.push(`interface of ${lease.sandbox} ${fault}`);
+      } catch (error) {
+        // Its namespace has gone, and the sandbox with it: whoever runs it will detach it.
+        if (!isErrno(error, 'ENOENT')) throw error;
+      }
+    }
+    return findings;
+  }
+
+  async #readNode(): Promise<NodeState> {
+    const { netlink } = this.#deps;
+    const dump = async (request: typeof dumpLinks) =>
+      (await perform(netlink, NETLINK_ROUTE, [request])).flatMap(({ messages }) => messages);
+    return {
+      links: (await dump(dumpLinks)).flatMap((message) => parseLink(message) ?? []),
+      addresses: (await dump(dumpAddresses)).flatMap((message) => parseLinkAddress(message) ?? []),
+      routes: (await dump(dumpRoutes)).flatMap((message) => parseRoute(message) ?? []),
+    };
+  }
+
+  /** Of the link that the default route leaves by. */
+  async #uplinkMtu(): Promise<number> {
+    const { links, routes } = await this.#readNode();
+    const route = routes.find(({ destination, kind }) => kind === 'unicast' && destination.endsWith('/0'));
+    const link = links.find(({ index }) => index === route?.index);
+    return Math.min(link?.mtu || DEFAULT_MTU, MAX_MTU);
+  }
+
+  #running(): Started {
+    if (!this.#started) throw new NetworkError('Unavailable', 'the network was not started');
+    return this.#started;
+  }
+
+  /** One after the other: two plans made at the same time would undo each other. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#queue.then(() => kernelErrors(work));
+    this.#queue = next.catch(() => {});
+    return next;
+  }
+}
+
+/** A loopback default route has 65536; Ethernet frames do not get that large. */
+const MAX_MTU = 9216;
+
+interface Started {
+  config: NodeNetworkConfig;
+  addresses: Addresses;
+  mtu: number;
+  tables: ServiceTable[];
+}
+
+async function kernelErrors<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof NetlinkError) throw new NetworkError('Kernel', error.message);
+    throw error;
+  }
+}
+
+function portFault(link: Link | undefined, bridge: Link | undefined): string | undefined {
+  if (!link) return 'is gone';
+  if (link.master !== bridge?.index) return 'is not plugged into the bridge';
+  if (!link.up) return 'is down';
+  return link.hairpin ? undefined : 'has no hairpin mode';
+}
+
+function attachment(config: NodeNetworkConfig, lease: Lease): PodAttachment {
+  const gateway = gatewayFor(config, parseAddress(lease.addresses[0]!)!);
+  return { addresses: lease.addresses, gateway, interface: 'eth0' };
+}
+
+function families(config: NodeNetworkConfig): IpFamily[] {
+  const used = new Set(config.podCidrs.map((cidr) => requireCidr(cidr).family));
+  return [...(used.has(4) ? (['ip'] as const) : []), ...(used.has(6) ? (['ip6'] as const) : [])];
+}
+
+function tableConfig(config: NodeNetworkConfig, family: IpFamily) {
+  const number = family === 'ip' ? 4 : 6;
+  const cidrs = (list: readonly string[]) => list.map(requireCidr).filter((cidr) => cidr.family === number);
+  const dns = parseAddress(config.dnsAddress);
+  return {
+    instance: config.instance,
+    family,
+    bridge: bridgeName(config.instance),
+    podCidrs: cidrs(config.podCidrs),
+    clusterCidrs: cidrs(config.clusterCidrs),
+    serviceCidrs: cidrs(config.serviceCidrs),
+    ...(dns?.family === number && { dnsAddress: canonicalAddress(config.dnsAddress)! }),
+  };
+}
