@@ -54,10 +54,10 @@ export interface WatchOptions {
 export interface Client {
   get<T extends ApiObject>(kind: Kind<T>, ref: ObjectRef): Promise<T>;
   list<T extends ApiObject>(kind: Kind<T>, options?: ListOptions): Promise<ObjectList<T>>;
-  create<T extends ApiObject>(kind: Kind<T>, object: T): Promise<T>;
+  create<T extends ApiObject>(kind: Kind<T>, object: NoInfer<T>): Promise<T>;
   /** Conflict when metadata.resourceVersion is set and no longer the newest. `subresource`: finalize, scale. */
-  update<T extends ApiObject>(kind: Kind<T>, object: T, subresource?: string): Promise<T>;
-  updateStatus<T extends ApiObject>(kind: Kind<T>, object: T): Promise<T>;
+  update<T extends ApiObject>(kind: Kind<T>, object: NoInfer<T>, subresource?: string): Promise<T>;
+  updateStatus<T extends ApiObject>(kind: Kind<T>, object: NoInfer<T>): Promise<T>;
   patch<T extends ApiObject>(
     kind: Kind<T>,
     ref: ObjectRef,

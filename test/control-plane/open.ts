@@ -1,6 +1,7 @@
 /** A control plane without network or disk: the real apiserver over a store in memory, reached in process. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TlsFiles } from '#apiserver/http/index.ts';
 import { type ApiServer, apiServer } from '#apiserver/server.ts';
 import type { Client } from '#client/contract.ts';
 import { restClient } from '#client/rest.ts';
@@ -20,9 +21,16 @@ export interface ControlPlane {
   close(): Promise<void>;
 }
 
-export async function openControlPlane(): Promise<ControlPlane> {
+export interface Outside {
+  tls: TlsFiles;
+  /** On the loopback address; 0 picks one. */
+  port: number;
+}
+
+/** `store` outlives the server when it is given; `outside` serves HTTPS too. */
+export async function openControlPlane(given?: MemoryStore, outside?: Outside): Promise<ControlPlane> {
   const clock = systemClock;
-  const store = new MemoryStore({ clock });
+  const store = given ?? new MemoryStore({ clock });
   const schemas = loadSchemas(readFileSync(join(generated, 'schemas.json')));
   const server = await apiServer.start(
     {
@@ -32,6 +40,7 @@ export async function openControlPlane(): Promise<ControlPlane> {
       log: silentLogger,
       schemas,
       descriptions: () => ({}),
+      ...(outside && { tls: outside.tls, listen: [{ host: '127.0.0.1', port: outside.port }] }),
       config: { cluster: 'test', serviceCidr: '10.96.0.0/16', nodePorts: { from: 30_000, to: 32_767 } },
     },
     new AbortController().signal,
@@ -49,7 +58,7 @@ export async function openControlPlane(): Promise<ControlPlane> {
     clientOf,
     async close() {
       await server.stop();
-      await store.close();
+      if (!given) await store.close();
     },
   };
 }
