@@ -55,6 +55,35 @@ describe('patches', () => {
   });
 });
 
+describe('protobuf bodies, which kubectl sends since 1.32', () => {
+  here('give the same objects as JSON, without the zeros that Go writes', async () => {
+    const created = async (...parameters: string[]) => {
+      const { out, err } = await api.kubectl(['create', ...parameters, '-o', 'json']);
+      if (err) throw new Error(err);
+      return JSON.parse(out);
+    };
+    const deployment = await created('deployment', 'web', '--image=nginx', '--replicas=0', '--port=80');
+    expect(deployment).toMatchObject({
+      metadata: { name: 'web', labels: { app: 'web' } },
+      spec: {
+        replicas: 0,
+        template: { spec: { containers: [{ name: 'nginx', ports: [{ containerPort: 80 }] }] } },
+      },
+    });
+    const stored = JSON.parse((await api.kubectl(['get', 'deploy', 'web', '-o', 'json'])).out);
+    expect(JSON.stringify(stored)).not.toMatch(
+      /"(nodeName|serviceAccountName|hostname|workingDir|hostNetwork)"/,
+    );
+    const secret = await created('secret', 'generic', 's', '--from-literal=a=\u00e4');
+    expect(secret).toMatchObject({ type: 'Opaque', data: { a: Buffer.from('\u00e4').toString('base64') } });
+    expect(await created('role', 'r', '--verb=get', '--resource=pods')).toMatchObject({
+      rules: [{ verbs: ['get'] }],
+    });
+    const service = await created('service', 'clusterip', 'svc', '--tcp=80:http');
+    expect(service).toMatchObject({ spec: { ports: [{ port: 80, targetPort: 'http' }] } });
+  });
+});
+
 describe('faults of an object', () => {
   here('an unknown field and a wrong type are named', async () => {
     const pod = (container: object) =>

@@ -46,7 +46,7 @@ export interface ApplyRequest extends FieldWriter {
 }
 
 /** Nobody owns these: the server keeps them. */
-const UNOWNED = [
+const UNOWNED: ReadonlySet<PathText> = new Set([
   'f:apiVersion',
   'f:kind',
   ...[
@@ -59,7 +59,7 @@ const UNOWNED = [
     'managedFields',
     'resourceVersion',
   ].map((name) => join('f:metadata', `f:${name}`)),
-];
+]);
 
 /**
  * The object after `config` is applied to `live` (undefined = it is created), with its managedFields. Neither is changed.
@@ -165,7 +165,7 @@ function managersOf(live: JsonObject | undefined, type: StructType): FieldManage
 function isUnowned(path: PathText, { subresource }: { subresource?: string }): boolean {
   if (!subresource && isWithin(path, 'f:status')) return true;
   if (subresource === 'status' && !isWithin(path, 'f:status') && !isWithin(path, 'f:metadata')) return true;
-  return UNOWNED.some((unowned) => isWithin(path, unowned));
+  return UNOWNED.has(path);
 }
 
 function ownable(
@@ -187,13 +187,18 @@ function strip(config: JsonObject, { subresource }: FieldWriter): JsonObject {
   return subresource === 'status' ? { ...stripped, status } : stripped;
 }
 
+/** Most leaves are plain. */
+function isSameValue(a: unknown, b: unknown): boolean {
+  return a === b || (typeof a === 'object' && isDeepStrictEqual(a, b));
+}
+
 /** Paths with another value than before, and paths that are gone. */
 function changes(live: JsonObject | undefined, next: JsonObject, type: StructType) {
   const before = live ? leavesOf(live, type) : new Map<PathText, unknown>();
   const after = leavesOf(next, type);
   const written = new Set<PathText>();
   for (const [path, value] of after)
-    if (!before.has(path) || !isDeepStrictEqual(before.get(path), value)) written.add(path);
+    if (!before.has(path) || !isSameValue(before.get(path), value)) written.add(path);
   const removed = new Set<PathText>();
   for (const path of before.keys()) if (!after.has(path)) removed.add(path);
   return { written, removed };
@@ -259,16 +264,18 @@ function mergeList(live: unknown[], config: unknown[], place: Place, depth: numb
   return arrange([...result.values()], live, config, idOf);
 }
 
-/** Takes out what the applier owned, no longer names, and nobody else owns. */
+/** Takes out what the applier owned, no longer names, and nobody else owns. The first of the owners is the applier. */
 function withoutAbandoned(
   object: JsonObject,
   before: FieldManager,
   owners: FieldManager[],
   place: Place,
 ): JsonObject {
-  const owned = owners.flatMap(({ fields }) => [...fields]);
-  const held = new Set(owned.flatMap(prefixesOf));
-  for (const path of before.fields) if (!held.has(path)) removeAt(object, elementsOf(path), 0, place);
+  const mine = owners[0]!.fields;
+  const left = [...before.fields].filter((path) => !mine.has(path));
+  if (left.length === 0) return object;
+  const held = new Set(owners.flatMap(({ fields }) => [...fields]).flatMap(prefixesOf));
+  for (const path of left) if (!held.has(path)) removeAt(object, elementsOf(path), 0, place);
   return object;
 }
 
