@@ -49,7 +49,7 @@ export class Sandbox {
 
   /** Connects and subscribes to exits. Rejects with Refusal when the sandbox could not be made. */
   async connect(): Promise<void> {
-    const peer = (await this.open()).unref();
+    const peer = await this.open();
     peer.onFrame = (frame) => {
       if (frame.op !== OP.EXITED) return;
       const fields = new Fields(frame.payload);

@@ -103,6 +103,7 @@ describe.skipIf(reason !== undefined)(`survival (${reason ?? 'as root'})`, () =>
     const { controllers } = await probeCgroups();
     // The QoS parents are the instance's, not the pod's.
     await runtime.removeSandbox(await node.sandbox(runtime, 'first'));
+    await eventually('its monitor ends', async () => (await holdings(node)).processes.length === 0);
     const before = await holdings(node);
     for (const [index, sharedPid] of [false, true, false].entries()) {
       const pod = await node.sandbox(runtime, `pod-${index}`, { sharedPid });
