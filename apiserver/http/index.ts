@@ -45,6 +45,8 @@ const REQUEST_TIMEOUT_MS = 60_000;
 /** Streams get this much before the client must acknowledge: the default of 64 kB makes watches and lists crawl. */
 const STREAM_WINDOW_BYTES = 1024 * 1024;
 const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
+/** Above this Node refuses new streams of a connection; its default of 10 MB is one large list and a few slow watches. */
+const SESSION_MEMORY_MB = 256;
 const CLOSE_GRACE_MS = 2_000;
 
 export async function listenHttps(
@@ -63,6 +65,7 @@ export async function listenHttps(
       requestCert: true,
       rejectUnauthorized: false,
       minVersion: 'TLSv1.2',
+      maxSessionMemory: SESSION_MEMORY_MB,
       settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: 1000 },
     },
     bodyLimit: BODY_LIMIT_BYTES,

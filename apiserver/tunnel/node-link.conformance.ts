@@ -50,6 +50,19 @@ export function nodeLinkConformance(
     }
   });
 
+  test('readers that stall hold up nobody else', async () => {
+    const { link } = await room();
+    const stalled = await Promise.all(
+      Array.from({ length: 40 }, () =>
+        link.open('n1').request({ method: 'GET', path: '/long', headers: {} }),
+      ),
+    );
+    const { status } = await link.open('n1').request({ method: 'GET', path: '/hello', headers: {} });
+    expect(status).toBe(200);
+    const lengths = await Promise.all(stalled.map(async ({ body }) => (await collect(body)).length));
+    expect(new Set(lengths)).toEqual(new Set([8 * 1024 * 1024]));
+  });
+
   test('an upgrade passes bytes both ways, and the end of one way', async () => {
     const { link } = await room();
     const headers = { connection: 'Upgrade', upgrade: 'echo' };

@@ -29,9 +29,11 @@ const OPEN_HEADER = 'gantry-open';
 const ERROR_HEADER = 'gantry-error';
 
 /** The default of 64 KiB per stream and connection makes logs and copies crawl on any distance. */
-const STREAM_WINDOW_BYTES = 1024 * 1024;
+const STREAM_WINDOW_BYTES = 256 * 1024;
 const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
 const MAX_STREAMS = 10_000;
+/** Node refuses new streams above this (ENHANCE_YOUR_CALM); its default of 10 MB is used up by 40 readers that stall. */
+const MAX_SESSION_MEMORY_MB = 1024;
 
 /** A peer that answers no ping for this long is gone: half of what makes a node NotReady. */
 const PING_EVERY_MS = 5_000;
@@ -43,6 +45,7 @@ export function callTunnel(connection: Duplex, clock: Clock): Tunnel {
   const session = http2.connect('http://tunnel', {
     createConnection: () => connection,
     settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
+    maxSessionMemory: MAX_SESSION_MEMORY_MB,
   });
   widen(session);
   const closed = watch(session, connection, clock);
@@ -93,6 +96,7 @@ export function answerTunnel(
 ): Promise<void> {
   const session = http2.performServerHandshake(connection, {
     settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
+    maxSessionMemory: MAX_SESSION_MEMORY_MB,
   });
   widen(session);
   session.on('stream', (stream, headers) => {
