@@ -43,6 +43,9 @@ export interface Http2Transport extends Transport {
 const STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
 const SESSION_WINDOW_BYTES = 64 * 1024 * 1024;
 
+/** Node refuses new requests beyond 10 MB of unread answers by default: one large list would block all others. */
+const SESSION_MEMORY_MB = 256;
+
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 const DEFAULT_PING_INTERVAL_MS = 15_000;
 
@@ -121,7 +124,11 @@ function openSession(
     const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
     let session: http2.ClientHttp2Session;
     try {
-      session = http2.connect(url.origin, { ...tls, settings: { initialWindowSize: STREAM_WINDOW_BYTES } });
+      session = http2.connect(url.origin, {
+        ...tls,
+        maxSessionMemory: SESSION_MEMORY_MB,
+        settings: { initialWindowSize: STREAM_WINDOW_BYTES },
+      });
     } catch (error) {
       onEnd();
       reject(unavailable(url, error));
