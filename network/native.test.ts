@@ -155,6 +155,16 @@ describe.skipIf(skip).each(BRIDGE_NETFILTER)(
       expect(probe(node.pid, 'tcp', '10.244.9.9', '80')).toEqual(['EHOSTUNREACH']);
     });
 
+    test('the node itself and the namespace of another pod are never taken for a pod', async () => {
+      for (const pid of [node.pid, pods[0]!.pid]) {
+        const attached = network.attach('stranger', `/proc/${pid}/ns/net`);
+        await expect(attached).rejects.toMatchObject({ code: 'InvalidConfig' });
+      }
+      await expect(network.attach('stranger', '')).rejects.toMatchObject({ code: 'InvalidConfig' });
+      await network.detach('stranger');
+      expect(probe(pods[1]!.pid, 'tcp', pods[0]!.address, '8080')).toEqual([`p0 ${pods[1]!.address}`]);
+    });
+
     test('what is planted is found and mended', async () => {
       await sync(ruleOf('shop/web', '10.96.0.7', [endpoint(0), endpoint(1)]));
       const table = 'gantry-tst001';

@@ -1,3 +1,4 @@
+import { messageOf } from '#machinery/errors.ts';
 import type { Files } from '#machinery/io.ts';
 import { canonicalAddress, parseAddress } from '#machinery/values/cidr.ts';
 import { auditNode, type NodeState } from './audit.ts';
@@ -18,7 +19,6 @@ import {
   dumpAddresses,
   dumpLinks,
   dumpRoutes,
-  getLink,
   type Link,
   parseLink,
   parseLinkAddress,
@@ -29,7 +29,9 @@ import {
   bridgeName,
   checkConfig,
   gatewayFor,
+  macOf,
   nodePlan,
+  POD_INTERFACE,
   podAddressSteps,
   podPlan,
   requireCidr,
@@ -162,22 +164,42 @@ export class NativeNetwork implements NodeNetwork {
 
   /** Makes the pod's interface; when it is there already, sees to what belongs to it. */
   async #plug(config: NodeNetworkConfig, lease: Lease, mtu: number): Promise<void> {
-    const steps = podPlan(config, lease.sandbox, lease.networkNamespace, lease.addresses, mtu);
+    const { sandbox, networkNamespace, addresses } = lease;
+    const there = await this.#interfaceIn(config, lease);
+    const steps = podPlan(config, sandbox, networkNamespace, addresses, mtu);
+    if (there) {
+      const again = podAddressSteps(config, networkNamespace, addresses);
+      const port = steps.filter(({ op }) => op === 'port');
+      return execute([...again, ...port], this.#effects);
+    }
     try {
       await execute(steps, this.#effects);
     } catch (error) {
-      if (!isErrno(error, 'EEXIST', 'EBUSY')) throw error;
-      const { netlink } = this.#deps;
-      const [inside] = await exchange(netlink, NETLINK_ROUTE, [getLink('eth0')], lease.networkNamespace);
-      const peer = vethName(config.instance, lease.sandbox);
-      if (!inside?.error) {
-        const again = podAddressSteps(config, lease.networkNamespace, lease.addresses);
-        await execute([...again, ...steps.filter(({ op }) => op === 'port')], this.#effects);
-        return;
-      }
+      if (!isErrno(error, 'EEXIST')) throw error;
       // The name belongs to a namespace that this sandbox had before and that something still holds.
+      const peer = vethName(config.instance, sandbox);
       await execute([{ op: 'delete-link', link: peer }, ...steps], this.#effects);
     }
+  }
+
+  /**
+   * Whether the pod's interface is in its namespace. Throws where the path leads to the node's own namespace or another
+   * pod's: pids are used again, and what is done to the wrong one could not be undone.
+   */
+  async #interfaceIn(
+    config: NodeNetworkConfig,
+    { sandbox, networkNamespace, addresses }: Lease,
+  ): Promise<boolean> {
+    const wrong = (what: string) =>
+      new NetworkError('InvalidConfig', `${networkNamespace || '""'} of sandbox ${sandbox} is ${what}`);
+    if (!networkNamespace) throw wrong('no path of a network namespace');
+    const [answer] = await perform(this.#deps.netlink, NETLINK_ROUTE, [dumpLinks], networkNamespace);
+    const links = (answer?.messages ?? []).flatMap((message) => parseLink(message) ?? []);
+    if (links.some(({ name }) => name === bridgeName(config.instance)))
+      throw wrong("the node's own namespace");
+    const link = links.find(({ name }) => name === POD_INTERFACE);
+    if (link && link.mac !== macOf(addresses[0]!)) throw wrong('the namespace of another pod');
+    return link !== undefined;
   }
 
   /** Pods whose end on the node is gone or unplugged, as long as their namespace is there. */
@@ -193,8 +215,8 @@ export class NativeNetwork implements NodeNetwork {
         await this.#plug(config, lease, mtu);
         findings.push(`interface of ${lease.sandbox} ${fault}`);
       } catch (error) {
-        // Its namespace has gone, and the sandbox with it: whoever runs it will detach it.
-        if (!isErrno(error, 'ENOENT')) throw error;
+        // Its namespace has gone, and the sandbox with it: whoever runs it will detach it. Others are mended all the same.
+        findings.push(`interface of ${lease.sandbox} ${fault} and cannot be mended: ${messageOf(error)}`);
       }
     }
     return findings;
@@ -260,7 +282,7 @@ function portFault(link: Link | undefined, bridge: Link | undefined): string | u
 
 function attachment(config: NodeNetworkConfig, lease: Lease): PodAttachment {
   const gateway = gatewayFor(config, parseAddress(lease.addresses[0]!)!);
-  return { addresses: lease.addresses, gateway, interface: 'eth0' };
+  return { addresses: lease.addresses, gateway, interface: POD_INTERFACE };
 }
 
 function families(config: NodeNetworkConfig): IpFamily[] {

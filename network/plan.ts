@@ -38,7 +38,8 @@ const LAST_RESORT_METRIC = 0x7fff_ffff;
 const SERVICE_METRIC = 1024;
 /** Far from what the kernel makes by itself in a new namespace (lo, sit0, ip6tnl0, ...). */
 const POD_LINK_INDEX = 64;
-const POD_INTERFACE = 'eth0';
+/** Name of the interface in every pod. */
+export const POD_INTERFACE = 'eth0';
 
 /**
  * Bridge, gateway and DNS address, forwarding, routes. The service range is routed to the bridge, so that this node's own
