@@ -68,26 +68,23 @@ async function acceptByWebSocket(upgrade: Upgrade, wants: ExecWants): Promise<Ex
 }
 
 async function acceptBySpdy(upgrade: Upgrade, wants: ExecWants, clock: Clock): Promise<ExecStreams> {
-  const needed = new Set(['error']);
+  const needed = new Set<SpdyStreamType>(['error']);
   for (const name of ['stdin', 'stdout'] as const) if (wants[name]) needed.add(name);
   if (wants.stderr && !wants.tty) needed.add('stderr');
-  if (wants.tty) needed.add('resize');
   acceptSpdy(upgrade, [V4]);
-  const { connection, streams } = await streamsOf(upgrade, needed, clock);
-  const stdin = streams.get('stdin');
-  const [stdout, stderr] = [streams.get('stdout'), streams.get('stderr')];
-  const error = streams.get('error')!;
   const sizes = new Sizes();
-  streams.get('resize')?.on('data', (bytes: Buffer) => sizes.receive(bytes));
-  // We only write to these; reading them on lets their end be seen.
-  for (const each of [stdout, stderr, error]) each?.resume();
+  const { connection, streams } = await streamsOf(upgrade, needed, sizes, clock);
+  const wanted = (name: SpdyStreamType) => (needed.has(name) ? streams.get(name) : undefined);
+  const [stdout, stderr] = [wanted('stdout'), wanted('stderr')];
+  const error = streams.get('error')!;
   return {
-    stdin,
+    stdin: wanted('stdin'),
     stdout,
     stderr,
     onResize: (listener) => sizes.listen(listener),
     async finish(outcome: ExecOutcome) {
-      await Promise.race([ended(stdout, stderr), connection.closed]);
+      const outputs = [...streams].flatMap(([type, stream]) => (type === 'error' ? [] : [stream]));
+      await Promise.race([ended(...outputs), connection.closed]);
       error.end(JSON.stringify(exitStatus(outcome)));
       await Promise.race([once(error, 'finish'), once(error, 'close'), connection.closed]);
       connection.close();
@@ -97,14 +94,21 @@ async function acceptBySpdy(upgrade: Upgrade, wants: ExecWants, clock: Clock): P
   };
 }
 
-/** The streams of the client by their type, once all that are needed are there. */
+const SPDY_STREAM_TYPES = ['error', 'stdin', 'stdout', 'stderr', 'resize'] as const;
+type SpdyStreamType = (typeof SPDY_STREAM_TYPES)[number];
+
+/**
+ * The streams of the client by their type, once all that are needed are there. A client that believes otherwise of the
+ * container (attach without -t to one with a terminal) opens others too, or no `resize`: that does no harm.
+ */
 function streamsOf(
   upgrade: Upgrade,
-  needed: Set<string>,
+  needed: ReadonlySet<SpdyStreamType>,
+  sizes: Sizes,
   clock: Clock,
-): Promise<{ connection: SpdyConnection; streams: Map<string, SpdyStream> }> {
+): Promise<{ connection: SpdyConnection; streams: Map<SpdyStreamType, SpdyStream> }> {
   return new Promise((resolve, reject) => {
-    const streams = new Map<string, SpdyStream>();
+    const streams = new Map<SpdyStreamType, SpdyStream>();
     const fail = (message: string) => {
       timer.cancel();
       upgrade.socket.destroy();
@@ -114,9 +118,12 @@ function streamsOf(
       fail(`the client opened only [${[...streams.keys()].join(' ')}] of [${[...needed].join(' ')}] in time`);
     });
     const connection = serveSpdy(upgrade.socket, (stream) => {
-      const type = stream.headers['streamtype'] ?? '';
-      if (streams.has(type) || (!needed.has(type) && type !== 'resize')) return stream.destroy();
+      const type = SPDY_STREAM_TYPES.find((each) => each === stream.headers['streamtype']);
+      if (type === undefined || streams.has(type)) return stream.destroy();
       streams.set(type, stream);
+      if (type === 'resize') stream.on('data', (bytes: Buffer) => sizes.receive(bytes));
+      // Nobody reads these; their end is to be seen all the same.
+      else if (type !== 'stdin' || !needed.has('stdin')) stream.resume();
       if ([...needed].some((each) => !streams.has(each))) return;
       timer.cancel();
       resolve({ connection, streams });

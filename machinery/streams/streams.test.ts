@@ -255,6 +255,22 @@ describe('SPDY', () => {
     ]);
   });
 
+  test('a client that takes a terminal for none is served all the same', async () => {
+    const port = await listen(async (upgrade) => {
+      const streams = await acceptExec(upgrade, { stdin: false, stdout: true, stderr: true, tty: true });
+      streams.stdout!.write('screen');
+      await streams.finish({ exitCode: 0 });
+    });
+    const client = new SpdyClient(port, 'v4.channel.k8s.io');
+    ['error', 'stdin', 'stderr', 'stdout'].forEach((streamtype, index) => {
+      client.open(2 * index + 1, { streamtype });
+    });
+    client.write(3, 'nobody reads this', true);
+    await client.closed;
+    expect(client.data.get(7)).toBe('screen');
+    expect([...client.ended].sort()).toEqual(expect.arrayContaining([1, 7]));
+  });
+
   test('pings are answered and unknown frames ignored', async () => {
     const port = await listen((upgrade) => acceptPortForward(upgrade, () => {}));
     const client = new SpdyClient(port, 'portforward.k8s.io');
