@@ -11,6 +11,11 @@ export interface AgentPaths {
 
 type PodName = Pick<Pod, 'metadata'>;
 
+/** The network the node was last given: with it the agent can start, and be cleared away, without the server. */
+export function networkConfigPath(paths: AgentPaths): string {
+  return `${paths.dataDir}/network.json`;
+}
+
 /** The agent's own copy of the pods it is to run. */
 export function checkpointDirectory(paths: AgentPaths): string {
   return `${paths.dataDir}/agent/pods`;

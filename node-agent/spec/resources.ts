@@ -1,8 +1,8 @@
 import type { Container, Pod, PodSpec } from '#api/objects.ts';
+import { type QosClass, qosClassOf } from '#api/semantics/qos.ts';
+import { podLimits, podRequests } from '#api/semantics/resources.ts';
 import { quantityMilli, quantityValue } from '#machinery/values/quantity.ts';
 import type { Resources } from '#runtime/contract.ts';
-
-export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
 
 /** Length of one CFS period, as Kubernetes sets it. */
 const CPU_PERIOD_US = 100_000;
@@ -14,23 +14,6 @@ const MAX_CPU_SHARES = 262_144;
 /** A request; one that is left out equals the limit. */
 function request(container: Container, resource: string): string | undefined {
   return container.resources?.requests?.[resource] ?? container.resources?.limits?.[resource];
-}
-
-/** Source: Kubernetes documentation, "Pod Quality of Service Classes". Only cpu and memory count. */
-export function qosClass(spec: PodSpec): QosClass {
-  const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
-  let any = false;
-  let all = true;
-  for (const container of containers) {
-    for (const resource of ['cpu', 'memory']) {
-      const limit = container.resources?.limits?.[resource];
-      const asked = request(container, resource);
-      if (isSet(limit) || isSet(asked)) any = true;
-      if (!isSet(limit) || quantityMilli(limit!) !== quantityMilli(asked!)) all = false;
-    }
-  }
-  if (!any) return 'BestEffort';
-  return all ? 'Guaranteed' : 'Burstable';
 }
 
 function isSet(quantity: string | undefined): boolean {
@@ -56,27 +39,12 @@ export function containerResources(container: Container): Resources {
 
 /** cgroup values of the whole pod: limits only where every container has one. */
 export function podResources(spec: PodSpec): Resources {
-  const sum = (value: (container: Container) => number) => {
-    const running = [...(spec.containers ?? []), ...sidecars(spec)];
-    const together = running.reduce((total, container) => total + value(container), 0);
-    const init = (spec.initContainers ?? []).map(value);
-    return Math.max(together, ...init, 0);
-  };
-  const everyHas = (resource: string) =>
-    [...(spec.containers ?? []), ...sidecars(spec)].every((container) =>
-      isSet(container.resources?.limits?.[resource]),
-    );
+  const limits = podLimits(spec);
   return {
-    cpuShares: sharesOf(sum((container) => milliOf(request(container, 'cpu')))),
-    ...(everyHas('memory') && {
-      memoryBytes: sum((container) => quantityValue(container.resources?.limits?.['memory'] ?? '0')),
-    }),
-    ...(everyHas('cpu') && quotaOf(sum((container) => milliOf(container.resources?.limits?.['cpu'])))),
+    cpuShares: sharesOf(podRequests(spec)['cpu'] ?? 0),
+    ...(limits['memory'] && { memoryBytes: limits['memory'] }),
+    ...(limits['cpu'] && quotaOf(limits['cpu'])),
   };
-}
-
-function sidecars(spec: PodSpec): Container[] {
-  return (spec.initContainers ?? []).filter((container) => container.restartPolicy === 'Always');
 }
 
 function milliOf(quantity: string | undefined): number {
@@ -102,7 +70,7 @@ const CRITICAL_PRIORITY = 2_000_000_000;
 export function oomScoreAdj(pod: Pod, container: Container, nodeMemoryBytes: number): number {
   const spec = pod.spec!;
   if ((spec.priority ?? 0) >= CRITICAL_PRIORITY) return -997;
-  const qos = qosClass(spec);
+  const qos = qosClassOf(spec);
   if (qos === 'Guaranteed') return -997;
   if (qos === 'BestEffort') return 1000;
   const asked = request(container, 'memory');

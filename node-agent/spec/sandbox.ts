@@ -1,7 +1,8 @@
 import type { Pod } from '#api/objects.ts';
+import { qosClassOf } from '#api/semantics/qos.ts';
 import type { SandboxSpec } from '#runtime/contract.ts';
 import { type AgentPaths, logDirectory } from '../paths.ts';
-import { CGROUP_PARENT, podResources, qosClass } from './resources.ts';
+import { CGROUP_PARENT, podResources } from './resources.ts';
 
 /** Labels by which a sandbox and its containers are known again after the agent restarted. */
 export const LABELS = {
@@ -29,7 +30,7 @@ export function sandboxSpec(pod: Pod, hostname: string, paths: AgentPaths): Sand
     },
     sharedPid: spec.shareProcessNamespace ?? false,
     labels: { [LABELS.namespace]: namespace, [LABELS.pod]: name, [LABELS.uid]: uid },
-    cgroupParent: CGROUP_PARENT[qosClass(spec)],
+    cgroupParent: CGROUP_PARENT[qosClassOf(spec)],
     resources: podResources(spec),
     sysctls: Object.fromEntries(sysctls) as Record<string, string>,
     logDirectory: logDirectory(paths, pod),

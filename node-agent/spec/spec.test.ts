@@ -9,7 +9,7 @@ import { expand } from './expand.ts';
 import { hostsFile, podHostname } from './hosts.ts';
 import { resolveSubPath } from './mounts.ts';
 import { formatResolvConf, parseResolvConf, podResolvConf } from './resolv.ts';
-import { containerResources, oomScoreAdj, podResources, qosClass } from './resources.ts';
+import { containerResources, oomScoreAdj, podResources } from './resources.ts';
 import { sandboxSpec } from './sandbox.ts';
 import { containerSecurity, type SecurityProfiles } from './security.ts';
 import { serviceEnv } from './service-env.ts';
@@ -223,16 +223,6 @@ describe('resources', () => {
     name: 'main',
     resources: { ...(requests && { requests }), ...(limits && { limits }) } as Container['resources'],
   });
-  it.each([
-    ['BestEffort', main()],
-    ['Burstable', main({ cpu: '1' })],
-    ['Burstable', main({ cpu: '1', memory: '1Gi' }, { cpu: '2', memory: '1Gi' })],
-    ['Guaranteed', main(undefined, { cpu: '1', memory: '1Gi' })],
-    ['Guaranteed', main({ cpu: '1000m', memory: '1Gi' }, { cpu: '1', memory: '1024Mi' })],
-  ])('%s', (wanted, container) => {
-    expect(qosClass({ containers: [container] })).toBe(wanted);
-  });
-
   it('become shares, quotas and limits', () => {
     expect(containerResources(main({ cpu: '250m' }, { cpu: '500m', memory: '64Mi' }))).toEqual({
       cpuShares: 256,

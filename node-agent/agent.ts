@@ -1,0 +1,249 @@
+import { readFile } from 'node:fs/promises';
+import { NodeKind } from '#api/kinds/node.ts';
+import { PodKind } from '#api/kinds/pod.ts';
+import type { Node } from '#api/objects.ts';
+import type { Client } from '#client/contract.ts';
+import { eventRecorder } from '#client/events.ts';
+import { startInformer } from '#client/informer.ts';
+import type { Clock } from '#machinery/clock.ts';
+import type { Component, Health, Running } from '#machinery/component.ts';
+import { messageOf } from '#machinery/errors.ts';
+import type { Files } from '#machinery/io.ts';
+import type { Logger } from '#machinery/log.ts';
+import type { Random } from '#machinery/random.ts';
+import type { Transport } from '#machinery/transport.ts';
+import type { NodeNetwork, NodeNetworkConfig } from '#network/contract.ts';
+import type { Zone } from '#network/dns/zone.ts';
+import type { ImageStore } from '#oci/contract.ts';
+import type { Runtime } from '#runtime/contract.ts';
+import type { Snapshots } from '#snapshots/contract.ts';
+import type { VolumeDriver } from '#volumes/contract.ts';
+import { imageService } from './images/images.ts';
+import { type AgentPaths, networkConfigPath } from './paths.ts';
+import { checkpoints } from './pods/checkpoint.ts';
+import type { NodeFacts, PodContext } from './pods/context.ts';
+import { systemPodFiles } from './pods/pod-files.ts';
+import { type PodRoster, startRoster } from './pods/roster.ts';
+import { statusWriter } from './pods/status-writer.ts';
+import { systemGrpcCheck } from './probes/grpc.ts';
+import { systemHttpGet } from './probes/http.ts';
+import { prober } from './probes/prober.ts';
+import { systemTcpConnect } from './probes/try.ts';
+import type { MachineFacts, NodeHealth } from './registration/node.ts';
+import { keepRegistered, podCidrsOf, registerNode } from './registration/register.ts';
+import { agentServer } from './server/index.ts';
+import { type ServiceSync, syncServices } from './services/sync.ts';
+import { podSources } from './sources/sources.ts';
+import { podTokens } from './sources/tokens.ts';
+import { readAccountFiles } from './spec/account-files.ts';
+import { resolveSubPath } from './spec/mounts.ts';
+import { parseResolvConf } from './spec/resolv.ts';
+import type { SecurityProfiles } from './spec/security.ts';
+import { podStats } from './stats/stats.ts';
+import { keepTunnel } from './tunnel.ts';
+
+export interface AgentConfig {
+  nodeName: string;
+  paths: AgentPaths;
+  clusterDomain: string;
+  /** Everything of the node's network but its own blocks, which the cluster gives. */
+  network: Omit<NodeNetworkConfig, 'podCidrs'>;
+}
+
+/** Everything the agent acts through; cmd makes the real ones. */
+export interface AgentDeps {
+  config: AgentConfig;
+  client: Client;
+  transport: Transport;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  files: Files;
+  runtime: Runtime;
+  snapshots: Snapshots;
+  network: NodeNetwork;
+  images: ImageStore;
+  volumes: readonly VolumeDriver[];
+  profiles: SecurityProfiles;
+  facts: MachineFacts;
+  health(): Promise<Omit<NodeHealth, 'notReady'>>;
+  zone: Zone;
+  /** Called once the node's network is up: starts what listens on it. */
+  startDns(signal: AbortSignal): Promise<void>;
+}
+
+export interface RunningAgent extends Running {
+  readonly roster: PodRoster;
+}
+
+/** How often the kernel is compared with what was planned for it. */
+const AUDIT_MS = 30_000;
+
+/** The node agent as a Component. */
+export interface AgentComponent extends Component<AgentDeps> {
+  start(deps: AgentDeps, signal: AbortSignal): Promise<RunningAgent>;
+}
+
+export const agent: AgentComponent = { name: 'agent', start: startAgent };
+
+async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<RunningAgent> {
+  const { config, client, clock, random, log, network, runtime } = deps;
+  const over = new AbortController();
+  const ended = AbortSignal.any([signal, over.signal]);
+  const state = { notReady: 'the network is not set up' };
+  const registration = {
+    client,
+    clock,
+    log,
+    facts: deps.facts,
+    health: async () => ({ ...(await deps.health()), notReady: state.notReady }),
+    signal: ended,
+  };
+  const podCidrs = await blocksOf(deps, registration, ended);
+  const networkConfig = { ...config.network, podCidrs };
+  await network.start(networkConfig);
+  await deps.files.write(networkConfigPath(config.paths), JSON.stringify(networkConfig), 0o600);
+  await deps.startDns(ended);
+  const services = syncServices({
+    ...{ client, clock, random, log, network, zone: deps.zone, signal: ended },
+    nodeName: config.nodeName,
+    clusterDomain: config.clusterDomain,
+  });
+  const kept = checkpoints(deps.files, config.paths, clock, log);
+  const roster = await startPods(deps, services, kept, ended);
+  const server = agentServer({
+    ...{ roster, runtime, clock, log, paths: config.paths },
+    stats: () => podStats(roster, runtime),
+  });
+  void keepTunnel({
+    transport: deps.transport,
+    node: config.nodeName,
+    server,
+    clock,
+    random,
+    log,
+    signal: ended,
+  });
+  auditForEver(network, clock, log, ended);
+  const ready = services.synced.then(async () => {
+    state.notReady = '';
+    const node = await registerNode(registration);
+    keepRegistered(node, registration);
+  });
+  return {
+    roster,
+    ready,
+    health: (): Health => (state.notReady ? { ok: false, message: state.notReady } : { ok: true }),
+    async stop() {
+      await kept.flush();
+      over.abort();
+      server.closeAllConnections();
+    },
+  };
+}
+
+/** The node's blocks of pod addresses: those it was given before, so that it can start without the server, else new ones. */
+async function blocksOf(
+  { config, client, clock, random, files }: AgentDeps,
+  registration: Parameters<typeof registerNode>[0],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const known = await files.read(networkConfigPath(config.paths));
+  if (known) return (JSON.parse(Buffer.from(known).toString()) as NodeNetworkConfig).podCidrs;
+  await registerNode(registration);
+  const looked = new AbortController();
+  const informer = startInformer<Node>({
+    ...{ client, clock, random, kind: NodeKind },
+    fieldSelector: `metadata.name=${config.nodeName}`,
+    signal: AbortSignal.any([signal, looked.signal]),
+  });
+  const podCidrs = await podCidrsOf(informer, config.nodeName, signal);
+  looked.abort();
+  await files.mkdir(config.paths.dataDir, 0o700);
+  return podCidrs;
+}
+
+async function startPods(
+  deps: AgentDeps,
+  services: ServiceSync,
+  kept: ReturnType<typeof checkpoints>,
+  signal: AbortSignal,
+): Promise<PodRoster> {
+  const { config, client, clock, random, log, runtime } = deps;
+  const { nodeName } = config;
+  const recorder = eventRecorder({ client, clock, component: 'kubelet', host: nodeName, signal });
+  const tokens = podTokens(client, clock);
+  let roster: PodRoster | undefined;
+  const sources = podSources({
+    client,
+    clock,
+    random,
+    signal,
+    onChange: (uid) => roster?.sourcesChanged(uid),
+  });
+  const io = {
+    httpGet: systemHttpGet,
+    tcpConnect: systemTcpConnect,
+    grpcCheck: systemGrpcCheck,
+    runtime,
+    clock,
+  };
+  const context: PodContext = {
+    ...{ clock, log, client, recorder, runtime, signal, sources },
+    snapshots: deps.snapshots,
+    network: deps.network,
+    images: imageService({ store: deps.images, sources, recorder, clock, signal }),
+    volumes: deps.volumes,
+    prober: prober(io, recorder, signal),
+    httpGet: systemHttpGet,
+    status: statusWriter({
+      ...{ client, clock, log, signal },
+      onWritten: (pod, status) => kept.save({ ...pod, status }),
+    }),
+    files: systemPodFiles,
+    profiles: deps.profiles,
+    paths: config.paths,
+    node: await nodeFacts(deps),
+    services: () => services.services(),
+    accounts: readAccountFiles,
+    resolveSubPath,
+  };
+  const informer = startInformer({
+    ...{ client, clock, random, signal, kind: PodKind },
+    fieldSelector: `spec.nodeName=${nodeName}`,
+    onError: (error) => log.debug('The watch of pods broke', { error: messageOf(error) }),
+  });
+  roster = await startRoster({ context, tokens, checkpoints: kept, informer });
+  return roster;
+}
+
+async function nodeFacts({ config, facts }: AgentDeps): Promise<NodeFacts> {
+  return {
+    name: facts.name,
+    hostIPs: facts.addresses,
+    allocatable: {
+      cpu: String(facts.cpus),
+      memory: String(facts.memoryBytes),
+      'ephemeral-storage': String(facts.storageBytes),
+    },
+    memoryBytes: facts.memoryBytes,
+    hosts: await readFile('/etc/hosts', 'utf8'),
+    resolv: parseResolvConf(await readFile('/etc/resolv.conf', 'utf8')),
+    dnsAddress: config.network.dnsAddress,
+    clusterDomain: config.clusterDomain,
+  };
+}
+
+/** What somebody else changed in the kernel is put right. */
+function auditForEver(network: NodeNetwork, clock: Clock, log: Logger, signal: AbortSignal): void {
+  const turn = async () => {
+    try {
+      for (const found of await network.audit())
+        log.warn('The network was not as planned and is mended', { found });
+    } catch (error) {
+      if (!signal.aborted) log.warn('The network could not be audited', { error: messageOf(error) });
+    }
+    if (!signal.aborted) clock.timer(AUDIT_MS, () => void turn());
+  };
+  clock.timer(AUDIT_MS, () => void turn());
+}

@@ -1,0 +1,196 @@
+import type { Pod } from '#api/objects.ts';
+import type { Change, Informer } from '#client/contract.ts';
+import { sleep } from '#machinery/clock.ts';
+import { messageOf } from '#machinery/errors.ts';
+import type { PodAttachment } from '#network/contract.ts';
+import type { RuntimeEvent, SandboxState } from '#runtime/contract.ts';
+import { logDirectory } from '../paths.ts';
+import type { PodTokens } from '../sources/tokens.ts';
+import { adopt } from './adopt.ts';
+import type { Checkpoints } from './checkpoint.ts';
+import type { PodContext } from './context.ts';
+import { removeOrphan } from './orphans.ts';
+import { type PodWorker, podWorker } from './worker.ts';
+
+/**
+ * All pods of this node: one worker each. It begins with what was kept on disk and what the runtime still runs, so that
+ * nothing waits for the server; when the server has been heard, pods it no longer has are stopped and what belongs to no pod
+ * is removed. Invariant: nothing is removed for lack of an object before the server has said that there is none.
+ */
+export interface PodRoster {
+  get(uid: string): PodWorker | undefined;
+  find(namespace: string, name: string): PodWorker | undefined;
+  list(): PodWorker[];
+  sourcesChanged(uid: string): void;
+  /** Resolves once everything on the node has an owner or is gone. */
+  readonly settled: Promise<void>;
+}
+
+export interface RosterOptions {
+  context: PodContext;
+  tokens: PodTokens;
+  checkpoints: Checkpoints;
+  informer: Informer<Pod>;
+}
+
+/** How long after its end a broken stream of runtime events is opened again. */
+const REOPEN_MS = 200;
+
+export async function startRoster(options: RosterOptions): Promise<PodRoster> {
+  const roster = new Roster(options);
+  await roster.begin();
+  return roster;
+}
+
+class Roster implements PodRoster {
+  settled: Promise<void> = Promise.resolve();
+  readonly #options: RosterOptions;
+  readonly #workers = new Map<string, PodWorker>();
+  /** What ran when the agent began, until a worker has taken it. */
+  #sandboxes = new Map<string, SandboxState>();
+  #attachments = new Map<string, PodAttachment>();
+
+  constructor(options: RosterOptions) {
+    this.#options = options;
+  }
+
+  get(uid: string): PodWorker | undefined {
+    return this.#workers.get(uid);
+  }
+
+  find(namespace: string, name: string): PodWorker | undefined {
+    const all = this.list().filter(
+      ({ pod }) => pod().metadata.name === name && pod().metadata.namespace === namespace,
+    );
+    // An old namesake may still be on its way out.
+    return all.find((worker) => !worker.observed().removed) ?? all[0];
+  }
+
+  list(): PodWorker[] {
+    return [...this.#workers.values()];
+  }
+
+  sourcesChanged(uid: string): void {
+    this.#workers.get(uid)?.sourcesChanged();
+  }
+
+  async begin(): Promise<void> {
+    const { context, checkpoints, informer } = this.#options;
+    const events = context.runtime.watch(context.signal);
+    const [kept, sandboxes, attachments] = await Promise.all([
+      checkpoints.load(),
+      context.runtime.list(),
+      context.network.attached(),
+    ]);
+    this.#sandboxes = new Map(sandboxes.map((sandbox) => [sandbox.id, sandbox]));
+    this.#attachments = attachments;
+    for (const pod of kept) this.#add(pod);
+    void this.#follow(events);
+    informer.onChange((change) => this.#take(change));
+    this.settled = informer.synced.then(() => this.#settle());
+    this.settled.catch((error) =>
+      context.log.error('What belongs to no pod could not be removed', { error: messageOf(error) }),
+    );
+  }
+
+  #add(pod: Pod): void {
+    const { context, tokens, checkpoints } = this.#options;
+    const uid = pod.metadata.uid!;
+    const observed = adopt(pod, this.#sandboxes.get(uid), this.#attachments.get(uid), context.clock.now());
+    this.#sandboxes.delete(uid);
+    this.#attachments.delete(uid);
+    const worker = podWorker(pod, observed, context, tokens);
+    this.#workers.set(uid, worker);
+    checkpoints.save(pod);
+    void worker.gone.then(() => this.#forget(worker));
+  }
+
+  async #forget(worker: PodWorker): Promise<void> {
+    const { context, checkpoints } = this.#options;
+    if (context.signal.aborted) return;
+    this.#workers.delete(worker.uid);
+    try {
+      await checkpoints.remove(worker.uid);
+      await context.files.remove(logDirectory(context.paths, worker.pod()));
+    } catch (error) {
+      context.log.warn('Files of a deleted pod could not be removed', {
+        uid: worker.uid,
+        error: messageOf(error),
+      });
+    }
+  }
+
+  #take(change: Change<Pod>): void {
+    const { object } = change;
+    const uid = object.metadata.uid!;
+    const worker = this.#workers.get(uid);
+    if (change.type === 'deleted') {
+      worker?.removed(object);
+      return;
+    }
+    if (change.type === 'modified' && change.previous.metadata.uid !== uid) {
+      this.#workers.get(change.previous.metadata.uid!)?.removed();
+    }
+    if (!worker) {
+      this.#add(object);
+      return;
+    }
+    worker.update(object);
+    this.#options.checkpoints.save(object);
+  }
+
+  /** The server has been heard: what it does not know ends here. */
+  async #settle(): Promise<void> {
+    const { informer, context } = this.#options;
+    const known = new Set(informer.list().map(({ metadata }) => metadata.uid));
+    for (const worker of this.list()) if (!known.has(worker.uid)) worker.removed();
+    const orphans = new Set([...this.#sandboxes.keys(), ...this.#attachments.keys()]);
+    for (const id of await context.snapshots.list()) {
+      const uid = id.slice(0, id.indexOf('.'));
+      if (!this.#workers.has(uid)) orphans.add(uid);
+    }
+    for (const uid of orphans) if (!this.#workers.has(uid)) await removeOrphan(uid, context);
+    this.#sandboxes.clear();
+    this.#attachments.clear();
+  }
+
+  /** Exits and losses as they happen; after a break, everything is looked at again. */
+  async #follow(first: AsyncIterable<RuntimeEvent>): Promise<void> {
+    const { context } = this.#options;
+    let events = first;
+    while (!context.signal.aborted) {
+      try {
+        for await (const event of events) this.#handle(event);
+      } catch (error) {
+        if (context.signal.aborted) return;
+        context.log.warn("The runtime's events broke off", { error: messageOf(error) });
+      }
+      if (context.signal.aborted) return;
+      await sleep(context.clock, REOPEN_MS, context.signal).catch(() => undefined);
+      if (context.signal.aborted) return;
+      events = context.runtime.watch(context.signal);
+      await this.#relist();
+    }
+  }
+
+  #handle(event: RuntimeEvent): void {
+    const worker = this.#workers.get(event.sandbox);
+    if (event.type === 'lost') worker?.lost();
+    else worker?.exited(event.container, event.exit);
+  }
+
+  async #relist(): Promise<void> {
+    const { context } = this.#options;
+    const ready = this.list().filter((worker) => worker.observed().sandbox === 'ready');
+    try {
+      const found = new Map((await context.runtime.list()).map((sandbox) => [sandbox.id, sandbox]));
+      for (const worker of ready) {
+        const sandbox = found.get(worker.uid);
+        if (!sandbox || sandbox.state === 'lost') worker.lost();
+        else for (const { id, exit } of sandbox.containers) if (exit) worker.exited(id, exit);
+      }
+    } catch (error) {
+      context.log.warn('The runtime could not be asked what runs', { error: messageOf(error) });
+    }
+  }
+}

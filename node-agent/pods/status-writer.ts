@@ -1,0 +1,188 @@
+import { PodKind } from '#api/kinds/pod.ts';
+import type { Pod, PodStatus } from '#api/objects.ts';
+import type { Client } from '#client/contract.ts';
+import type { Clock, Timer } from '#machinery/clock.ts';
+import { isStatus, messageOf } from '#machinery/errors.ts';
+import type { Logger } from '#machinery/log.ts';
+
+/**
+ * Writes the status of pods: one write at a time per pod, always the newest, again until it is taken. What changes
+ * only in words waits a moment, so that a pod that starts quickly is written once. Invariants: a status is never
+ * overtaken by an older one, and a pod that ended is never written as running.
+ */
+export interface StatusWriter {
+  put(pod: Pod, status: PodStatus): void;
+  /** Resolves once the newest status of the pod is written, or the pod is gone from the API. */
+  flush(uid: string, signal: AbortSignal): Promise<void>;
+  forget(uid: string): void;
+}
+
+export interface StatusWriterOptions {
+  client: Client;
+  clock: Clock;
+  log: Logger;
+  signal: AbortSignal;
+  /** Called with what was written, for the checkpoint. */
+  onWritten?: (pod: Pod, status: PodStatus) => void;
+}
+
+interface Entry {
+  pod: Pod;
+  status: PodStatus;
+  /** JSON of the newest status and of the one the server has. */
+  wanted: string;
+  written: string;
+  writing: boolean;
+  failures: number;
+  timer?: Timer;
+  timerAtMs: number;
+  /** The server no longer has the pod. */
+  lost: boolean;
+  waiters: (() => void)[];
+}
+
+/** How long a change of words alone may wait for a better one. */
+const LAZY_MS = 100;
+const FIRST_RETRY_MS = 200;
+const MAX_RETRY_MS = 10_000;
+
+export function statusWriter(options: StatusWriterOptions): StatusWriter {
+  return new Writer(options);
+}
+
+class Writer implements StatusWriter {
+  readonly #options: StatusWriterOptions;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(options: StatusWriterOptions) {
+    this.#options = options;
+  }
+
+  put(pod: Pod, status: PodStatus): void {
+    const uid = pod.metadata.uid!;
+    const wanted = JSON.stringify(status);
+    let entry = this.#entries.get(uid);
+    if (!entry) {
+      const written = JSON.stringify(pod.status ?? {});
+      entry = {
+        pod,
+        status: pod.status ?? {},
+        wanted: written,
+        written,
+        writing: false,
+        failures: 0,
+        timerAtMs: 0,
+        lost: false,
+        waiters: [],
+      };
+      this.#entries.set(uid, entry);
+    }
+    if (entry.wanted === wanted || entry.lost) return;
+    if (isEnded(entry.status) && !isEnded(status)) return;
+    const urgent = signature(entry.status) !== signature(status);
+    Object.assign(entry, { pod, status, wanted });
+    if (!entry.writing) this.#schedule(entry, urgent && entry.failures === 0 ? 0 : LAZY_MS);
+  }
+
+  flush(uid: string, signal: AbortSignal): Promise<void> {
+    const entry = this.#entries.get(uid);
+    if (!entry || entry.lost || entry.wanted === entry.written) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const abort = () => reject(signal.reason);
+      signal.addEventListener('abort', abort, { once: true });
+      entry.waiters.push(() => {
+        signal.removeEventListener('abort', abort);
+        resolve();
+      });
+      if (!entry.writing) this.#schedule(entry, 0);
+    });
+  }
+
+  forget(uid: string): void {
+    const entry = this.#entries.get(uid);
+    entry?.timer?.cancel();
+    this.#entries.delete(uid);
+    for (const wake of entry?.waiters ?? []) wake();
+  }
+
+  #schedule(entry: Entry, delayMs: number): void {
+    const { clock, signal } = this.#options;
+    if (signal.aborted) return;
+    const at = clock.now() + delayMs;
+    if (entry.timer && entry.timerAtMs <= at) return;
+    entry.timer?.cancel();
+    entry.timerAtMs = at;
+    if (delayMs === 0) {
+      delete entry.timer;
+      void this.#write(entry);
+      return;
+    }
+    entry.timer = clock.timer(delayMs, () => {
+      delete entry.timer;
+      void this.#write(entry);
+    });
+  }
+
+  async #write(entry: Entry): Promise<void> {
+    const { pod, status, wanted } = entry;
+    if (entry.writing || wanted === entry.written) return;
+    entry.writing = true;
+    try {
+      await this.#send(pod, status);
+      entry.written = wanted;
+      entry.failures = 0;
+      this.#options.onWritten?.(pod, status);
+    } catch (error) {
+      if (isStatus(error, 'NotFound', 'Conflict')) entry.lost = true;
+      else this.#failed(entry, error);
+    }
+    entry.writing = false;
+    if (entry.lost || entry.wanted === entry.written) {
+      for (const wake of entry.waiters.splice(0)) wake();
+    } else {
+      this.#schedule(entry, entry.failures === 0 ? 0 : retryMs(entry.failures));
+    }
+  }
+
+  #failed(entry: Entry, error: unknown): void {
+    entry.failures++;
+    const { name, namespace } = entry.pod.metadata;
+    this.#options.log.warn('The status of a pod could not be written', {
+      pod: `${namespace}/${name}`,
+      error: messageOf(error),
+    });
+  }
+
+  /** Conditions merge by type, so those of others stay; the UID keeps a namesake from getting this status. */
+  async #send(pod: Pod, status: PodStatus): Promise<void> {
+    const { name, namespace, uid } = pod.metadata;
+    const body = { metadata: { uid }, status: { reason: null, message: null, ...status } };
+    await this.#options.client.patch(PodKind, { name, namespace }, { type: 'strategic', body }, 'status');
+  }
+}
+
+function retryMs(failures: number): number {
+  return Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 10));
+}
+
+function isEnded(status: PodStatus): boolean {
+  return status.phase === 'Succeeded' || status.phase === 'Failed';
+}
+
+/** What somebody may be waiting for: phase, states, readiness, restarts; not the words or the address. */
+function signature(status: PodStatus): string {
+  const containers = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+  const states = containers.map(({ ready, restartCount, state }) => {
+    const waiting = state?.waiting?.reason;
+    const creating = waiting === 'ContainerCreating' || waiting === 'PodInitializing';
+    return [
+      ready,
+      restartCount,
+      Boolean(state?.running),
+      Boolean(state?.terminated),
+      creating ? undefined : waiting,
+    ];
+  });
+  return JSON.stringify([status.phase ?? 'Pending', states.filter((one) => one.some(Boolean))]);
+}

@@ -1,0 +1,102 @@
+import type { Container } from '#api/objects.ts';
+import { messageOf } from '#machinery/errors.ts';
+import { RuntimeError } from '#runtime/contract.ts';
+import { containerId } from '../spec/container.ts';
+import { fieldPath } from './context.ts';
+import type { Effect } from './effects.ts';
+import type { Work } from './executor.ts';
+import { type Handler, runHandler } from './lifecycle.ts';
+import { podAddressesOf } from './make-container.ts';
+import { findContainer } from './view.ts';
+
+/** Whatever a preStop hook takes, the process gets this long after SIGTERM. Source: Kubernetes, minimumGracePeriod. */
+const LEAST_TERM_MS = 2000;
+
+/** preStop, SIGTERM, SIGKILL when the grace is over; resolves when the container has exited. */
+export async function stopContainer(
+  effect: Extract<Effect, { do: 'stopContainer' }>,
+  work: Work,
+): Promise<void> {
+  const { pod, context, tell } = work;
+  const { container: name, attempt, graceMs } = effect;
+  const uid = pod.metadata.uid!;
+  const id = containerId(name, attempt);
+  const first = !work.preStopped.has(id);
+  if (first)
+    context.recorder.record(pod, 'Normal', { reason: 'Killing', message: effect.why }, fieldPath(pod, name));
+  tell({ is: 'stopping', container: name, attempt, graceMs });
+  context.prober.stop(uid, id);
+  let leftMs = graceMs;
+  const container = findContainer(pod, name)?.container;
+  const preStop = container?.lifecycle?.preStop;
+  work.preStopped.add(id);
+  if (first && preStop && container) {
+    const began = context.clock.monotonic();
+    await runBounded(preStop, container, id, work, graceMs, 'FailedPreStopHook', 'PreStopHook failed');
+    leftMs = Math.max(Math.min(LEAST_TERM_MS, graceMs), graceMs - (context.clock.monotonic() - began));
+  }
+  try {
+    const exit = await context.runtime.stopContainer(uid, id, leftMs);
+    tell({ is: 'exited', container: name, attempt, exit });
+  } catch (error) {
+    if (!(error instanceof RuntimeError) || error.code !== 'NotFound') throw error;
+    const exit = { code: 137, reason: 'Lost', finishedAtMs: context.clock.now() } as const;
+    tell({ is: 'exited', container: name, attempt, exit });
+  }
+}
+
+/** A postStart hook that fails ends its container, which then restarts by its policy. */
+export async function runPostStart(container: Container, id: string, work: Work): Promise<void> {
+  const postStart = container.lifecycle?.postStart;
+  if (!postStart) return;
+  const failure = await runBounded(
+    postStart,
+    container,
+    id,
+    work,
+    undefined,
+    'FailedPostStartHook',
+    'PostStartHook failed',
+  );
+  if (failure === undefined) return;
+  const attempt = Number(id.slice(id.lastIndexOf('.') + 1));
+  work.tell({
+    is: 'unhealthy',
+    container: container.name,
+    attempt,
+    why: { reason: 'Killing', message: 'FailedPostStartHook' },
+  });
+}
+
+/** The hook's failure in words, or undefined; ends it after `limitMs` or when the pod is stopped. */
+async function runBounded(
+  handler: Handler,
+  container: Container,
+  id: string,
+  work: Work,
+  limitMs: number | undefined,
+  reason: string,
+  words: string,
+): Promise<string | undefined> {
+  const { pod, observed, context } = work;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, context.signal]);
+  const timer = limitMs === undefined ? undefined : context.clock.timer(limitMs, () => stop.abort());
+  const podIP = podAddressesOf(pod, observed, context.node.hostIPs)[0] ?? '';
+  const { runtime, clock, httpGet } = context;
+  const sandbox = pod.metadata.uid!;
+  try {
+    await runHandler(
+      handler,
+      { sandbox, containerId: id, container, podIP, runtime, clock, httpGet },
+      signal,
+    );
+    return undefined;
+  } catch (error) {
+    const message = `${words}: ${stop.signal.aborted ? 'the grace period is over' : messageOf(error)}`;
+    context.recorder.record(pod, 'Warning', { reason, message }, fieldPath(pod, container.name));
+    return message;
+  } finally {
+    timer?.cancel();
+  }
+}

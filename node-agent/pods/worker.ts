@@ -1,0 +1,276 @@
+import type { Pod } from '#api/objects.ts';
+import type { Timer } from '#machinery/clock.ts';
+import { messageOf } from '#machinery/errors.ts';
+import type { ExitStatus } from '#runtime/contract.ts';
+import type { PodTokens } from '../sources/tokens.ts';
+import { containerId } from '../spec/container.ts';
+import type { PodContext } from './context.ts';
+import { type Effect, effectKey } from './effects.ts';
+import { execute, type Work } from './executor.ts';
+import { EffectFault } from './fault.ts';
+import { type Fact, learn, learnFailure } from './learn.ts';
+import { type Observed, STAGES } from './observed.ts';
+import { podStatus } from './status.ts';
+import { ending, fresh, step } from './step.ts';
+import { terminationMessage } from './termination.ts';
+import type { View } from './view.ts';
+
+/**
+ * Brings one pod of this node to what its object says, and back to nothing. It holds no rules: it looks (step.ts), begins
+ * what is not under way, takes in what became known (learn.ts), tells the status, and looks again. Invariant: an
+ * effect is never under way twice.
+ */
+export interface PodWorker {
+  readonly uid: string;
+  pod(): Pod;
+  observed(): Observed;
+  /** A newer version of the object. */
+  update(pod: Pod): void;
+  /** The object is gone from the API. */
+  removed(pod?: Pod): void;
+  /** A ConfigMap or Secret it uses has changed, or a Service it may name. */
+  sourcesChanged(): void;
+  exited(containerId: string, exit: ExitStatus): void;
+  lost(): void;
+  /** Resolves when nothing of the pod is left here. */
+  readonly gone: Promise<void>;
+}
+
+export function podWorker(pod: Pod, observed: Observed, context: PodContext, tokens: PodTokens): PodWorker {
+  const worker = new Worker(pod, observed, context, tokens);
+  worker.look();
+  return worker;
+}
+
+/** Steps in a row without waiting for anything: more would be a loop. */
+const MAX_STEPS = 100;
+
+class Worker implements PodWorker {
+  readonly uid: string;
+  readonly gone: Promise<void>;
+  readonly #context: PodContext;
+  readonly #tokens: PodTokens;
+  readonly #observed: Observed;
+  readonly #busy = new Set<string>();
+  readonly #preStopped = new Set<string>();
+  /** Exits that came before their start was told. */
+  readonly #early = new Map<string, ExitStatus>();
+  #pod: Pod;
+  #timer: Timer | undefined;
+  #looking = false;
+  #again = false;
+  #setGone!: () => void;
+
+  constructor(pod: Pod, observed: Observed, context: PodContext, tokens: PodTokens) {
+    this.#pod = pod;
+    this.#observed = observed;
+    this.#context = context;
+    this.#tokens = tokens;
+    this.uid = pod.metadata.uid!;
+    this.gone = new Promise((resolve) => {
+      this.#setGone = resolve;
+    });
+  }
+
+  pod(): Pod {
+    return this.#pod;
+  }
+
+  observed(): Observed {
+    return this.#observed;
+  }
+
+  update(pod: Pod): void {
+    const images = imagesOf(this.#pod);
+    this.#pod = pod;
+    for (const [name, image] of imagesOf(pod)) {
+      if (images.get(name) === image) continue;
+      // An image changed in place: fetch the new one and replace the container that runs the old one.
+      this.#observed.images.delete(name);
+      const run = this.#observed.containers.get(name)?.run;
+      if (!run || run.exit) continue;
+      const message = `Container ${name} definition changed, will be restarted`;
+      learn(this.#observed, {
+        is: 'unhealthy',
+        container: name,
+        attempt: run.attempt,
+        why: { reason: 'Killing', message },
+      });
+    }
+    this.look();
+  }
+
+  removed(pod?: Pod): void {
+    if (pod) this.#pod = pod;
+    this.#tell({ is: 'removed' });
+  }
+
+  sourcesChanged(): void {
+    this.#tell({ is: 'volumesChanged' });
+  }
+
+  exited(id: string, exit: ExitStatus): void {
+    const found = this.#find(id);
+    if (!found) this.#early.set(id, exit);
+    else void this.#end(found.name, found.attempt, exit);
+  }
+
+  lost(): void {
+    this.#context.prober.stopPod(this.uid);
+    this.#tell({ is: 'sandboxLost', nowMs: this.#context.clock.now() });
+  }
+
+  /** Looks until there is nothing more to begin. */
+  look(): void {
+    this.#again = true;
+    if (this.#looking) return;
+    this.#looking = true;
+    try {
+      for (let steps = 0; this.#again && !this.#context.signal.aborted; steps++) {
+        if (steps > MAX_STEPS) throw new Error(`pod ${this.#pod.metadata.name} does not come to rest`);
+        this.#again = false;
+        this.#once();
+      }
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  #once(): void {
+    const view = this.#view();
+    if (this.#observed.stage === 'gone') return;
+    const { next, effects, wakeAtMs } = step(view);
+    if (next !== this.#observed.stage) this.#enter(next, view);
+    this.#publish();
+    for (const effect of fresh(effects, this.#busy)) this.#begin(effect);
+    this.#wakeAt(wakeAtMs);
+  }
+
+  #view(): View {
+    return { pod: this.#pod, observed: this.#observed, busy: this.#busy, nowMs: this.#context.clock.now() };
+  }
+
+  #enter(stage: Observed['stage'], view: View): void {
+    const end = ending(view);
+    if (STAGES.indexOf(stage) > 0 && end) learn(this.#observed, { is: 'ended', terminal: end });
+    this.#observed.stage = stage;
+    this.#again = true;
+    if (stage !== 'gone') return;
+    this.#timer?.cancel();
+    this.#context.prober.stopPod(this.uid);
+    this.#context.status.forget(this.uid);
+    this.#setGone();
+  }
+
+  #publish(): void {
+    if (this.#observed.removed || this.#observed.stage === 'gone') return;
+    this.#context.status.put(this.#pod, podStatus(this.#view(), this.#context.node));
+  }
+
+  #wakeAt(atMs: number): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    this.#timer = this.#context.clock.timer(atMs - this.#context.clock.now(), () => this.look());
+  }
+
+  #begin(effect: Effect): void {
+    const key = effectKey(effect);
+    this.#busy.add(key);
+    void this.#run(effect, key);
+  }
+
+  async #run(effect: Effect, key: string): Promise<void> {
+    const work: Work = {
+      pod: this.#pod,
+      observed: this.#observed,
+      context: this.#context,
+      tokens: this.#tokens,
+      preStopped: this.#preStopped,
+      tell: (fact) => this.#tell(fact),
+    };
+    try {
+      await execute(effect, work);
+      if (effect.do !== 'resolveImage') this.#observed.retries.delete(key);
+    } catch (error) {
+      if (!this.#context.signal.aborted) this.#failed(effect, key, error);
+    }
+    this.#busy.delete(key);
+    if (!this.#context.signal.aborted) this.look();
+  }
+
+  #failed(effect: Effect, key: string, error: unknown): void {
+    const { clock, log, recorder } = this.#context;
+    const fault =
+      error instanceof EffectFault ? error.fault : { reason: 'Failed', message: messageOf(error) };
+    const maxMs = error instanceof EffectFault ? error.maxRetryMs : undefined;
+    const { name, namespace } = this.#pod.metadata;
+    log.warn('A step of a pod failed and is tried again', {
+      pod: `${namespace}/${name}`,
+      step: key,
+      error: fault.message,
+    });
+    learnFailure(this.#observed, key, fault, clock.now(), maxMs);
+    if (effect.do === 'startContainer')
+      learn(this.#observed, { is: 'waiting', container: effect.container, why: fault });
+    else recorder.record(this.#pod, 'Warning', fault);
+  }
+
+  #tell(fact: Fact): void {
+    if (this.#context.signal.aborted) return;
+    if (fact.is === 'exited') return void this.#end(fact.container, fact.attempt, fact.exit);
+    this.#learn(fact);
+    if (fact.is === 'started') {
+      const exit = this.#early.get(fact.run.id);
+      this.#early.delete(fact.run.id);
+      if (exit) void this.#end(fact.container, fact.run.attempt, exit);
+    }
+  }
+
+  #learn(fact: Fact): void {
+    learn(this.#observed, fact);
+    this.look();
+  }
+
+  /** Reads the last words of a container, then takes its exit in. */
+  async #end(name: string, attempt: number, exit: ExitStatus): Promise<void> {
+    this.#context.prober.stop(this.uid, containerId(name, attempt));
+    let message = '';
+    try {
+      message = await terminationMessage(this.#pod, name, attempt, exit.code, this.#context);
+    } catch (error) {
+      message = `the termination message could not be read: ${messageOf(error)}`;
+    }
+    if (this.#context.signal.aborted) return;
+    this.#learn({ is: 'exited', container: name, attempt, exit, ...(message !== '' && { message }) });
+    this.#sayBackOff(name);
+  }
+
+  #sayBackOff(name: string): void {
+    const state = this.#observed.containers.get(name);
+    const waiting = podStatus(this.#view(), this.#context.node).containerStatuses?.find(
+      (one) => one.name === name,
+    );
+    if (!state || waiting?.state?.waiting?.reason !== 'CrashLoopBackOff') return;
+    const { name: pod, namespace, uid } = this.#pod.metadata;
+    const message = `Back-off restarting failed container ${name} in pod ${pod}_${namespace}(${uid})`;
+    this.#context.recorder.record(
+      this.#pod,
+      'Warning',
+      { reason: 'BackOff', message },
+      `spec.containers{${name}}`,
+    );
+  }
+
+  #find(id: string): { name: string; attempt: number } | undefined {
+    for (const [name, { run, last }] of this.#observed.containers) {
+      for (const one of [run, last]) if (one?.id === id) return { name, attempt: one.attempt };
+    }
+    return undefined;
+  }
+}
+
+function imagesOf(pod: Pod): Map<string, string> {
+  const all = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  return new Map(all.map(({ name, image }) => [name, image ?? '']));
+}

@@ -1,0 +1,132 @@
+import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
+import { ServiceKind } from '#api/kinds/service.ts';
+import { type EndpointSlice, keyOf, type Service } from '#api/objects.ts';
+import type { Client, Informer } from '#client/contract.ts';
+import { startInformer } from '#client/informer.ts';
+import type { Clock, Timer } from '#machinery/clock.ts';
+import { messageOf } from '#machinery/errors.ts';
+import type { Logger } from '#machinery/log.ts';
+import type { Random } from '#machinery/random.ts';
+import type { NodeNetwork } from '#network/contract.ts';
+import { serviceRecords } from '#network/dns/records.ts';
+import type { Zone } from '#network/dns/zone.ts';
+import { SERVICE_NAME_LABEL, servicePortRules } from '#network/services/rules.ts';
+
+export interface ServiceSyncOptions {
+  client: Client;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  network: Pick<NodeNetwork, 'syncServices'>;
+  zone: Zone;
+  nodeName: string;
+  clusterDomain: string;
+  signal: AbortSignal;
+}
+
+export interface ServiceSync {
+  /** Services known now, for environment variables. */
+  services(): readonly Service[];
+  /** Resolves once the rules of the first whole list are in the kernel. */
+  readonly synced: Promise<void>;
+  /** Calls when a Service came or went. */
+  onServices(listener: () => void): void;
+}
+
+/** Changes within this time reach the kernel together. */
+const GATHER_MS = 5;
+const RETRY_MS = 1_000;
+const BY_SERVICE = 'service';
+
+/** Keeps the kernel's Service rules and the DNS zone like the API says. */
+export function syncServices(options: ServiceSyncOptions): ServiceSync {
+  return new Sync(options);
+}
+
+class Sync implements ServiceSync {
+  readonly synced: Promise<void>;
+  readonly #options: ServiceSyncOptions;
+  readonly #services: Informer<Service>;
+  readonly #slices: Informer<EndpointSlice>;
+  readonly #listeners: (() => void)[] = [];
+  #timer: Timer | undefined;
+  #working = false;
+  #again = false;
+  #setSynced!: () => void;
+
+  constructor(options: ServiceSyncOptions) {
+    this.#options = options;
+    const { client, clock, random, signal, log } = options;
+    const onError = (error: unknown) => log.debug('A watch of Services broke', { error: messageOf(error) });
+    const common = { client, clock, random, signal, onError };
+    const indexes = { [BY_SERVICE]: (slice: EndpointSlice) => [ownerOf(slice)] };
+    this.#services = startInformer({ ...common, kind: ServiceKind });
+    this.#slices = startInformer({ ...common, kind: EndpointSliceKind, indexes });
+    this.synced = new Promise((resolve) => {
+      this.#setSynced = resolve;
+    });
+    void Promise.all([this.#services.synced, this.#slices.synced]).then(() => this.#follow());
+  }
+
+  services(): readonly Service[] {
+    return this.#services.list();
+  }
+
+  onServices(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  #follow(): void {
+    this.#services.onChange(({ type, object }) => {
+      this.#name(keyOf(object));
+      if (type !== 'modified') for (const listener of this.#listeners) listener();
+      this.#plan(GATHER_MS);
+    });
+    this.#slices.onChange(({ object }) => {
+      this.#name(ownerOf(object));
+      this.#plan(GATHER_MS);
+    });
+    this.#plan(0);
+  }
+
+  /** Makes the DNS names of one Service be what its objects say. */
+  #name(key: string): void {
+    const service = this.#services.get(key);
+    const owner = `service/${key}`;
+    if (!service) this.#options.zone.delete(owner);
+    else {
+      const slices = this.#slices.byIndex(BY_SERVICE, key);
+      this.#options.zone.set(owner, serviceRecords(service, slices, this.#options.clusterDomain));
+    }
+  }
+
+  #plan(delayMs: number): void {
+    this.#timer ??= this.#options.clock.timer(delayMs, () => {
+      this.#timer = undefined;
+      void this.#apply();
+    });
+  }
+
+  async #apply(): Promise<void> {
+    this.#again = true;
+    if (this.#working) return;
+    this.#working = true;
+    const { network, nodeName, log, signal } = this.#options;
+    while (this.#again && !signal.aborted) {
+      this.#again = false;
+      try {
+        await network.syncServices(servicePortRules(this.#services.list(), this.#slices.list(), nodeName));
+        this.#setSynced();
+      } catch (error) {
+        log.warn('Service rules could not be applied and are tried again', { error: messageOf(error) });
+        this.#plan(RETRY_MS);
+      }
+    }
+    this.#working = false;
+  }
+}
+
+/** `namespace/name` of the Service a slice belongs to. */
+function ownerOf({ metadata }: EndpointSlice): string {
+  return `${metadata.namespace}/${metadata.labels?.[SERVICE_NAME_LABEL] ?? ''}`;
+}
