@@ -1,4 +1,166 @@
-import type { UpFlags } from './options.ts';
-export async function agent(_flags: UpFlags): Promise<number> {
-  throw new Error('not yet');
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { http2Transport } from '#client/http2-transport.ts';
+import { restClient } from '#client/rest.ts';
+import { systemClock } from '#machinery/clock.ts';
+import { messageOf } from '#machinery/errors.ts';
+import { systemFiles } from '#machinery/files.ts';
+import { type Logger, textLogger } from '#machinery/log.ts';
+import { systemRandom } from '#machinery/random.ts';
+import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts';
+import { domainRecords } from '#network/dns/records.ts';
+import { parseResolvConf, withoutLoops } from '#network/dns/resolv-conf.ts';
+import { startDns } from '#network/dns/server.ts';
+import { Zone } from '#network/dns/zone.ts';
+import { agent as agentComponent, type RunningAgent } from '#node-agent/agent.ts';
+import { readHealth, readMachine } from '#node-agent/registration/machine.ts';
+import { openImageStore } from '#oci/images/store.ts';
+import { CAPABILITIES, DEFAULT_CAPABILITIES } from '#runtime/native/capabilities.ts';
+import { defaultSeccomp } from '#runtime/native/seccomp/index.ts';
+import { NativeUnpacker } from '#runtime/native/unpacker.ts';
+import { volumeDrivers } from '#volumes/index.ts';
+import { programs, version } from './assets.ts';
+import { imageApi } from './image-api.ts';
+import { memoryDirectory } from './memory-dir.ts';
+import { openNode } from './node.ts';
+import { type Settings, settle, type UpFlags } from './options.ts';
+import { readPki, serverUrl } from './pki.ts';
+import { aborted, waitForFile } from './wait.ts';
+
+const CLUSTER_DOMAIN = 'cluster.local';
+
+/** Of the Service range, as every Kubernetes installer has it. */
+const DNS_ADDRESS_INDEX = 10;
+
+/** Source: Kubernetes, kubelet --max-pods. */
+const POD_LIMIT = 110;
+
+/** The agent role: containers, volumes, network and DNS of this node. Containers run on when it ends. */
+export async function agent(flags: UpFlags): Promise<number> {
+  const settings = settle(flags);
+  const log = textLogger((line) => process.stderr.write(line), settings.logLevel, systemClock, {
+    part: 'agent',
+  });
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
+  try {
+    await run(settings, log, stop.signal);
+    return 0;
+  } catch (error) {
+    log.error('The agent ends', { error: messageOf(error), stack: (error as Error).stack });
+    return 1;
+  }
+}
+
+async function run(settings: Settings, log: Logger, signal: AbortSignal): Promise<void> {
+  const { paths, instance, nodeName, advertiseAddress } = settings;
+  const clock = systemClock;
+  const random = systemRandom;
+  const files = systemFiles();
+  // The server makes the certificates at its first start.
+  await waitForFile(join(paths.pki, `node-${nodeName}.crt`), clock, signal);
+  const pki = await readPki(settings);
+  const transport = http2Transport({
+    url: serverUrl(settings),
+    clock,
+    ca: pki.serverCa,
+    certificate: () => ({ cert: pki.node.certificate, key: pki.node.key }),
+  });
+  const { runtime, network, snapshots } = await openNode(paths, instance);
+  const machine = await readMachine(paths.root);
+  const images = await openImageStore({
+    directory: join(paths.agent, 'images'),
+    files,
+    unpacker: new NativeUnpacker(programs),
+    platform: { os: 'linux', architecture: machine.architecture },
+  });
+  const zone = new Zone(CLUSTER_DOMAIN);
+  const dnsAddress = formatAddress(nthAddress(parseCidr(settings.serviceCidr)!, DNS_ADDRESS_INDEX)!);
+  zone.set('zone', domainRecords(CLUSTER_DOMAIN, [dnsAddress]));
+  const crash = new AbortController();
+  const running = await agentComponent.start(
+    {
+      config: {
+        nodeName,
+        paths: { dataDir: paths.agent, memoryDir: memoryDirectory(instance, paths, log) },
+        clusterDomain: CLUSTER_DOMAIN,
+        network: {
+          instance,
+          clusterCidrs: [settings.podCidr],
+          serviceCidrs: [settings.serviceCidr],
+          nodePortRange: settings.nodePortRange,
+          dnsAddress,
+        },
+      },
+      ...{ transport, clock, random, log, files, runtime, network, snapshots, images, zone },
+      client: restClient({ transport, clock, userAgent: `gantry-agent/${version}` }),
+      volumes: volumeDrivers(),
+      profiles: {
+        defaultCapabilities: DEFAULT_CAPABILITIES,
+        allCapabilities: CAPABILITIES,
+        seccomp: defaultSeccomp,
+      },
+      facts: {
+        ...machine,
+        name: nodeName,
+        addresses: [advertiseAddress],
+        podLimit: POD_LIMIT,
+        version,
+        runtime: await runtime.info(),
+      },
+      health: () => readHealth(paths.root),
+      startDns: (ended) => serveDns(settings, dnsAddress, zone, log, ended),
+    },
+    crash.signal,
+  );
+  const door = await openDoor(paths.run, images, running);
+  await running.ready;
+  log.info('The node is at work', { node: nodeName });
+  await aborted(signal);
+  door.close();
+  await running.stop();
+  await runtime.close();
+  transport.close();
+}
+
+async function serveDns(
+  settings: Settings,
+  dnsAddress: string,
+  zone: Zone,
+  log: Logger,
+  ended: AbortSignal,
+): Promise<void> {
+  const text = await systemFiles().read('/etc/resolv.conf');
+  const { nameservers } = parseResolvConf(Buffer.from(text ?? '').toString());
+  const server = await startDns({
+    zone,
+    reverse: [settings.podCidr, settings.serviceCidr].map((cidr) => parseCidr(cidr)!),
+    upstreams: withoutLoops(nameservers, [dnsAddress]).map((address) => ({ address, port: 53 })),
+    stubDomains: [],
+    clock: systemClock,
+    random: systemRandom,
+    listen: [{ address: dnsAddress, port: 53 }],
+    logger: log,
+  });
+  ended.addEventListener('abort', () => void server.stop(), { once: true });
+}
+
+/** The local door of `gantry image`. */
+async function openDoor(runDirectory: string, images: Parameters<typeof imageApi>[0], running: RunningAgent) {
+  const path = join(runDirectory, 'agent.sock');
+  await rm(path, { force: true });
+  const inUse = () =>
+    new Set(
+      running.roster
+        .list()
+        .flatMap((worker) =>
+          [...worker.observed().images.values()].flatMap((one) => ('image' in one ? [one.image.id] : [])),
+        ),
+    );
+  const server = imageApi(images, inUse);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  return server;
 }

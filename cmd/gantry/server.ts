@@ -16,6 +16,7 @@ import { processMetrics } from './metrics.ts';
 import { type Settings, settle, type UpFlags } from './options.ts';
 import { preparePki, serverUrl } from './pki.ts';
 import { EXIT_FINAL } from './supervise.ts';
+import { aborted } from './wait.ts';
 
 /** Tokens of other clusters and for other uses are refused by these names. */
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
@@ -94,11 +95,6 @@ function listenAddresses({ listen, advertiseAddress }: Settings): { host: string
   const everywhere = listen.host === '0.0.0.0' || listen.host === '::';
   if (everywhere || listen.host === advertiseAddress) return [listen];
   return [listen, { host: advertiseAddress, port: listen.port }];
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 /** A port that is taken or an address that is not ours will not get better by trying again. */

@@ -20,7 +20,7 @@ import {
   type SandboxState,
 } from '../contract.ts';
 import { validateContainer, validateSandbox } from '../validate.ts';
-import { probeCgroups, readCgroupStats } from './cgroup.ts';
+import { encodeCgroup, planCgroup, probeCgroups, readCgroupStats } from './cgroup.ts';
 import {
   containerCgroup,
   decodeContainer,
@@ -185,6 +185,15 @@ export class NativeRuntime implements Runtime {
   async close(): Promise<void> {
     for (const sandbox of this.#sandboxes.values()) sandbox.disconnect();
     await this.helper.close();
+  }
+
+  /** Takes the whole instance down: sandboxes, cgroups, helper. Only the directories given are left. */
+  async destroy(): Promise<void> {
+    for (const { id } of await this.list()) await this.removeSandbox(id);
+    const root = encodeCgroup(planCgroup(this.#facts.cgroups, this.#facts.cgroupRoot, {}, false));
+    await this.helper.request(OP.CGROUP_REMOVE, new Payload().nest(TAG.CGROUP, root));
+    await this.helper.shutdown();
+    await this.close();
   }
 
   async #start(sandboxId: SandboxId, spec: ContainerSpec): Promise<ContainerState> {

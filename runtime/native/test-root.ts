@@ -1,12 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '#machinery/clock.ts';
 import { CONFORMANCE_SCRIPTS, containerSpec, eventually, sandboxSpec } from '../conformance.ts';
 import type { ContainerSpec, ExitStatus, Mount, Runtime, SandboxSpec } from '../contract.ts';
 import { DEFAULT_CAPABILITIES } from './capabilities.ts';
-import { probeCgroups } from './cgroup.ts';
 import { DEFAULT_MASKED_PATHS, DEFAULT_READ_ONLY_PATHS } from './default-paths.ts';
 import { NativeRuntime } from './index.ts';
 import { defaultSeccomp } from './seccomp/index.ts';
@@ -160,17 +159,9 @@ export class TestNode {
 
   async close(): Promise<void> {
     const runtime = await this.open();
-    for (const sandbox of await runtime.list()) await runtime.removeSandbox(sandbox.id);
     const { pid } = await runtime.helper.hello();
-    await runtime.helper.shutdown();
-    await runtime.close();
+    await runtime.destroy();
     await eventually('the helper ends', () => !isAlive(pid));
-    const { controllers } = await probeCgroups();
-    for (const mount of new Set(controllers.values())) {
-      for (const path of ['kubepods/burstable', 'kubepods', '']) {
-        await rmdir(join(mount, this.cgroupRoot, path)).catch(() => undefined);
-      }
-    }
     await rm(this.base, { recursive: true, force: true });
   }
 
