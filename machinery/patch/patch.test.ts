@@ -103,8 +103,8 @@ describe('strategic merge patch', () => {
     expect(patchPod(spec, patch)).toEqual({
       containers: [
         { name: 'a', image: '2', args: ['y'] },
-        { name: 'b', image: '1' },
         { name: 'c', image: '1' },
+        { name: 'b', image: '1' },
       ],
     });
     expect(spec.containers[0]!.image).toBe('1');
@@ -206,7 +206,7 @@ describe('strategic merge patch', () => {
       containers: [
         {
           name: 'a',
-          ports: [{ containerPort: 80 }, { containerPort: 81 }],
+          ports: [{ containerPort: 81 }, { containerPort: 80 }],
           volumeMounts: [{ mountPath: '/a', name: 'v', readOnly: true }],
           args: ['2'],
         },

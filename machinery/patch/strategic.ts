@@ -125,14 +125,14 @@ function mergeList(
   if (!Array.isArray(original) && !Object.hasOwn(patch, name)) return;
   const of = at.value?.form === 'list' ? at.value.of : undefined;
   const mergeKey = at.field?.patch?.mergeKey;
-  let merged: unknown[];
-  if (mergeKey === undefined) {
-    setMember(result, name, live);
-    deleteFrom(result, patch, name);
-    merged = [...new Set([...(result[name] as unknown[]), ...elements])];
-  } else merged = mergeByKey(live, elements, mergeKey, of, depth);
-  if (order !== undefined) merged = inOrder(merged, live, order, mergeKey);
-  setMember(result, name, merged);
+  const merged =
+    mergeKey === undefined
+      ? [...new Set([...live, ...elements])]
+      : mergeByKey(live, elements, mergeKey, of, depth);
+  // Beside an order of its own, Kubernetes counts the first new elements among the live in place of those that went.
+  const lived = order === undefined ? live : merged.slice(0, live.length);
+  setMember(result, name, inOrder(merged, lived, order ?? elements, mergeKey));
+  if (mergeKey === undefined) deleteFrom(result, patch, name);
 }
 
 /** A list that replaces the old one: directives inside have nothing to act on and vanish. */
