@@ -60,7 +60,7 @@ class Roster implements PodRoster {
 
   find(namespace: string, name: string): PodWorker | undefined {
     const all = this.list().filter(
-      ({ pod }) => pod().metadata.name === name && pod().metadata.namespace === namespace,
+      (worker) => worker.pod().metadata.name === name && worker.pod().metadata.namespace === namespace,
     );
     // An old namesake may still be on its way out.
     return all.find((worker) => !worker.observed().removed) ?? all[0];
