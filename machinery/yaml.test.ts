@@ -27,7 +27,8 @@ describe('plain values, as kubectl understands them', () => {
     ['', null],
     ['500m', '500m'],
     ['10.0.0.1', '10.0.0.1'],
-    ['!!binary aGk=', 'aGk='],
+    ['!!binary aGk=', 'hi'],
+    ['1_0.5', 10.5],
     ['|\n  x\n  y', 'x\ny\n'],
   ])('%j', (text, expected) => expect(value(text)).toEqual(expected));
 });

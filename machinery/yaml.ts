@@ -59,17 +59,25 @@ const floatTag = defineScalarTag<number>('tag:yaml.org,2002:float', {
   implicit: true,
   implicitFirstChars: FIRST,
   identify: (value) => typeof value === 'number',
-  resolve: (source) => (FLOAT.test(source) ? Number(source) : NOT_RESOLVED),
+  resolve: (source) => {
+    const plain = source.replaceAll('_', '');
+    return FLOAT.test(plain) ? Number(plain) : NOT_RESOLVED;
+  },
 });
 
-/** Timestamps and binary data stay the text they are. */
-const plainText = (name: string) =>
-  defineScalarTag<string>(`tag:yaml.org,2002:${name}`, {
-    identify: () => false,
-    resolve: (source) => source,
-  });
+/** Timestamps stay the text they are. */
+const timestampTag = defineScalarTag<string>('tag:yaml.org,2002:timestamp', {
+  identify: () => false,
+  resolve: (source) => source,
+});
 
-const SCHEMA = YAML11_SCHEMA.withTags(intTag, floatTag, plainText('timestamp'), plainText('binary'));
+/** Binary data becomes the text that it encodes. */
+const binaryTag = defineScalarTag<string>('tag:yaml.org,2002:binary', {
+  identify: () => false,
+  resolve: (source) => Buffer.from(source, 'base64').toString('utf8'),
+});
+
+const SCHEMA = YAML11_SCHEMA.withTags(intTag, floatTag, timestampTag, binaryTag);
 
 /** The documents of a file, empty ones left out. Values are as JSON has them and share nothing. Throws YamlError. */
 export function parseYaml(text: string, options: YamlOptions = {}): unknown[] {
