@@ -21,6 +21,7 @@
 
 static uint8_t *in, *out;
 static int own;
+static int own_sockets[32];
 
 static int read_all(void *to, size_t length)
 {
@@ -78,12 +79,17 @@ static int exchange(const char *path, int protocol, const void *request, size_t 
 {
 	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	size_t end = 0;
-	int fd = open_socket(path, protocol);
+	/* Kept open for the own namespace: closing one after an nf_tables deletion waits for 15 ms. */
+	int *kept = *path ? NULL : &own_sockets[protocol & 31];
+	int fd = kept && *kept ? *kept : open_socket(path, protocol);
 	if (fd < 0)
 		return -errno;
+	if (kept)
+		*kept = fd;
 	if (sendto(fd, request, length, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0) {
 		int failed = errno;
-		close(fd);
+		if (!kept)
+			close(fd);
 		return -failed;
 	}
 	/* The kernel works within the send, and a dump within each recv: what there is to read is there already. */
@@ -93,7 +99,8 @@ static int exchange(const char *path, int protocol, const void *request, size_t 
 			break;
 		end += (size_t)got;
 	}
-	close(fd);
+	if (!kept)
+		close(fd);
 	return (int)end;
 }
 
