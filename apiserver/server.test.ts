@@ -154,6 +154,55 @@ describe('creating', () => {
   });
 });
 
+describe('paths', () => {
+  it('that name too much or too little are refused', async () => {
+    failed(await call('POST', `${MAPS}/a`, map('a')), 405, 'MethodNotAllowed', /create is not supported/);
+    failed(await call('PUT', MAPS, map('a')), 405, 'MethodNotAllowed', /update is not supported/);
+    expect((await call('GET', '/api/v1/namespaces/default/nodes')).status).toBe(404);
+    expect((await call('GET', '/api/v1/configmaps/a')).status).toBe(404);
+    expect((await call('DELETE', '/api/v1/namespaces')).status).toBe(405);
+  });
+
+  it('tell discovery in both of its forms', async () => {
+    const legacy = await call('GET', '/apis');
+    expect(legacy.body.groups.map(({ name }: { name: string }) => name)).toContain('apps');
+    const { body } = await call('GET', '/apis/apps/v1');
+    expect(body.resources.find(({ name }: { name: string }) => name === 'deployments/scale')).toMatchObject({
+      group: 'autoscaling',
+      kind: 'Scale',
+    });
+    for (const version of ['v2', 'v2beta1']) {
+      const accept = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList,application/json`;
+      const aggregated = await call('GET', '/api', undefined, { accept });
+      expect(aggregated.headers['content-type']).toContain(`v=${version}`);
+      expect(aggregated.body).toMatchObject({
+        kind: 'APIGroupDiscoveryList',
+        apiVersion: `apidiscovery.k8s.io/${version}`,
+      });
+      const pods = aggregated.body.items[0].versions[0].resources.find(
+        ({ resource }: { resource: string }) => resource === 'pods',
+      );
+      expect(pods.subresources.map(({ subresource }: { subresource: string }) => subresource)).toContain(
+        'log',
+      );
+    }
+  });
+
+  it('tell health, whole and in parts', async () => {
+    expect((await call('GET', '/readyz')).body).toBe('ok');
+    expect((await call('GET', '/readyz?verbose')).body).toContain('[+]bootstrap ok');
+    expect((await call('GET', '/livez/ping')).status).toBe(200);
+    expect((await call('GET', '/livez/nothing')).status).toBe(404);
+  });
+
+  it('lead pods to the server', async () => {
+    const { body } = await call('GET', `${SERVICES}/kubernetes`);
+    expect(body.spec).toMatchObject({ clusterIP: '10.96.0.1', ports: [{ port: 443, targetPort: 6443 }] });
+    const endpoints = await call('GET', '/api/v1/namespaces/default/endpoints/kubernetes');
+    expect(endpoints.body.subsets[0].addresses).toEqual([{ ip: '192.0.2.1' }]);
+  });
+});
+
 describe('changing', () => {
   it('counts changes of the spec as generations, and nothing else', async () => {
     await call('POST', DEPLOYMENTS, deployment('web'));

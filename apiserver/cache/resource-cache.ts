@@ -15,7 +15,7 @@ export interface CacheEvent {
 }
 
 /** What a ring may hold: enough to bridge a reconnect, bounded so that big objects do not eat the memory. */
-const RING_BYTES = 4 * 1024 * 1024;
+const RING_BYTES = 2 * 1024 * 1024;
 const RING_EVENTS = 16_384;
 
 /** All objects of one kind as bytes, and its latest events. Filled by WatchCache, in order of revision. */

@@ -1,6 +1,7 @@
 /** Answers from bytes: plain JSON is copied, never parsed; the other shapes and formats are made on demand. */
 import { apiVersionOf, type Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
+import { encodeWatchFrame } from '#machinery/protobuf/envelope.ts';
 import type { Body } from '#machinery/transport.ts';
 import type { Formats } from './formats.ts';
 import { CONTENT_TYPES, type Rendering } from './negotiate.ts';
@@ -112,10 +113,19 @@ async function* parts(start: Buffer, items: Buffer[]): AsyncGenerator<Uint8Array
   yield Buffer.concat(part);
 }
 
+/** Whether a watch is answered in protobuf: only plain objects of types that have that form. */
+export function streamsProtobuf({ kind, rendering, formats }: Renderer): boolean {
+  if (rendering.format !== 'protobuf' || rendering.shape !== 'object') return false;
+  return formats.toProtobuf({ apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: {} }) !== undefined;
+}
+
 /** Gives each watch event in the asked shape. The first table of a watch carries the columns. */
-export function eventRenderer(renderer: Renderer): (type: string, bytes: Buffer) => Buffer {
-  const { rendering, kind, table } = renderer;
+export function eventRenderer(renderer: Renderer): (type: string, bytes: Buffer) => Uint8Array {
+  const { rendering, kind, table, formats } = renderer;
   if (verbatim(renderer)) return jsonFrame;
+  if (streamsProtobuf(renderer))
+    return (type, bytes) =>
+      encodeWatchFrame(type, formats.toProtobuf(shaped(renderer, viewOf(kind, bytes)))!);
   let first = true;
   return (type, bytes) => {
     const object = viewOf(kind, bytes);

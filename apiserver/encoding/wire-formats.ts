@@ -16,6 +16,8 @@ export function wireFormats(schemas: Schemas, openapi: OpenApi): Formats {
   return new WireFormats(schemas, openapi);
 }
 
+const META_KINDS = new Set(['DeleteOptions', 'Status']);
+
 class WireFormats implements Formats {
   readonly #schemas: Schemas;
   readonly openapi: OpenApi;
@@ -52,6 +54,8 @@ class WireFormats implements Formats {
 
   #typeOf(apiVersion: string, kind: string): StructType | undefined {
     const slash = apiVersion.indexOf('/');
+    // Every group version has DeleteOptions and its like: they are types of meta/v1 wherever they stand.
+    if (META_KINDS.has(kind)) return this.#schemas.type(`io.k8s.apimachinery.pkg.apis.meta.v1.${kind}`);
     return this.#schemas.kind(apiVersion.slice(0, Math.max(0, slash)), apiVersion.slice(slash + 1), kind);
   }
 

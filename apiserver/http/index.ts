@@ -125,7 +125,11 @@ async function serve(
   { clock, log }: { clock: Clock; log: Logger },
 ): Promise<void> {
   const abort = new AbortController();
-  reply.once('close', () => abort.abort());
+  let answered = false;
+  reply.once('close', () => {
+    // An answer that was sent whole needs nobody stopped, and aborting costs more than a read.
+    if (!answered) abort.abort();
+  });
   const timeout = late(clock, abort);
   const served = chain.serve({
     method: raw.method,
@@ -139,6 +143,7 @@ async function serve(
   timeout.cancel();
   try {
     await sendResponse(reply, response, raw.method === 'HEAD');
+    answered = true;
   } catch (error) {
     // Once the head is out, a broken body can only be shown by breaking the connection's stream.
     log.warn('a response broke off', { error, path: raw.url });

@@ -32,6 +32,9 @@ const VERBS: Record<Verb, (scope: Scope) => Promise<TransportResponse>> = {
   deletecollection: deleteCollection,
 };
 
+/** Whether a verb is about one object; lists and watches may be about one or all. */
+const NEEDS_NAME: Partial<Record<Verb, boolean>> = { create: false, update: true, patch: true };
+
 /** Serves one request about a kind: by the engine, or by the handler that its subresource or kind has. */
 export async function serveResource(
   parts: ResourceParts,
@@ -41,6 +44,8 @@ export async function serveResource(
 ): Promise<TransportResponse> {
   const { kind, stored } = kinds;
   const { info } = context;
+  // A namespace has its own name as namespace; other cluster-scoped kinds have no place in one.
+  if (!kind.namespaced && info.namespace && info.resource !== 'namespaces') throw unknownPath();
   const namespace = kind.namespaced ? info.namespace || undefined : undefined;
   const scope: Scope = { parts, kind, stored, context, namespace, name: info.name };
   if (info.subresource) return serveSubresource(scope, handlers);
@@ -53,6 +58,8 @@ export async function serveResource(
     if (namespace) object.metadata.namespace ??= namespace;
     return answer(scope, await handler.serve(context, object, parts.engine));
   }
+  const named = info.name !== '' && NEEDS_NAME[verb] === false;
+  if (named || (info.name === '' && NEEDS_NAME[verb])) throw methodNotAllowed(kind, verb);
   if (kind.namespaced && !namespace && verb !== 'list' && verb !== 'watch' && verb !== 'create')
     throw unknownPath();
   return VERBS[verb](scope);

@@ -6,11 +6,13 @@
 import { apiVersionOf } from '#api/kind.ts';
 import type { Timer } from '#machinery/clock.ts';
 import { StatusError } from '#machinery/errors.ts';
+import { encodeWatchFrame, PROTOBUF_WATCH_TYPE } from '#machinery/protobuf/envelope.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 import type { CacheItem } from '../cache/item.ts';
 import { withVersion } from '../cache/item.ts';
 import type { CacheEvent } from '../cache/resource-cache.ts';
-import { eventRenderer, jsonFrame } from '../encoding/render.ts';
+import { CONTENT_TYPES } from '../encoding/negotiate.ts';
+import { eventRenderer, jsonFrame, type Renderer, streamsProtobuf } from '../encoding/render.ts';
 import { badRequest } from '../engine/faults.ts';
 import { versionOf } from './read.ts';
 import { rendererOf, type Scope } from './scope.ts';
@@ -39,18 +41,28 @@ export async function watchResource(scope: Scope): Promise<TransportResponse> {
     const waiting = version === undefined ? cache.fresh() : undefined;
     if (waiting) await waiting;
   }
-  const stream = new WatchStream(scope, selection, { version, initial });
-  return { status: 200, headers: { 'content-type': 'application/json' }, body: stream.read() };
+  const renderer = rendererOf(scope);
+  const contentType = streamsProtobuf(renderer) ? PROTOBUF_WATCH_TYPE : CONTENT_TYPES.json;
+  const stream = new WatchStream(scope, renderer, selection, { version, initial });
+  return { status: 200, headers: { 'content-type': contentType }, body: stream.read() };
+}
+
+/** Events that are about no object of the cache: errors and bookmarks. */
+function specialFrame(renderer: Renderer): (type: string, object: object) => Uint8Array {
+  if (!streamsProtobuf(renderer))
+    return (type, object) => Buffer.from(`${JSON.stringify({ type, object })}\n`);
+  return (type, object) => encodeWatchFrame(type, renderer.formats.toProtobuf(object)!);
 }
 
 /** One watcher: events in, frames out. Everything of the present is queued before `read` is first awaited. */
 class WatchStream {
   readonly #scope: Scope;
   readonly #selection: Selection;
-  readonly #render: (type: string, bytes: Buffer) => Buffer;
+  readonly #render: (type: string, bytes: Buffer) => Uint8Array;
+  readonly #special: (type: string, object: object) => Uint8Array;
   readonly #shared: boolean;
   readonly #prefix: string;
-  #queue: Buffer[] = [];
+  #queue: Uint8Array[] = [];
   #queued = 0;
   #ended = false;
   #following = false;
@@ -58,12 +70,18 @@ class WatchStream {
   #bookmarks: Timer | undefined;
   readonly #undo: (() => void)[] = [];
 
-  constructor(scope: Scope, selection: Selection, from: { version: number | undefined; initial: boolean }) {
+  constructor(
+    scope: Scope,
+    renderer: Renderer,
+    selection: Selection,
+    from: { version: number | undefined; initial: boolean },
+  ) {
     this.#scope = scope;
     this.#selection = selection;
     const { storage } = scope.parts;
     this.#prefix = storage.keys.prefix(scope.stored, scope.namespace);
-    this.#render = eventRenderer(rendererOf(scope));
+    this.#render = eventRenderer(renderer);
+    this.#special = specialFrame(renderer);
     this.#shared = this.#render === jsonFrame;
     this.#begin(from);
     if (!this.#ended) this.#follow();
@@ -81,7 +99,7 @@ class WatchStream {
     const missed = resource.since(version);
     if (!missed) {
       const gone = new StatusError('Expired', `too old resource version: ${version} (${resource.oldest})`);
-      this.#push(Buffer.from(`${JSON.stringify({ type: 'ERROR', object: gone.status() })}\n`));
+      this.#push(this.#special('ERROR', gone.status()));
       this.#end();
       return;
     }
@@ -131,7 +149,7 @@ class WatchStream {
         annotations,
       },
     };
-    this.#push(Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`));
+    this.#push(this.#special('BOOKMARK', object));
   }
 
   /** With a selector an object that starts to match is ADDED and one that stops is DELETED, in its former state. */
@@ -162,7 +180,7 @@ class WatchStream {
     this.#push(shared && event.frame ? event.frame : this.#render(type, item.bytes));
   }
 
-  #push(frame: Buffer): void {
+  #push(frame: Uint8Array): void {
     this.#queue.push(frame);
     this.#queued += frame.length;
     if (this.#queued > QUEUE_BYTES && this.#following) this.#end();
@@ -198,7 +216,7 @@ class WatchStream {
     }
   }
 
-  #chunk(): Buffer {
+  #chunk(): Uint8Array {
     let size = 0;
     let count = 0;
     while (count < this.#queue.length && (count === 0 || size + this.#queue[count]!.length <= CHUNK_BYTES))
