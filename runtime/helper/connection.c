@@ -45,7 +45,8 @@ void connection_close(struct connection *connection)
 
 static void listen_for(struct connection *connection)
 {
-	uint32_t events = (connection->paused ? 0 : EPOLLIN) | (buffer_used(&connection->out) ? EPOLLOUT : 0);
+	/* EPOLLHUP: also while nothing is read a client that has gone must be noticed. */
+	uint32_t events = EPOLLHUP | (connection->paused ? 0 : EPOLLIN) | (buffer_used(&connection->out) ? EPOLLOUT : 0);
 	if (loop_watch(&connection->source, events))
 		connection_close(connection);
 }

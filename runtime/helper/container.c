@@ -223,6 +223,7 @@ static struct container *make(const struct frame *frame, struct failure *failure
 	}
 	memcpy(container->spec, frame->payload, frame->length);
 	container->spec_length = frame->length;
+	process_init(&container->process);
 	container->log.fd = -1;
 	container->grace.fire = on_grace_over;
 	container->process.on_start = on_start;

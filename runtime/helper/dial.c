@@ -125,6 +125,7 @@ static void connected(struct relay *relay)
 		connection->session = NULL;
 		connection->on_close = NULL;
 		connection->on_drain = NULL;
+		connection_pause(connection, false);
 		return reply_failure(connection, relay->id, &failure);
 	}
 	connection->on_raw = on_raw;

@@ -106,7 +106,7 @@ static void on_status(struct source *source, uint32_t events)
 	process->on_start(process, report < 0 ? &failure : NULL);
 }
 
-static void initialise(struct process *process)
+void process_init(struct process *process)
 {
 	process->pidfd = process->input = process->terminal = -1;
 	process->status = (struct source){ .fd = -1, .ready = on_status };
@@ -138,7 +138,6 @@ static int make_pipes(const struct process *process, const struct spawn *spawn, 
 int process_start(struct process *process, struct spawn *spawn, struct failure *failure)
 {
 	int pipes[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
-	initialise(process);
 	int made = make_pipes(process, spawn, pipes, failure);
 	spawn->stdio[0] = pipes[0][0];
 	spawn->stdio[1] = pipes[1][1];

@@ -37,6 +37,8 @@ struct process {
 	void (*on_end)(struct process *process);
 };
 
+/* Holds nothing yet; first of all. */
+void process_init(struct process *process);
 /* Fills in the stdio of `spawn` and starts. The callbacks and wants_input are the caller's to set before. */
 int process_start(struct process *process, struct spawn *spawn, struct failure *failure);
 /* Stops and goes on reading output: its receiver is full. */

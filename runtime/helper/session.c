@@ -162,6 +162,7 @@ static struct session *make(struct connection *connection, struct container *con
 	struct session *session = calloc(1, sizeof *session);
 	if (!session)
 		return NULL;
+	process_init(&session->process);
 	session->connection = connection;
 	session->container = container;
 	session->id = id;

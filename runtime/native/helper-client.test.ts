@@ -40,7 +40,11 @@ const root = process.getuid?.() === 0;
 describe.skipIf(!root)('helper (needs root: it enters network namespaces)', () => {
   const cleanups: (() => Promise<void> | void)[] = [];
   beforeAll(() => {
-    execFileSync('make', ['-s', '-C', join(ROOT, 'runtime/helper')], { stdio: 'inherit' });
+    execFileSync(
+      'flock',
+      [join(ROOT, 'runtime/helper/Makefile'), 'make', '-s', '-C', join(ROOT, 'runtime/helper')],
+      { stdio: 'inherit' },
+    );
   }, 120_000);
   afterEach(async () => {
     for (const cleanup of cleanups.splice(0).reverse()) await cleanup();

@@ -58,7 +58,12 @@ export function whyNoRoot(): string | undefined {
 
 let built = false;
 export function buildPrograms(): void {
-  if (!built) execFileSync('make', ['-s', '-C', join(ROOT, 'runtime/helper')], { stdio: 'inherit' });
+  if (!built)
+    execFileSync(
+      'flock',
+      [join(ROOT, 'runtime/helper/Makefile'), 'make', '-s', '-C', join(ROOT, 'runtime/helper')],
+      { stdio: 'inherit' },
+    );
   built = true;
 }
 
