@@ -115,6 +115,11 @@ describe.skipIf(skip).each(BRIDGE_NETFILTER)(
       expect(names(probe(pods[0]!.pid, 'tcp', '192.0.2.1', '30080'))).toEqual(['p1']);
     });
 
+    test('a port of the node alone, as hostPort is, leads to its pod', async () => {
+      await sync({ ...ruleOf('shop/p2:hostPort :8090', '', [endpoint(2)]), addresses: [], nodePort: 8090 });
+      expect(probe(outside, 'tcp', '192.0.2.1', '8090')).toEqual(['p2 192.0.2.2']);
+    });
+
     test('session affinity keeps a client on its endpoint until that goes away', async () => {
       const sticky = { sessionAffinitySeconds: 600, nodePort: 30081 };
       await sync(ruleOf('shop/web', '10.96.0.7', [endpoint(0), endpoint(1), endpoint(2)], sticky));
