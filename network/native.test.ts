@@ -223,3 +223,32 @@ describe.skipIf(skip).each(BRIDGE_NETFILTER)(
     });
   },
 );
+
+test.skipIf(skip)(
+  'with blocks of both families pods have both addresses and Services a table each',
+  async () => {
+    const node = await makeTestNode();
+    try {
+      const network = networkOf(node, new MemoryFiles());
+      await network.start({
+        ...TEST_CONFIG,
+        podCidrs: ['10.244.0.0/24', 'fd00:10:244::/64'],
+        clusterCidrs: ['10.244.0.0/16', 'fd00:10:244::/56'],
+        serviceCidrs: ['10.96.0.0/12', 'fd00:10:96::/112'],
+      });
+      const pod = await node.addNamespace();
+      const { addresses } = await network.attach('a', `/proc/${pod}/ns/net`);
+      expect(addresses).toEqual(['10.244.0.2', 'fd00:10:244::2']);
+      const endpoints = addresses.map((address) => ({ address, port: 80, local: true }));
+      const rule = ruleOf('shop/web', '10.96.0.7', endpoints, { addresses: ['10.96.0.7', 'fd00:10:96::7'] });
+      await network.syncServices([rule]);
+      const elements = (family: string) =>
+        node.run(node.pid, 'nft', 'list', 'map', family, 'gantry-tst001', 'endpoints');
+      expect(elements('ip')).toContain('10.96.0.7 . tcp . 80 . 0x00000000 : 10.244.0.2 . 80');
+      expect(elements('ip6')).toContain('fd00:10:96::7 . tcp . 80 . 0x00000000 : fd00:10:244::2 . 80');
+      expect(await network.audit()).toEqual([]);
+    } finally {
+      await node.close();
+    }
+  },
+);
