@@ -50,6 +50,10 @@ describe.skipIf(skip).each(BRIDGE_NETFILTER)(
         .run(pid, process.execPath, script('probe.js'), ...argv)
         .trim()
         .split('\n');
+    const started = async (pid: number, name: string, port: string) => {
+      const child = node.start(pid, process.execPath, script('echo.js'), name, port);
+      await new Promise((resolve) => child.stdout!.once('data', resolve));
+    };
     const endpoint = (at: number) => ({ address: pods[at]!.address, port: 8080, local: true });
     const names = (lines: string[]) => [...new Set(lines.map((line) => line.split(' ')[0]))].sort();
     const sync = (...rules: ServicePortRule[]) => network.syncServices(rules);
@@ -68,17 +72,13 @@ describe.skipIf(skip).each(BRIDGE_NETFILTER)(
       node.run(outside, 'ip', 'link', 'set', 'eth0', 'up');
       network = networkOf(node, files);
       await network.start(TEST_CONFIG);
-      const start = async (pid: number, name: string) => {
-        const child = node.start(pid, process.execPath, script('echo.js'), name, '8080');
-        await new Promise((resolve) => child.stdout!.once('data', resolve));
-      };
       for (const name of ['p0', 'p1', 'p2']) {
         const pid = await node.addNamespace();
         const { addresses } = await network.attach(name, `/proc/${pid}/ns/net`);
         pods.push({ pid, address: addresses[0]! });
-        await start(pid, name);
+        await started(pid, name, '8080');
       }
-      await start(outside, 'outside');
+      await started(outside, 'outside', '8080');
     });
     afterAll(() => node?.close());
 
@@ -98,6 +98,19 @@ describe.skipIf(skip).each(BRIDGE_NETFILTER)(
     test('a pod reaches itself through its service', async () => {
       await sync(ruleOf('shop/web', '10.96.0.7', [endpoint(0)]));
       expect(names(probe(pods[0]!.pid, 'tcp', '10.96.0.7', '80', '3'))).toEqual(['p0']);
+    });
+
+    test('an endpoint on the node itself or outside is reached, as the API server is', async () => {
+      await started(node.pid, 'node', '6443');
+      const at = (address: string, port: number) => ({ address, port, local: false });
+      await sync(
+        ruleOf('default/kubernetes', '10.96.0.1', [at('192.0.2.1', 6443)], { port: 443 }),
+        ruleOf('default/outside', '10.96.0.2', [at('192.0.2.2', 8080)]),
+      );
+      expect(probe(pods[0]!.pid, 'tcp', '10.96.0.1', '443')).toEqual([`node ${pods[0]!.address}`]);
+      expect(names(probe(node.pid, 'tcp', '10.96.0.1', '443'))).toEqual(['node']);
+      expect(probe(pods[0]!.pid, 'tcp', '10.96.0.2', '80')).toEqual(['outside 192.0.2.1']);
+      expect(probe(node.pid, 'tcp', '10.96.0.2', '80')).toEqual(['outside 192.0.2.1']);
     });
 
     test('UDP works, and a client of an endpoint that went away finds another', async () => {
