@@ -1,6 +1,6 @@
 import type { Kind } from '#api/kind.ts';
 import { type CacheItem, withVersion } from './item.ts';
-import { SortedKeys } from './sorted-keys.ts';
+import { SortedItems } from './sorted-items.ts';
 
 /** A change of one object, shared by all watchers. */
 export interface CacheEvent {
@@ -22,7 +22,7 @@ const RING_EVENTS = 16_384;
 export class ResourceCache {
   readonly kind: Kind;
   readonly #items = new Map<string, CacheItem>();
-  readonly #keys = new SortedKeys();
+  readonly #sorted = new SortedItems<CacheItem>();
   #ring: CacheEvent[] = [];
   #ringBytes = 0;
   /** Events after this resourceVersion are in the ring. */
@@ -54,15 +54,15 @@ export class ResourceCache {
     return this.#ringStart;
   }
 
-  /** Items under a key prefix, in order of key. */
-  *under(prefix: string, after = ''): Generator<CacheItem> {
-    for (const key of this.#keys.under(prefix, after)) yield this.#items.get(key)!;
+  /** A snapshot of the items under a key prefix and after a key, in order of key. */
+  under(prefix: string, after = ''): CacheItem[] {
+    return this.#sorted.under(prefix, after);
   }
 
   /** An item of the first snapshot. */
   load(item: CacheItem): void {
     this.#items.set(item.key, item);
-    this.#keys.add(item.key);
+    this.#sorted.set(item);
   }
 
   /** Ends the first snapshot: watches can start from here on. */
@@ -74,7 +74,7 @@ export class ResourceCache {
   put(item: CacheItem): void {
     const previous = this.#items.get(item.key);
     this.#items.set(item.key, item);
-    if (!previous) this.#keys.add(item.key);
+    this.#sorted.set(item);
     this.#emit({ type: previous ? 'MODIFIED' : 'ADDED', version: item.version, item, previous });
   }
 
@@ -82,7 +82,7 @@ export class ResourceCache {
     const previous = this.#items.get(key);
     if (!previous) return;
     this.#items.delete(key);
-    this.#keys.remove(key);
+    this.#sorted.remove(key);
     this.#emit({ type: 'DELETED', version, item: withVersion(previous, version), previous });
   }
 

@@ -3,6 +3,7 @@ import { apiVersionOf, type Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
 import { encodeWatchFrame } from '#machinery/protobuf/envelope.ts';
 import type { Body } from '#machinery/transport.ts';
+import { mapInTurns } from '../turns.ts';
 import type { Formats } from './formats.ts';
 import { CONTENT_TYPES, type Rendering } from './negotiate.ts';
 import { type ListMeta, partialOf, type TableOptions, tableOf } from './table.ts';
@@ -22,6 +23,8 @@ export interface Renderer {
 /** A list beyond this is sent in parts, so that no other request waits for one big copy. */
 const STREAM_BYTES = 4 * 1024 * 1024;
 const PART_BYTES = 512 * 1024;
+/** Objects parsed before others get their turn. */
+const OBJECTS_A_TURN = 250;
 
 /** The object of a stored value as the asked kind shows it. */
 export function viewOf(kind: Kind, bytes: Uint8Array): ApiObject {
@@ -60,13 +63,13 @@ export function renderValue(value: object, rendering: Rendering, formats: Format
   return { contentType: CONTENT_TYPES.json, body: Buffer.from(text) };
 }
 
-export function renderList(renderer: Renderer, items: Buffer[], meta: ListMeta): Rendered {
+export async function renderList(renderer: Renderer, items: Buffer[], meta: ListMeta): Promise<Rendered> {
   const { kind, rendering, formats, table } = renderer;
   if (verbatim(renderer)) {
     const head = JSON.stringify({ kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata: meta });
     return { contentType: CONTENT_TYPES.json, body: joined(head, items) };
   }
-  const objects = items.map((bytes) => viewOf(kind, bytes));
+  const objects = await mapInTurns(items, (bytes) => viewOf(kind, bytes), OBJECTS_A_TURN);
   if (rendering.shape === 'table')
     return renderValue(tableOf(kind, objects, meta, table), rendering, formats);
   const partial = rendering.shape === 'partial';

@@ -28,7 +28,7 @@ export class CacheReader implements ObjectReader {
 
   list<T extends ApiObject>(kind: Kind<T>, namespace?: string): readonly T[] {
     const items = this.#cache.of(kind).under(this.#keys.prefix(kind, namespace));
-    return [...items].map((item) => objectOf(item) as T);
+    return items.map((item) => objectOf(item) as T);
   }
 
   onChange<T extends ApiObject>(

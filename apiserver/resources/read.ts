@@ -8,6 +8,7 @@ import type { CacheItem } from '../cache/item.ts';
 import { renderList } from '../encoding/render.ts';
 import type { ListMeta } from '../encoding/table.ts';
 import { badRequest, expired, notFound } from '../engine/faults.ts';
+import { filterInTurns } from '../turns.ts';
 import { rendererOf, respond, respondObject, type Scope } from './scope.ts';
 import { type Selection, selectionOf, selects } from './selection.ts';
 
@@ -60,7 +61,7 @@ export async function listResource(scope: Scope): Promise<TransportResponse> {
   }
   const renderer = rendererOf(scope);
   return respond(
-    renderList(
+    await renderList(
       renderer,
       page.items.map((item) => item.bytes),
       meta,
@@ -129,22 +130,24 @@ async function collectPage(
   const current = at === undefined || (resource.changed <= at && at <= cache.version);
   if (!current) return snapshotPage(scope, selection, at!, from, limit);
   const version = at ?? cache.version;
-  const items: CacheItem[] = [];
-  let last: string | undefined;
-  let remaining = 0;
-  for (const item of candidates(scope, selection, prefix, from)) {
-    if (!selects(selection, scope.kind, item)) continue;
-    if (limit > 0 && items.length === limit) {
-      last = items.at(-1)!.key.slice(keys.prefix(stored).length);
-      if (!selection.empty) break;
-      remaining++;
-    } else items.push(item);
-  }
-  return { items, version, last, remaining };
+  const candidates = candidatesOf(scope, selection, prefix, from);
+  const keep = (item: CacheItem) => selects(selection, scope.kind, item);
+  // One more than asked for tells whether there is more.
+  const found = selection.empty
+    ? candidates.slice(0, limit ? limit + 1 : undefined)
+    : await filterInTurns(candidates, keep, limit ? limit + 1 : 0);
+  const items = limit ? found.slice(0, limit) : found;
+  const more = found.length > items.length;
+  return {
+    items,
+    version,
+    last: more ? items.at(-1)!.key.slice(keys.prefix(stored).length) : undefined,
+    remaining: candidates.length - items.length,
+  };
 }
 
 /** All items under the prefix, or the one that a selector names. */
-function candidates(scope: Scope, selection: Selection, prefix: string, from: string): Iterable<CacheItem> {
+function candidatesOf(scope: Scope, selection: Selection, prefix: string, from: string): CacheItem[] {
   const { stored, namespace, parts } = scope;
   const resource = parts.storage.cache.of(stored);
   if (selection.name === undefined || (stored.namespaced && !namespace)) return resource.under(prefix, from);

@@ -14,6 +14,7 @@ import type { CacheEvent } from '../cache/resource-cache.ts';
 import { CONTENT_TYPES } from '../encoding/negotiate.ts';
 import { eventRenderer, jsonFrame, type Renderer, streamsProtobuf } from '../encoding/render.ts';
 import { badRequest } from '../engine/faults.ts';
+import { turn } from '../turns.ts';
 import { versionOf } from './read.ts';
 import { rendererOf, type Scope } from './scope.ts';
 import { type Selection, selectionOf, selects } from './selection.ts';
@@ -23,6 +24,8 @@ const QUEUE_BYTES = 8 * 1024 * 1024;
 /** Between bookmarks, and how long a watch lives when nobody says. Source: kube-apiserver's defaults. */
 const BOOKMARK_MS = 60_000;
 const TIMEOUT_MS = 1_800_000;
+/** Items of the first snapshot that are looked at before others get their turn. */
+const ITEMS_A_TURN = 500;
 /** Bytes that are handed on as one chunk. */
 const CHUNK_BYTES = 256 * 1024;
 
@@ -62,7 +65,9 @@ class WatchStream {
   readonly #special: (type: string, object: object) => Uint8Array;
   readonly #shared: boolean;
   readonly #prefix: string;
-  #queue: Uint8Array[] = [];
+  /** What there was at the start, not yet sent: rendered as it is read. */
+  #initial: readonly CacheItem[] = [];
+  #queue: Frame[] = [];
   #queued = 0;
   #ended = false;
   #following = false;
@@ -91,8 +96,7 @@ class WatchStream {
     const { cache } = this.#scope.parts.storage;
     const resource = cache.of(this.#scope.stored);
     if (initial || !version) {
-      for (const item of resource.under(this.#prefix))
-        if (selects(this.#selection, this.#scope.kind, item)) this.#push(this.#render('ADDED', item.bytes));
+      this.#initial = resource.under(this.#prefix);
       if (initial) this.#bookmark({ 'k8s.io/initial-events-end': 'true' });
       return;
     }
@@ -107,7 +111,7 @@ class WatchStream {
   }
 
   #follow(): void {
-    // The first snapshot may be larger than the queue's limit: only what comes after it counts.
+    // What was missed may be larger than the queue's limit: only what comes after it counts.
     this.#following = true;
     this.#queued = 0;
     const { parts, context, stored } = this.#scope;
@@ -177,12 +181,12 @@ class WatchStream {
   #emit(type: CacheEvent['type'], item: CacheItem, event: CacheEvent): void {
     const shared = this.#shared && type === event.type && item === event.item;
     if (shared) event.frame ??= jsonFrame(type, item.bytes);
-    this.#push(shared && event.frame ? event.frame : this.#render(type, item.bytes));
+    this.#push(shared && event.frame ? event.frame : { type, item });
   }
 
-  #push(frame: Uint8Array): void {
+  #push(frame: Frame): void {
     this.#queue.push(frame);
-    this.#queued += frame.length;
+    this.#queued += sizeOf(frame);
     if (this.#queued > QUEUE_BYTES && this.#following) this.#end();
     else this.#wake?.();
   }
@@ -202,6 +206,7 @@ class WatchStream {
 
   async *read(): AsyncGenerator<Uint8Array> {
     try {
+      yield* this.#readInitial();
       for (;;) {
         while (this.#queue.length > 0) yield this.#chunk();
         if (this.#ended) return;
@@ -216,13 +221,43 @@ class WatchStream {
     }
   }
 
+  async *#readInitial(): AsyncGenerator<Uint8Array> {
+    const items = this.#initial;
+    this.#initial = [];
+    let frames: Uint8Array[] = [];
+    let size = 0;
+    for (let at = 0; at < items.length && !this.#scope.context.signal.aborted; at++) {
+      if (at % ITEMS_A_TURN === ITEMS_A_TURN - 1) await turn();
+      if (!this.#matches(items[at]!)) continue;
+      const frame = this.#render('ADDED', items[at]!.bytes);
+      frames.push(frame);
+      size += frame.length;
+      if (size < CHUNK_BYTES) continue;
+      yield Buffer.concat(frames, size);
+      frames = [];
+      size = 0;
+    }
+    if (frames.length > 0) yield Buffer.concat(frames, size);
+  }
+
   #chunk(): Uint8Array {
     let size = 0;
     let count = 0;
-    while (count < this.#queue.length && (count === 0 || size + this.#queue[count]!.length <= CHUNK_BYTES))
-      size += this.#queue[count++]!.length;
-    const frames = this.#queue.splice(0, count);
+    while (count < this.#queue.length && (count === 0 || size + sizeOf(this.#queue[count]!) <= CHUNK_BYTES))
+      size += sizeOf(this.#queue[count++]!);
     this.#queued = Math.max(0, this.#queued - size);
-    return frames.length === 1 ? frames[0]! : Buffer.concat(frames, size);
+    const frames = this.#queue.splice(0, count).map((frame) => this.#rendered(frame));
+    return frames.length === 1 ? frames[0]! : Buffer.concat(frames);
   }
+
+  #rendered(frame: Frame): Uint8Array {
+    return frame instanceof Uint8Array ? frame : this.#render(frame.type, frame.item.bytes);
+  }
+}
+
+/** Bytes that all watchers share, or an event that this one renders when it is read. */
+type Frame = Uint8Array | { type: CacheEvent['type']; item: CacheItem };
+
+function sizeOf(frame: Frame): number {
+  return frame instanceof Uint8Array ? frame.length : frame.item.bytes.length;
 }

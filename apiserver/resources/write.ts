@@ -11,6 +11,7 @@ import { badRequest, invalid, notFound } from '../engine/faults.ts';
 import type { ModifyScope, Produce } from '../engine/modify.ts';
 import type { RemoveOptions } from '../engine/remove.ts';
 import type { Written } from '../engine/storage.ts';
+import { filterInTurns } from '../turns.ts';
 import { respondObject, respondValue, type Scope } from './scope.ts';
 import { selectionOf, selects } from './selection.ts';
 
@@ -265,7 +266,7 @@ export async function deleteCollection(scope: Scope): Promise<TransportResponse>
   const selection = selectionOf(kind, context.info.query);
   await parts.storage.cache.fresh();
   const { cache, keys } = parts.storage;
-  const items = [...cache.of(stored).under(keys.prefix(stored, namespace))].filter((item) =>
+  const items = await filterInTurns(cache.of(stored).under(keys.prefix(stored, namespace)), (item) =>
     selects(selection, kind, item),
   );
   const deleted: ApiObject[] = [];
