@@ -23,7 +23,8 @@ export function processMetrics(): () => Promise<{ contentType: string; text: str
 async function makeRegistry(
   delay: ReturnType<typeof monitorEventLoopDelay>,
 ): Promise<import('prom-client').Registry> {
-  const { Gauge, Registry } = await import('prom-client');
+  // In the bundle a CommonJS package has only its default export.
+  const { Gauge, Registry } = (await import('prom-client')).default;
   const registry = new Registry();
   const gauge = (name: string, help: string, read: () => number) =>
     registry.registerMetric(

@@ -5,7 +5,8 @@ import type { Logger } from '#machinery/log.ts';
 /** A process that is to run as long as its supervisor. */
 export interface Role {
   name: string;
-  args: string[];
+  /** Program and arguments. */
+  command: [string, ...string[]];
 }
 
 /** A role that ran this long is well: the next restart is at once. */
@@ -24,7 +25,6 @@ export const EXIT_FINAL = 78;
  */
 export async function supervise(
   roles: readonly Role[],
-  command: string[],
   deps: { clock: Clock; log: Logger; signal: AbortSignal },
 ): Promise<number> {
   const failed = new AbortController();
@@ -32,7 +32,7 @@ export async function supervise(
   let code = 0;
   const stops = roles.map((role) => {
     const stop = new AbortController();
-    const done = keepRunning(role, command, { ...deps, signal: stop.signal }).then((exit) => {
+    const done = keepRunning(role, { ...deps, signal: stop.signal }).then((exit) => {
       if (exit === undefined) return;
       code = exit;
       failed.abort();
@@ -51,13 +51,13 @@ export async function supervise(
 /** The exit code when the role must not run again; undefined when it was stopped. */
 async function keepRunning(
   role: Role,
-  command: string[],
   { clock, log, signal }: { clock: Clock; log: Logger; signal: AbortSignal },
 ): Promise<number | undefined> {
+  const [program, ...args] = role.command;
   let delayMs = FIRST_DELAY_MS;
   while (!signal.aborted) {
     const started = clock.monotonic();
-    const child = spawn(command[0]!, [...command.slice(1), ...role.args], {
+    const child = spawn(program, args, {
       stdio: ['ignore', 'inherit', 'inherit'],
     });
     const ended = await waitFor(child, clock, signal);

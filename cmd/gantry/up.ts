@@ -30,18 +30,33 @@ export async function up(flags: UpFlags): Promise<number> {
   // Timers of the clock do not keep a process alive; a supervisor between two starts must be.
   const hold = setInterval(() => {}, 2 ** 30);
   try {
-    const command = [process.execPath, ...process.execArgv, mainProgram];
-    return await supervise(rolesOf(settings), command, { clock: systemClock, log, signal: stop.signal });
+    return await supervise(rolesOf(settings), { clock: systemClock, log, signal: stop.signal });
   } finally {
     clearInterval(hold);
     rmSync(pidFile, { force: true });
   }
 }
 
+/** The server trades memory for throughput: small young spaces, but all of the optimizer. */
+const SERVER_FLAGS = ['--max-semi-space-size=4'];
+
+/** The agent's work is waiting; 16 MB less are worth more there than speed. */
+const AGENT_FLAGS = ['--max-semi-space-size=2', '--optimize-for-size'];
+
 function rolesOf(settings: Settings): Role[] {
-  const args = toArguments(settings);
-  const server = { name: 'server', args: ['server', ...args] };
-  return settings.agent ? [server, { name: 'agent', args: ['agent', ...args] }] : [server];
+  const roleOf = (name: string, flags: string[]): Role => ({
+    name,
+    command: [
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      ...flags,
+      mainProgram,
+      name,
+      ...toArguments(settings),
+    ],
+  });
+  const server = roleOf('server', SERVER_FLAGS);
+  return settings.agent ? [server, roleOf('agent', AGENT_FLAGS)] : [server];
 }
 
 /** The process that a pid file names, when it still is a gantry. */
