@@ -195,6 +195,16 @@ describe('paths', () => {
     expect((await call('GET', '/livez/nothing')).status).toBe(404);
   });
 
+  it('tell what was asked and how much there is, without series that clients make up', async () => {
+    await call('GET', MAPS);
+    for (const i of [1, 2, 3]) await call('GET', `/apis/made-up/v${i}/things`);
+    const { body } = await call('GET', '/metrics');
+    expect(body).toMatch(/^apiserver_request_total\{verb="LIST",.*resource="configmaps".*code="200"\} 1$/m);
+    expect(body).toMatch(/^apiserver_request_total\{verb="LIST",.*resource="".*code="404"\} 3$/m);
+    expect(body).toMatch(/^apiserver_storage_objects\{resource="namespaces"\} 4$/m);
+    expect(body).not.toContain('made-up');
+  });
+
   it('lead pods to the server', async () => {
     const { body } = await call('GET', `${SERVICES}/kubernetes`);
     expect(body.spec).toMatchObject({ clusterIP: '10.96.0.1', ports: [{ port: 443, targetPort: 6443 }] });

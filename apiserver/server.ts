@@ -1,5 +1,5 @@
 /** The apiserver as a Component: wires store, cache, engine, security and listeners, in that order. */
-import type { Kind } from '#api/kind.ts';
+import { type Kind, resourceName } from '#api/kind.ts';
 import { KINDS } from '#api/kinds/index.ts';
 import type { NodeLink } from '#api/node-link.ts';
 import type { Clock } from '#machinery/clock.ts';
@@ -33,6 +33,7 @@ import { Storage } from './engine/storage.ts';
 import type { Check } from './health.ts';
 import { type HttpListener, type ListenAddress, listenHttps, type TlsFiles } from './http/index.ts';
 import { inProcessTransport } from './in-process.ts';
+import { EXPOSITION_TYPE, RequestMetrics } from './metrics.ts';
 import { openApiDocuments } from './openapi/documents.ts';
 import { nodeSubresources } from './subresources/index.ts';
 import { tunnelHandler } from './tunnel/handler.ts';
@@ -66,7 +67,7 @@ export interface ApiServerDeps {
   handlers?: (parts: HandlerParts) => readonly ResourceHandler[];
   /** In place of the tunnels that agents dial: for tests and the simulator. */
   nodeLink?: NodeLink;
-  /** The text of /metrics (Prometheus exposition format); the path is not served without. */
+  /** What /metrics says of the process, in the Prometheus exposition format; requests and objects are counted anyway. */
   metrics?: () => Promise<{ contentType: string; text: string }>;
   /** HTTPS is served when both are given. */
   tls?: TlsFiles;
@@ -131,6 +132,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   let ready = false;
   const checks = checksOf(cache, () => ready);
   const formats = wireFormats(deps.schemas, openApiDocuments(kinds.all, deps.schemas, deps.descriptions));
+  const requests = new RequestMetrics(kinds);
   const startId = uuid(random).slice(0, 8);
   const chain = new RequestChain({
     kinds,
@@ -139,7 +141,15 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     authorizer,
     handlers,
     checks,
-    metrics: deps.metrics,
+    metrics: async () => {
+      const process = await deps.metrics?.();
+      const counts = kinds.stored.map((kind) => ({
+        resource: resourceName(kind),
+        count: cache.of(kind).size,
+      }));
+      return { contentType: EXPOSITION_TYPE, text: requests.text(counts) + (process?.text ?? '') };
+    },
+    observe: (info, status, durationMs) => requests.observe(info, status, durationMs),
     log,
     address: addressText(config),
   });
