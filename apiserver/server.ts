@@ -25,6 +25,7 @@ import type { AdmissionPlugin, Authorizer, ObjectReader, ResourceHandler } from 
 import { wireFormats } from './encoding/wire-formats.ts';
 import { poolsOf } from './engine/allocations.ts';
 import { readBase } from './engine/base.ts';
+import { DEFAULT_HISTORY, type HistoryBudget, keepCompacted } from './engine/compaction.ts';
 import { CacheReader, ObjectEngine } from './engine/index.ts';
 import { keySpace } from './engine/keys.ts';
 import { KindIndex } from './engine/kind-index.ts';
@@ -57,6 +58,8 @@ export interface ApiServerDeps {
   descriptions: () => Descriptions;
   config: ApiServerConfig;
   kinds?: readonly Kind[];
+  /** How much of the past the store keeps. */
+  history?: HistoryBudget;
   /** Service-account tokens, made when the cache can be read; no tokens are known without. */
   tokens?: (objects: ObjectReader) => ServiceAccountTokens;
   /** In place of RBAC and the node authorizer: for tests. */
@@ -107,6 +110,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const cache = new WatchCache({ store, keys, base, clock, log, kinds: kinds.stored, shared });
   const reader = new CacheReader(cache, keys);
   await cache.start(stop.signal);
+  keepCompacted(store, deps.history ?? DEFAULT_HISTORY, { clock, log, signal: stop.signal });
 
   const standard = deps.authorizer ? undefined : standardAuthorizer(reader);
   const authorizer = deps.authorizer ?? standard!;

@@ -21,6 +21,9 @@ const PAGE = 500;
 /** Revisions forgotten in one transaction, so that compaction never holds up commits for long. */
 const COMPACT_STEP = 2_000;
 
+/** Pages returned to the file system after one step of compaction. */
+const VACUUM_PAGES = 4_000;
+
 interface CurrentRow {
   key: string;
   id: number;
@@ -158,6 +161,8 @@ export class Database {
       this.setMeta('compacted', String(to));
     });
     this.#compacted = to;
+    // Gives pages back to the file system, a bounded number at a time.
+    this.#all(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
     return to === revision;
   }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -67,6 +67,18 @@ describe('sqlite: across restarts', () => {
     expect(await write(after, '/b', 'x')).toBe(3);
     await expect(after.get('/b', 1)).rejects.toThrow(CompactedError);
     await after.close();
+  });
+
+  test('compaction gives space back: many updates of few keys stay a small file', async () => {
+    const store = await open();
+    const text = 'x'.repeat(4_000);
+    for (let round = 0; round < 20; round++) {
+      await Promise.all(Array.from({ length: 200 }, (_, i) => write(store, `/k${i % 10}`, text)));
+      await store.compact(await store.revision());
+    }
+    await store.close();
+    // 4,000 versions of 4 kB were written: 16 MB.
+    expect(statSync(join(directory, 'store.db')).size).toBeLessThan(3_000_000);
   });
 
   test('a lease starts anew', async () => {

@@ -31,8 +31,9 @@ const TABLES = `
 export function openDatabase(file: string): DatabaseSync {
   const db = new DatabaseSync(file);
   try {
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;');
-    db.exec(`PRAGMA cache_size = -${CACHE_KIB}; PRAGMA auto_vacuum = INCREMENTAL;`);
+    // Only an empty file can be told to give pages back, before anything else is written to it.
+    db.exec('PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+    db.exec(`PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -${CACHE_KIB};`);
     const [check] = db.prepare('PRAGMA quick_check(1)').all() as { quick_check: string }[];
     if (check?.quick_check !== 'ok') throw new StoreFailedError(`${file} is damaged: ${check?.quick_check}`);
     db.exec(TABLES);
