@@ -181,7 +181,8 @@ int main(int argc, char **argv)
 		fputs("usage: helper RUN_DIRECTORY MONITOR\n", stderr);
 		return 2;
 	}
-	if (prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_NAME, "gantry-helper"))
+	/* Whatever the agent's starter had left open is none of ours, nor of the monitors'. */
+	if (close_range(3, ~0U, 0) || prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_NAME, "gantry-helper"))
 		return report((fail(&failure, "prctl", NULL), &failure));
 	int directory = open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (directory < 0)

@@ -94,16 +94,30 @@ static void on_status(struct source *source, uint32_t events)
 	(void)events;
 	struct process *process = (struct process *)((char *)source - offsetof(struct process, status));
 	struct failure failure = { 0 };
-	int terminal, report;
-	while ((report = spawn_report(source->fd, &terminal, &failure)) == 1)
-		take_terminal(process, terminal);
-	if (report == -2)
+	enum spawn_report report;
+	pid_t pid;
+	int fd;
+	if (source->fd < 0)
+		return; /* read already, in this same round of events */
+	while ((report = spawn_report(source->fd, &pid, &fd, &failure)) == SPAWN_TERMINAL || report == SPAWN_ENTERED) {
+		if (report == SPAWN_TERMINAL && process->terminal < 0) {
+			take_terminal(process, fd);
+		} else if (report == SPAWN_ENTERED && !process->entered) {
+			process->entered = true;
+			close_fd(&process->pidfd);
+			process->pid = pid;
+			process->pidfd = fd;
+		} else {
+			close(fd);
+		}
+	}
+	if (report == SPAWN_NOTHING)
 		return;
 	loop_watch(source, 0);
 	close_fd(&source->fd);
 	process->starting = false;
-	process->failed = report < 0;
-	process->on_start(process, report < 0 ? &failure : NULL);
+	process->failed = report == SPAWN_FAILED;
+	process->on_start(process, process->failed ? &failure : NULL);
 }
 
 void process_init(struct process *process)
@@ -207,16 +221,34 @@ static void ended(struct process *process, int status)
 	check_end(process);
 }
 
+/* An exec goes on as another process than the one that was started: learns of it before that one can be reaped. */
+static void read_reports(void)
+{
+	struct process *next;
+	for (struct process *process = all; process; process = next) {
+		next = process->next;
+		if (process->starting)
+			on_status(&process->status, 0);
+	}
+}
+
 void process_reap(void)
 {
-	int status;
-	pid_t pid;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	siginfo_t child = { 0 };
+	/* A look first: what is seen dead has been reported by then. */
+	while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid > 0) {
+		int status;
+		pid_t pid = child.si_pid;
+		read_reports();
+		if (waitpid(pid, &status, 0) != pid)
+			return;
 		for (struct process *process = all; process; process = process->next)
 			if (process->pid == pid) {
 				ended(process, status);
 				break;
 			}
+		child.si_pid = 0;
+	}
 }
 
 void process_release(struct process *process)

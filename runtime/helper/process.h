@@ -26,6 +26,7 @@ struct process {
 	int terminal; /* master; -1 = none */
 	bool wants_input;
 	bool starting;
+	bool entered; /* an exec, in the container's pid namespace */
 	bool failed;
 	bool reaped;
 	bool paused;

@@ -26,21 +26,27 @@ int spawn_init(struct failure *failure)
 	return own_pid_namespace < 0 ? fail(failure, "open own pid namespace", NULL) : 0;
 }
 
-static int send_terminal(int status, int master, struct failure *failure)
+/* `pid` is 0 for a terminal. */
+static int send_descriptor(int status, int fd, pid_t pid, struct failure *failure)
 {
-	char byte = 1;
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
-	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
+	struct iovec data = { .iov_base = &pid, .iov_len = sizeof pid };
 	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
 	control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
-	memcpy(CMSG_DATA(&control.header), &master, sizeof master);
-	return sendmsg(status, &message, MSG_NOSIGNAL) == 1 ? 0 : fail(failure, "pass terminal", NULL);
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+	return sendmsg(status, &message, MSG_NOSIGNAL) == sizeof pid ? 0 : fail(failure, "pass descriptor", NULL);
 }
 
-int spawn_report(int status, int *terminal, struct failure *failure)
+static enum spawn_report broken_report(struct failure *failure)
+{
+	fail_with(failure, EPROTO, "start", "the child sent nonsense");
+	return SPAWN_FAILED;
+}
+
+enum spawn_report spawn_report(int status, pid_t *pid, int *fd, struct failure *failure)
 {
 	union {
 		struct cmsghdr header;
@@ -50,17 +56,21 @@ int spawn_report(int status, int *terminal, struct failure *failure)
 	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
 	ssize_t got = recvmsg(status, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
-		return -2;
+		return SPAWN_NOTHING;
 	if (got == 0)
-		return 0;
-	if (got == sizeof *failure)
-		return -1;
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	if (got == 1 && header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int))) {
-		memcpy(terminal, CMSG_DATA(header), sizeof *terminal);
-		return 1;
+		return SPAWN_EXECUTED;
+	if (got == sizeof *failure) {
+		/* The child may be in a container's hands by now: its words are data. */
+		failure->step[sizeof failure->step - 1] = failure->detail[sizeof failure->detail - 1] = 0;
+		return failure->error > 0 ? SPAWN_FAILED : broken_report(failure);
 	}
-	return fail_with(failure, EPROTO, "start", "the child sent nonsense");
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	if (got != sizeof *pid || !header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)))
+		return broken_report(failure);
+	memcpy(pid, failure, sizeof *pid);
+	memset(failure, 0, sizeof *pid);
+	memcpy(fd, CMSG_DATA(header), sizeof *fd);
+	return *pid ? SPAWN_ENTERED : SPAWN_TERMINAL;
 }
 
 /* The terminal of /dev/console, for programs that insist on that name. */
@@ -84,7 +94,7 @@ static int take_stdio(const struct spawn *spawn, int root, const struct pty *pty
 		/* So that the user may reopen it under its name. */
 		if (fchown(pty->slave, uid, (gid_t)-1))
 			return fail(failure, "set terminal owner", NULL);
-		return pty_assume(pty, failure);
+		return 0; /* assumed by the session that will own it */
 	}
 	for (int i = 0; i < 3; i++) {
 		int from = spawn->stdio[i];
@@ -124,6 +134,9 @@ static int prepare_exec(const struct spawn *spawn, struct failure *failure)
 {
 	if (setns(spawn->init_pidfd, CLONE_NEWNS | CLONE_NEWCGROUP))
 		return fail(failure, "enter container", NULL);
+	/* Ours stays what it is, our child's will be the container's. */
+	if (spawn->pid_namespace_of >= 0 && setns(spawn->pid_namespace_of, CLONE_NEWPID))
+		return fail(failure, "enter pid namespace", NULL);
 	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return root < 0 ? fail(failure, "open root", NULL) : root;
 }
@@ -137,13 +150,70 @@ static void first_size(const struct spawn *spawn, const struct pty *pty)
 		pty_resize(pty->master, columns, (unsigned)tlv_number(source, length, TAG_ROWS, 0));
 }
 
+/* What is left to do once nothing is left that a container must not have. */
+static int finish(const struct spawn *spawn, const struct pty *pty, struct failure *failure)
+{
+	if (setsid() < 0)
+		return fail(failure, "new session", NULL);
+	if (spawn->tty && pty_assume(pty, failure))
+		return -1;
+	/* Dropping privileges had cleared it. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+		return fail(failure, "set parent death signal", NULL);
+	return execute(spawn, failure);
+}
+
+/* Keeps only these, at fixed places. */
+static int close_all_but(int *status, int *gate, int *terminal)
+{
+	int kept[3] = { *status, *gate, *terminal };
+	for (int i = 0; i < 3; i++)
+		if (kept[i] >= 0 && (kept[i] = fcntl(kept[i], F_DUPFD_CLOEXEC, 64)) < 0)
+			return -1;
+	for (int i = 0; i < 3; i++)
+		if (kept[i] >= 0 && dup3(kept[i], 3 + i, O_CLOEXEC) < 0)
+			return -1;
+	*status = 3;
+	*gate = 4;
+	*terminal = 5;
+	return (int)syscall(SYS_close_range, 6, ~0U, 0);
+}
+
+/*
+ * An exec shows up in the container's pid namespace only here, when it already is what the container is: same root, same
+ * rights, no descriptor of ours. Before that not even CAP_SYS_PTRACE could reach it. The new process is a child of the
+ * monitor like this one, which reports it and ends; it waits at the gate until the monitor can know of it.
+ */
+static int enter_pids(const struct spawn *spawn, int status, struct pty *pty, struct failure *failure)
+{
+	int gate[2], pidfd = -1;
+	if (pipe2(gate, O_CLOEXEC))
+		return fail(failure, "pipe", NULL);
+	int open_gate = fcntl(gate[1], F_DUPFD_CLOEXEC, 3);
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, NULL);
+	if (pid < 0 || open_gate < 0)
+		return fail(failure, "clone", NULL);
+	if (pid > 0) {
+		if (send_descriptor(status, pidfd, pid, failure) || write(open_gate, "", 1) != 1)
+			_exit(126);
+		_exit(0);
+	}
+	char byte;
+	if (close_all_but(&status, &gate[0], &pty->slave) || read(gate[0], &byte, 1) != 1)
+		_exit(126);
+	finish(spawn, pty, failure);
+	if (send(status, failure, sizeof *failure, MSG_NOSIGNAL) < 0)
+		_exit(126);
+	_exit(127);
+}
+
 static int become(const struct spawn *spawn, int status, struct failure *failure)
 {
 	struct pty pty = { -1, -1 };
 	struct tlv cgroup;
 	umask(0);
-	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL))
-		return fail(failure, "new session", NULL);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+		return fail(failure, "set parent death signal", NULL);
 	if (!tlv_find(spawn->container, spawn->container_length, TAG_CGROUP, &cgroup))
 		return fail_with(failure, EINVAL, "enter cgroup", "none given");
 	if (cgroup_attach(&cgroup, failure) || identity_limits(spawn->container, spawn->container_length, failure))
@@ -151,7 +221,7 @@ static int become(const struct spawn *spawn, int status, struct failure *failure
 	int root = spawn->exec ? prepare_exec(spawn, failure) : prepare_first(spawn, failure);
 	if (root < 0)
 		return -1;
-	if (spawn->tty && (pty_open(root, &pty, failure) || send_terminal(status, pty.master, failure)))
+	if (spawn->tty && (pty_open(root, &pty, failure) || send_descriptor(status, pty.master, 0, failure)))
 		return -1;
 	if (spawn->tty)
 		first_size(spawn, &pty);
@@ -169,10 +239,7 @@ static int become(const struct spawn *spawn, int status, struct failure *failure
 		return fail(failure, "close descriptors", NULL);
 	if (identity_assume(spawn->container, spawn->container_length, failure))
 		return -1;
-	/* Dropping privileges has cleared it. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
-		return fail(failure, "set parent death signal", NULL);
-	return execute(spawn, failure);
+	return spawn->exec ? enter_pids(spawn, status, &pty, failure) : finish(spawn, &pty, failure);
 }
 
 static _Noreturn void child(const struct spawn *spawn, int status)
@@ -197,13 +264,14 @@ static pid_t clone_into(const struct spawn *spawn, int *pidfd, struct failure *f
 		.pidfd = (uint64_t)(uintptr_t)pidfd,
 		.exit_signal = SIGCHLD,
 	};
-	if (spawn->pid_namespace_of >= 0 && setns(spawn->pid_namespace_of, CLONE_NEWPID))
+	bool shared = !spawn->exec && spawn->pid_namespace_of >= 0;
+	if (shared && setns(spawn->pid_namespace_of, CLONE_NEWPID))
 		return fail(failure, "enter pid namespace", NULL);
 	pid_t pid = clone3_(&arguments);
 	if (pid < 0)
 		fail(failure, "clone", NULL);
 	/* Only the next children's namespace had changed; it must not stay so. */
-	if (pid != 0 && spawn->pid_namespace_of >= 0 && setns(own_pid_namespace, CLONE_NEWPID))
+	if (pid != 0 && shared && setns(own_pid_namespace, CLONE_NEWPID))
 		abort();
 	return pid;
 }

@@ -32,5 +32,11 @@ int spawn_init(struct failure *failure);
  */
 pid_t spawn_process(const struct spawn *spawn, int *pidfd, int *status, struct failure *failure);
 
-/* Reads one report: 1 = a terminal in `*terminal`, 0 = executed, -1 = failed as told in `failure`, -2 = nothing yet. */
-int spawn_report(int status, int *terminal, struct failure *failure);
+enum spawn_report {
+	SPAWN_EXECUTED,
+	SPAWN_FAILED,	/* as told in `failure` */
+	SPAWN_TERMINAL, /* its master in `fd` */
+	SPAWN_ENTERED,	/* goes on as another process of ours: `pid`, with its pidfd in `fd` */
+	SPAWN_NOTHING,	/* yet */
+};
+enum spawn_report spawn_report(int status, pid_t *pid, int *fd, struct failure *failure);
