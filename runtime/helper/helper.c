@@ -184,6 +184,8 @@ int main(int argc, char **argv)
 	/* Whatever the agent's starter had left open is none of ours, nor of the monitors'. */
 	if (close_range(3, ~0U, 0) || prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_NAME, "gantry-helper"))
 		return report((fail(&failure, "prctl", NULL), &failure));
+	/* The last to go when memory runs out, with the monitors; where we may not say so (no CAP_SYS_RESOURCE), so be it. */
+	(void)write_file("/proc/self/oom_score_adj", "-998");
 	int directory = open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (directory < 0)
 		return report((fail(&failure, "open run directory", argv[1]), &failure));
