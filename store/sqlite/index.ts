@@ -17,7 +17,7 @@ import {
 import { Feed } from '../feed.ts';
 import { LeaseTimers } from '../lease-timers.ts';
 import { fromWire } from './errors.ts';
-import type { CallName, Calls, WorkerMessage } from './protocol.ts';
+import type { CallMessage, CallName, Calls, WorkerMessage } from './protocol.ts';
 
 export interface SqliteOptions {
   /** Holds store.db, its write-ahead log and the lock. */
@@ -58,6 +58,7 @@ class SqliteStore implements Store {
   readonly #leases: LeaseTimers;
   readonly #clock: Clock;
   #lastCall = 0;
+  #outgoing: CallMessage[] = [];
   #ended: Error | undefined;
 
   constructor(
@@ -144,13 +145,23 @@ class SqliteStore implements Store {
     const id = ++this.#lastCall;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
-      this.#worker.postMessage({ id, call, args });
+      // Calls of one turn of the loop travel together: a message costs more than most calls.
+      if (this.#outgoing.push({ id, call, args }) === 1) setImmediate(() => this.#flush());
     });
+  }
+
+  #flush(): void {
+    this.#worker.postMessage(this.#outgoing);
+    this.#outgoing = [];
   }
 
   #receive(message: WorkerMessage): void {
     if (message.type === 'batches') {
       for (const batch of message.batches) this.#feed.publish(batch);
+      for (const { id, result } of message.results) {
+        this.#waiting.get(id)?.resolve(result);
+        this.#waiting.delete(id);
+      }
       return;
     }
     if (message.type !== 'result' && message.type !== 'error') return;

@@ -44,8 +44,8 @@ export type WorkerMessage =
   | { type: 'failed'; error: WireError }
   | { type: 'result'; id: number; result: unknown }
   | { type: 'error'; id: number; error: WireError }
-  /** Sent before the results of the commits it tells of. */
-  | { type: 'batches'; batches: WatchBatch[] };
+  /** A group of commits in one message: what they changed, to be told before their results. */
+  | { type: 'batches'; batches: WatchBatch[]; results: { id: number; result: unknown }[] };
 
 export interface WorkerOptions {
   directory: string;

@@ -101,8 +101,7 @@ class StoreWorker {
             return result;
           }),
         );
-        if (batches.length > 0) send({ type: 'batches', batches });
-        for (const [i, { id }] of group.entries()) send({ type: 'result', id, result: results[i] });
+        send({ type: 'batches', batches, results: group.map(({ id }, i) => ({ id, result: results[i] })) });
         this.#checkpointIfDue(batches.length);
       } catch (error) {
         const failure = this.#judge(error);
@@ -142,7 +141,7 @@ class StoreWorker {
       const { batch } = this.#database.transaction(() =>
         this.#database.commit([{ op: 'delete', key }], info),
       );
-      if (batch) send({ type: 'batches', batches: [batch] });
+      if (batch) send({ type: 'batches', batches: [batch], results: [] });
     }
     this.#database.removeLease(lease);
     return undefined;
@@ -171,7 +170,9 @@ function send(message: WorkerMessage): void {
 
 try {
   const worker = new StoreWorker(workerData as WorkerOptions);
-  parentPort!.on('message', (message: CallMessage) => worker.receive(message));
+  parentPort!.on('message', (messages: CallMessage[]) => {
+    for (const message of messages) worker.receive(message);
+  });
 } catch (error) {
   send({ type: 'failed', error: toWire(error) });
 }
