@@ -198,7 +198,7 @@ int main(int argc, char **argv)
 	}
 	if (loop_init() || watch_signals())
 		return report((fail(&failure, "event loop", NULL), &failure));
-	if (netlink_init(&failure) || monitors_init(directory, argv[2], &failure))
+	if (netlink_init(&failure) || monitors_init(directory, argv[1], argv[2], &failure))
 		return report(&failure);
 	int listener = listen_in(directory, "helper.sock", &failure);
 	if (listener < 0)

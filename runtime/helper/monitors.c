@@ -30,6 +30,7 @@ static struct monitor *all;
 static unsigned count;
 static int program = -1;
 static int run_directory = -1;
+static const char *run_directory_name;
 
 static int sealed_copy(int from, off_t size)
 {
@@ -51,10 +52,11 @@ static int sealed_copy(int from, off_t size)
 	return fd;
 }
 
-int monitors_init(int directory, const char *path, struct failure *failure)
+int monitors_init(int directory, const char *name, const char *path, struct failure *failure)
 {
 	struct stat about;
 	run_directory = directory;
+	run_directory_name = name;
 	int from = open(path, O_RDONLY | O_CLOEXEC);
 	if (from < 0 || fstat(from, &about))
 		return fail(failure, "open monitor", path);
@@ -110,9 +112,10 @@ static int keep(pid_t pid, int pidfd, const uint8_t *payload, size_t length)
 	return loop_watch(&monitor->source, EPOLLIN);
 }
 
-static _Noreturn void become_monitor(int listener, int payload)
+static _Noreturn void become_monitor(int listener, int payload, const char *socket)
 {
-	static char *const arguments[] = { "gantry-monitor", NULL };
+	/* The monitor uses none of them: they tell people, and who clears up, whose it is. */
+	char *const arguments[] = { "gantry-monitor", (char *)run_directory_name, (char *)socket, NULL };
 	static char *const environment[] = { NULL };
 	sigset_t none;
 	sigemptyset(&none);
@@ -136,7 +139,8 @@ static int payload_file(const uint8_t *payload, size_t length)
 	return fd;
 }
 
-static pid_t fork_monitor(int listener, const uint8_t *payload, size_t length, struct failure *failure)
+static pid_t fork_monitor(int listener, const char *socket, const uint8_t *payload, size_t length,
+			  struct failure *failure)
 {
 	int file = payload_file(payload, length), pidfd = -1;
 	if (file < 0)
@@ -148,7 +152,7 @@ static pid_t fork_monitor(int listener, const uint8_t *payload, size_t length, s
 	};
 	pid_t pid = clone3_(&arguments);
 	if (pid == 0)
-		become_monitor(listener, file);
+		become_monitor(listener, file, socket);
 	close(file);
 	if (pid < 0)
 		return fail(failure, "fork monitor", NULL);
@@ -171,7 +175,7 @@ pid_t monitors_start(const uint8_t *payload, size_t length, struct failure *fail
 	int listener = listen_in(run_directory, name, failure);
 	if (listener < 0)
 		return -1;
-	pid_t pid = fork_monitor(listener, payload, length, failure);
+	pid_t pid = fork_monitor(listener, name, payload, length, failure);
 	close(listener);
 	if (pid < 0)
 		unlinkat(run_directory, name, 0);

@@ -6,8 +6,11 @@
 #include "failure.h"
 #include "frame.h"
 
-/* Copies the monitor's program into a sealed memory file: no container can ever write to it (CVE-2019-5736). */
-int monitors_init(int run_directory, const char *program, struct failure *failure);
+/*
+ * Copies the monitor's program into a sealed memory file: no container can ever write to it (CVE-2019-5736). `name` is
+ * the run directory's path, which monitors show as an argument.
+ */
+int monitors_init(int run_directory, const char *name, const char *program, struct failure *failure);
 /* Starts one for the payload of OP_SANDBOX; it listens on TAG_SOURCE in the run directory when this returns. */
 pid_t monitors_start(const uint8_t *payload, size_t length, struct failure *failure);
 /* Watches over one that another helper started: TAG_PID, TAG_CGROUP. */
