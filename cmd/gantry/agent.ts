@@ -25,6 +25,7 @@ import { memoryDirectory } from './memory-dir.ts';
 import { openNode } from './node.ts';
 import { type Settings, settle, type UpFlags } from './options.ts';
 import { readPki, serverUrl } from './pki.ts';
+import { stopSignal } from './stop.ts';
 import { aborted, waitForFile } from './wait.ts';
 
 const CLUSTER_DOMAIN = 'cluster.local';
@@ -41,12 +42,13 @@ export async function agent(flags: UpFlags): Promise<number> {
   const log = textLogger((line) => process.stderr.write(line), settings.logLevel, systemClock, {
     part: 'agent',
   });
-  const stop = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
+  const signal = stopSignal();
   try {
-    await run(settings, log, stop.signal);
+    await run(settings, log, signal);
     return 0;
   } catch (error) {
+    // What was still waiting for something at its start has nothing to say.
+    if (signal.aborted) return 0;
     log.error('The agent ends', { error: messageOf(error), stack: (error as Error).stack });
     return 1;
   }
@@ -78,7 +80,7 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
   const dnsAddress = formatAddress(nthAddress(parseCidr(settings.serviceCidr)!, DNS_ADDRESS_INDEX)!);
   zone.set('zone', domainRecords(CLUSTER_DOMAIN, [dnsAddress]));
   const crash = new AbortController();
-  const running = await agentComponent.start(
+  const starting = agentComponent.start(
     {
       config: {
         nodeName,
@@ -113,10 +115,12 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
     },
     crash.signal,
   );
+  // It may wait for a server that does not come: an end must not wait with it.
+  const running = await Promise.race([starting, aborted(signal)]);
+  if (!running) return;
   const door = await openDoor(paths.run, images, running);
-  await running.ready;
-  log.info('The node is at work', { node: nodeName });
-  await aborted(signal);
+  const ready = running.ready.then(() => log.info('The node is at work', { node: nodeName }));
+  await Promise.race([ready.then(() => aborted(signal)), aborted(signal)]);
   door.close();
   await running.stop();
   await runtime.close();

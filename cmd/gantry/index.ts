@@ -73,15 +73,20 @@ program
   });
 
 addUpOptions(program.command('server', { hidden: true })).action(async (flags: UpFlags) =>
-  finish((await import('./server.ts')).server(flags)),
+  end((await import('./server.ts')).server(flags)),
 );
 addUpOptions(program.command('agent', { hidden: true })).action(async (flags: UpFlags) =>
-  finish((await import('./agent.ts')).agent(flags)),
+  end((await import('./agent.ts')).agent(flags)),
 );
 
 /** Errors are for people: what went wrong, in a line; the stack only when asked for. */
 async function finish(work: Promise<number>): Promise<void> {
   process.exitCode = await work;
+}
+
+/** A role that has ended must be gone, also when something it gave up still holds a connection. */
+async function end(work: Promise<number>): Promise<void> {
+  process.exit(await work);
 }
 
 try {

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { systemClock } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { textLogger } from '#machinery/log.ts';
@@ -8,7 +7,7 @@ import { networkConfigPath } from '#node-agent/paths.ts';
 import { memoryDirectory } from './memory-dir.ts';
 import { openNode } from './node.ts';
 import { instanceOf, pathsOf } from './paths.ts';
-import { runningPid } from './up.ts';
+import { endLeftRoles, pidFileOf, runningPid } from './processes.ts';
 
 /** `gantry purge --yes`: nothing the instance made on this machine stays. */
 export async function purge({ dataDir, yes }: { dataDir: string; yes?: boolean }): Promise<number> {
@@ -18,11 +17,12 @@ export async function purge({ dataDir, yes }: { dataDir: string; yes?: boolean }
   }
   const paths = pathsOf(dataDir);
   const instance = instanceOf(paths.root);
-  const pid = runningPid(join(paths.run, 'gantry.pid'));
+  const pid = runningPid(pidFileOf(paths.run), paths.root);
   if (pid !== undefined) throw new Error(`${paths.root} is in use by process ${pid}: stop it first`);
   if (!yes)
     throw new Error(`this removes all containers, data and images of ${paths.root}: say --yes to do it`);
   const log = textLogger((line) => process.stderr.write(line), 'warn', systemClock, { part: 'purge' });
+  await endLeftRoles(paths.root, systemClock, log);
   const { runtime, network, snapshots } = await openNode(paths, instance);
   const sandboxes = await runtime.list();
   await Promise.all(sandboxes.map(({ id }) => runtime.removeSandbox(id)));

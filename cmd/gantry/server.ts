@@ -15,6 +15,7 @@ import { startControl } from './control/start.ts';
 import { processMetrics } from './metrics.ts';
 import { type Settings, settle, type UpFlags } from './options.ts';
 import { preparePki, serverUrl } from './pki.ts';
+import { stopSignal } from './stop.ts';
 import { EXIT_FINAL } from './supervise.ts';
 import { aborted } from './wait.ts';
 
@@ -27,10 +28,8 @@ export async function server(flags: UpFlags): Promise<number> {
   const log = textLogger((line) => process.stderr.write(line), settings.logLevel, systemClock, {
     part: 'server',
   });
-  const stop = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
   try {
-    await run(settings, log, stop.signal);
+    await run(settings, log, stopSignal());
     return 0;
   } catch (error) {
     log.error('The server ends', { error: messageOf(error), stack: (error as Error).stack });

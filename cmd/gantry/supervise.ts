@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { type Clock, sleep } from '#machinery/clock.ts';
 import type { Logger } from '#machinery/log.ts';
+import { SUPERVISED } from './stop.ts';
 
 /** A process that is to run as long as its supervisor. */
 export interface Role {
@@ -57,9 +58,13 @@ async function keepRunning(
   let delayMs = FIRST_DELAY_MS;
   while (!signal.aborted) {
     const started = clock.monotonic();
+    // The pipe ends with this process, however it ends: the role sees it (stop.ts) and does not stay behind alone.
     const child = spawn(program, args, {
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['pipe', 'inherit', 'inherit'],
+      env: { ...process.env, [SUPERVISED]: '1' },
     });
+    // A role that dies takes the pipe's other end with it; its exit is what counts.
+    child.stdin.on('error', () => {});
     const ended = await waitFor(child, clock, signal);
     if (ended.code === EXIT_FINAL) return EXIT_FINAL;
     if (signal.aborted) return undefined;

@@ -1,9 +1,9 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { systemClock } from '#machinery/clock.ts';
 import { textLogger } from '#machinery/log.ts';
 import { mainProgram } from './assets.ts';
 import { type Settings, settle, toArguments, type UpFlags } from './options.ts';
+import { endLeftRoles, pidFileOf, runningPid } from './processes.ts';
 import { EXIT_FINAL, type Role, supervise } from './supervise.ts';
 
 /** `gantry up`: the server and the agent of this machine, in the foreground, until SIGTERM or SIGINT. */
@@ -12,13 +12,16 @@ export async function up(flags: UpFlags): Promise<number> {
   const log = textLogger((line) => process.stderr.write(line), settings.logLevel, systemClock, {
     part: 'up',
   });
-  const pidFile = join(settings.paths.run, 'gantry.pid');
-  mkdirSync(settings.paths.run, { recursive: true, mode: 0o700 });
-  const other = runningPid(pidFile);
+  const { root, run } = settings.paths;
+  const pidFile = pidFileOf(run);
+  mkdirSync(run, { recursive: true, mode: 0o700 });
+  const other = runningPid(pidFile, root);
   if (other !== undefined) {
-    process.stderr.write(`gantry: ${settings.paths.root} is in use by process ${other}; stop it first\n`);
+    process.stderr.write(`gantry: ${root} is in use by process ${other}; stop it first\n`);
     return EXIT_FINAL;
   }
+  // A file that is there was left by an end without a stop: its roles may still be on their way out.
+  if (existsSync(pidFile)) await endLeftRoles(root, systemClock, log);
   writeFileSync(pidFile, `${process.pid}\n`);
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
@@ -57,16 +60,4 @@ function rolesOf(settings: Settings): Role[] {
   });
   const server = roleOf('server', SERVER_FLAGS);
   return settings.agent ? [server, roleOf('agent', AGENT_FLAGS)] : [server];
-}
-
-/** The process that a pid file names, when it still is a gantry. */
-export function runningPid(pidFile: string): number | undefined {
-  try {
-    const pid = Number(readFileSync(pidFile, 'utf8'));
-    const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    return pid !== process.pid && commandLine.includes('up') ? pid : undefined;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -1,0 +1,87 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type Clock, sleep } from '#machinery/clock.ts';
+import type { Logger } from '#machinery/log.ts';
+import { DEFAULT_DATA_DIR } from './options.ts';
+
+/**
+ * Processes of an instance, told by their command lines: a pid alone proves nothing, for after a reboot it is somebody
+ * else's.
+ */
+
+const ROLES = ['server', 'agent'];
+/** Roles see at once that their supervisor has gone; what needs longer than this hangs. */
+const LEFT_MS = 12_000;
+const LOOK_EVERY_MS = 20;
+
+export function pidFileOf(runDirectory: string): string {
+  return join(runDirectory, 'gantry.pid');
+}
+
+/** The `gantry up` of the instance that a pid file names, when it still runs. */
+export function runningPid(pidFile: string, root: string): number | undefined {
+  const pid = Number(textOf(pidFile) ?? '');
+  if (!(pid > 0) || pid === process.pid) return undefined;
+  const args = commandLine(pid);
+  return args.includes('up') && dataDirectory(pid, args) === root ? pid : undefined;
+}
+
+/** Waits for the server and the agent of an `up` that was killed to end, and kills those that do not. */
+export async function endLeftRoles(root: string, clock: Clock, log: Logger): Promise<void> {
+  // Timers of the clock do not keep the process alive.
+  const hold = setInterval(() => {}, 2 ** 30);
+  const end = clock.monotonic() + LEFT_MS;
+  try {
+    for (let left = leftRoles(root); left.length > 0; left = leftRoles(root)) {
+      if (clock.monotonic() > end) {
+        log.warn('Processes of an earlier start do not end and are killed', { pids: left.join(' ') });
+        for (const pid of left) process.kill(pid, 'SIGKILL');
+      }
+      await sleep(clock, LOOK_EVERY_MS);
+    }
+  } finally {
+    clearInterval(hold);
+  }
+}
+
+/** Pids of roles that serve the data directory, whoever started them. */
+export function leftRoles(root: string): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => {
+    const args = commandLine(pid);
+    // As up.ts starts them: ... <role> --data-dir <root>.
+    const at = args.findIndex((arg, index) => ROLES.includes(arg) && args[index + 1] === '--data-dir');
+    return at >= 0 && args[at + 2] === root;
+  });
+}
+
+function dataDirectory(pid: number, args: readonly string[]): string {
+  const at = args.findIndex((arg) => arg === '--data-dir' || arg.startsWith('--data-dir='));
+  const given = at < 0 ? DEFAULT_DATA_DIR : (args[at]!.split('=')[1] ?? args[at + 1] ?? '');
+  try {
+    return resolve(readlinkSync(`/proc/${pid}/cwd`), given);
+  } catch (error) {
+    if (isGone(error)) return '';
+    throw error;
+  }
+}
+
+/** Empty for a process that is gone or on its way out. */
+function commandLine(pid: number): string[] {
+  return (textOf(`/proc/${pid}/cmdline`) ?? '').split('\0');
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Source: proc(5): files of a process that ends between two calls. */
+function isGone(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ESRCH';
+}
