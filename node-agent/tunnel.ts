@@ -9,7 +9,8 @@ import { dialTcp } from '#machinery/tunnel/dial.ts';
 import { answerTunnel } from '#machinery/tunnel/tunnel.ts';
 
 const FIRST_RETRY_MS = 100;
-const MAX_RETRY_MS = 5_000;
+/** A refused connection costs next to nothing, and until it is back nobody can look into its pods. */
+const MAX_RETRY_MS = 1_000;
 
 export interface TunnelOptions {
   transport: Transport;
