@@ -40,10 +40,20 @@ export function volumeDirectory(
   return `${pod}/volumes/${driver.name}/${volume}`;
 }
 
+/** Where the directories of all pods are, each named by its UID. */
+export function podsDirectories(paths: AgentPaths): string[] {
+  return [`${paths.dataDir}/pods`, `${paths.memoryDir}/pods`];
+}
+
+/** Where the logs of all pods are. */
+export function logsDirectory(paths: AgentPaths): string {
+  return `${paths.dataDir}/logs/pods`;
+}
+
 /** `DIR/logs/pods/<namespace>_<name>_<uid>`, the layout log collectors know from Kubernetes. */
 export function logDirectory(paths: AgentPaths, pod: PodName): string {
   const { namespace, name, uid } = pod.metadata;
-  return `${paths.dataDir}/logs/pods/${namespace}_${name}_${uid}`;
+  return `${logsDirectory(paths)}/${namespace}_${name}_${uid}`;
 }
 
 export function logPath(paths: AgentPaths, pod: PodName, container: string, attempt: number): string {

@@ -69,6 +69,7 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
     certificate: () => ({ cert: pki.node.certificate, key: pki.node.key }),
   });
   const { runtime, network, snapshots } = await openNode(paths, instance);
+  await snapshots.sweep();
   const machine = await readMachine(paths.root);
   const images = await openImageStore({
     directory: join(paths.agent, 'images'),

@@ -34,13 +34,26 @@ export function adopt(
   }
   observed.sandbox = sandbox.state;
   observed.networkNamespace = sandbox.networkNamespace;
-  if (attachment && sandbox.state === 'ready') observed.attachment = attachment;
+  // Before its first container has started, a crash may have come between the attachment and what follows from it: it is
+  // attached again, which changes nothing that is there.
+  const begun = sandbox.containers.length > 0;
+  if (attachment && begun && sandbox.state === 'ready') observed.attachment = attachment;
   for (const container of [...sandbox.containers].sort((a, b) => attemptOf(a) - attemptOf(b))) {
     take(observed, container, statuses);
   }
+  noteLeftovers(observed, sandbox);
   if (sandbox.state === 'lost') learn(observed, { is: 'sandboxLost', nowMs });
   else endMissing(observed, sandbox, nowMs);
   return observed;
+}
+
+/** Older starts that a restart of the agent kept from being forgotten. */
+function noteLeftovers(observed: Observed, sandbox: SandboxState): void {
+  const kept = new Set<string>();
+  for (const { run, last } of observed.containers.values()) {
+    for (const one of [run, last]) if (one) kept.add(one.id);
+  }
+  for (const { id } of sandbox.containers) if (!kept.has(id)) observed.leftovers.add(id);
 }
 
 function attemptOf(container: ContainerState): number {

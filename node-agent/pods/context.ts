@@ -52,8 +52,8 @@ export interface PodContext {
   profiles: SecurityProfiles;
   paths: AgentPaths;
   node: NodeFacts;
-  /** Services for environment variables; as far as they are known. */
-  services(): Iterable<Service>;
+  /** Services for environment variables; rejects with ConfigFault when they do not become known. */
+  services(): Promise<Iterable<Service>>;
   accounts(layers: readonly string[]): Promise<AccountFiles>;
   resolveSubPath: SubPathResolver;
   /** Ends all work at once, as a crash would. */

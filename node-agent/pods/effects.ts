@@ -11,7 +11,6 @@ export type Effect =
   | { do: 'startProbes'; container: string; attempt: number }
   | { do: 'stopContainer'; container: string; attempt: number; graceMs: number; why: string }
   | { do: 'forgetContainer'; id: string }
-  | { do: 'stopProbes' }
   | { do: 'removeSandbox' }
   | { do: 'detachNetwork' }
   | { do: 'unmountVolumes' }

@@ -15,6 +15,7 @@ import { EffectFault } from './fault.ts';
 import type { Fact } from './learn.ts';
 import { makeContainer, podAddressesOf, snapshotId, writePodFiles } from './make-container.ts';
 import type { Observed } from './observed.ts';
+import { removeSnapshots } from './orphans.ts';
 import { runPostStart, stopContainer } from './stop-container.ts';
 import { findContainer } from './view.ts';
 import { mountVolumes, unmountVolumes } from './volumes.ts';
@@ -29,6 +30,8 @@ export interface Work {
   tell(fact: Fact): void;
   /** preStop hooks that have run: a second, shorter stop does not run them again. */
   preStopped: Set<string>;
+  /** Aborts when that start of the container has ended. */
+  ended(container: string, attempt: number): AbortSignal;
 }
 
 type Execute = { [E in Effect as E['do']]: (effect: E, work: Work) => Promise<void> };
@@ -46,16 +49,17 @@ const EXECUTE: Execute = {
     }
   },
 
-  async mountVolumes(_, { pod, context, tokens, tell }) {
+  async mountVolumes(_, { pod, observed, context, tokens, tell }) {
+    // On the node's network the addresses are known; other pods get these files when they are attached.
+    if (pod.spec?.hostNetwork && !observed.volumes) await writePodFiles(pod, observed, context);
     const mounted = await mountVolumes(pod, context, tokens);
     tell({ is: 'volumesMounted', ...mounted });
   },
 
-  async createSandbox(_, { pod, observed, context, tell }) {
+  async createSandbox(_, { pod, context, tell }) {
     const { hostname } = podHostname(pod, context.node.clusterDomain);
     try {
       const state = await context.runtime.createSandbox(sandboxSpec(pod, hostname, context.paths));
-      if (pod.spec?.hostNetwork) await writePodFiles(pod, observed, context);
       tell(
         state.state === 'lost'
           ? { is: 'sandboxLost', nowMs: context.clock.now() }
@@ -123,20 +127,11 @@ const EXECUTE: Execute = {
     tell({ is: 'forgotten', id });
   },
 
-  async stopProbes(_, { pod, context }) {
-    context.prober.stopPod(pod.metadata.uid!);
-  },
-
-  async removeSandbox(_, { pod, observed, context, tell }) {
+  async removeSandbox(_, { pod, context, tell }) {
     const uid = pod.metadata.uid!;
     context.prober.stopPod(uid);
     await context.runtime.removeSandbox(uid);
-    const ids = new Set(observed.leftovers);
-    for (const { run, last } of observed.containers.values()) {
-      if (run) ids.add(run.id);
-      if (last) ids.add(last.id);
-    }
-    for (const id of ids) await context.snapshots.remove(snapshotId(uid, id));
+    await removeSnapshots(uid, context);
     tell({ is: 'sandboxRemoved' });
   },
 
@@ -160,11 +155,19 @@ const EXECUTE: Execute = {
       await context.client.delete(PodKind, { name, namespace }, { uid, graceSeconds: 0 });
     } catch (error) {
       // Gone, or its name belongs to another pod by now: either way this one is deleted.
-      if (!isStatus(error, 'NotFound', 'Conflict')) throw error;
+      if (isStatus(error, 'NotFound', 'Conflict')) return tell({ is: 'deleted' });
+      throw new EffectFault(
+        'FailedDelete',
+        `The pod could not be deleted: ${messageOf(error)}`,
+        DELETE_RETRY_MS,
+      );
     }
     tell({ is: 'deleted' });
   },
 };
+
+/** The object of a pod that is gone is all that holds up who waits for its name. */
+const DELETE_RETRY_MS = 5_000;
 
 export function execute(effect: Effect, work: Work): Promise<void> {
   return (EXECUTE[effect.do] as (effect: Effect, work: Work) => Promise<void>)(effect, work);
@@ -209,7 +212,7 @@ async function startContainer(effect: Extract<Effect, { do: 'startContainer' }>,
     const reason = error instanceof ConfigFault ? error.reason : 'CreateContainerError';
     throw new EffectFault(reason, message, MAX_CONFIG_RETRY_MS);
   }
-  await runPostStart(found.container, id, work);
+  await runPostStart(found.container, attempt, work);
   tell({ is: 'hooked', container: name, attempt });
 }
 

@@ -4,7 +4,6 @@ import { type Effect, effectKey } from './effects.ts';
 import { containerObserved, isRunning } from './observed.ts';
 import {
   appContainers,
-  findContainer,
   initContainers,
   isBusy,
   isInitDone,
@@ -193,9 +192,4 @@ function stop(view: View, name: string, graceMs: number, why: string): Effect[] 
 
 function stopPrefix(name: string): string {
   return `stopContainer:${name}.`;
-}
-
-/** Whether the container is one the pod's spec still has. */
-export function isWanted(view: Pick<View, 'pod'>, name: string): boolean {
-  return findContainer(view.pod, name) !== undefined;
 }

@@ -23,11 +23,11 @@ export type Fact =
   | { is: 'waiting'; container: string; why: Reasoned }
   | { is: 'stopping'; container: string; attempt: number; graceMs: number }
   | { is: 'exited'; container: string; attempt: number; exit: ExitStatus; message?: string }
+  | { is: 'lastWords'; container: string; attempt: number; message: string }
   | { is: 'forgotten'; id: string }
   | { is: 'ended'; terminal: NonNullable<Observed['terminal']> }
   | { is: 'removed' }
-  | { is: 'deleted' }
-  | { is: 'done' };
+  | { is: 'deleted' };
 
 type Learn = { [F in Fact as F['is']]: (observed: Observed, fact: F) => void };
 
@@ -134,6 +134,10 @@ const LEARN: Learn = {
     state.ready = false;
     state.started = false;
   },
+  lastWords(observed, { container, attempt, message }) {
+    const { run } = containerObserved(observed, container);
+    if (run?.attempt === attempt) run.message = message;
+  },
   forgotten(observed, { id }) {
     observed.leftovers.delete(id);
   },
@@ -146,7 +150,6 @@ const LEARN: Learn = {
   deleted(observed) {
     observed.deleted = true;
   },
-  done() {},
 };
 
 const LOST_MESSAGE = 'The container went away with its sandbox, which was lost';

@@ -1,5 +1,6 @@
 import type { Container, Pod } from '#api/objects.ts';
 import type { Mount } from '#runtime/contract.ts';
+import { SnapshotError } from '#snapshots/names.ts';
 import { podDirectory, terminationLogPath } from '../paths.ts';
 import { containerId, containerSpec } from '../spec/container.ts';
 import { containerEnv } from '../spec/env.ts';
@@ -49,11 +50,11 @@ export async function makeContainer(
 ) {
   const { node, paths } = context;
   const { name, namespace = '', uid = '' } = pod.metadata;
-  const env = environmentOf(pod, container, observed, context);
+  const env = await environmentOf(pod, container, observed, context);
   const terminationLog = terminationLogPath(paths, uid, container.name, attempt);
   const [accounts, root, mounts] = await Promise.all([
     context.accounts(image.image.layers),
-    context.snapshots.prepare(snapshotId(uid, containerId(container.name, attempt)), image.image.layers),
+    prepareRoot(snapshotId(uid, containerId(container.name, attempt)), image.image.layers, context),
     volumeMounts(container, observed.volumes ?? new Map(), env, context.resolveSubPath),
     context.files.put(terminationLog, '', 0o666),
   ]);
@@ -84,7 +85,22 @@ export async function makeContainer(
   });
 }
 
-function environmentOf(pod: Pod, container: Container, observed: Observed, context: PodContext) {
+/** Nothing has run on this layer yet: when the image was changed since an attempt that failed, it is made anew. */
+async function prepareRoot(
+  id: string,
+  layers: readonly string[],
+  { snapshots }: Pick<PodContext, 'snapshots'>,
+): Promise<Mount> {
+  try {
+    return await snapshots.prepare(id, layers);
+  } catch (error) {
+    if (!(error instanceof SnapshotError) || error.code !== 'LayersChanged') throw error;
+    await snapshots.remove(id);
+    return await snapshots.prepare(id, layers);
+  }
+}
+
+async function environmentOf(pod: Pod, container: Container, observed: Observed, context: PodContext) {
   const { node, sources } = context;
   const namespace = pod.metadata.namespace ?? '';
   const podIPs = podAddressesOf(pod, observed, node.hostIPs);
@@ -96,7 +112,7 @@ function environmentOf(pod: Pod, container: Container, observed: Observed, conte
       configMap: (name) => sources.configMap(namespace, name),
       secret: (name) => sources.secret(namespace, name),
     },
-    serviceEnv: serviceEnv(context.services(), namespace, links),
+    serviceEnv: serviceEnv(await context.services(), namespace, links),
   });
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** The small files of a pod on the node: /etc/hosts and its like, termination messages, logs. */
@@ -10,6 +10,8 @@ export interface PodFiles {
   /** The end of a file, at most `limit` bytes; empty when there is none. */
   tail(path: string, limit: number): Promise<string>;
   mkdir(path: string): Promise<void>;
+  /** Names in a directory; empty when there is none. */
+  list(path: string): Promise<string[]>;
   /** A file or a whole directory; harmless when it is gone. */
   remove(path: string): Promise<void>;
 }
@@ -17,17 +19,27 @@ export interface PodFiles {
 export const systemPodFiles: PodFiles = {
   async put(path, text, mode) {
     try {
-      await writeFile(path, text, { mode });
+      await writeFile(path, text);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(path, text, { mode });
+      await writeFile(path, text);
     }
+    // Not left to the umask: a container without root writes its termination message here.
+    await chmod(path, mode);
   },
   head: (path, limit) => part(path, limit, false),
   tail: (path, limit) => part(path, limit, true),
   async mkdir(path) {
     await mkdir(path, { recursive: true });
+  },
+  async list(path) {
+    try {
+      return await readdir(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
   },
   remove: (path) => rm(path, { recursive: true, force: true }),
 };

@@ -19,18 +19,24 @@ export function restarts(pod: Pod, container: Container, isInit: boolean, code: 
 /** When an exited container may start again: at once the first time, then after a delay that doubles. */
 export function restartAtMs(container: ContainerObserved): number {
   const exit = container.run?.exit;
-  if (!exit || container.backoffMs === 0 || forgiven(container)) return 0;
+  if (!exit || container.backoffMs === 0 || forgiven(container) || blameless(container)) return 0;
   return exit.finishedAtMs + container.backoffMs;
 }
 
 /** The delay to note when a restart begins. */
 export function nextBackoffMs(container: ContainerObserved): number {
+  if (blameless(container)) return container.backoffMs;
   if (container.backoffMs === 0 || forgiven(container)) return FIRST_BACKOFF_MS;
   return Math.min(MAX_BACKOFF_MS, container.backoffMs * 2);
 }
 
 function forgiven(container: ContainerObserved): boolean {
   return (container.run?.exit?.finishedAtMs ?? 0) - container.restartedAtMs > FORGIVE_MS;
+}
+
+/** It went with a lost sandbox or a reboot, and not at once: it did nothing wrong. */
+function blameless({ run }: ContainerObserved): boolean {
+  return run?.exit?.reason === 'Lost' && run.exit.finishedAtMs - run.startedAtMs >= FIRST_BACKOFF_MS;
 }
 
 /** What an adopted container's delay must have been after `attempt` restarts. */

@@ -9,7 +9,7 @@ import type { PodTokens } from '../sources/tokens.ts';
 import { adopt } from './adopt.ts';
 import type { Checkpoints } from './checkpoint.ts';
 import type { PodContext } from './context.ts';
-import { removeOrphan } from './orphans.ts';
+import { podsOnDisk, removeOrphan } from './orphans.ts';
 import { type PodWorker, podWorker } from './worker.ts';
 
 /**
@@ -144,11 +144,8 @@ class Roster implements PodRoster {
     const { informer, context } = this.#options;
     const known = new Set(informer.list().map(({ metadata }) => metadata.uid));
     for (const worker of this.list()) if (!known.has(worker.uid)) worker.removed();
-    const orphans = new Set([...this.#sandboxes.keys(), ...this.#attachments.keys()]);
-    for (const id of await context.snapshots.list()) {
-      const uid = id.slice(0, id.indexOf('.'));
-      if (!this.#workers.has(uid)) orphans.add(uid);
-    }
+    const onDisk = await podsOnDisk(context);
+    const orphans = new Set([...this.#sandboxes.keys(), ...this.#attachments.keys(), ...onDisk]);
     for (const uid of orphans) if (!this.#workers.has(uid)) await removeOrphan(uid, context);
     this.#sandboxes.clear();
     this.#attachments.clear();

@@ -132,10 +132,13 @@ class Writer implements StatusWriter {
       await this.#send(pod, status);
       entry.written = wanted;
       entry.failures = 0;
-      this.#options.onWritten?.(pod, status);
+      // A pod that has been forgotten meanwhile must not come back.
+      if (this.#entries.get(pod.metadata.uid!) === entry) this.#options.onWritten?.(pod, status);
     } catch (error) {
-      if (isStatus(error, 'NotFound', 'Conflict')) entry.lost = true;
-      else this.#failed(entry, error);
+      this.#failed(entry, error);
+      if (isStatus(error, 'NotFound') || (await this.#isAnother(pod, error))) entry.lost = true;
+      // It will not be taken later either: the end of the pod must not wait for it.
+      else if (isStatus(error, 'Invalid', 'BadRequest')) entry.written = wanted;
     }
     entry.writing = false;
     if (entry.lost || entry.wanted === entry.written) {
@@ -145,8 +148,21 @@ class Writer implements StatusWriter {
     }
   }
 
+  /** Whether a conflict tells that the name belongs to another pod by now; else somebody wrote at the same time. */
+  async #isAnother({ metadata }: Pod, conflict: unknown): Promise<boolean> {
+    if (!isStatus(conflict, 'Conflict')) return false;
+    try {
+      const { name, namespace, uid } = metadata;
+      return (await this.#options.client.get(PodKind, { name, namespace })).metadata.uid !== uid;
+    } catch (error) {
+      return isStatus(error, 'NotFound');
+    }
+  }
+
   #failed(entry: Entry, error: unknown): void {
     entry.failures++;
+    // That the pod is gone is no fault.
+    if (isStatus(error, 'NotFound')) return;
     const { name, namespace } = entry.pod.metadata;
     this.#options.log.warn('The status of a pod could not be written', {
       pod: `${namespace}/${name}`,

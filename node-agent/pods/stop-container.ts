@@ -32,7 +32,7 @@ export async function stopContainer(
   work.preStopped.add(id);
   if (first && preStop && container) {
     const began = context.clock.monotonic();
-    await runBounded(preStop, container, id, work, graceMs, 'FailedPreStopHook', 'PreStopHook failed');
+    await runBounded(preStop, container, attempt, work, graceMs, 'FailedPreStopHook', 'PreStopHook failed');
     leftMs = Math.max(Math.min(LEAST_TERM_MS, graceMs), graceMs - (context.clock.monotonic() - began));
   }
   try {
@@ -46,20 +46,19 @@ export async function stopContainer(
 }
 
 /** A postStart hook that fails ends its container, which then restarts by its policy. */
-export async function runPostStart(container: Container, id: string, work: Work): Promise<void> {
+export async function runPostStart(container: Container, attempt: number, work: Work): Promise<void> {
   const postStart = container.lifecycle?.postStart;
   if (!postStart) return;
   const failure = await runBounded(
     postStart,
     container,
-    id,
+    attempt,
     work,
     undefined,
     'FailedPostStartHook',
     'PostStartHook failed',
   );
   if (failure === undefined) return;
-  const attempt = Number(id.slice(id.lastIndexOf('.') + 1));
   work.tell({
     is: 'unhealthy',
     container: container.name,
@@ -68,11 +67,11 @@ export async function runPostStart(container: Container, id: string, work: Work)
   });
 }
 
-/** The hook's failure in words, or undefined; ends it after `limitMs` or when the pod is stopped. */
+/** The hook's failure in words, or undefined; ends it after `limitMs`, and in silence when its container has ended. */
 async function runBounded(
   handler: Handler,
   container: Container,
-  id: string,
+  attempt: number,
   work: Work,
   limitMs: number | undefined,
   reason: string,
@@ -80,7 +79,9 @@ async function runBounded(
 ): Promise<string | undefined> {
   const { pod, observed, context } = work;
   const stop = new AbortController();
-  const signal = AbortSignal.any([stop.signal, context.signal]);
+  const ended = work.ended(container.name, attempt);
+  const signal = AbortSignal.any([stop.signal, ended, context.signal]);
+  const id = containerId(container.name, attempt);
   const timer = limitMs === undefined ? undefined : context.clock.timer(limitMs, () => stop.abort());
   const podIP = podAddressesOf(pod, observed, context.node.hostIPs)[0] ?? '';
   const { runtime, clock, httpGet } = context;
@@ -93,6 +94,7 @@ async function runBounded(
     );
     return undefined;
   } catch (error) {
+    if (ended.aborted) return undefined;
     const message = `${words}: ${stop.signal.aborted ? 'the grace period is over' : messageOf(error)}`;
     context.recorder.record(pod, 'Warning', { reason, message }, fieldPath(pod, container.name));
     return message;

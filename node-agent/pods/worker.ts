@@ -39,11 +39,14 @@ export interface PodWorker {
 export function podWorker(pod: Pod, observed: Observed, context: PodContext, tokens: PodTokens): PodWorker {
   const worker = new Worker(pod, observed, context, tokens);
   worker.look();
+  void worker.recallLastWords();
   return worker;
 }
 
 /** Steps in a row without waiting for anything: more would be a loop. */
 const MAX_STEPS = 100;
+/** A pod that cannot be planned is looked at again after this: what was wrong with it may have changed. */
+const BROKEN_MS = 10_000;
 
 class Worker implements PodWorker {
   readonly uid: string;
@@ -55,6 +58,8 @@ class Worker implements PodWorker {
   readonly #preStopped = new Set<string>();
   /** Exits that came before their start was told. */
   readonly #early = new Map<string, ExitStatus>();
+  /** The newest start of each container: aborts when it has ended, so that its hooks do not outlive it. */
+  readonly #ends = new Map<string, { attempt: number; ended: AbortController }>();
   #pod: Pod;
   #timer: Timer | undefined;
   #looking = false;
@@ -117,6 +122,7 @@ class Worker implements PodWorker {
 
   lost(): void {
     this.#context.prober.stopPod(this.uid);
+    for (const { ended } of this.#ends.values()) ended.abort();
     this.#tell({ is: 'sandboxLost', nowMs: this.#context.clock.now() });
   }
 
@@ -131,6 +137,12 @@ class Worker implements PodWorker {
         this.#again = false;
         this.#once();
       }
+    } catch (error) {
+      // One pod that cannot be planned must not end the agent, and with it the care for all others.
+      const { name, namespace } = this.#pod.metadata;
+      const fields = { pod: `${namespace}/${name}`, error: messageOf(error), stack: (error as Error).stack };
+      this.#context.log.error('A pod cannot be planned and is left as it is for now', fields);
+      this.#wakeAt(this.#context.clock.now() + BROKEN_MS);
     } finally {
       this.#looking = false;
     }
@@ -187,6 +199,7 @@ class Worker implements PodWorker {
       context: this.#context,
       tokens: this.#tokens,
       preStopped: this.#preStopped,
+      ended: (container, attempt) => this.#ended(container, attempt).signal,
       tell: (fact) => this.#tell(fact),
     };
     try {
@@ -235,15 +248,36 @@ class Worker implements PodWorker {
   /** Reads the last words of a container, then takes its exit in. */
   async #end(name: string, attempt: number, exit: ExitStatus): Promise<void> {
     this.#context.prober.stop(this.uid, containerId(name, attempt));
-    let message = '';
-    try {
-      message = await terminationMessage(this.#pod, name, attempt, exit.code, this.#context);
-    } catch (error) {
-      message = `the termination message could not be read: ${messageOf(error)}`;
-    }
+    this.#ended(name, attempt).abort();
+    const message = await this.#lastWords(name, attempt, exit);
     if (this.#context.signal.aborted) return;
     this.#learn({ is: 'exited', container: name, attempt, exit, ...(message !== '' && { message }) });
     this.#sayBackOff(name);
+  }
+
+  async #lastWords(name: string, attempt: number, exit: ExitStatus): Promise<string> {
+    try {
+      return await terminationMessage(this.#pod, name, attempt, exit.code, this.#context);
+    } catch (error) {
+      return `the termination message could not be read: ${messageOf(error)}`;
+    }
+  }
+
+  /** Reads what containers said that ended while no agent was there. */
+  async recallLastWords(): Promise<void> {
+    for (const [name, { run }] of this.#observed.containers) {
+      if (!run?.exit || run.message !== undefined) continue;
+      const message = await this.#lastWords(name, run.attempt, run.exit);
+      if (message !== '') this.#tell({ is: 'lastWords', container: name, attempt: run.attempt, message });
+    }
+  }
+
+  #ended(name: string, attempt: number): AbortController {
+    const known = this.#ends.get(name);
+    if (known?.attempt === attempt) return known.ended;
+    const ended = new AbortController();
+    if (!known || known.attempt < attempt) this.#ends.set(name, { attempt, ended });
+    return ended;
   }
 
   #sayBackOff(name: string): void {

@@ -103,7 +103,11 @@ export function keepRegistered(node: Node, options: RegistrationOptions): Regist
 
 async function writeStatus({ client, clock, facts, health }: RegistrationOptions): Promise<void> {
   const look = await health();
-  const node = await client.get(NodeKind, { name: facts.name });
+  const node = await client.get(NodeKind, { name: facts.name }).catch((error) => {
+    // Somebody deleted it while the node is at work: it says again that it is there.
+    if (isStatus(error, 'NotFound')) return findOrMake(client, facts);
+    throw error;
+  });
   const status = nodeStatus(facts, look, node.status, clock.now());
   await client.updateStatus(NodeKind, { ...node, status });
 }

@@ -3,7 +3,7 @@ import { ServiceKind } from '#api/kinds/service.ts';
 import { type EndpointSlice, keyOf, type Service } from '#api/objects.ts';
 import type { Client, Informer } from '#client/contract.ts';
 import { startInformer } from '#client/informer.ts';
-import type { Clock, Timer } from '#machinery/clock.ts';
+import { type Clock, sleep, type Timer } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { Random } from '#machinery/random.ts';
@@ -11,6 +11,7 @@ import type { NodeNetwork } from '#network/contract.ts';
 import { serviceRecords } from '#network/dns/records.ts';
 import type { Zone } from '#network/dns/zone.ts';
 import { SERVICE_NAME_LABEL, servicePortRules } from '#network/services/rules.ts';
+import { ConfigFault } from '../spec/fault.ts';
 
 export interface ServiceSyncOptions {
   client: Client;
@@ -25,17 +26,17 @@ export interface ServiceSyncOptions {
 }
 
 export interface ServiceSync {
-  /** Services known now, for environment variables. */
-  services(): readonly Service[];
+  /** Services for environment variables, once the first whole list has come; rejects with ConfigFault after a while. */
+  services(): Promise<readonly Service[]>;
   /** Resolves once the rules of the first whole list are in the kernel. */
   readonly synced: Promise<void>;
-  /** Calls when a Service came or went. */
-  onServices(listener: () => void): void;
 }
 
 /** Changes within this time reach the kernel together. */
 const GATHER_MS = 5;
 const RETRY_MS = 1_000;
+/** A container with wrong variables would be worse than one that waits, but its pod must be able to end. */
+const KNOWN_MS = 10_000;
 const BY_SERVICE = 'service';
 
 /** Keeps the kernel's Service rules and the DNS zone like the API says. */
@@ -48,7 +49,6 @@ class Sync implements ServiceSync {
   readonly #options: ServiceSyncOptions;
   readonly #services: Informer<Service>;
   readonly #slices: Informer<EndpointSlice>;
-  readonly #listeners: (() => void)[] = [];
   #timer: Timer | undefined;
   #working = false;
   #again = false;
@@ -68,18 +68,25 @@ class Sync implements ServiceSync {
     void Promise.all([this.#services.synced, this.#slices.synced]).then(() => this.#follow());
   }
 
-  services(): readonly Service[] {
+  async services(): Promise<readonly Service[]> {
+    const { clock, signal } = this.#options;
+    const look = new AbortController();
+    const late = sleep(clock, KNOWN_MS, AbortSignal.any([look.signal, signal])).then(() => {
+      throw new ConfigFault('services have not yet been read at least once, cannot construct envvars');
+    });
+    // Nobody waits for it any more once the list is there.
+    late.catch(() => undefined);
+    try {
+      await Promise.race([this.#services.synced, late]);
+    } finally {
+      look.abort();
+    }
     return this.#services.list();
   }
 
-  onServices(listener: () => void): void {
-    this.#listeners.push(listener);
-  }
-
   #follow(): void {
-    this.#services.onChange(({ type, object }) => {
+    this.#services.onChange(({ object }) => {
       this.#name(keyOf(object));
-      if (type !== 'modified') for (const listener of this.#listeners) listener();
       this.#plan(GATHER_MS);
     });
     this.#slices.onChange(({ object }) => {
