@@ -107,7 +107,7 @@ export class TestCluster {
       const args = commandLine(Number(name));
       if (!args.some((arg) => arg.includes(this.directory)) || args[0]?.endsWith('nsenter')) continue;
       const program = args[0]?.split('/').at(-1);
-      if (program === role || args.includes(role)) found.push(Number(name));
+      if (program === role || program === `gantry-${role}` || args.includes(role)) found.push(Number(name));
     }
     return found;
   }
