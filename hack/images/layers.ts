@@ -24,6 +24,8 @@ const ROOT_FILES: Record<string, string> = {
 /** The layer's uncompressed tar: the same bytes each time. */
 export function layerTar(layer: Layer): Buffer {
   const directory = mkdtempSync(join(tmpdir(), 'gantry-image-'));
+  // The root of an image is everybody's to look into; the temporary directory is not.
+  chmodSync(directory, 0o755);
   try {
     fill(layer, directory);
     const flags = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner', '--format=pax'];
