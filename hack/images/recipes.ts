@@ -10,6 +10,7 @@ export interface Recipe {
     User?: string;
     WorkingDir?: string;
     ExposedPorts?: Record<string, object>;
+    StopSignal?: string;
   };
 }
 
@@ -47,7 +48,13 @@ const hello = (version: string): Recipe => ({
       },
     },
   ],
-  config: { Cmd: ['httpd', '-f', '-p', '8080', '-h', '/www'], Env: [PATH], ExposedPorts: { '8080/tcp': {} } },
+  config: {
+    Cmd: ['httpd', '-f', '-p', '8080', '-h', '/www'],
+    Env: [PATH],
+    ExposedPorts: { '8080/tcp': {} },
+    // busybox's httpd handles no signal, and the first process of a namespace gets none that it does not handle.
+    StopSignal: 'SIGKILL',
+  },
 });
 
 export const RECIPES: readonly Recipe[] = [

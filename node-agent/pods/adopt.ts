@@ -2,6 +2,7 @@ import type { ContainerStatus, Pod } from '#api/objects.ts';
 import type { PodAttachment } from '#network/contract.ts';
 import type { ContainerState, SandboxState } from '#runtime/contract.ts';
 import { LABELS } from '../spec/sandbox.ts';
+import { stopSignalOf } from '../spec/stop-signal.ts';
 import { learn } from './learn.ts';
 import { containerObserved, newObserved, type Observed, type Run } from './observed.ts';
 import { backoffAfter } from './restart.ts';
@@ -65,12 +66,14 @@ function take(observed: Observed, container: ContainerState, statuses: readonly 
   if (!name) return;
   const state = containerObserved(observed, name);
   const attempt = attemptOf(container);
+  const stopSignal = stopSignalOf(container.labels[LABELS.stopSignal] ?? '');
   const run: Run = {
     id: container.id,
     attempt,
     image: container.labels[LABELS.image] ?? '',
     imageId: container.labels[LABELS.imageId] ?? '',
     startedAtMs: container.startedAtMs,
+    ...(stopSignal !== undefined && { stopSignal }),
     ...(container.exit && { exit: container.exit }),
   };
   const known = state.run?.attempt === attempt ? state.run : undefined;

@@ -9,6 +9,7 @@ import { containerId } from '../spec/container.ts';
 import { ConfigFault } from '../spec/fault.ts';
 import { podHostname } from '../spec/hosts.ts';
 import { sandboxSpec } from '../spec/sandbox.ts';
+import { stopSignalOf } from '../spec/stop-signal.ts';
 import { fieldPath, type PodContext } from './context.ts';
 import type { Effect } from './effects.ts';
 import { EffectFault } from './fault.ts';
@@ -52,8 +53,9 @@ const EXECUTE: Execute = {
   async mountVolumes(_, { pod, observed, context, tokens, tell }) {
     // On the node's network the addresses are known; other pods get these files when they are attached.
     if (pod.spec?.hostNetwork && !observed.volumes) await writePodFiles(pod, observed, context);
+    const { sourcesRevision } = observed;
     const mounted = await mountVolumes(pod, context, tokens);
-    tell({ is: 'volumesMounted', ...mounted });
+    tell({ is: 'volumesMounted', ...mounted, sourcesRevision });
   },
 
   async createSandbox(_, { pod, context, tell }) {
@@ -183,7 +185,11 @@ async function startContainer(effect: Extract<Effect, { do: 'startContainer' }>,
   const id = containerId(name, attempt);
   const say = (type: 'Normal' | 'Warning', reason: string, message: string) =>
     context.recorder.record(pod, type, { reason, message }, fieldPath(pod, name));
-  const run = { id, attempt, image: found.container.image ?? '', imageId: image.imageId };
+  const stopSignal = stopSignalOf(image.image.config.stopSignal);
+  const run = {
+    ...{ id, attempt, image: found.container.image ?? '', imageId: image.imageId },
+    ...(stopSignal !== undefined && { stopSignal }),
+  };
   try {
     const spec = await makeContainer(pod, found.container, attempt, image, observed, context);
     say('Normal', 'Created', `Created container: ${name}`);

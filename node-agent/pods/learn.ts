@@ -7,7 +7,7 @@ import { nextBackoffMs } from './restart.ts';
 /** What became known of a pod: the result of an effect, or news from the runtime and the probes. */
 export type Fact =
   | { is: 'image'; container: string; image: ImageObserved; retryAtMs?: number }
-  | { is: 'volumesMounted'; volumes: Map<string, MountedVolume>; dueMs: number }
+  | { is: 'volumesMounted'; volumes: Map<string, MountedVolume>; dueMs: number; sourcesRevision: number }
   | { is: 'volumesChanged' }
   | { is: 'sandboxReady'; networkNamespace: string }
   | { is: 'sandboxLost'; nowMs: number }
@@ -41,12 +41,14 @@ const LEARN: Learn = {
     if ('failed' in image) state.waiting = image.failed;
     else delete state.waiting;
   },
-  volumesMounted(observed, { volumes, dueMs }) {
+  volumesMounted(observed, { volumes, dueMs, sourcesRevision }) {
     observed.volumes = volumes;
-    observed.volumesDueMs = dueMs;
+    // A source that changed meanwhile may have been read before: once more.
+    observed.volumesDueMs = sourcesRevision === observed.sourcesRevision ? dueMs : 0;
     observed.mounted = true;
   },
   volumesChanged(observed) {
+    observed.sourcesRevision++;
     if (observed.volumes) observed.volumesDueMs = 0;
     // What was missing may be there now.
     observed.retries.delete('mountVolumes');

@@ -25,6 +25,8 @@ export interface Run {
   attempt: number;
   image: string;
   imageId: string;
+  /** What its program is asked to end with; SIGTERM when left out. */
+  stopSignal?: number;
   startedAtMs: number;
   exit?: ExitStatus;
   /** The program's own last words: its termination message. */
@@ -70,8 +72,10 @@ export interface Observed {
   networkNamespace: string;
   attachment?: PodAttachment;
   volumes?: Map<string, MountedVolume>;
-  /** When a token in a volume has to be renewed. */
+  /** When a token in a volume has to be renewed; 0 = now, as a source has changed. */
   volumesDueMs: number;
+  /** Changes of sources so far: content made of older ones is made again. */
+  sourcesRevision: number;
   /** Images by container name. */
   images: Map<string, ImageObserved>;
   containers: Map<string, ContainerObserved>;
@@ -93,6 +97,7 @@ export function newObserved(nowMs: number): Observed {
     sandbox: 'none',
     networkNamespace: '',
     volumesDueMs: Number.POSITIVE_INFINITY,
+    sourcesRevision: 0,
     images: new Map(),
     containers: new Map(),
     leftovers: new Set(),

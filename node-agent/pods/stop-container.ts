@@ -12,7 +12,7 @@ import { findContainer } from './view.ts';
 /** Whatever a preStop hook takes, the process gets this long after SIGTERM. Source: Kubernetes, minimumGracePeriod. */
 const LEAST_TERM_MS = 2000;
 
-/** preStop, SIGTERM, SIGKILL when the grace is over; resolves when the container has exited. */
+/** preStop, SIGTERM (or the image's stop signal), SIGKILL when the grace is over; resolves when the container has exited. */
 export async function stopContainer(
   effect: Extract<Effect, { do: 'stopContainer' }>,
   work: Work,
@@ -36,7 +36,8 @@ export async function stopContainer(
     leftMs = Math.max(Math.min(LEAST_TERM_MS, graceMs), graceMs - (context.clock.monotonic() - began));
   }
   try {
-    const exit = await context.runtime.stopContainer(uid, id, leftMs);
+    const signal = work.observed.containers.get(name)?.run?.stopSignal;
+    const exit = await context.runtime.stopContainer(uid, id, leftMs, signal);
     tell({ is: 'exited', container: name, attempt, exit });
   } catch (error) {
     if (!(error instanceof RuntimeError) || error.code !== 'NotFound') throw error;

@@ -4,7 +4,7 @@ import { messageOf } from '#machinery/errors.ts';
 import type { ExitStatus } from '#runtime/contract.ts';
 import type { PodTokens } from '../sources/tokens.ts';
 import { containerId } from '../spec/container.ts';
-import type { PodContext } from './context.ts';
+import { fieldPath, type PodContext } from './context.ts';
 import { type Effect, effectKey } from './effects.ts';
 import { execute, type Work } from './executor.ts';
 import { EffectFault } from './fault.ts';
@@ -87,7 +87,10 @@ class Worker implements PodWorker {
 
   update(pod: Pod): void {
     const images = imagesOf(this.#pod);
+    // Files of the downward API show them.
+    const relabelled = !sameNames(this.#pod, pod);
     this.#pod = pod;
+    if (relabelled) learn(this.#observed, { is: 'volumesChanged' });
     for (const [name, image] of imagesOf(pod)) {
       if (images.get(name) === image) continue;
       // An image changed in place: fetch the new one and replace the container that runs the old one.
@@ -282,9 +285,9 @@ class Worker implements PodWorker {
 
   #sayBackOff(name: string): void {
     const state = this.#observed.containers.get(name);
-    const waiting = podStatus(this.#view(), this.#context.node).containerStatuses?.find(
-      (one) => one.name === name,
-    );
+    const status = podStatus(this.#view(), this.#context.node);
+    const all = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+    const waiting = all.find((one) => one.name === name);
     if (!state || waiting?.state?.waiting?.reason !== 'CrashLoopBackOff') return;
     const { name: pod, namespace, uid } = this.#pod.metadata;
     const message = `Back-off restarting failed container ${name} in pod ${pod}_${namespace}(${uid})`;
@@ -292,7 +295,7 @@ class Worker implements PodWorker {
       this.#pod,
       'Warning',
       { reason: 'BackOff', message },
-      `spec.containers{${name}}`,
+      fieldPath(this.#pod, name),
     );
   }
 
@@ -302,6 +305,11 @@ class Worker implements PodWorker {
     }
     return undefined;
   }
+}
+
+function sameNames(one: Pod, other: Pod): boolean {
+  const names = ({ metadata: { labels, annotations } }: Pod) => JSON.stringify([labels, annotations]);
+  return names(one) === names(other);
 }
 
 function imagesOf(pod: Pod): Map<string, string> {

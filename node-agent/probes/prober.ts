@@ -1,6 +1,7 @@
 import type { Container, Pod, Probe } from '#api/objects.ts';
 import type { EventRecorder } from '#client/events.ts';
 import type { Timer } from '#machinery/clock.ts';
+import { fieldPath } from '../pods/context.ts';
 import { countResult, type ProbeCount, type ProbeKind, timingOf } from './outcome.ts';
 import { type ProbeIo, type ProbeTarget, tryProbe } from './try.ts';
 
@@ -113,12 +114,7 @@ class ContainerProbes {
     if (!result.ok) {
       const { pod, container } = this.#probed;
       const message = `${TITLES[kind]} probe failed: ${result.message}`;
-      this.#recorder.record(
-        pod,
-        'Warning',
-        { reason: 'Unhealthy', message },
-        `spec.containers{${container.name}}`,
-      );
+      this.#recorder.record(pod, 'Warning', { reason: 'Unhealthy', message }, fieldPath(pod, container.name));
     }
     const goesOn = verdict === undefined || this.#judge(kind, probe, verdict);
     const spent = this.#io.clock.monotonic() - began;

@@ -46,6 +46,7 @@ export function containerSpec(input: ContainerInput): ContainerSpec {
       [LABELS.attempt]: String(input.attempt),
       [LABELS.image]: container.image ?? '',
       [LABELS.imageId]: input.imageId,
+      ...(image.config.stopSignal && { [LABELS.stopSignal]: image.config.stopSignal }),
     },
     root: input.root,
     readOnlyRoot: security.readOnlyRoot,

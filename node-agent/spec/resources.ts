@@ -37,11 +37,18 @@ export function containerResources(container: Container): Resources {
   };
 }
 
-/** cgroup values of the whole pod: limits only where every container has one. */
+/**
+ * Processes and threads of one pod: far more than a program needs, far less than the node has (pid_max is 32768 or more),
+ * so that a fork bomb ends in its own pod.
+ */
+export const POD_PIDS_LIMIT = 4096;
+
+/** cgroup values of the whole pod: memory and cpu limits only where every container has one, processes always. */
 export function podResources(spec: PodSpec): Resources {
   const limits = podLimits(spec);
   return {
     cpuShares: sharesOf(podRequests(spec)['cpu'] ?? 0),
+    pids: POD_PIDS_LIMIT,
     ...(limits['memory'] && { memoryBytes: limits['memory'] }),
     ...(limits['cpu'] && quotaOf(limits['cpu'])),
   };

@@ -13,6 +13,8 @@ export const LABELS = {
   attempt: 'io.kubernetes.container.restartCount',
   image: 'gantry.dev/image',
   imageId: 'gantry.dev/image-id',
+  /** The image's own, as it writes it; left out when it names none. */
+  stopSignal: 'gantry.dev/stop-signal',
 } as const;
 
 /** A pod as the runtime's sandbox. `hostname` is decided by hosts.ts. */
