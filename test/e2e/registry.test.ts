@@ -84,7 +84,14 @@ describe.skipIf(whyNoHost())('registry', () => {
   });
 
   test('a name that cannot be a name is InvalidImageName', async () => {
-    await run('invalid', 'Not/A/Name');
+    // kubectl run would refuse it itself.
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'invalid' },
+      spec: { containers: [{ name: 'c', image: 'Not/A/Name' }] },
+    };
+    await cluster.must(['create', '-f', '-'], { input: JSON.stringify(pod) });
     await eventually('it is refused', async () =>
       (await statusOf('invalid'))?.state?.waiting?.reason === 'InvalidImageName' ? true : undefined,
     );
