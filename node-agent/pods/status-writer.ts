@@ -126,7 +126,8 @@ class Writer implements StatusWriter {
 
   async #write(entry: Entry): Promise<void> {
     const { pod, status, wanted } = entry;
-    if (entry.writing || wanted === entry.written) return;
+    // A write that was still waiting when the agent ended must not overtake its successor's.
+    if (entry.writing || wanted === entry.written || this.#options.signal.aborted) return;
     entry.writing = true;
     try {
       await this.#send(pod, status);
