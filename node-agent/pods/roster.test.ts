@@ -68,6 +68,7 @@ async function makeNode() {
         head: async () => '',
         tail: async () => '',
         mkdir: async () => {},
+        list: async () => [],
         remove: async () => {},
       },
       profiles: { defaultCapabilities: [], allCapabilities: [], seccomp: () => undefined },
@@ -79,7 +80,7 @@ async function makeNode() {
           clusterDomain: 'c.l',
         },
       },
-      services: () => [],
+      services: async () => [],
       accounts: async () => ({ passwd: '', group: '' }),
       resolveSubPath: async (volume) => volume.path,
     };
