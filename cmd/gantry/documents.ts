@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { LineCounter, parseAllDocuments } from 'yaml';
 
@@ -33,6 +33,7 @@ export function readSources(
 }
 
 function filesOf(path: string): string[] {
+  if (!existsSync(path)) throw new DocumentError(`${path}: no such file or folder`);
   if (!statSync(path).isDirectory()) return [path];
   return readdirSync(path, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && /\.(ya?ml|json)$/.test(entry.name))
@@ -56,8 +57,10 @@ export function parseObjects(sources: readonly { name: string; text: string }[])
         return `${name}:${line}:${col}`;
       };
       if (document.errors.length > 0) {
+        // The first fault: what follows in the same document is mostly its echo.
+        const [error] = document.errors;
         faults.push(
-          ...document.errors.map((error) => `${at(error.pos[0])}: ${error.message.split('\n')[0]}`),
+          `${at(error!.pos[0])}: ${error!.message.replace(/ at line \d+, column \d+:[\s\S]*$/, '')}`,
         );
         continue;
       }

@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -32,29 +33,33 @@ export const DEFAULT_DATA_DIR = '/var/lib/gantry';
 
 /** The flags that `up` and the roles it starts have in common. */
 export function addUpOptions(command: Command): Command {
+  const listen = new Option('--listen <host:port>', 'where the API is served')
+    .argParser(listenOf)
+    .default({ host: '127.0.0.1', port: 6443 }, '127.0.0.1:6443');
+  const ports = new Option('--node-port-range <from-to>', 'ports of Services on the node')
+    .argParser(rangeOf)
+    .default({ from: 30000, to: 32767 }, '30000-32767');
+  const names = new Option(
+    '--tls-san <name>',
+    'one more name or address in the server certificate (repeatable)',
+  )
+    .argParser(collect)
+    .default([], 'none');
   return command
     .option('--data-dir <dir>', 'where everything is kept', DEFAULT_DATA_DIR)
-    .option('--listen <host:port>', 'where the API is served', listenOf, { host: '127.0.0.1', port: 6443 })
+    .addOption(listen)
     .option(
       '--advertise-address <ip>',
       "address at which pods reach the API (default: the node's own)",
       addressOf,
     )
-    .option(
-      '--tls-san <name>',
-      'one more name or address in the server certificate (repeatable)',
-      collect,
-      [],
-    )
+    .addOption(names)
     .option('--node-name <name>', 'name of this node', nameOf, hostname().toLowerCase())
     .option('--pod-cidr <cidr>', 'addresses of pods', cidrOf, '10.244.0.0/16')
     .option('--service-cidr <cidr>', 'addresses of Services', cidrOf, '10.96.0.0/16')
-    .option('--node-port-range <from-to>', 'ports of Services on the node', rangeOf, {
-      from: 30000,
-      to: 32767,
-    })
+    .addOption(ports)
     .addOption(
-      new Option('--store <url>', 'where the desired state is kept').choices(['sqlite']).default('sqlite'),
+      new Option('--store <kind>', 'where the desired state is kept').choices(['sqlite']).default('sqlite'),
     )
     .option('--no-agent', 'run only the server, no containers on this machine')
     .addOption(new Option('--log-level <level>', 'least level to log').choices(LOG_LEVELS).default('info'));
@@ -62,6 +67,7 @@ export function addUpOptions(command: Command): Command {
 
 /** Works out what the flags leave open. Throws when the node has no address to advertise. */
 export function settle(flags: UpFlags): Settings {
+  mkdirSync(flags.dataDir, { recursive: true, mode: 0o700 });
   const paths = pathsOf(flags.dataDir);
   const instance = instanceOf(paths.root);
   const advertiseAddress = flags.advertiseAddress ?? nodeAddress(`g${instance}`);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 /** Where an instance keeps what. Everything it owns on disk is below `root`. */
@@ -9,23 +9,20 @@ export interface Paths {
   store: string;
   /** Images, snapshots, pod directories, checkpoints of the node agent. */
   agent: string;
-  podLogs: string;
   /** Sockets and pid files: worthless after a reboot. */
   run: string;
   adminKubeconfig: string;
 }
 
-/** Makes the data directory and names its parts. */
+/** Names the parts of a data directory, which need not exist. */
 export function pathsOf(dataDirectory: string): Paths {
   const wanted = resolve(dataDirectory);
-  mkdirSync(wanted, { recursive: true, mode: 0o700 });
-  const root = realpathSync(wanted);
+  const root = existsSync(wanted) ? realpathSync(wanted) : wanted;
   return {
     root,
     pki: join(root, 'pki'),
     store: join(root, 'store'),
     agent: join(root, 'agent'),
-    podLogs: join(root, 'logs'),
     run: join(root, 'run'),
     adminKubeconfig: join(root, 'admin.kubeconfig'),
   };

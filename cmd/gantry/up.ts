@@ -8,6 +8,10 @@ import { EXIT_FINAL, type Role, supervise } from './supervise.ts';
 
 /** `gantry up`: the server and the agent of this machine, in the foreground, until SIGTERM or SIGINT. */
 export async function up(flags: UpFlags): Promise<number> {
+  if (flags.agent && process.getuid?.() !== 0) {
+    process.stderr.write('gantry: containers need root: use sudo, or --no-agent for the server alone\n');
+    return EXIT_FINAL;
+  }
   const settings = settle(flags);
   const log = textLogger((line) => process.stderr.write(line), settings.logLevel, systemClock, {
     part: 'up',
