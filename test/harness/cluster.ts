@@ -9,13 +9,17 @@ import { eventually, mustRun, type Ran, type RunOptions, run } from './run.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
-/** A whole cluster of one node, as `gantry up` runs it, on a host of its own. */
+/** A whole cluster of one node, as `gantry up` runs it, on a host of its own unless it is given one. */
 export class TestCluster {
-  readonly host = new TestHost();
+  readonly host: TestHost;
   readonly directory = mkdtempSync(join(tmpdir(), 'gantry-e2e-'));
   readonly kubeconfig = join(this.directory, 'admin.kubeconfig');
   readonly instance = instanceOf(this.directory);
   kubectlBinary = anyKubectl();
+
+  constructor(host = new TestHost()) {
+    this.host = host;
+  }
 
   /** Makes the host, starts the cluster and waits until its node is Ready. */
   async start(flags: readonly string[] = []): Promise<void> {
