@@ -25,7 +25,7 @@ function main(args: string[]): number {
   }
   const full = args.includes('--full');
   const filter = args.filter((arg) => !arg.startsWith('--'));
-  const total: Outcome = { passed: 0, failures: [], skips: [] };
+  const total: Outcome = { passed: 0, failures: [], skips: [], flaky: [] };
   for (const suite of SUITES) {
     if (suite.kind === 'vitest' && suite.full && !full) continue;
     if (suite.kind === 'command' && !suite.gate && filter.length > 0) continue;
@@ -33,6 +33,7 @@ function main(args: string[]): number {
     total.passed += outcome.passed;
     total.failures.push(...outcome.failures);
     total.skips.push(...outcome.skips);
+    total.flaky.push(...outcome.flaky);
     if (suite.kind === 'command' && suite.gate && outcome.failures.length > 0) break;
   }
   summarize(total);
@@ -51,7 +52,7 @@ function run(suite: Suite, filter: string[]): Outcome {
 function runCommand(suite: Suite & { kind: 'command' }): Outcome {
   const [command, ...args] = suite.command;
   const ok = spawn(command!, args, {}) === 0;
-  return { passed: ok ? 1 : 0, failures: ok ? [] : [suite.name], skips: [] };
+  return { passed: ok ? 1 : 0, failures: ok ? [] : [suite.name], skips: [], flaky: [] };
 }
 
 function runVitest(suite: Suite & { kind: 'vitest' }, filter: string[]): Outcome {
@@ -65,7 +66,12 @@ function runVitest(suite: Suite & { kind: 'vitest' }, filter: string[]): Outcome
       outcome.failures.push(`${suite.name}: vitest ended with ${code}`);
     return outcome;
   } catch (error) {
-    return { passed: 0, failures: [`${suite.name}: no outcome: ${(error as Error).message}`], skips: [] };
+    return {
+      passed: 0,
+      failures: [`${suite.name}: no outcome: ${(error as Error).message}`],
+      skips: [],
+      flaky: [],
+    };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -80,10 +86,11 @@ function spawn(command: string, args: string[], env: Record<string, string>): nu
   return result.status ?? 1;
 }
 
-function summarize({ passed, failures, skips }: Outcome): void {
+function summarize({ passed, failures, skips, flaky }: Outcome): void {
   console.log('');
   for (const skip of skips.slice(0, MAX_LISTED)) console.log(`skipped  ${skip}`);
   if (skips.length > MAX_LISTED) console.log(`skipped  ... and ${skips.length - MAX_LISTED} more`);
+  for (const name of flaky) console.log(`flaky    ${name}: passed at the second try`);
   for (const failure of failures) console.log(`FAILED   ${failure}`);
   console.log(
     `${passed} passed, ${failures.length} failed${skips.length > 0 ? `, ${skips.length} skipped` : ''}`,

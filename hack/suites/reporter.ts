@@ -4,11 +4,12 @@ import type { Outcome } from './suites.ts';
 
 /** Counts tests and keeps the reason of each that failed or was skipped, for the summary of hack/test. */
 export default class OutcomeReporter implements Reporter {
-  readonly #outcome: Outcome = { passed: 0, failures: [], skips: [] };
+  readonly #outcome: Outcome = { passed: 0, failures: [], skips: [], flaky: [] };
 
   onTestCaseResult(test: TestCase): void {
     const result = test.result();
     const name = `${test.module.relativeModuleId}: ${test.fullName}`;
+    if (result.state === 'passed' && test.diagnostic()?.flaky) this.#outcome.flaky.push(name);
     if (result.state === 'passed') this.#outcome.passed += 1;
     else if (result.state === 'failed') this.#outcome.failures.push(name);
     else if (result.state === 'skipped')

@@ -1,8 +1,10 @@
-/** What a suite found. `failures` and `skips` name each test, with the reason. */
+/** What a suite found. `failures`, `skips` and `flaky` name each test, with the reason. */
 export interface Outcome {
   passed: number;
   failures: string[];
   skips: string[];
+  /** Passed, but only at the second try. */
+  flaky: string[];
 }
 
 /**
