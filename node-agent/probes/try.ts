@@ -97,21 +97,24 @@ async function execProbe(
   io: ProbeIo,
   signal: AbortSignal,
 ): Promise<ProbeResult> {
-  const process = await io.runtime.exec(target.sandbox, target.containerId, {
-    args,
-    tty: false,
-    stdin: false,
-  });
+  const { sandbox, containerId } = target;
+  const starting = io.runtime.exec(sandbox, containerId, { args, tty: false, stdin: false });
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
-  // Nobody waits for it any more once the process has ended.
-  aborted.catch(() => undefined);
-  try {
-    const [output, exit] = await Promise.race([Promise.all([outputOf(process), process.exit]), aborted]);
+  const ending = async () => {
+    const process = await starting;
+    const [output, exit] = await Promise.all([outputOf(process), process.exit]);
     return { ok: exit.code === 0, message: output.trim() };
+  };
+  try {
+    return await Promise.race([ending(), aborted]);
   } finally {
-    process.close();
+    // Also one that began only after nobody waited for it any more; who asked has been told of a failure already.
+    starting.then(
+      (process) => process.close(),
+      () => undefined,
+    );
   }
 }
 
