@@ -1,5 +1,6 @@
 import type { Kind } from '#api/kind.ts';
 import type { ApiObject, ObjectKey } from '#api/objects.ts';
+import type { Why } from '#api/why.ts';
 
 /**
  * The only way to talk to the apiserver. Implementations: rest (over a Transport) and fake/; both pass conformance.ts.
@@ -52,6 +53,8 @@ export interface WatchOptions {
 }
 
 export interface Client {
+  /** The same connection; what is written through it is kept with this cause. */
+  because(why: Why): Client;
   get<T extends ApiObject>(kind: Kind<T>, ref: ObjectRef): Promise<T>;
   list<T extends ApiObject>(kind: Kind<T>, options?: ListOptions): Promise<ObjectList<T>>;
   create<T extends ApiObject>(kind: Kind<T>, object: NoInfer<T>): Promise<T>;

@@ -4,6 +4,7 @@
  */
 import { apiVersionOf, type Kind, pathOf } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
+import { CAUSE_HEADER, causeText, type Why } from '#api/why.ts';
 import type { Clock } from '#machinery/clock.ts';
 import { isStatus, type Status, StatusError } from '#machinery/errors.ts';
 import {
@@ -69,9 +70,15 @@ export function restClient(options: RestOptions): Client {
 
 class RestClient implements Client {
   readonly #options: RestOptions;
+  readonly #cause: string | undefined;
 
-  constructor(options: RestOptions) {
+  constructor(options: RestOptions, cause?: string) {
     this.#options = options;
+    this.#cause = cause;
+  }
+
+  because(why: Why): Client {
+    return new RestClient(this.#options, causeText(why));
   }
 
   get<T extends ApiObject>(kind: Kind<T>, ref: ObjectRef): Promise<T> {
@@ -209,6 +216,7 @@ class RestClient implements Client {
       accept: 'application/json',
       'user-agent': this.#options.userAgent,
     };
+    if (this.#cause && call.method !== 'GET') headers[CAUSE_HEADER] = encodeURIComponent(this.#cause);
     if (call.body) headers['content-type'] = call.contentType ?? 'application/json';
     return {
       method: call.method,

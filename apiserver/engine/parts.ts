@@ -1,5 +1,6 @@
 import type { FieldError, Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
+import { CAUSE_HEADER, causeOfHeader } from '#api/why.ts';
 import type { Clock } from '#machinery/clock.ts';
 import type { Random } from '#machinery/random.ts';
 import type { Identity } from '#machinery/transport.ts';
@@ -35,8 +36,10 @@ export interface WriteOptions {
 /** How often a write is tried anew when others change the same object; more would be a livelock nobody sees. */
 export const MAX_TRIES = 24;
 
-export function causeOf(context: RequestContext): WriteCause {
-  return { actor: context.identity.name, cause: context.requestId };
+/** Who writes, and why where they say so; the request id leads to the log either way. */
+export function causeOf({ identity, request, requestId }: RequestContext): WriteCause {
+  const said = causeOfHeader(request.headers[CAUSE_HEADER]);
+  return { actor: identity.name, cause: said === undefined ? requestId : `${said} (${requestId})` };
 }
 
 /** Runs one phase of all plugins, in their order. */

@@ -23,6 +23,11 @@ export class FakeClient implements Client {
     this.#cluster = cluster;
   }
 
+  /** The fake keeps no causes. */
+  because(): FakeClient {
+    return this;
+  }
+
   async get<T extends ApiObject>(kind: Kind<T>, ref: ObjectRef): Promise<T> {
     return this.#do('get', kind, ref, () => structuredClone(this.#cluster.require(kind, ref)));
   }

@@ -48,15 +48,16 @@ type Performers = {
 
 export function executor(client: Client, events: EventRecorder): Executor {
   const performers: Performers = {
-    create: async ({ kind, object }) => wrote(kind, await client.create(kind, object)),
-    update: async ({ kind, object, subresource }) =>
-      wrote(kind, await client.update(kind, object, subresource)),
-    updateStatus: async ({ kind, object }) => wrote(kind, await client.updateStatus(kind, object)),
-    patch: async ({ kind, key, patch, subresource }) =>
-      wrote(kind, await client.patch(kind, refOf(key), patch, subresource)),
-    delete: async ({ kind, key, options }) => {
+    create: async ({ kind, object, why }) => wrote(kind, await client.because(why).create(kind, object)),
+    update: async ({ kind, object, subresource, why }) =>
+      wrote(kind, await client.because(why).update(kind, object, subresource)),
+    updateStatus: async ({ kind, object, why }) =>
+      wrote(kind, await client.because(why).updateStatus(kind, object)),
+    patch: async ({ kind, key, patch, subresource, why }) =>
+      wrote(kind, await client.because(why).patch(kind, refOf(key), patch, subresource)),
+    delete: async ({ kind, key, options, why }) => {
       try {
-        await client.delete(kind, refOf(key), options);
+        await client.because(why).delete(kind, refOf(key), options);
       } catch (error) {
         if (!isStatus(error, 'NotFound')) throw error;
       }
