@@ -7,7 +7,7 @@ import type { Namespace } from '#api/objects.ts';
 import { failEveryStepOnce, inLab, type Scene } from '../framework/lab.ts';
 import { fresh, makeNamespace, markRunning, pod, runPods } from '../framework/worlds.ts';
 import { namespaceController } from './controller.ts';
-import { planNamespace } from './plan.ts';
+import { GRACE_MS, planNamespace } from './plan.ts';
 
 const MAP = ConfigMapKind as unknown as Kind;
 
@@ -25,7 +25,8 @@ const map = (edit = {}) => ({
 });
 
 describe('the plan of a namespace', () => {
-  const plan = (of: Namespace, content: object[]) => planNamespace(of, [MAP], () => content as never).actions;
+  const plan = (of: Namespace, content: object[], knownMs = GRACE_MS) =>
+    planNamespace(of, [MAP], () => content as never, knownMs).actions;
 
   it('is nothing while nobody deletes it', () => {
     expect(plan(namespace(), [map()])).toEqual([]);
@@ -34,6 +35,12 @@ describe('the plan of a namespace', () => {
   it('deletes what is in it, and waits for what is going already', () => {
     expect(plan(namespace(going), [map(), map(going)])).toMatchObject([{ do: 'delete', key: 'ns/m' }]);
     expect(plan(namespace(going), [map(going)])).toEqual([]);
+  });
+
+  it('leaves a client that deletes one object after the other the time to do so', () => {
+    const early = planNamespace(namespace(going), [MAP], () => [map()] as never, 100);
+    expect(early).toEqual({ actions: [], againAfterMs: GRACE_MS - 100 });
+    expect(plan(namespace(going), [], 100)).toHaveLength(1);
   });
 
   it('lets it go when it is empty, which the server must confirm', () => {

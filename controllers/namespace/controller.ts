@@ -22,9 +22,10 @@ export const namespaceController = defineController({
   writes: [...CONTENT, NamespaceKind as unknown as Kind],
   wakes: CONTENT.map((kind) => ({ kind, keys: terminatingNamespace })),
   spacingMs: SPACING_MS,
-  plan(key, namespace, view) {
+  plan(key, namespace, view, now) {
     if (!namespace) return { actions: [] };
-    return planNamespace(namespace as Namespace, CONTENT, (kind) => view.list(kind, key));
+    const knownMs = now - (view.seenAt(NamespaceKind as unknown as Kind, key) ?? now);
+    return planNamespace(namespace as Namespace, CONTENT, (kind) => view.list(kind, key), knownMs);
   },
 });
 

@@ -8,13 +8,22 @@ const FINALIZER = 'kubernetes';
 const AGAIN_MS = 15_000;
 
 /**
+ * Nothing is taken out of the namespace this early: `kubectl delete -f` of a file that begins with a namespace deletes it,
+ * then each object in it, and fails for one that is gone before its turn. Source: Kubernetes' namespace controller, which
+ * waits five seconds.
+ */
+export const GRACE_MS = 1_500;
+
+/**
  * Empties a namespace that is being deleted, and lets it go once the server itself says that nothing is left.
+ * `knownMs`: for how long this version of it has been known.
  * Source: Kubernetes API conventions, namespace finalization.
  */
 export function planNamespace(
   namespace: Namespace,
   kinds: readonly Kind[],
   contentOf: (kind: Kind) => readonly ApiObject[],
+  knownMs: number,
 ): { actions: AnyAction[]; againAfterMs?: number } {
   if (!namespace.metadata.deletionTimestamp || !namespace.spec?.finalizers?.includes(FINALIZER))
     return { actions: [] };
@@ -26,6 +35,7 @@ export function planNamespace(
       if (!object.metadata.deletionTimestamp) actions.push(deletion(kind, object));
     }
   }
+  if (actions.length > 0 && knownMs < GRACE_MS) return { actions: [], againAfterMs: GRACE_MS - knownMs };
   if (remaining > 0) return { actions, againAfterMs: AGAIN_MS };
   const finalizers = namespace.spec.finalizers.filter((name) => name !== FINALIZER);
   const checks = kinds.map((kind): Check => ({ is: 'empty', kind, namespace: namespace.metadata.name }));
