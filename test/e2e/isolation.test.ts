@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Pod } from '#api/objects.ts';
 import { TestCluster } from '../harness/cluster.ts';
 import { whyNoHost } from '../harness/host.ts';
-import { eventually } from '../harness/run.ts';
+import { statusOf, TestPods } from '../harness/pods.ts';
 
 /** What a container may and may not do: each line of the promise, looked at from inside. */
 describe.skipIf(whyNoHost())('isolation', () => {
@@ -16,32 +16,12 @@ describe.skipIf(whyNoHost())('isolation', () => {
     expect(await cluster.destroy()).toEqual([]);
   });
 
-  const create = (name: string, spec: object) => {
-    const pod = {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name },
-      spec: { terminationGracePeriodSeconds: 1, ...spec },
-    };
-    return cluster.must(['create', '-f', '-'], { input: JSON.stringify(pod) });
-  };
-  const container = (script: string, more: object = {}) => ({
-    name: 'c',
-    image: 'gantry/busybox:1',
-    imagePullPolicy: 'IfNotPresent',
-    command: ['sh', '-c', script],
-    ...more,
-  });
-  const ready = (name: string) =>
-    cluster.must(['wait', '--for=condition=Ready', `pod/${name}`, '--timeout=30s']);
-  const sh = async (pod: string, script: string) =>
-    (await cluster.must(['exec', pod, '--', 'sh', '-c', script])).trim();
-  const until = (name: string, look: (pod: Pod) => boolean) =>
-    eventually(`pod ${name} is as wanted`, async () => {
-      const pod = await cluster.json<Pod>(['get', 'pod', name]);
-      return look(pod) ? pod : undefined;
-    });
-  const statusOf = (pod: Pod) => pod.status?.containerStatuses?.[0];
+  const pods = new TestPods(cluster);
+  const { container } = pods;
+  const create = (name: string, spec: object) => pods.create(name, spec);
+  const ready = (name: string) => pods.ready(name);
+  const sh = (pod: string, script: string) => pods.sh(pod, script);
+  const until = (name: string, look: (pod: Pod) => boolean) => pods.until(name, look);
 
   describe('inside a plain container', () => {
     beforeAll(async () => {
