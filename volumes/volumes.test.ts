@@ -95,11 +95,11 @@ describe('volumes', () => {
     const missing = { name: 'VolumeError', retry: true };
     await expect(mount({ name: 'v', configMap: { name: 'no' } })).rejects.toMatchObject({
       ...missing,
-      message: 'configmap "shop/no" not found',
+      message: 'configmap "no" not found',
     });
     await expect(mount({ name: 'v', secret: { secretName: 'no' } })).rejects.toMatchObject({
       ...missing,
-      message: 'secret "shop/no" not found',
+      message: 'secret "no" not found',
     });
     await expect(
       mount({ name: 'v', configMap: { name: 'settings', items: [{ key: 'z', path: 'z' }] } }),

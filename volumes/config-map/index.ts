@@ -9,10 +9,10 @@ export function configMapDriver(files: VolumeFiles): VolumeDriver {
     name: 'config-map',
     accepts: (volume) => volume.configMap !== undefined,
     inMemory: () => false,
-    async mount({ volume, directory, sources, fsGroup, pod }) {
+    async mount({ volume, directory, sources, fsGroup }) {
       const source = volume.configMap!;
       const payload = keyedPayload({
-        what: `configmap "${pod.metadata.namespace}/${source.name}"`,
+        what: `configmap "${source.name}"`,
         data: sources.configMap(source.name ?? ''),
         optional: source.optional ?? false,
         items: source.items,

@@ -36,18 +36,17 @@ async function payloadOf(
   context: VolumeContext,
   defaultMode: number,
 ): Promise<PayloadFile[]> {
-  const namespace = context.pod.metadata.namespace;
   if (projection.serviceAccountToken)
     return [await tokenFile(projection.serviceAccountToken, context, defaultMode)];
   if (projection.configMap) {
     const { name = '', optional = false, items } = projection.configMap;
     const data = context.sources.configMap(name);
-    return keyedPayload({ what: `configmap "${namespace}/${name}"`, data, optional, items, defaultMode });
+    return keyedPayload({ what: `configmap "${name}"`, data, optional, items, defaultMode });
   }
   if (projection.secret) {
     const { name = '', optional = false, items } = projection.secret;
     const data = context.sources.secret(name);
-    return keyedPayload({ what: `secret "${namespace}/${name}"`, data, optional, items, defaultMode });
+    return keyedPayload({ what: `secret "${name}"`, data, optional, items, defaultMode });
   }
   if (projection.downwardAPI)
     return downwardPayload(projection.downwardAPI.items ?? [], context, defaultMode);

@@ -9,10 +9,10 @@ export function secretDriver(files: VolumeFiles): VolumeDriver {
     name: 'secret',
     accepts: (volume) => volume.secret !== undefined,
     inMemory: () => true,
-    async mount({ volume, directory, sources, fsGroup, pod }) {
+    async mount({ volume, directory, sources, fsGroup }) {
       const source = volume.secret!;
       const payload = keyedPayload({
-        what: `secret "${pod.metadata.namespace}/${source.secretName}"`,
+        what: `secret "${source.secretName}"`,
         data: sources.secret(source.secretName ?? ''),
         optional: source.optional ?? false,
         items: source.items,
