@@ -130,7 +130,7 @@ export class TestCluster {
   async destroy(): Promise<string[]> {
     await this.stop();
     await this.gantry(['purge', '--yes']);
-    const left = this.traces();
+    const left = [...this.traces(), ...(await this.host.traces())];
     await this.host.remove();
     rmSync(this.directory, { recursive: true, force: true });
     if (left.length === 0 && !process.env['GANTRY_KEEP_LOGS']) rmSync(this.logFile, { force: true });
@@ -149,6 +149,11 @@ export class TestCluster {
       if (line.includes(this.directory) || line.includes(this.instance)) found.push(`mount ${line}`);
     }
     found.push(...cgroupsNamed(this.instance));
+    for (const path of ['/run', '/dev/shm', '/tmp', '/var/lib']) {
+      for (const name of readdirSync(path)) {
+        if (name.includes(`gantry-${this.instance}`)) found.push(`directory ${join(path, name)}`);
+      }
+    }
     if (existsSync(this.directory)) found.push(`directory ${this.directory}`);
     return found;
   }

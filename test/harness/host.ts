@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mustRun, run } from './run.ts';
 
 /**
@@ -25,8 +26,39 @@ export class TestHost {
     return ['nsenter', [`--net=/run/netns/${this.name}`, '--', command, ...args]];
   }
 
+  /**
+   * A machine beside the host, on the same wire and outside the cluster. Returns how a command runs on it.
+   */
+  async neighbour(
+    address: string,
+  ): Promise<(command: string, args: readonly string[]) => [string, string[]]> {
+    const name = `${this.name}-n`;
+    await mustRun('ip', ['netns', 'add', name]);
+    const script = `
+      set -e
+      ip link add wire type veth peer name eth0 netns /run/netns/${name}
+      ip link set wire master uplink up
+      nsenter --net=/run/netns/${name} sh -c "ip link set lo up; ip address add ${address}/24 dev eth0; ip link set eth0 up"`;
+    await mustRun(...this.inside('sh', ['-c', script]));
+    return (command, args) => ['nsenter', [`--net=/run/netns/${name}`, '--', command, ...args]];
+  }
+
+  /** What is in the host's network besides what this class made: nothing, when all has been cleared away. */
+  async traces(): Promise<string[]> {
+    const script = `
+      ip -o link | awk -F'[:@ ]+' '$2 != "lo" && $2 != "uplink" && $2 != "wire" { print "link", $2 }'
+      nft list tables
+      { ip -4 route show table all; ip -6 route show table all; } | grep -E '^(unreachable|blackhole|prohibit)' | grep -v 'dev lo'
+      ip rule | awk '$NF != "local" && $NF != "main" && $NF != "default" { print "rule", $0 }'
+      ip -o address show dev lo | awk '$4 != "127.0.0.1/8" && $4 != "::1/128" { print "address", $4 }'
+      true`;
+    const found = await mustRun(...this.inside('sh', ['-c', script]));
+    return found.split('\n').filter((line) => line !== '');
+  }
+
   async remove(): Promise<void> {
     await run('ip', ['netns', 'delete', this.name]);
+    if (existsSync(`/run/netns/${this.name}-n`)) await run('ip', ['netns', 'delete', `${this.name}-n`]);
   }
 }
 
