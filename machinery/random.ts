@@ -8,10 +8,29 @@ export interface Random {
   bytes(length: number): Uint8Array;
 }
 
+/** What is fetched at once for small requests: a call of the operating system costs more than its bytes. */
+const POOL_BYTES = 4096;
+let pool = Buffer.alloc(0);
+let used = 0;
+
+/** Bytes that nobody else gets: each byte of the pool is given out once. */
+function strongBytes(length: number): Buffer {
+  if (length > POOL_BYTES / 16) return randomBytes(length);
+  if (used + length > pool.length) {
+    pool = randomBytes(POOL_BYTES);
+    used = 0;
+  }
+  used += length;
+  // A copy: a key made of it must not keep the pool, nor the pool a key.
+  const bytes = Buffer.from(pool.subarray(used - length, used));
+  pool.fill(0, used - length, used);
+  return bytes;
+}
+
 /** Strong randomness of the operating system. */
 export const systemRandom: Random = {
-  next: () => randomBytes(4).readUInt32BE() / 2 ** 32,
-  bytes: (length) => randomBytes(length),
+  next: () => strongBytes(4).readUInt32BE() / 2 ** 32,
+  bytes: strongBytes,
 };
 
 /** A repeatable generator (mulberry32). Never for secrets. */

@@ -76,6 +76,15 @@ export class HttpLoad {
     });
   }
 
+  /** Reads a watch and throws away what it brings, until it is closed. */
+  watch(path: string): { close(): void } {
+    const stream = this.#session.request({ ':path': path, accept: 'application/json' });
+    stream.resume();
+    // The end of a watch that was closed here is no news.
+    stream.on('error', () => {});
+    return { close: () => stream.close(http2.constants.NGHTTP2_CANCEL) };
+  }
+
   close(): void {
     this.#session.close();
   }

@@ -1,9 +1,15 @@
+/** What a value is to reach, in the unit of its measure. */
+export interface Mark {
+  at: 'most' | 'least';
+  value: number;
+}
+
 /** One measured line. `mark` is what it is to reach; `floor` a peer or physical floor measured in the same run. */
 export interface Measure {
   what: string;
   value: number;
-  unit: 'ms' | 's' | 'MB' | 'kB' | '/s' | '%' | 'x';
-  mark?: { at: 'most' | 'least'; value: number };
+  unit: 'us' | 'ms' | 's' | 'MB' | 'kB' | '/s' | '%' | 'x';
+  mark?: Mark;
   floor?: { what: string; value: number };
 }
 
