@@ -48,6 +48,7 @@ export interface Mount {
   source: string;
   /** Absolute path in the container; resolved inside its root and never through a link out of it. */
   target: string;
+  /** As mount(8) has them. `nolinks` of a bind: a symbolic link anywhere in `source` fails the start (no container can put one there). */
   options: string[];
 }
 

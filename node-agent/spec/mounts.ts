@@ -1,4 +1,5 @@
-import { lstat, mkdir, realpath } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, readlink, realpath } from 'node:fs/promises';
 import type { Container } from '#api/objects.ts';
 import type { Mount } from '#runtime/contract.ts';
 import type { MountedVolume } from '#volumes/contract.ts';
@@ -26,7 +27,8 @@ export async function volumeMounts(
       );
     const subPath = mount.subPathExpr ? expand(mount.subPathExpr, (name) => env[name]) : mount.subPath;
     const source = subPath ? await resolve(volume, subPath) : volume.path;
-    mounts.push(bind(source, mount.mountPath, mount.readOnly || volume.readOnly));
+    const whole = bind(source, mount.mountPath, mount.readOnly || volume.readOnly);
+    mounts.push(subPath ? { ...whole, options: [...whole.options, 'nolinks'] } : whole);
   }
   return mounts;
 }
@@ -38,8 +40,8 @@ export function bind(source: string, target: string, readOnly: boolean): Mount {
 
 /**
  * The real path of `subPath` in a volume, made as a directory when it is not there. Links are followed only as long as
- * they stay in the volume. (A container that swaps a directory for a link between this look and the mount could still
- * redirect it; the runtime's mount is what closes that gap.)
+ * they stay in the volume. A container that swaps a directory for a link between this look and the mount gains nothing: the
+ * path has no links, and is mounted with `nolinks`.
  */
 export const resolveSubPath: SubPathResolver = async (volume, subPath) => {
   const parts = subPath.split('/').filter((part) => part !== '' && part !== '.');
@@ -59,7 +61,7 @@ export const resolveSubPath: SubPathResolver = async (volume, subPath) => {
           `failed to prepare subPath for volumeMount: ${subPath} does not exist in the volume`,
         );
       }
-      await mkdir(next, { mode: 0o755 });
+      await makeDirectory(path, part);
       path = next;
     }
     if (path !== root && !path.startsWith(`${root}/`)) {
@@ -68,6 +70,19 @@ export const resolveSubPath: SubPathResolver = async (volume, subPath) => {
   }
   return path;
 };
+
+/** Makes `name` in the directory that `parent` really is: by its descriptor, so that no link put there since is followed. */
+async function makeDirectory(parent: string, name: string): Promise<void> {
+  const handle = await open(parent, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    const here = `/proc/self/fd/${handle.fd}`;
+    if ((await readlink(here)) !== parent)
+      throw new ConfigFault(`failed to prepare subPath for volumeMount: ${parent} is being changed`);
+    await mkdir(`${here}/${name}`, { mode: 0o755 });
+  } finally {
+    await handle.close();
+  }
+}
 
 /** Also true for a link to nothing. */
 async function exists(path: string): Promise<boolean> {

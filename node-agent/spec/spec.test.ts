@@ -7,7 +7,7 @@ import { type ContainerInput, containerSpec } from './container.ts';
 import { containerEnv } from './env.ts';
 import { expand } from './expand.ts';
 import { hostsFile, podHostname } from './hosts.ts';
-import { resolveSubPath } from './mounts.ts';
+import { resolveSubPath, volumeMounts } from './mounts.ts';
 import { formatResolvConf, parseResolvConf, podResolvConf } from './resolv.ts';
 import { containerResources, oomScoreAdj, podResources } from './resources.ts';
 import { sandboxSpec } from './sandbox.ts';
@@ -349,6 +349,20 @@ describe('subPath', () => {
     await symlink('..1', `${root}/..data`);
     await symlink('..data/key', `${root}/key`);
     expect(await at('key')).toBe(`${root}/..1/key`);
+  });
+
+  it('is mounted without following links: what a container swaps meanwhile leads nowhere', async () => {
+    const container: Container = {
+      ...{ name: 'c', image: 'i' },
+      volumeMounts: [
+        { name: 'v', mountPath: '/sub', subPath: 'a' },
+        { name: 'v', mountPath: '/all' },
+      ],
+    };
+    const volumes = new Map([['v', { path: root, readOnly: false }]]);
+    const [sub, all] = await volumeMounts(container, volumes, {}, resolveSubPath);
+    expect(sub).toMatchObject({ source: `${root}/a`, options: ['rbind', 'rw', 'nolinks'] });
+    expect(all).toMatchObject({ source: root, options: ['rbind', 'rw'] });
   });
 
   it('never leaves the volume', async () => {

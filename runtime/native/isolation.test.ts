@@ -214,6 +214,20 @@ describe.skipIf(reason !== undefined)(`isolation (${reason ?? 'as root'})`, () =
       expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(outside);
     });
 
+    test('a volume’s folder that became a link to the node is not mounted', async () => {
+      const volume = join(node.base, 'swapped');
+      await mkdir(join(volume, 'real/deep'), { recursive: true });
+      await symlink('/etc', join(volume, 'link'));
+      const mount = (path: string): Mount[] => [
+        { type: 'bind', source: join(volume, path), target: '/data', options: ['rbind', 'nolinks'] },
+      ];
+      expect(await run('ls /data', { mounts: mount('real') })).toBe('deep');
+      for (const path of ['link', 'link/ssl']) {
+        const start = runtime.startContainer(pod, await node.spec('link.0', 'true', { mounts: mount(path) }));
+        await expect(start, path).rejects.toMatchObject({ code: 'Kernel', step: 'bind mount source' });
+      }
+    });
+
     test('a root whose /proc is a link is refused', async () => {
       const root = await node.root();
       const upper = root.options[1]!.split('=')[1]!;

@@ -7,6 +7,7 @@ const ATTR = { ro: 1n, nosuid: 2n, nodev: 4n, noexec: 8n, noatime: 0x10n, nodira
 /** Beside the kernel's: runtime/helper/mounts.c. */
 const RECURSIVE = 1n << 40n;
 const NO_SYMLINKS = 1n << 41n;
+const REAL_SOURCE = 1n << 42n;
 
 const MS_PRIVATE = 1 << 18;
 const MS_SLAVE = 1 << 19;
@@ -56,6 +57,7 @@ export function encodeMount(mount: Omit<Mount, 'type'> & { type: string }, stric
     const attribute = ATTR[option as keyof typeof ATTR];
     if (attribute !== undefined) flags |= attribute;
     else if (option === 'rbind') flags |= RECURSIVE;
+    else if (option === 'nolinks' && mount.type === 'bind') flags |= REAL_SOURCE;
     else if (PROPAGATION[option] !== undefined) propagation = PROPAGATION[option];
     else if (NEUTRAL.has(option)) continue;
     else if (mount.type === 'bind')
