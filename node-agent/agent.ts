@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { NodeKind } from '#api/kinds/node.ts';
 import { PodKind } from '#api/kinds/pod.ts';
-import type { Node } from '#api/objects.ts';
-import type { Client } from '#client/contract.ts';
+import type { Node, Pod } from '#api/objects.ts';
+import type { Client, Informer } from '#client/contract.ts';
 import { eventRecorder } from '#client/events.ts';
 import { startInformer } from '#client/informer.ts';
 import type { Clock } from '#machinery/clock.ts';
@@ -104,13 +104,18 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   await network.start(networkConfig);
   await deps.files.write(networkConfigPath(config.paths), JSON.stringify(networkConfig), 0o600);
   await deps.startDns(ended);
+  const pods = startInformer({
+    ...{ client, clock, random, signal: ended, kind: PodKind },
+    fieldSelector: `spec.nodeName=${config.nodeName}`,
+    onError: (error) => log.debug('The watch of pods broke', { error: messageOf(error) }),
+  });
   const services = syncServices({
-    ...{ client, clock, random, log, network, zone: deps.zone, signal: ended },
+    ...{ client, clock, random, log, network, zone: deps.zone, pods, signal: ended },
     nodeName: config.nodeName,
     clusterDomain: config.clusterDomain,
   });
   const kept = checkpoints(deps.files, config.paths, clock, log);
-  const roster = await startPods(deps, services, kept, ended);
+  const roster = await startPods(deps, services, pods, kept, ended);
   const server = agentServer({
     ...{ roster, runtime, clock, log, paths: config.paths },
     stats: () => podStats(roster, runtime),
@@ -166,6 +171,7 @@ async function blocksOf(
 async function startPods(
   deps: AgentDeps,
   services: ServiceSync,
+  informer: Informer<Pod>,
   kept: ReturnType<typeof checkpoints>,
   signal: AbortSignal,
 ): Promise<PodRoster> {
@@ -208,11 +214,6 @@ async function startPods(
     accounts: readAccountFiles,
     resolveSubPath,
   };
-  const informer = startInformer({
-    ...{ client, clock, random, signal, kind: PodKind },
-    fieldSelector: `spec.nodeName=${nodeName}`,
-    onError: (error) => log.debug('The watch of pods broke', { error: messageOf(error) }),
-  });
   roster = await startRoster({ context, tokens, checkpoints: kept, informer });
   return roster;
 }

@@ -2,6 +2,9 @@
 import type { AllocationRequest } from '../kind.ts';
 import type { Service } from '../objects.ts';
 
+/** Which address of the Service range the cluster's DNS server has: the tenth, as every Kubernetes installer has it. */
+export const DNS_ADDRESS_INDEX = 10;
+
 type Spec = NonNullable<Service['spec']>;
 
 /** A service without a virtual address: DNS gives the addresses of its pods. */

@@ -1,4 +1,4 @@
-/** What every cluster has from its first start: namespaces, the default roles, and the way pods reach the server. */
+/** What every cluster has from its first start: namespaces, the default roles, and the way pods reach the server and DNS. */
 
 import type { Kind } from '#api/kind.ts';
 import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
@@ -6,7 +6,8 @@ import { EndpointsKind } from '#api/kinds/endpoints.ts';
 import { NamespaceKind } from '#api/kinds/namespace.ts';
 import { PriorityClassKind } from '#api/kinds/priority-class.ts';
 import { ServiceKind } from '#api/kinds/service.ts';
-import type { ApiObject } from '#api/objects.ts';
+import type { ApiObject, Service } from '#api/objects.ts';
+import { DNS_ADDRESS_INDEX } from '#api/semantics/services.ts';
 import { isStatus } from '#machinery/errors.ts';
 import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts';
 import { SYSTEM_PRIORITY_CLASSES } from '../admission/index.ts';
@@ -28,6 +29,7 @@ export async function bootstrap(engine: Engine, config: BootstrapConfig): Promis
   for (const priorityClass of SYSTEM_PRIORITY_CLASSES)
     await ensure(engine, PriorityClassKind, structuredClone(priorityClass));
   if (config.advertise) await kubernetesService(engine, config.serviceCidr, config.advertise);
+  await dnsService(engine, config.serviceCidr);
 }
 
 async function ensure<T extends ApiObject>(engine: Engine, kind: Kind<T>, object: T): Promise<void> {
@@ -40,6 +42,12 @@ async function ensure<T extends ApiObject>(engine: Engine, kind: Kind<T>, object
 
 const KUBERNETES = { name: 'kubernetes', namespace: 'default' };
 const LABELS = { component: 'apiserver', provider: 'kubernetes' };
+const DNS_LABELS = {
+  'k8s-app': 'kube-dns',
+  'kubernetes.io/cluster-service': 'true',
+  'kubernetes.io/name': 'GantryDNS',
+  'service.kubernetes.io/service-proxy-name': 'gantry-dns',
+};
 const PORT_NAME = 'https';
 
 /** The Service by which pods find the server: the first address of the service range, and behind it this server. */
@@ -76,6 +84,34 @@ async function kubernetesService(
     addressType: address.includes(':') ? 'IPv6' : 'IPv4',
     endpoints: [{ addresses: [address], conditions: { ready: true } }],
     ports,
+  });
+}
+
+/**
+ * Names the DNS server of the cluster, under the name and label that clients look for. Each node answers at this address
+ * itself, so that no proxy may translate it.
+ */
+async function dnsService(engine: Engine, serviceCidr: string): Promise<void> {
+  const address = nthAddress(parseCidr(serviceCidr)!, DNS_ADDRESS_INDEX);
+  if (!address) return;
+  const clusterIP = formatAddress(address);
+  const service: Service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'kube-dns', namespace: 'kube-system', labels: DNS_LABELS },
+    spec: {
+      type: 'ClusterIP',
+      clusterIP,
+      clusterIPs: [clusterIP],
+      ports: [
+        { name: 'dns', port: 53, protocol: 'UDP', targetPort: 53 as never },
+        { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: 53 as never },
+      ],
+    },
+  };
+  await ensure(engine, ServiceKind, service).catch((error: unknown) => {
+    // A Service of an older cluster may have the address: it keeps it, and the server must start all the same.
+    if (!isStatus(error, 'Invalid')) throw error;
   });
 }
 

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DNS_ADDRESS_INDEX } from '#api/semantics/services.ts';
 import { http2Transport } from '#client/http2-transport.ts';
 import { restClient } from '#client/rest.ts';
 import { systemClock } from '#machinery/clock.ts';
@@ -29,9 +30,6 @@ import { stopSignal } from './stop.ts';
 import { aborted, waitForFile } from './wait.ts';
 
 const CLUSTER_DOMAIN = 'cluster.local';
-
-/** Of the Service range, as every Kubernetes installer has it. */
-const DNS_ADDRESS_INDEX = 10;
 
 /** Source: Kubernetes, kubelet --max-pods. */
 const POD_LIMIT = 110;

@@ -55,7 +55,7 @@ export class Zone {
   /** All records of a name; undefined when the name does not exist (empty when only names below it do). */
   lookup(name: string): ZoneRecord[] | undefined {
     const owners = this.#byName.get(name);
-    if (owners) return [...owners.values()].flat();
+    if (owners) return distinct([...owners.values()].flat(), owners.size);
     return this.#above.has(name) || name === this.domain ? [] : undefined;
   }
 
@@ -67,4 +67,12 @@ export class Zone {
       else this.#above.delete(above);
     }
   }
+}
+
+/** Pods on the node's own network share a name and its record: an answer has it once. */
+function distinct(records: ZoneRecord[], owners: number): ZoneRecord[] {
+  if (owners < 2) return records;
+  return [
+    ...new Map(records.map((record) => [`${record.type} ${JSON.stringify(record.data)}`, record])).values(),
+  ];
 }

@@ -1,15 +1,16 @@
 import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
 import { ServiceKind } from '#api/kinds/service.ts';
-import { type EndpointSlice, keyOf, type Service } from '#api/objects.ts';
-import type { Client, Informer } from '#client/contract.ts';
+import { type EndpointSlice, keyOf, type Pod, type Service } from '#api/objects.ts';
+import type { Change, Client, Informer } from '#client/contract.ts';
 import { startInformer } from '#client/informer.ts';
 import { type Clock, sleep, type Timer } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { Random } from '#machinery/random.ts';
 import type { NodeNetwork } from '#network/contract.ts';
-import { serviceRecords } from '#network/dns/records.ts';
+import { podRecords, serviceRecords } from '#network/dns/records.ts';
 import type { Zone } from '#network/dns/zone.ts';
+import { hostPortRules } from '#network/services/host-ports.ts';
 import { SERVICE_NAME_LABEL, servicePortRules } from '#network/services/rules.ts';
 import { ConfigFault } from '../spec/fault.ts';
 
@@ -20,6 +21,8 @@ export interface ServiceSyncOptions {
   log: Logger;
   network: Pick<NodeNetwork, 'syncServices'>;
   zone: Zone;
+  /** The pods of this node, as the API has them. */
+  pods: Informer<Pod>;
   nodeName: string;
   clusterDomain: string;
   signal: AbortSignal;
@@ -39,7 +42,7 @@ const RETRY_MS = 1_000;
 const KNOWN_MS = 10_000;
 const BY_SERVICE = 'service';
 
-/** Keeps the kernel's Service rules and the DNS zone like the API says. */
+/** Keeps the kernel's rules of Services and hostPorts, and the DNS zone, like the API says. */
 export function syncServices(options: ServiceSyncOptions): ServiceSync {
   return new Sync(options);
 }
@@ -65,7 +68,9 @@ class Sync implements ServiceSync {
     this.synced = new Promise((resolve) => {
       this.#setSynced = resolve;
     });
-    void Promise.all([this.#services.synced, this.#slices.synced]).then(() => this.#follow());
+    // Half a list would take away what still holds from before the agent's restart.
+    const { pods } = options;
+    void Promise.all([this.#services.synced, this.#slices.synced, pods.synced]).then(() => this.#follow());
   }
 
   async services(): Promise<readonly Service[]> {
@@ -93,7 +98,19 @@ class Sync implements ServiceSync {
       this.#name(ownerOf(object));
       this.#plan(GATHER_MS);
     });
+    this.#options.pods.onChange((change) => {
+      this.#namePod(change);
+      const before = change.type === 'modified' ? change.previous : change.object;
+      if (hasHostPorts(before) || hasHostPorts(change.object)) this.#plan(GATHER_MS);
+    });
     this.#plan(0);
+  }
+
+  /** The agent sees its own pods only: names of those on other nodes are answered there, and one node has them all. */
+  #namePod({ type, object }: Change<Pod>): void {
+    const owner = `pod/${keyOf(object)}`;
+    if (type === 'deleted') this.#options.zone.delete(owner);
+    else this.#options.zone.set(owner, podRecords(object, this.#options.clusterDomain));
   }
 
   /** Makes the DNS names of one Service be what its objects say. */
@@ -118,11 +135,12 @@ class Sync implements ServiceSync {
     this.#again = true;
     if (this.#working) return;
     this.#working = true;
-    const { network, nodeName, log, signal } = this.#options;
+    const { network, nodeName, pods, log, signal } = this.#options;
     while (this.#again && !signal.aborted) {
       this.#again = false;
       try {
-        await network.syncServices(servicePortRules(this.#services.list(), this.#slices.list(), nodeName));
+        const rules = servicePortRules(this.#services.list(), this.#slices.list(), nodeName);
+        await network.syncServices([...rules, ...pods.list().flatMap(hostPortRules)]);
         this.#setSynced();
       } catch (error) {
         log.warn('Service rules could not be applied and are tried again', { error: messageOf(error) });
@@ -136,4 +154,9 @@ class Sync implements ServiceSync {
 /** `namespace/name` of the Service a slice belongs to. */
 function ownerOf({ metadata }: EndpointSlice): string {
   return `${metadata.namespace}/${metadata.labels?.[SERVICE_NAME_LABEL] ?? ''}`;
+}
+
+/** Whether its changes can change rules: most pods have none, and change often. */
+function hasHostPorts(pod: Pod): boolean {
+  return hostPortRules(pod).length > 0;
 }
