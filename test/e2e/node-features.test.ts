@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Pod } from '#api/objects.ts';
+import { TestCluster } from '../harness/cluster.ts';
+import { whyNoHost } from '../harness/host.ts';
+import { eventually } from '../harness/run.ts';
+
+/** What the agent does for pods beside running them: hostPorts, names by address, logs that do not grow for ever. */
+describe.skipIf(whyNoHost())('the node', () => {
+  const cluster = new TestCluster();
+  const podWith = (name: string, container: object) =>
+    cluster.must(['apply', '-f', '-'], {
+      input: JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name },
+        spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'main', ...container }] },
+      }),
+    });
+
+  beforeAll(async () => {
+    await cluster.start();
+    await cluster.loadImages(['gantry/hello:1', 'gantry/curl:1']);
+  });
+  afterAll(async () => {
+    expect(await cluster.destroy()).toEqual([]);
+  });
+
+  test("a hostPort is the node's while its pod runs, and the pod has a name by its address", async () => {
+    await podWith('open', { image: 'gantry/hello:1', ports: [{ containerPort: 8080, hostPort: 8088 }] });
+    await cluster.must(['run', 'client', '--image=gantry/curl:1', '--command', '--', 'sleep', '1000']);
+    await cluster.must(['wait', '--for=condition=Ready', 'pod/open', 'pod/client', '--timeout=60s']);
+    const address = (
+      await cluster.must(['get', 'node', '-o', 'jsonpath={.items[0].status.addresses[0].address}'])
+    ).trim();
+    const ask = () => cluster.inside('curl', ['-sS', '-m', '2', `http://${address}:8088/healthz`]);
+    await eventually('the port is open', async () =>
+      (await ask()).stdout.trim() === 'ok' ? true : undefined,
+    );
+
+    const pod = await cluster.json<Pod>(['get', 'pod', 'open']);
+    const name = `${pod.status!.podIP!.replaceAll('.', '-')}.default.pod.cluster.local`;
+    const { stdout } = await cluster.kubectl([
+      'exec',
+      'client',
+      '--',
+      'curl',
+      '-sS',
+      '-m',
+      '5',
+      `http://${name}:8080/healthz`,
+    ]);
+    expect(stdout.trim()).toBe('ok');
+
+    await cluster.must(['delete', 'pod', 'open']);
+    await eventually('the port is closed', async () => ((await ask()).code === 7 ? true : undefined));
+  });
+
+  test('cluster-info names the DNS server, and it is where it says', async () => {
+    const info = await cluster.must(['cluster-info']);
+    expect(info).toContain('GantryDNS is running at');
+    expect(info).toContain('/api/v1/namespaces/kube-system/services/kube-dns:dns/proxy');
+    const { stdout } = await cluster.kubectl([
+      'exec',
+      'client',
+      '--',
+      'nslookup',
+      'kube-dns.kube-system.svc.cluster.local',
+    ]);
+    expect(stdout).toContain('Address: 10.96.0.10');
+  });
+});
