@@ -12,6 +12,7 @@ export interface RuntimeHarness {
   /** A directory for logs. */
   logDirectory: string;
   readLog(path: string): Promise<string>;
+  moveLog(from: string, to: string): Promise<void>;
   killMonitor(runtime: Runtime, sandbox: string): Promise<void>;
   /** Starts something on that port of the sandbox's loopback that sends back what it gets. */
   serveEcho(runtime: Runtime, sandbox: string, port: number): Promise<void>;
@@ -339,6 +340,26 @@ export function runtimeConformance(name: string, makeHarness: () => Promise<Runt
       expect(chunk).toBe('over\n');
       streams.close();
       expect(await found(pod, 'main.0')).toMatchObject({ state: 'running' });
+    });
+
+    test('a log that was moved away goes on in a new file, and an open line is not cut', async () => {
+      const pod = await sandbox();
+      const container: ContainerSpec = { ...(await spec('main.0', 'cat')), stdin: 'open' };
+      await runtime.startContainer(pod, container);
+      const log = () => harness.readLog(container.logPath);
+      const streams = await runtime.attach(pod, 'main.0');
+      streams.stdin!.write('one\ntwo ');
+      await eventually('the first line is there', async () => (await log()).includes('F one'));
+      await harness.moveLog(container.logPath, `${container.logPath}.1`);
+      await runtime.reopenLog(pod, 'main.0');
+      streams.stdin!.write('halves\n');
+      await eventually('the second line is there', async () => (await log()).includes('F two halves'));
+      expect(await log()).not.toContain('one');
+      expect(await harness.readLog(`${container.logPath}.1`)).toMatch(/^\S+ stdout F one\n$/);
+      streams.close();
+      await runtime.stopContainer(pod, 'main.0', 0);
+      await expect(runtime.reopenLog(pod, 'main.0')).rejects.toMatchObject({ code: 'NotFound' });
+      await expect(runtime.reopenLog(pod, 'absent.0')).rejects.toMatchObject({ code: 'NotFound' });
     });
 
     test('dial reaches a port on the loopback of the sandbox', async () => {

@@ -177,6 +177,11 @@ export interface Runtime {
   stopContainer(sandbox: SandboxId, container: string, graceMs: number, signal?: number): Promise<ExitStatus>;
   /** Forgets an exited container (kills a running one). */
   removeContainer(sandbox: SandboxId, container: string): Promise<void>;
+  /**
+   * Goes on in a new file at the container's logPath, after the caller has moved the old one away: no output is lost or
+   * written twice. NotFound when it does not run.
+   */
+  reopenLog(sandbox: SandboxId, container: string): Promise<void>;
   exec(sandbox: SandboxId, container: string, spec: ExecSpec): Promise<ProcessStreams>;
   attach(sandbox: SandboxId, container: string): Promise<ProcessStreams>;
   /** A TCP connection to a port on the sandbox's loopback. */

@@ -14,6 +14,7 @@ runtimeConformance('fake', async () => {
     root: async () => ROOT,
     logDirectory: '/logs',
     readLog: async (path) => first.log(path),
+    moveLog: async (from, to) => first.moveLog(from, to),
     killMonitor: async (_runtime, sandbox) => first.loseSandbox(sandbox),
     serveEcho: async (_runtime, sandbox, port) =>
       first.listen(sandbox, port, (stream) => stream.pipe(stream)),

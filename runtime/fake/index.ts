@@ -135,6 +135,12 @@ export class FakeRuntime implements Runtime {
     return this.#node.logs.get(path) ?? '';
   }
 
+  /** As a rotation of logs does. */
+  moveLog(from: string, to: string): void {
+    this.#node.logs.set(to, this.log(from));
+    this.#node.logs.delete(from);
+  }
+
   /** Calls made so far, oldest first. */
   get calls(): readonly { call: FakeCall; sandbox?: string; container?: string }[] {
     return this.#node.calls;
@@ -230,6 +236,13 @@ export class FakeRuntime implements Runtime {
     const containers = this.#node.sandboxes.get(sandbox)?.containers;
     containers?.get(id)?.process.signal(SIGKILL);
     containers?.delete(id);
+  }
+
+  async reopenLog(sandbox: SandboxId, id: string): Promise<void> {
+    this.#begin('reopenLog', sandbox, id);
+    const { logPath } = this.#running(sandbox, id).spec;
+    this.#node.logs.set(logPath, this.log(logPath));
+    this.#options.appendLog?.(logPath, '');
   }
 
   async exec(sandbox: SandboxId, id: string, spec: ExecSpec): Promise<ProcessStreams> {

@@ -331,6 +331,20 @@ void container_remove(struct connection *connection, const struct frame *frame)
 	reply_ok(connection, frame->id);
 }
 
+void container_reopen_log(struct connection *connection, const struct frame *frame)
+{
+	struct failure failure = { 0 };
+	char path[PATH_MAX];
+	struct container *container = container_find(frame->payload, frame->length);
+	if (!container || container->log.fd < 0)
+		fail_with(&failure, container ? ESRCH : ENOENT, "find container", NULL);
+	else if (tlv_text(container->spec, container->spec_length, TAG_LOG, path, sizeof path))
+		fail(&failure, "open log", NULL);
+	else if (log_reopen(&container->log, path, &failure) == 0)
+		return reply_ok(connection, frame->id);
+	reply_failure(connection, frame->id, &failure);
+}
+
 void container_end_all(void (*done)(void))
 {
 	when_none_runs = done;

@@ -45,6 +45,8 @@ int container_pid_namespace(const struct container *container);
 void container_start(struct connection *connection, const struct frame *frame);
 void container_stop(struct connection *connection, const struct frame *frame);
 void container_remove(struct connection *connection, const struct frame *frame);
+/* Goes on in a new log file: the old one has been moved away. */
+void container_reopen_log(struct connection *connection, const struct frame *frame);
 /* Kills all; calls `done` when none is left running. */
 void container_end_all(void (*done)(void));
 /* The connection is going: no answer to it any more. */

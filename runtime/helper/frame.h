@@ -42,6 +42,7 @@ enum op {
 	OP_ATTACH = 38,
 	OP_DIAL = 39,
 	OP_DESTROY = 40,
+	OP_REOPEN_LOG = 41,
 	/* on the connection of an exec or attach, both ways */
 	OP_STDIN = 48,
 	OP_STDIN_END = 49,

@@ -25,6 +25,16 @@ int log_open(struct log *log, const char *path, struct failure *failure)
 	return log->fd < 0 ? fail(failure, "open log", path) : 0;
 }
 
+int log_reopen(struct log *log, const char *path, struct failure *failure)
+{
+	struct log next;
+	if (log_open(&next, path, failure))
+		return -1;
+	close(log->fd);
+	log->fd = next.fd;
+	return 0;
+}
+
 /* A full disk loses log lines, never the container. */
 static void flush(struct log *log)
 {

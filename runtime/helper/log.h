@@ -18,6 +18,8 @@ struct log {
 };
 
 int log_open(struct log *log, const char *path, struct failure *failure);
+/* Goes on in the file that has the path now, made when there is none; on failure in the old one. */
+int log_reopen(struct log *log, const char *path, struct failure *failure);
 /* Adds output; whole lines are written at once, and lines longer than 16 KiB in parts (P). */
 void log_write(struct log *log, enum log_stream stream, const char *data, size_t length);
 /* Writes what has no newline yet (P) and closes. */

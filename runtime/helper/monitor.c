@@ -152,6 +152,8 @@ static void handle(struct connection *connection, const struct frame *frame)
 		return dial(connection, frame);
 	case OP_DESTROY:
 		return destroy(connection, frame);
+	case OP_REOPEN_LOG:
+		return container_reopen_log(connection, frame);
 	case OP_STDIN:
 	case OP_STDIN_END:
 	case OP_RESIZE:

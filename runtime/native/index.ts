@@ -143,6 +143,10 @@ export class NativeRuntime implements Runtime {
     await this.#files.removeContainer(sandboxId, id);
   }
 
+  async reopenLog(sandbox: SandboxId, container: string): Promise<void> {
+    await this.#sandbox(sandbox).request(OP.REOPEN_LOG, new Payload().text(TAG.ID, container));
+  }
+
   async exec(sandbox: SandboxId, container: string, spec: ExecSpec): Promise<ProcessStreams> {
     if (spec.args.length === 0) throw new RuntimeError('InvalidSpec', 'no command to run');
     const { peer } = await this.#session(sandbox, OP.EXEC, encodeExec(container, spec));

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import { describe } from 'vitest';
 import { containerSpec, eventually, runtimeConformance } from '../conformance.ts';
 import { TestNode, whyNoRoot } from './test-root.ts';
@@ -13,6 +13,7 @@ describe.skipIf(reason !== undefined)(`native runtime (${reason ?? 'as root'})`,
       root: () => node.root(),
       logDirectory: node.logDirectory,
       readLog: (path) => readFile(path, 'utf8'),
+      moveLog: rename,
       killMonitor: async (runtime, sandbox) => {
         const state = (await runtime.list()).find((candidate) => candidate.id === sandbox);
         process.kill(Number(/^\/proc\/(\d+)\//.exec(state!.networkNamespace)![1]), 'SIGKILL');

@@ -29,6 +29,7 @@ export const OP = {
   ATTACH: 38,
   DIAL: 39,
   DESTROY: 40,
+  REOPEN_LOG: 41,
   STDIN: 48,
   STDIN_END: 49,
   RESIZE: 50,
