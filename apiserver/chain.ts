@@ -234,7 +234,9 @@ async function compressed(
   if (!accepted?.includes('gzip') || !(body instanceof Uint8Array) || body.length < GZIP_FROM_BYTES)
     return response;
   const headers = { ...response.headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' };
-  return { ...response, headers, body: await gzip(body, { level: 1 }) };
+  const packed = await gzip(body, { level: 1 });
+  response.release?.();
+  return { status: response.status, headers, body: packed };
 }
 
 /** Source: RFC 9110 section 5.5 of warnings in Kubernetes: code 299, agent `-`, the text quoted. */

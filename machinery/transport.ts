@@ -27,6 +27,8 @@ export interface TransportResponse {
   status: number;
   headers: Record<string, string>;
   body: Body;
+  /** To be called by who has sent a body of bytes and holds them no longer: they may be written over then. */
+  release?: () => void;
 }
 
 /** An accepted upgrade: the status and headers of the answer, then raw bytes both ways. */

@@ -5,12 +5,15 @@ import { encodeWatchFrame } from '#machinery/protobuf/envelope.ts';
 import type { Body } from '#machinery/transport.ts';
 import { mapInTurns } from '../turns.ts';
 import type { Formats } from './formats.ts';
+import { takeBuffer } from './list-buffers.ts';
 import { CONTENT_TYPES, type Rendering } from './negotiate.ts';
 import { type ListMeta, partialOf, type TableOptions, tableOf } from './table.ts';
 
 export interface Rendered {
   contentType: string;
   body: Body;
+  /** Makes the body's bytes free for another list, once they are sent. */
+  release?: () => void;
 }
 
 export interface Renderer {
@@ -23,6 +26,8 @@ export interface Renderer {
 /** A list beyond this is sent in parts, so that no other request waits for one big copy. */
 const STREAM_BYTES = 4 * 1024 * 1024;
 const PART_BYTES = 512 * 1024;
+/** Lists beyond this are joined in buffers that are used again. */
+const SHARED_BYTES = 128 * 1024;
 /** Objects parsed before others get their turn. */
 const OBJECTS_A_TURN = 250;
 
@@ -67,7 +72,7 @@ export async function renderList(renderer: Renderer, items: Buffer[], meta: List
   const { kind, rendering, formats, table } = renderer;
   if (verbatim(renderer)) {
     const head = JSON.stringify({ kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata: meta });
-    return { contentType: CONTENT_TYPES.json, body: joined(head, items) };
+    return { contentType: CONTENT_TYPES.json, ...joined(head, items) };
   }
   const objects = await mapInTurns(items, (bytes) => viewOf(kind, bytes), OBJECTS_A_TURN);
   if (rendering.shape === 'table')
@@ -85,19 +90,23 @@ export async function renderList(renderer: Renderer, items: Buffer[], meta: List
 const COMMA = Buffer.from(',');
 const END = Buffer.from(']}\n');
 
-function joined(head: string, items: Buffer[]): Body {
+function joined(head: string, items: Buffer[]): Pick<Rendered, 'body' | 'release'> {
   const start = Buffer.from(`${head.slice(0, -1)},"items":[`);
   let size = start.length + END.length + items.length;
   for (const item of items) size += item.length;
-  if (size > STREAM_BYTES) return parts(start, items);
-  const out = Buffer.allocUnsafe(size);
+  if (size > STREAM_BYTES) return { body: parts(start, items) };
+  const { bytes: out, giveBack } = spaceFor(size);
   let at = start.copy(out, 0);
   for (let i = 0; i < items.length; i++) {
     if (i > 0) out[at++] = 0x2c;
     at += items[i]!.copy(out, at);
   }
   at += END.copy(out, at);
-  return out.subarray(0, at);
+  return { body: out.subarray(0, at), ...(giveBack && { release: giveBack }) };
+}
+
+function spaceFor(size: number): { bytes: Buffer; giveBack?: () => void } {
+  return size < SHARED_BYTES ? { bytes: Buffer.allocUnsafe(size) } : takeBuffer(size);
 }
 
 async function* parts(start: Buffer, items: Buffer[]): AsyncGenerator<Uint8Array> {

@@ -85,6 +85,36 @@ function send(on: ClientHttp2Session, headers: Record<string, string>, body?: st
 }
 
 describe('https', () => {
+  it('sends large lists at once, each whole, though they share buffers', async () => {
+    const client = session(admin);
+    const namespace = (letter: string) => `/api/v1/namespaces/lists-${letter}`;
+    for (const letter of ['a', 'b', 'c']) {
+      const make = (path: string, body: object) =>
+        send(
+          client,
+          { ':method': 'POST', ':path': path, 'content-type': 'application/json' },
+          JSON.stringify(body),
+        );
+      await make('/api/v1/namespaces', { metadata: { name: `lists-${letter}` } });
+      for (const n of [1, 2, 3, 4])
+        await make(`${namespace(letter)}/configmaps`, {
+          metadata: { name: `large-${n}` },
+          data: { text: letter.repeat(200_000) },
+        });
+    }
+    for (let round = 0; round < 8; round++) {
+      const letters = ['a', 'b', 'c', 'a', 'b', 'c'];
+      const lists = letters.map((letter) => send(client, { ':path': `${namespace(letter)}/configmaps` }));
+      for (const [index, { status, body }] of (await Promise.all(lists)).entries()) {
+        expect(status).toBe(200);
+        const own = body.items.filter((item: { data: { text?: string } }) => item.data.text);
+        for (const item of own) expect(item.data.text === letters[index]!.repeat(200_000)).toBe(true);
+        expect(own).toHaveLength(4);
+      }
+    }
+    client.close();
+  });
+
   it('serves HTTP/2 to a client with a certificate', async () => {
     const client = session(admin);
     const made = await send(

@@ -22,6 +22,8 @@ export async function sendResponse(
     raw.setHeader('content-length', body.length);
     raw.writeHead(status);
     if (headOnly) raw.end();
+    // Finished means that the bytes are with TLS or the kernel. A connection that breaks never finishes.
+    else if (response.release) raw.end(body, response.release);
     else raw.end(body);
     return;
   }

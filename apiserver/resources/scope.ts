@@ -48,7 +48,8 @@ export function rendererOf({ parts, kind, context }: Scope): Renderer {
 }
 
 export function respond(rendered: Rendered, status = 200): TransportResponse {
-  return { status, headers: { 'content-type': rendered.contentType }, body: rendered.body };
+  const { contentType, body, release } = rendered;
+  return { status, headers: { 'content-type': contentType }, body, ...(release && { release }) };
 }
 
 export function respondObject(scope: Scope, bytes: Buffer, status = 200): TransportResponse {
