@@ -5,6 +5,7 @@ import { PROTOCOLS } from './container.ts';
 import type { Faults } from './faults.ts';
 import { dnsLabelFaults, dnsSubdomainFaults, portNumberFaults } from './names.ts';
 import { checkIp, IP_RULE } from './pod-spec.ts';
+import { specialAddressFaults } from './special-address.ts';
 
 const ADDRESS_TYPES = ['FQDN', 'IPv4', 'IPv6'];
 const MAX_ENDPOINTS = 1000;
@@ -19,7 +20,10 @@ export function checkEndpoints(endpoints: Endpoints, faults: Faults): void {
       faults.required(at, 'must specify `addresses` or `notReadyAddresses`');
     }
     for (const [part, list] of Object.entries({ addresses, notReadyAddresses })) {
-      for (const [nth, { ip }] of list.entries()) checkIp(ip, `${at}.${part}[${nth}].ip`, faults);
+      for (const [nth, { ip }] of list.entries()) {
+        checkIp(ip, `${at}.${part}[${nth}].ip`, faults);
+        faults.invalidFor(`${at}.${part}[${nth}].ip`, ip, specialAddressFaults(ip));
+      }
     }
     for (const [nth, port] of ports.entries()) {
       if (!port.name && ports.length > 1) faults.required(`${at}.ports[${nth}].name`);
@@ -65,4 +69,5 @@ function checkAddress(type: string, address: string, field: string, faults: Faul
   if (family === undefined) faults.invalid(field, address, IP_RULE);
   else if (type === 'IPv4' && family !== 4) faults.invalid(field, address, 'must be an IPv4 address');
   else if (type === 'IPv6' && family !== 6) faults.invalid(field, address, 'must be an IPv6 address');
+  else faults.invalidFor(field, address, specialAddressFaults(address));
 }

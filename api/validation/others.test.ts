@@ -191,6 +191,21 @@ const WRONG: [Kind, Parts, string[]][] = [
     ],
   ],
   [
+    EndpointsKind as Kind,
+    { subsets: [{ addresses: [{ ip: '169.254.169.254' }] }] },
+    [
+      'subsets[0].addresses[0].ip: Invalid value: "169.254.169.254": may not be in the link-local range (169.254.0.0/16, fe80::/10)',
+    ],
+  ],
+  [
+    EndpointSliceKind as Kind,
+    { addressType: 'IPv6', endpoints: [{ addresses: ['::ffff:127.0.0.1', '0:0::1', 'fd00::1'] }] },
+    [
+      'endpoints[0].addresses[0]: Invalid value: "::ffff:127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)',
+      'endpoints[0].addresses[1]: Invalid value: "0:0::1": may not be in the loopback range (127.0.0.0/8, ::1/128)',
+    ],
+  ],
+  [
     EndpointSliceKind as Kind,
     { addressType: 'MAC' },
     ['addressType: Unsupported value: "MAC": supported values: "FQDN", "IPv4", "IPv6"'],

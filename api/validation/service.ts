@@ -13,6 +13,7 @@ import { dnsLabelFaults, dnsSubdomainFaults, portNumberFaults, qualifiedNameFaul
 import { checkLabels } from './object-meta.ts';
 import { checkIp } from './pod-spec.ts';
 import { checkPort } from './probe.ts';
+import { specialAddressFaults } from './special-address.ts';
 
 type Spec = NonNullable<Service['spec']>;
 
@@ -136,16 +137,7 @@ function checkExternalIp(ip: string, field: string, faults: Faults): void {
     checkIp(ip, field, faults);
     return;
   }
-  if (ip === '0.0.0.0' || ip === '::') faults.invalid(field, ip, `may not be unspecified (${ip})`);
-  if (ip.startsWith('127.') || ip === '::1') {
-    faults.invalid(field, ip, 'may not be in the loopback range (127.0.0.0/8, ::1/128)');
-  }
-  if (ip.startsWith('169.254.') || /^fe[89ab]/i.test(ip)) {
-    faults.invalid(field, ip, 'may not be in the link-local range (169.254.0.0/16, fe80::/10)');
-  }
-  if (ip.startsWith('224.0.0.') || /^ff02:/i.test(ip)) {
-    faults.invalid(field, ip, 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)');
-  }
+  faults.invalidFor(field, ip, specialAddressFaults(ip));
 }
 
 function checkUniquePorts(spec: Spec, ports: ServicePort[], faults: Faults): void {
