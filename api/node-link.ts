@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Transport } from '#machinery/transport.ts';
 
 /**
- * How the apiserver reaches a node, a pod on it, or a Service behind it. Agents dial out: an agent opens
+ * How the apiserver reaches a node or a pod on it. Agents dial out: an agent opens
  * `GET /apis/gantry.dev/v1alpha1/nodes/<name>/tunnel` on the apiserver with `Upgrade: gantry-tunnel/1`; afterwards the
  * apiserver is the HTTP/2 client and the agent the HTTP/2 server of that one connection (flow control and any number of
  * streams come with it). Each stream is `POST` with a JSON header `gantry-open`: { kind: 'agent' } (raw bytes of one
@@ -11,7 +11,7 @@ import type { Transport } from '#machinery/transport.ts';
 export interface NodeLink {
   /** The agent's HTTP API on that node (paths below). ServiceUnavailable when no link is up. */
   open(node: string): Transport;
-  /** Raw TCP from the node to `host:port`. */
+  /** Raw TCP from the node to `host:port`, which must be of a pod on that node: an agent dials nothing else. */
   dial(node: string, address: string): Promise<Duplex>;
   /** Whether a link is up now. */
   connected(node: string): boolean;

@@ -12,6 +12,7 @@ import type { Files } from '#machinery/io.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { Random } from '#machinery/random.ts';
 import type { Transport } from '#machinery/transport.ts';
+import { dialTcp } from '#machinery/tunnel/dial.ts';
 import type { NodeNetwork, NodeNetworkConfig } from '#network/contract.ts';
 import type { Zone } from '#network/dns/zone.ts';
 import type { ImageStore } from '#oci/contract.ts';
@@ -32,6 +33,7 @@ import { systemTcpConnect } from './probes/try.ts';
 import type { MachineFacts, NodeHealth } from './registration/node.ts';
 import { keepRegistered, podCidrsOf, registerNode } from './registration/register.ts';
 import { agentServer } from './server/index.ts';
+import { podDialler } from './server/pod-dial.ts';
 import { type ServiceSync, syncServices } from './services/sync.ts';
 import { podSources } from './sources/sources.ts';
 import { podTokens } from './sources/tokens.ts';
@@ -40,7 +42,7 @@ import { resolveSubPath } from './spec/mounts.ts';
 import { parseResolvConf } from './spec/resolv.ts';
 import type { SecurityProfiles } from './spec/security.ts';
 import { podStats } from './stats/stats.ts';
-import { keepTunnel } from './tunnel.ts';
+import { keepAgentTunnel } from './tunnel.ts';
 
 export interface AgentConfig {
   nodeName: string;
@@ -120,10 +122,17 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
     ...{ roster, runtime, clock, log, paths: config.paths },
     stats: () => podStats(roster, runtime),
   });
-  void keepTunnel({
+  const dialPod = podDialler({
+    pods: () => roster.list(),
+    hostIPs: deps.facts.addresses,
+    connect: (address) => dialTcp(address, clock),
+  });
+  const node = config.nodeName;
+  void keepAgentTunnel({
     transport: deps.transport,
-    node: config.nodeName,
+    node,
     server,
+    dialPod,
     clock,
     random,
     log,

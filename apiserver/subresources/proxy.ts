@@ -1,9 +1,11 @@
 import { NodeKind } from '#api/kinds/node.ts';
 import { AGENT_PATHS, type NodeLink } from '#api/node-link.ts';
+import { specialAddressFaults } from '#api/validation/special-address.ts';
 import type { Clock } from '#machinery/clock.ts';
 import { StatusError } from '#machinery/errors.ts';
 import { httpOver } from '#machinery/http-over.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#machinery/transport.ts';
+import { parseAddress } from '#machinery/values/cidr.ts';
 import type { RequestContext, ResourceHandler } from '../contract.ts';
 import { hostOf, podOf } from './pod-target.ts';
 
@@ -40,8 +42,13 @@ export function podProxyHandler(link: NodeLink, clock: Clock): ResourceHandler {
       const pod = podOf({ ...context.info, name }, objects);
       const address = pod.status?.podIPs?.[0]?.ip ?? pod.status?.podIP;
       if (!address) throw new StatusError('BadRequest', `address not allowed: pod ${name} has no address`);
+      // A status is written by others: what it says must not lead to the node itself or its neighbours.
+      if (!parseAddress(address) || specialAddressFaults(address).length > 0)
+        throw new StatusError('BadRequest', 'address not allowed');
       const node = hostOf(pod);
       const number = port ?? String(pod.spec?.containers[0]?.ports?.[0]?.containerPort ?? 80);
+      if (!/^\d{1,5}$/.test(number))
+        throw new StatusError('BadRequest', `invalid port ${JSON.stringify(number)}`);
       const host = address.includes(':') ? `[${address}]` : address;
       const { path, query } = pathBehind(context);
       const target = `${host}:${number}`;

@@ -18,6 +18,9 @@ import { dialTcp } from '#machinery/tunnel/dial.ts';
 import { answerTunnel } from '#machinery/tunnel/tunnel.ts';
 import { HOST, kubectlBinary, type Served, serve } from '../testing/served.ts';
 
+/** What the pods say their address is; the node's agent connects to HOST for it. */
+const POD_IP = '10.9.8.7';
+
 /** kubectl → HTTPS, client certificate, RBAC → the tunnel of a node → an agent, all real but the agent. */
 let api: Served;
 let nodeCertificate: KeyAndCertificate;
@@ -93,7 +96,7 @@ async function dialTunnel(node: string): Promise<number> {
       const agent = agentServer();
       const targets = {
         agent: (stream: Duplex) => agent.emit('connection', stream),
-        dial: (address: string) => dialTcp(address, systemClock),
+        dial: (address: string) => dialTcp(address.replace(POD_IP, HOST), systemClock),
       };
       void answerTunnel(socket, targets, systemClock, end.signal);
       resolve(101);
@@ -138,13 +141,14 @@ async function seed(): Promise<void> {
     };
     await engine.create(PodKind, pod, 'test');
     // kubectl forwards ports of running pods only.
+    const ip = name === 'moved' ? HOST : POD_IP;
     await masters().request({
       method: 'PATCH',
       path: `/api/v1/namespaces/default/pods/${name}/status`,
       headers: { 'content-type': 'application/merge-patch+json' },
       body: Buffer.from(
         JSON.stringify({
-          status: { phase: name === 'pending' ? 'Pending' : 'Running', podIPs: [{ ip: HOST }], podIP: HOST },
+          status: { phase: name === 'pending' ? 'Pending' : 'Running', podIPs: [{ ip }], podIP: ip },
         }),
       ),
     });
@@ -270,7 +274,16 @@ describe('proxies', () => {
     const chunks: Buffer[] = [];
     for await (const chunk of answer.body as AsyncIterable<Buffer>) chunks.push(chunk);
     web.close();
-    expect(Buffer.concat(chunks).toString()).toBe(`/a%20b?c=d on ${HOST}:${webPort}`);
+    expect(Buffer.concat(chunks).toString()).toBe(`/a%20b?c=d on ${POD_IP}:${webPort}`);
+  });
+
+  test('a pod that claims an address of the node, and a port that is none, are refused', async () => {
+    const refused = async (path: string) => {
+      const { status, body } = await admin(`/api/v1/namespaces/default/pods/${path}/proxy/`);
+      return [status, JSON.parse(Buffer.from(body as Uint8Array).toString()).message];
+    };
+    expect(await refused('moved:6443')).toEqual([400, 'address not allowed']);
+    expect(await refused('p:80%40evil')).toEqual([400, 'invalid port "80@evil"']);
   });
 });
 
