@@ -75,7 +75,7 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
     unpacker: new NativeUnpacker(programs),
     platform: { os: 'linux', architecture: machine.architecture },
   });
-  const zone = new Zone(CLUSTER_DOMAIN);
+  const zone = new Zone(CLUSTER_DOMAIN, false);
   const dnsAddress = formatAddress(nthAddress(parseCidr(settings.serviceCidr)!, DNS_ADDRESS_INDEX)!);
   zone.set('zone', domainRecords(CLUSTER_DOMAIN, [dnsAddress]));
   const crash = new AbortController();

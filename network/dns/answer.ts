@@ -29,6 +29,8 @@ export function answerLocally(zone: Zone, reverse: readonly Cidr[], question: Qu
   let name = asked;
   for (let i = 0; i < MAX_CHASE; i++) {
     const records = zone.lookup(name);
+    // A client takes "there is no such name" as final, and a failure as a reason to ask again.
+    if (!records?.length && !zone.whole) return negative(zone, RCODE.SERVFAIL, []);
     if (!records) return negative(zone, RCODE.NXDOMAIN, answers);
     // The name is given back in the case it was asked in (draft-vixie-dnsext-dns0x20).
     const shown = i === 0 ? question.name : name;

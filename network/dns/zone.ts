@@ -15,9 +15,23 @@ export class Zone {
   readonly #above = new Map<string, number>();
   /** Grows with every change: answers made before are stale. */
   generation = 0;
+  #whole: boolean;
 
-  constructor(domain: string) {
+  /** `whole`: false when its records are still to come; then it cannot say that a name does not exist. */
+  constructor(domain: string, whole = true) {
     this.domain = domain.toLowerCase();
+    this.#whole = whole;
+  }
+
+  get whole(): boolean {
+    return this.#whole;
+  }
+
+  /** From now on what is not in it does not exist. */
+  complete(): void {
+    if (this.#whole) return;
+    this.#whole = true;
+    this.generation++;
   }
 
   /** Makes `records` all that `owner` has. */

@@ -103,6 +103,7 @@ class Sync implements ServiceSync {
       const before = change.type === 'modified' ? change.previous : change.object;
       if (hasHostPorts(before) || hasHostPorts(change.object)) this.#plan(GATHER_MS);
     });
+    this.#options.zone.complete();
     this.#plan(0);
   }
 

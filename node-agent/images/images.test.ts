@@ -1,0 +1,186 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Container } from '#api/objects.ts';
+import { VirtualClock } from '#machinery/clock-virtual.ts';
+import { type Image, ImageError, type ImageStore, type RegistryCredentials } from '#oci/contract.ts';
+import { podWith } from '../pods/views.ts';
+import type { PodSources } from '../sources/sources.ts';
+import { credentialsFor, registryOf } from './credentials.ts';
+import { type ImageService, imageService } from './images.ts';
+
+const IMAGE: Image = {
+  id: 'sha256:abc',
+  names: ['registry.test/app:1', 'registry.test/app@sha256:123'],
+  config: {} as Image['config'],
+  layers: ['/l'],
+  sizeBytes: 7,
+};
+
+let clock: VirtualClock;
+let present: Image | undefined;
+/** What a pull does; counts the pulls. */
+let pull: (credentials: RegistryCredentials | undefined) => Promise<Image>;
+let pulls: number;
+let said: string[];
+let secrets: Record<string, Record<string, Uint8Array>>;
+let held: Set<string>;
+let images: ImageService;
+
+beforeEach(() => {
+  clock = new VirtualClock();
+  present = undefined;
+  pull = async () => IMAGE;
+  pulls = 0;
+  said = [];
+  secrets = {};
+  held = new Set();
+  const store = {
+    get: async () => present,
+    pull: async (_: string, { credentials }: { credentials?: RegistryCredentials }) => {
+      pulls++;
+      return pull(credentials);
+    },
+  } as unknown as ImageStore;
+  const sources: PodSources = {
+    acquire: async (user) => void held.add(user),
+    release: (user) => void held.delete(user),
+    configMap: () => undefined,
+    secret: (_, name) => secrets[name],
+  };
+  const recorder = {
+    record: (_: unknown, __: string, why: { reason: string; message?: string }) =>
+      void said.push(`${why.reason}: ${why.message}`),
+  };
+  const signal = new AbortController().signal;
+  images = imageService({ store, sources, recorder: recorder as never, clock, signal });
+});
+
+const container = (part: Partial<Container> = {}): Container => ({
+  name: 'main',
+  image: 'registry.test/app:1',
+  ...part,
+});
+const ensure = (part: Partial<Container> = {}, spec = {}) => images.ensure(podWith(spec), container(part));
+
+describe('the pull policy', () => {
+  test('IfNotPresent takes what is there; Always asks again; Never does not ask', async () => {
+    present = IMAGE;
+    expect(await ensure()).toEqual({ image: IMAGE, imageId: 'registry.test/app@sha256:123' });
+    expect(pulls).toBe(0);
+    await ensure({ imagePullPolicy: 'Always' });
+    expect(pulls).toBe(1);
+    present = undefined;
+    expect(await ensure({ imagePullPolicy: 'Never' })).toMatchObject({
+      failed: { reason: 'ErrImageNeverPull' },
+    });
+    expect(pulls).toBe(1);
+  });
+
+  test.each([
+    ['app', true],
+    ['app:latest', true],
+    ['registry.test:5000/app', true],
+    ['app:1', false],
+    ['app@sha256:123', false],
+  ])('%s without a policy is asked for each time: %s', async (image, asks) => {
+    present = IMAGE;
+    await ensure({ image });
+    expect(pulls).toBe(asks ? 1 : 0);
+  });
+});
+
+describe('a pull that fails', () => {
+  test('says so in the words of the registry, then waits longer each time', async () => {
+    pull = async () => {
+      throw new ImageError('NotFound', 'manifest unknown');
+    };
+    expect(await ensure()).toEqual({
+      failed: { reason: 'ErrImagePull', message: 'manifest unknown' },
+      retryAtMs: clock.now() + 1_000,
+    });
+    await clock.advance(1_000);
+    expect(await ensure()).toMatchObject({
+      failed: {
+        reason: 'ImagePullBackOff',
+        message: 'Back-off pulling image "registry.test/app:1": ErrImagePull: manifest unknown',
+      },
+      retryAtMs: clock.now() + 9_000,
+    });
+    expect(pulls).toBe(1);
+    const delays: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      const waiting = await ensure();
+      const untilMs = 'failed' in waiting ? waiting.retryAtMs : 0;
+      delays.push(untilMs - clock.now());
+      await clock.advance(untilMs - clock.now());
+      await ensure();
+    }
+    expect(delays).toEqual([9_000, 20_000, 40_000, 80_000, 160_000, 300_000]);
+    pull = async () => IMAGE;
+    await clock.advance(300_000);
+    expect(await ensure()).toMatchObject({ image: IMAGE });
+  });
+
+  test('a name that is none is not asked for again soon', async () => {
+    pull = async () => {
+      throw new ImageError('InvalidReference', 'no');
+    };
+    expect(await ensure({ image: 'UPPER' })).toMatchObject({ failed: { reason: 'InvalidImageName' } });
+    expect(said.at(-1)).toBe('Failed: Error: InvalidImageName');
+  });
+
+  test('is not remembered for other images', async () => {
+    pull = async () => {
+      throw new ImageError('NotFound', 'no');
+    };
+    await ensure();
+    pull = async () => IMAGE;
+    expect(await ensure({ image: 'registry.test/other:1' })).toMatchObject({ image: IMAGE });
+  });
+});
+
+test('pods that want one image at the same time share the pull', async () => {
+  const [one, two] = await Promise.all([ensure(), ensure()]);
+  expect([one, two]).toEqual([
+    expect.objectContaining({ image: IMAGE }),
+    expect.objectContaining({ image: IMAGE }),
+  ]);
+  expect(pulls).toBe(1);
+});
+
+const login = (auths: object) => ({ '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })) });
+
+test('the secrets of the pod are looked through in order, and let go', async () => {
+  let used: RegistryCredentials | undefined;
+  pull = async (credentials) => {
+    used = credentials;
+    return IMAGE;
+  };
+  secrets['other'] = login({ 'elsewhere.test': { username: 'x', password: 'y' } });
+  secrets['mine'] = login({ 'registry.test': { auth: Buffer.from('me:pass:word').toString('base64') } });
+  await ensure({}, { imagePullSecrets: [{ name: 'missing' }, { name: 'other' }, { name: 'mine' }] });
+  expect(used).toEqual({ username: 'me', password: 'pass:word' });
+  expect(held.size).toBe(0);
+});
+
+describe('credentials', () => {
+  test.each([
+    ['nginx', 'docker.io'],
+    ['library/nginx:1', 'docker.io'],
+    ['localhost/app', 'localhost'],
+    ['registry.test:5000/a/b', 'registry.test:5000'],
+  ])('%s is of %s', (reference, registry) => expect(registryOf(reference)).toBe(registry));
+
+  const user = (name: string) => ({ username: name, password: 'p' });
+  test.each([
+    ['nginx', { 'https://index.docker.io/v1/': user('hub') }, 'hub'],
+    ['registry.test/team/app', { 'registry.test': user('all'), 'registry.test/team': user('team') }, 'team'],
+    ['registry.test/team2/app', { 'registry.test/team': user('team') }, undefined],
+    ['registry.test/app', { 'registry.test.evil.example': user('evil') }, undefined],
+  ])('for %s', (reference, auths, name) => {
+    expect(credentialsFor(reference, login(auths))?.username).toBe(name);
+  });
+
+  test('a secret that is no JSON has none', () => {
+    expect(credentialsFor('nginx', { '.dockerconfigjson': Buffer.from('{') })).toBeUndefined();
+  });
+});
