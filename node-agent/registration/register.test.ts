@@ -1,0 +1,131 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { LeaseKind } from '#api/kinds/lease.ts';
+import { NodeKind } from '#api/kinds/node.ts';
+import { FakeCluster } from '#client/fake/fake-cluster.ts';
+import { VirtualClock } from '#machinery/clock-virtual.ts';
+import { StatusError } from '#machinery/errors.ts';
+import { silentLogger } from '#machinery/log.ts';
+import { seededRandom } from '#machinery/random.ts';
+import { type MachineFacts, type NodeHealth, nodeStatus } from './node.ts';
+import { keepRegistered, type RegistrationOptions, registerNode } from './register.ts';
+
+const FACTS: MachineFacts = {
+  name: 'node-1',
+  addresses: ['192.0.2.1', '2001:db8::1'],
+  cpus: 2,
+  memoryBytes: 4 * 2 ** 30,
+  storageBytes: 20 * 2 ** 30,
+  podLimit: 110,
+  architecture: 'amd64',
+  kernelVersion: '6.18.0',
+  osImage: 'Debian',
+  machineId: 'm',
+  bootId: 'b',
+  version: '0.1.0',
+  runtime: { version: '1', cgroup: 'hybrid', features: { idmap: true, psi: false } },
+};
+const HEALTHY: NodeHealth = {
+  notReady: '',
+  memoryAvailableBytes: 2 ** 30,
+  storageAvailableShare: 0.5,
+  pidsShare: 0.1,
+};
+const NOW = Date.UTC(2026, 0, 1);
+
+describe('the status of a node', () => {
+  const conditions = (health: Partial<NodeHealth>) =>
+    Object.fromEntries(
+      (nodeStatus(FACTS, { ...HEALTHY, ...health }, undefined, NOW)?.conditions ?? []).map((one) => [
+        one.type,
+        one.status,
+      ]),
+    );
+
+  test.each([
+    [{}, { Ready: 'True', MemoryPressure: 'False', DiskPressure: 'False', PIDPressure: 'False' }],
+    [{ notReady: 'the network is not set up' }, { Ready: 'False' }],
+    [{ memoryAvailableBytes: 2 ** 20 }, { MemoryPressure: 'True', Ready: 'True' }],
+    [{ storageAvailableShare: 0.05 }, { DiskPressure: 'True' }],
+    [{ pidsShare: 0.95 }, { PIDPressure: 'True' }],
+  ])('%j', (health, expected) => expect(conditions(health)).toMatchObject(expected));
+
+  test('keeps the time of a change, what others wrote, and holds some memory back', () => {
+    const mine = nodeStatus(
+      FACTS,
+      HEALTHY,
+      { images: [], conditions: [{ type: 'Other', status: 'True' }] },
+      NOW,
+    );
+    const later = nodeStatus(FACTS, HEALTHY, mine, NOW + 60_000)!;
+    const ready = later.conditions!.find(({ type }) => type === 'Ready')!;
+    expect(ready).toMatchObject({
+      lastTransitionTime: '2026-01-01T00:00:00Z',
+      lastHeartbeatTime: '2026-01-01T00:01:00Z',
+    });
+    expect(later.conditions![0]).toEqual({ type: 'Other', status: 'True' });
+    expect(later.images).toEqual([]);
+    expect([later.capacity?.['memory'], later.allocatable?.['memory']]).toEqual(['4096Mi', '3996Mi']);
+    expect(later.addresses?.map(({ address }) => address)).toEqual(['192.0.2.1', '2001:db8::1', 'node-1']);
+  });
+});
+
+describe('registration', () => {
+  let clock: VirtualClock;
+  let cluster: FakeCluster;
+  let options: RegistrationOptions;
+
+  beforeEach(() => {
+    clock = new VirtualClock(NOW);
+    cluster = new FakeCluster({ clock, random: seededRandom(1) });
+    const { client } = cluster;
+    const signal = new AbortController().signal;
+    options = { client, clock, log: silentLogger, facts: FACTS, health: async () => HEALTHY, signal };
+  });
+  const held = () => cluster.get(NodeKind, { name: 'node-1' });
+  const isReady = () =>
+    held()?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
+
+  test('makes the Node, or takes the one there is with what its owner has set', async () => {
+    await registerNode(options);
+    expect(held()?.metadata.annotations).toMatchObject({ 'gantry.dev/kernel-features': 'idmap' });
+    cluster.change(NodeKind, { name: 'node-1' }, (node) => {
+      node.metadata.labels = { ...node.metadata.labels, zone: 'a' };
+      node.spec = { ...node.spec, unschedulable: true };
+    });
+    await registerNode(options);
+    expect(held()).toMatchObject({ metadata: { labels: { zone: 'a' } }, spec: { unschedulable: true } });
+  });
+
+  test('waits for a server that is away', async () => {
+    const back = cluster.intercept(() => new StatusError('ServiceUnavailable', 'away'));
+    const registered = registerNode(options);
+    await clock.advance(5_000);
+    back();
+    await clock.advance(1_000);
+    expect((await registered).metadata.name).toBe('node-1');
+  });
+
+  test('then beats: the Lease every ten seconds, the status every minute, also after the server was away', async () => {
+    keepRegistered(await registerNode(options), options);
+    await clock.advance(0);
+    expect(isReady()).toBe(true);
+    const lease = () =>
+      cluster.get(LeaseKind, { name: 'node-1', namespace: 'kube-node-lease' })?.spec?.renewTime;
+    expect(lease()).toBe('2026-01-01T00:00:00.000000Z');
+    const back = cluster.intercept(() => new StatusError('ServiceUnavailable', 'away'));
+    await clock.advance(70_000);
+    back();
+    await clock.advance(11_000);
+    expect(Date.parse(String(lease()))).toBeGreaterThan(NOW + 69_000);
+    const heartbeat = held()?.status?.conditions?.find(({ type }) => type === 'Ready')?.lastHeartbeatTime;
+    expect(Date.parse(String(heartbeat))).toBeGreaterThan(NOW + 60_000);
+  });
+
+  test('a Node that somebody deletes comes back', async () => {
+    keepRegistered(await registerNode(options), options);
+    await clock.advance(0);
+    await options.client.delete(NodeKind, { name: 'node-1' });
+    await clock.advance(61_000);
+    expect(isReady()).toBe(true);
+  });
+});
