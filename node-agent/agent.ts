@@ -20,6 +20,7 @@ import type { Runtime } from '#runtime/contract.ts';
 import type { Snapshots } from '#snapshots/contract.ts';
 import type { VolumeDriver } from '#volumes/contract.ts';
 import { imageService } from './images/images.ts';
+import { keepLogsSmall } from './logs/rotate.ts';
 import { type AgentPaths, networkConfigPath } from './paths.ts';
 import { checkpoints } from './pods/checkpoint.ts';
 import type { NodeFacts, PodContext } from './pods/context.ts';
@@ -138,6 +139,7 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
     log,
     signal: ended,
   });
+  void keepLogsSmall({ roster, runtime, files: deps.files, paths: config.paths, clock, log, signal: ended });
   auditForEver(network, clock, log, ended);
   const ready = services.synced.then(async () => {
     state.notReady = '';

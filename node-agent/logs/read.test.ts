@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -67,6 +67,42 @@ describe('logs', () => {
     writeFileSync(path, Array.from({ length: 20_000 }, (_, i) => entry(i % 60, `line ${i}`)).join(''));
     expect(await read({ tailLines: 3 })).toBe('line 19997\nline 19998\nline 19999\n');
     expect((await read({ tailLines: 15_000 })).startsWith('line 5000\n')).toBe(true);
+  });
+
+  test.each<[string, Partial<LogOptions>, string]>([
+    ['everything', {}, 'one\ntwo\nthree\nfour\n'],
+    ['the last of the newest file', { tailLines: 1 }, 'four\n'],
+    ['the last of both files, a line that is in two', { tailLines: 2 }, 'three\nfour\n'],
+    ['the last of all files', { tailLines: 3 }, 'two\nthree\nfour\n'],
+    ['nothing of the past', { tailLines: 0 }, ''],
+  ])('of a log that was rotated: %s', async (_, options, expected) => {
+    writeFileSync(`${path}.20260101-000000`, entry(1, 'one'));
+    writeFileSync(`${path}.20260101-000010`, entry(2, 'two') + entry(3, 'th', 'stdout', 'P'));
+    writeFileSync(path, entry(3, 'ree') + entry(4, 'four'));
+    writeFileSync(join(directory, '0.log.bak'), entry(5, 'of somebody else'));
+    expect(await read(options)).toBe(expected);
+  });
+
+  test('a log that is being rotated just now is read from its old part', async () => {
+    writeFileSync(`${path}.20260101-000000`, entry(1, 'one'));
+    expect(await read()).toBe('one\n');
+  });
+
+  test('a follower loses nothing and repeats nothing over many rotations, however slow it is', async () => {
+    writeFileSync(path, entry(1, 'line 0'));
+    let live = true;
+    const text = read({ follow: true }, () => live);
+    for (let i = 1; i < 40; i++) {
+      // The writer still adds to the file that was renamed, until it is told.
+      if (i % 7 === 0) renameSync(path, `${path}.20260101-0000${String(i).padStart(2, '0')}`);
+      const written = i % 7 === 0 ? `${path}.20260101-0000${String(i).padStart(2, '0')}` : path;
+      appendFileSync(written, entry(1, `line ${i}`));
+      if (i % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    appendFileSync(path, entry(2, 'end'));
+    live = false;
+    const lines = Array.from({ length: 40 }, (_, i) => `line ${i}\n`).join('');
+    expect(await text).toBe(`${lines}end\n`);
   });
 
   test('a follower sees what is written later, and ends with the container', async () => {

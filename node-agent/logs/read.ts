@@ -1,8 +1,9 @@
 import { watch } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Clock } from '#machinery/clock.ts';
 import { isBefore, type LogEntry, parseEntry } from './cri.ts';
-import { tailOffset } from './tail.ts';
+import { type LogFile, openLog, openNext } from './open.ts';
+import { type LogPosition, tailStart } from './tail.ts';
 
 /** What of a log is wanted. Source: core/v1 PodLogOptions. */
 export interface LogOptions {
@@ -16,7 +17,7 @@ export interface LogOptions {
   stream?: 'stdout' | 'stderr';
 }
 
-/** The log of one start of a container. */
+/** The log of one start of a container: the file that is written and its old parts (rotated.ts). */
 export interface LogSource {
   path: string;
   /** Whether its container may still write: a follower goes on until it does not. */
@@ -28,21 +29,21 @@ const CHUNK_BYTES = 64 * 1024;
 const LOOK_AGAIN_MS = 500;
 const NEWLINE = Buffer.from('\n');
 
-/** The text of a log as `kubectl logs` shows it. A log that is not there yet is empty. */
+/** The text of a log as `kubectl logs` shows it, through all its files. A log that is not there yet is empty. */
 export async function* readLog(
   source: LogSource,
   options: LogOptions,
   clock: Clock,
   signal: AbortSignal,
 ): AsyncIterable<Uint8Array> {
-  const file = await openLog(source, options.follow, clock, signal);
-  if (!file) return;
+  const files = await waitForLog(source, options.follow, clock, signal);
+  if (files.length === 0) return;
   try {
-    const { size } = await file.stat();
-    const start = options.tailLines === undefined ? 0 : await tailOffset(file, size, options.tailLines);
+    const start =
+      options.tailLines === undefined ? { file: 0, offset: 0 } : await tailStart(files, options.tailLines);
     const format = formatter(options);
     let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
-    for await (const entries of entriesFrom(file, start, source, options.follow, clock, signal)) {
+    for await (const entries of entriesFrom(files, start, source, options.follow, clock, signal)) {
       const text = Buffer.concat(entries.flatMap(format));
       if (text.length === 0) continue;
       yield text.subarray(0, left);
@@ -50,57 +51,71 @@ export async function* readLog(
       if (left <= 0) return;
     }
   } finally {
-    await file.close();
+    for (const { handle } of files) await handle.close();
   }
 }
 
 /** A follower may come before the first byte was written. */
-async function openLog(
+async function waitForLog(
   source: LogSource,
   follow: boolean,
   clock: Clock,
   signal: AbortSignal,
-): Promise<FileHandle | undefined> {
+): Promise<LogFile[]> {
   for (;;) {
-    try {
-      return await open(source.path, 'r');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-    if (!follow || !source.isLive() || signal.aborted) return undefined;
+    const files = await openLog(source.path);
+    if (files.length > 0 || !follow || !source.isLive() || signal.aborted) return files;
     await new Promise<void>((resolve) => clock.timer(LOOK_AGAIN_MS, resolve));
   }
 }
 
-/** Entries in the order they were written, as many at a time as were there. */
+/** Entries in the order they were written, as many at a time as were there. `files` has those that are still to be read. */
 async function* entriesFrom(
-  file: FileHandle,
-  start: number,
+  files: LogFile[],
+  start: LogPosition,
   source: LogSource,
   follow: boolean,
   clock: Clock,
   signal: AbortSignal,
 ): AsyncIterable<LogEntry[]> {
-  let offset = start;
+  await leave(files, start.file);
+  let { offset } = start;
+  // A file is left only when nothing came though there was one after it: whoever writes has let go of it by then.
+  let mayLeave = files.length > 1;
   let open: Buffer = Buffer.alloc(0);
-  const changes = follow ? new Changes(source.path, clock, signal) : undefined;
+  const changes = follow ? new Changes(dirname(source.path), clock, signal) : undefined;
   try {
     while (!signal.aborted) {
       // Asked before reading: what it wrote last is then read in this round.
       const live = follow && source.isLive();
-      const { bytesRead, buffer } = await file.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, offset);
+      const { handle } = files[0]!;
+      const { bytesRead, buffer } = await handle.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, offset);
       offset += bytesRead;
       if (bytesRead > 0) {
         const text = Buffer.concat([open, buffer.subarray(0, bytesRead)]);
         const end = text.lastIndexOf(NEWLINE) + 1;
         open = text.subarray(end);
         yield linesOf(text.subarray(0, end)).flatMap((line) => parseEntry(line) ?? []);
-      } else if (live) await changes!.next();
-      else return;
+      } else if (mayLeave) {
+        await leave(files, 1);
+        offset = 0;
+        open = Buffer.alloc(0);
+        mayLeave = files.length > 1;
+      } else if (follow) {
+        const next = await openNext(source.path, files[0]!);
+        if (next) files.push(next);
+        else if (live) await changes!.next();
+        else return;
+        mayLeave = next !== undefined;
+      } else return;
     }
   } finally {
     changes?.close();
   }
+}
+
+async function leave(files: LogFile[], count: number): Promise<void> {
+  for (const { handle } of files.splice(0, count)) await handle.close();
 }
 
 function linesOf(text: Buffer): Buffer[] {
@@ -124,7 +139,7 @@ function formatter({ timestamps, since, stream }: LogOptions): (entry: LogEntry)
   };
 }
 
-/** Tells when a file may have grown. */
+/** Tells when a file of a directory may have grown, or another have come. */
 class Changes {
   readonly #clock: Clock;
   readonly #watcher: ReturnType<typeof watch>;
@@ -132,11 +147,11 @@ class Changes {
   #changed = false;
   #wake: (() => void) | undefined;
 
-  constructor(path: string, clock: Clock, signal: AbortSignal) {
+  constructor(directory: string, clock: Clock, signal: AbortSignal) {
     this.#clock = clock;
     this.#signal = signal;
-    this.#watcher = watch(path, { persistent: false }, this.#change);
-    // A file that was removed is read to its end; the timer goes on looking.
+    this.#watcher = watch(directory, { persistent: false }, this.#change);
+    // Files that were removed are read to their end; the timer goes on looking.
     this.#watcher.on('error', this.#change);
     signal.addEventListener('abort', this.#change, { once: true });
   }

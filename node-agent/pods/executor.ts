@@ -3,6 +3,7 @@ import type { Pod } from '#api/objects.ts';
 import { isStatus, messageOf } from '#machinery/errors.ts';
 import { NetworkError } from '#network/contract.ts';
 import { RuntimeError } from '#runtime/contract.ts';
+import { removeLog } from '../logs/rotate.ts';
 import { logPath } from '../paths.ts';
 import type { PodTokens } from '../sources/tokens.ts';
 import { containerId } from '../spec/container.ts';
@@ -125,7 +126,8 @@ const EXECUTE: Execute = {
     await context.runtime.removeContainer(uid, id);
     await context.snapshots.remove(snapshotId(uid, id));
     const at = id.lastIndexOf('.');
-    await context.files.remove(logPath(context.paths, pod, id.slice(0, at), Number(id.slice(at + 1))));
+    const log = logPath(context.paths, pod, id.slice(0, at), Number(id.slice(at + 1)));
+    await removeLog(context.files, log);
     tell({ is: 'forgotten', id });
   },
 

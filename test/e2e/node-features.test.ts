@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Pod } from '#api/objects.ts';
 import { TestCluster } from '../harness/cluster.ts';
@@ -19,7 +21,7 @@ describe.skipIf(whyNoHost())('the node', () => {
 
   beforeAll(async () => {
     await cluster.start();
-    await cluster.loadImages(['gantry/hello:1', 'gantry/curl:1']);
+    await cluster.loadImages(['gantry/hello:1', 'gantry/curl:1', 'gantry/busybox:1']);
   });
   afterAll(async () => {
     expect(await cluster.destroy()).toEqual([]);
@@ -53,6 +55,28 @@ describe.skipIf(whyNoHost())('the node', () => {
 
     await cluster.must(['delete', 'pod', 'open']);
     await eventually('the port is closed', async () => ((await ask()).code === 7 ? true : undefined));
+  });
+
+  test('a log is rotated, and kubectl logs goes across without losing or repeating a line', async () => {
+    const lines = (from: number, to: number) => `seq ${from} ${to}`;
+    // Two looks of the agent, 10 s apart, find more than 10 MiB each.
+    const script = `${lines(1, 250_000)}; sleep 12; ${lines(250_001, 500_000)}; sleep 12; ${lines(500_001, 500_100)}`;
+    await cluster.must([
+      ...['run', 'talker', '--image=gantry/busybox:1', '--restart=Never'],
+      ...['--command', '--', 'sh', '-c', script],
+    ]);
+    await cluster.must(['wait', '--for=condition=Ready', 'pod/talker', '--timeout=60s']);
+    const followed = await cluster.must(['logs', '-f', 'talker']);
+    const all = `${Array.from({ length: 500_100 }, (_, i) => i + 1).join('\n')}\n`;
+    expect(followed === all).toBe(true);
+    expect((await cluster.must(['logs', 'talker'])) === all).toBe(true);
+    expect(await cluster.must(['logs', 'talker', '--tail=250100'])).toBe(all.slice(all.indexOf('250001\n')));
+
+    const directories = await readdir(join(cluster.directory, 'agent/logs/pods'));
+    const own = directories.find((name) => name.startsWith('default_talker_'))!;
+    const names = await readdir(join(cluster.directory, 'agent/logs/pods', own, 'talker'));
+    expect(names.length).toBeGreaterThan(1);
+    for (const name of names) expect(name).toMatch(/^0\.log(\.\d{8}-\d{6})?$/);
   });
 
   test('cluster-info names the DNS server, and it is where it says', async () => {
