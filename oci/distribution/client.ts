@@ -1,7 +1,8 @@
 import { type Digest, ImageError, type RegistryCredentials } from '../contract.ts';
 import { INDEX_TYPES, MANIFEST_TYPES } from '../media-types.ts';
 import type { Reference } from '../reference.ts';
-import { answerChallenge, type Fetch, parseChallenge } from './auth.ts';
+import { answerChallenge, parseChallenge } from './auth.ts';
+import { type Fetch, firstText, follow } from './follow.ts';
 
 /** A manifest or index as the registry sent it. */
 export interface RemoteManifest {
@@ -11,6 +12,9 @@ export interface RemoteManifest {
 
 /** OCI distribution-spec: registries limit manifests to 4 MiB. */
 const MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024;
+
+/** Of an answer that is no list of errors: enough to recognize a proxy by, too little to read another server's secrets. */
+const MAX_PLAIN_WORDS = 200;
 
 /** Docker Hub's API lives under another name than its images. */
 const API_HOSTS: Record<string, string> = { 'docker.io': 'registry-1.docker.io' };
@@ -23,7 +27,7 @@ export class RegistryClient {
   readonly #reference: Reference;
   readonly #fetch: Fetch;
   readonly #credentials: RegistryCredentials | undefined;
-  #scheme: 'https' | 'http';
+  readonly #scheme: 'https' | 'http';
   #authorization: string | undefined;
 
   constructor(reference: Reference, fetch: Fetch, credentials?: RegistryCredentials) {
@@ -62,7 +66,8 @@ export class RegistryClient {
       const challenge = parseChallenge(response.headers.get('www-authenticate') ?? '');
       await response.body?.cancel();
       const scope = `repository:${repository}:pull`;
-      this.#authorization = await answerChallenge(challenge, scope, this.#credentials, this.#fetch, signal);
+      const asked = { registry: new URL(url), scope, credentials: this.#credentials };
+      this.#authorization = await answerChallenge(challenge, asked, this.#fetch, signal);
       response = await this.#send(url, headers, signal);
     }
     if (!response.ok) throw await refusal(response, this.#reference, path);
@@ -72,13 +77,11 @@ export class RegistryClient {
   async #send(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
     const authorization = this.#authorization;
     try {
-      // fetch drops the Authorization header when a redirect leads to another origin.
-      return await this.#fetch(url, {
-        headers: authorization ? { ...headers, authorization } : headers,
-        signal,
-      });
+      const sent = authorization ? { ...headers, authorization } : headers;
+      return await follow(this.#fetch, url, sent, signal);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
+      if (error instanceof ImageError) throw error;
       const cause = (error as { cause?: Error }).cause ?? (error as Error);
       const why = cause.message || (cause as NodeJS.ErrnoException).code || String(cause);
       throw new ImageError('Unreachable', `failed to reach the registry: GET ${url}: ${why}`);
@@ -97,7 +100,7 @@ async function* bodyOf(response: Response): AsyncIterable<Uint8Array> {
 
 /** The registry's own error list, in one line. Source: OCI distribution-spec, "Error Codes". */
 async function refusal(response: Response, reference: Reference, path: string): Promise<ImageError> {
-  const text = (await response.text()).slice(0, 4096);
+  const text = await firstText(response, 4096);
   const where = `${reference.registry}/${reference.repository} (${path})`;
   const words = errorWords(text) || `HTTP ${response.status}`;
   if (response.status === 404) return new ImageError('NotFound', `${where}: not found: ${words}`);
@@ -114,7 +117,7 @@ function errorWords(text: string): string {
     return (errors ?? []).map(({ code, message }) => [code, message].filter(Boolean).join(': ')).join('; ');
   } catch {
     // Not every proxy in front of a registry answers with JSON; its text is still the best explanation.
-    return text.trim().split('\n')[0] ?? '';
+    return (text.trim().split('\n')[0] ?? '').slice(0, MAX_PLAIN_WORDS);
   }
 }
 

@@ -11,8 +11,8 @@ import {
   type RegistryCredentials,
   type Unpacker,
 } from '../contract.ts';
-import type { Fetch } from '../distribution/auth.ts';
 import { RegistryClient } from '../distribution/client.ts';
+import type { Fetch } from '../distribution/follow.ts';
 import { parseConfig } from '../manifest.ts';
 import { canonicalName, parseReference } from '../reference.ts';
 import { Archive } from './archive.ts';
