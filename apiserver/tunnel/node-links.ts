@@ -8,7 +8,7 @@ import { callTunnel, type Tunnel } from '#machinery/tunnel/tunnel.ts';
 
 /**
  * For this long after the start, or after its tunnel broke, a node is expected back: requests to it wait, for at most
- * as long again. An agent dials at least every 1.5 s.
+ * as long again. An agent dials at least every second.
  */
 const EXPECTED_MS = 2_000;
 

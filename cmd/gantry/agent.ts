@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DNS_ADDRESS_INDEX } from '#api/semantics/services.ts';
 import { http2Transport } from '#client/http2-transport.ts';
@@ -22,7 +22,7 @@ import { NativeUnpacker } from '#runtime/native/unpacker.ts';
 import { volumeDrivers } from '#volumes/index.ts';
 import { programs, version } from './assets.ts';
 import { imageApi } from './image-api.ts';
-import { memoryDirectory } from './memory-dir.ts';
+import { makePrivate, memoryDirectory } from './memory-dir.ts';
 import { openNode } from './node.ts';
 import { type Settings, settle, type UpFlags } from './options.ts';
 import { readPki, serverUrl } from './pki.ts';
@@ -66,6 +66,8 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
     ca: pki.serverCa,
     certificate: () => ({ cert: pki.node.certificate, key: pki.node.key }),
   });
+  const memoryDir = memoryDirectory(instance, paths, log);
+  for (const path of [paths.agent, memoryDir]) makePrivate(path);
   const { runtime, network, snapshots } = await openNode(paths, instance);
   await snapshots.sweep();
   const machine = await readMachine(paths.root);
@@ -83,7 +85,7 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
     {
       config: {
         nodeName,
-        paths: { dataDir: paths.agent, memoryDir: memoryDirectory(instance, paths, log) },
+        paths: { dataDir: paths.agent, memoryDir },
         clusterDomain: CLUSTER_DOMAIN,
         network: {
           instance,
@@ -165,5 +167,6 @@ async function openDoor(runDirectory: string, images: Parameters<typeof imageApi
     server.once('error', reject);
     server.listen(path, resolve);
   });
+  await chmod(path, 0o600);
   return server;
 }

@@ -1,4 +1,4 @@
-import { existsSync, statfsSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '#machinery/log.ts';
 import type { Paths } from './paths.ts';
@@ -14,4 +14,21 @@ export function memoryDirectory(instance: string, paths: Paths, log: Logger): st
   if (found) return join(found, `gantry-${instance}`);
   log.warn('Neither /run nor /dev/shm is a tmpfs: secrets of pods are kept on disk');
   return join(paths.agent, 'memory');
+}
+
+/**
+ * Makes a directory that only its owner enters: the files of pods inside have the modes that pods ask for. /dev/shm is
+ * everybody's, so one that somebody else has made there, or a link, is an error.
+ */
+export function makePrivate(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  const found = lstatSync(path);
+  if (!found.isDirectory() || found.uid !== process.getuid?.()) {
+    throw new Error(`${path} is not a directory of this user: somebody else made it; remove it`);
+  }
+  chmodSync(path, 0o700);
 }

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { systemClock } from '#machinery/clock.ts';
 import { textLogger } from '#machinery/log.ts';
 import { mainProgram } from './assets.ts';
+import { makePrivate } from './memory-dir.ts';
 import { type Settings, settle, toArguments, type UpFlags } from './options.ts';
 import { endLeftRoles, pidFileOf, runningPid } from './processes.ts';
 import { EXIT_FINAL, type Role, supervise } from './supervise.ts';
@@ -18,7 +19,7 @@ export async function up(flags: UpFlags): Promise<number> {
   });
   const { root, run } = settings.paths;
   const pidFile = pidFileOf(run);
-  mkdirSync(run, { recursive: true, mode: 0o700 });
+  makePrivate(run);
   const other = runningPid(pidFile, root);
   if (other !== undefined) {
     process.stderr.write(`gantry: ${root} is in use by process ${other}; stop it first\n`);
