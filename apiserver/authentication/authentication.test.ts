@@ -87,6 +87,9 @@ describe('client certificates', () => {
     const certificate = new X509Certificate(made.certificate).raw;
     const authenticator = clientCertificates(clock);
     expect(await authenticator.authenticate({ certificate })).toEqual({
+      extra: {
+        'authentication.kubernetes.io/credential-id': [expect.stringMatching(/^X509SHA256=[0-9a-f]{64}$/)],
+      },
       name: 'system:node:n1',
       groups: ['system:nodes', 'system:authenticated'],
     });

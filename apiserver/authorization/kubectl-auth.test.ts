@@ -24,7 +24,7 @@ describe('a user', () => {
     const { out } = await api.kubectl(['auth', 'whoami', '-o', 'jsonpath={.status.userInfo}'], {
       kubeconfig: ann,
     });
-    expect(JSON.parse(out)).toEqual({ username: 'ann', groups: ['dev', 'system:authenticated'] });
+    expect(JSON.parse(out)).toMatchObject({ username: 'ann', groups: ['dev', 'system:authenticated'] });
   });
 
   here('may do nothing until a role says so, and is told what is missing', async () => {
