@@ -12,6 +12,8 @@ export interface Kind<T extends ApiObject = ApiObject> {
   singular: string;
   shortNames?: string[];
   categories?: string[];
+  /** Every answer about it warns with these words. */
+  deprecation?: string;
   namespaced: boolean;
   /** All of create, delete, deletecollection, get, list, patch, update, watch unless given. */
   verbs?: Verb[];

@@ -13,6 +13,7 @@ export const EndpointsKind: Kind<Endpoints> = {
   plural: 'endpoints',
   singular: 'endpoints',
   shortNames: ['ep'],
+  deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   namespaced: true,
   schema: 'io.k8s.api.core.v1.Endpoints',
   strategy: strategyOf<Endpoints>({

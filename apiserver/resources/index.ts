@@ -48,6 +48,7 @@ export async function serveResource(
   if (!kind.namespaced && info.namespace && info.resource !== 'namespaces') throw unknownPath();
   const namespace = kind.namespaced ? info.namespace || undefined : undefined;
   const scope: Scope = { parts, kind, stored, context, namespace, name: info.name };
+  if (kind.deprecation) context.warnings.push(kind.deprecation);
   if (info.subresource) return serveSubresource(scope, handlers);
   const verb = ALL_VERBS.find((known) => known === info.verb);
   if (!verb || !verbsOf(kind).includes(verb)) throw methodNotAllowed(kind, info.verb);
