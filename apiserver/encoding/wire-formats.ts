@@ -6,10 +6,11 @@ import { applyJsonPatch } from '#machinery/patch/json-patch.ts';
 import { applyMergePatch } from '#machinery/patch/merge.ts';
 import { applyStrategicMergePatch } from '#machinery/patch/strategic.ts';
 import { decodeProtobuf, encodeProtobuf, readEnvelope } from '#machinery/protobuf/envelope.ts';
-import { decodeJson, decodeParsed } from '#machinery/schema/decode.ts';
+import { decodeJson, decodeParsed, type Refuse } from '#machinery/schema/decode.ts';
 import { isObject, type JsonObject, type Schemas, type StructType } from '#machinery/schema/model.ts';
 import { formatYaml, parseYamlObject, YamlError } from '#machinery/yaml.ts';
 import type { ApplyOptions, Decoded, FieldValidation, Formats, OpenApi, PatchType } from './formats.ts';
+import { refusePatched, refuseStrategic } from './patch-faults.ts';
 
 /** The formats of the Kubernetes wire, by the generated schemas. */
 export function wireFormats(schemas: Schemas, openapi: OpenApi): Formats {
@@ -82,13 +83,14 @@ class WireFormats implements Formats {
   ): Decoded {
     const schema = this.#schemas.type(kind.schema);
     const document = current as unknown as JsonObject;
-    if (type === 'json') return decoded(decodeParsed(applyJsonPatch(document, patch), schema, validation));
-    if (!isObject(patch))
-      throw new StatusError('BadRequest', 'error decoding patch: a JSON object was expected');
-    const patched =
-      type === 'merge' ? applyMergePatch(document, patch) : applyStrategicMergePatch(document, patch, schema);
+    const patched = patchedBy(type, document, patch, schema);
+    const refuse: Refuse = (...fault) => {
+      const words = type === 'strategic' ? refuseStrategic(patch as JsonObject) : refusePatched(patched);
+      return words(...fault);
+    };
     // What the patch leaves alone is shared with the document, and decoding changes in place.
-    return decoded(decodeParsed(structuredClone(patched), schema, validation));
+    const result = type === 'json' ? patched : structuredClone(patched);
+    return decoded(decodeParsed(result, schema, validation, refuse));
   }
 
   apply(kind: Kind, current: ApiObject | undefined, applied: ApiObject, options: ApplyOptions): ApiObject {
@@ -105,6 +107,15 @@ class WireFormats implements Formats {
     );
     return object as unknown as ApiObject;
   }
+}
+
+function patchedBy(type: PatchType, document: JsonObject, patch: unknown, schema: StructType): JsonObject {
+  if (type === 'json') return applyJsonPatch(document, patch);
+  if (!isObject(patch))
+    throw new StatusError('BadRequest', 'error decoding patch: a JSON object was expected');
+  return type === 'merge'
+    ? applyMergePatch(document, patch)
+    : applyStrategicMergePatch(document, patch, schema);
 }
 
 /** Source: Kubernetes apiserver, the wording for a YAML body. */

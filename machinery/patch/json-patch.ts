@@ -36,13 +36,25 @@ function applyOne(document: unknown, operation: Operation, index: number): unkno
     return applyOperation(document, operation, true, true, true, index).newDocument;
   } catch (error) {
     if (error instanceof JsonPatchError)
-      throw rejected(`operation ${index} (${operation.op} ${operation.path}): ${error.name}`);
+      throw rejected(
+        `operation ${index} (${operation.op} ${operation.path}): ${FAULTS[error.name] ?? error.name}`,
+      );
     // The package refuses members of prototypes with a plain TypeError.
     if (error instanceof TypeError)
       throw rejected(`operation ${index} (${operation.op} ${operation.path}): ${error.message}`);
     throw error;
   }
 }
+
+/** The package's codes, in words. */
+const FAULTS: Record<string, string> = {
+  TEST_OPERATION_FAILED: 'the value there is another',
+  OPERATION_PATH_UNRESOLVABLE: 'there is nothing at this path',
+  OPERATION_FROM_UNRESOLVABLE: 'there is nothing to take',
+  OPERATION_PATH_CANNOT_ADD: 'nothing can be added at this path',
+  OPERATION_PATH_ILLEGAL_ARRAY_INDEX: 'a list has no such index',
+  OPERATION_VALUE_OUT_OF_BOUNDS: 'the index is beyond the end of the list',
+};
 
 /** Only to measure what would be copied: a path that leads nowhere fails when it is applied. */
 function valueAt(document: unknown, pointer: string): unknown {

@@ -14,9 +14,24 @@ import {
 } from './model.ts';
 import { checkScalar, GO_SCALARS, jsonTypeOf, ZEROS } from './scalars.ts';
 
-/** A value of the wrong type: the request is refused (BadRequest). The message is Go's. */
+/** A value of the wrong type: the request is refused (BadRequest). The message is that of Go's JSON decoder. */
 export class DecodeError extends Error {
   override readonly name = 'DecodeError';
+  /** What was found where; undefined for values of the right type in a wrong form. */
+  readonly mismatch: Mismatch | undefined;
+
+  constructor(message: string, mismatch?: Mismatch) {
+    super(message);
+    this.mismatch = mismatch;
+  }
+}
+
+export interface Mismatch {
+  /** A JSON type as Go calls it: `string`, `number`, `number 1.5`. */
+  found: string;
+  /** `int32`, `v1.PodSpec`, `[]v1.Container`. */
+  goType: string;
+  form: ValueType['form'];
 }
 
 /** Deeper documents are refused: nothing real comes near, and recursion must end. */
@@ -44,6 +59,8 @@ class Walk {
   members = 0;
   /** From the root to here: names and indices. */
   readonly #path: (string | number)[] = [];
+  /** From the root to here: names of fields. What a map holds is told by the name of the map. */
+  readonly #fields: string[] = [];
   /** The Go struct around the field that is being read. */
   #struct = '';
 
@@ -75,7 +92,9 @@ class Walk {
 
   /** Whether the field stays. */
   #field(object: JsonObject, name: string, value: unknown, field: Field, depth: number): boolean {
+    this.#fields.push(name);
     const result = this.#value(value, field.value, field, depth);
+    this.#fields.pop();
     if (result === null || (!field.keepsZero && isZero(result, field.value.form))) return false;
     if (result !== value) setMember(object, name, result);
     return true;
@@ -108,7 +127,8 @@ class Walk {
       return checked.value;
     }
     if (checked.message !== undefined) throw new DecodeError(checked.message);
-    throw this.#error(checked.found!, scalar === 'string' ? (field.as ?? 'string') : checked.goType!);
+    const goType = scalar === 'string' ? (field.as ?? 'string') : checked.goType!;
+    throw this.#error({ found: checked.found!, goType, form: 'scalar' });
   }
 
   #list(value: unknown, type: ValueType & { form: 'list' }, field: Field, depth: number): unknown {
@@ -152,14 +172,15 @@ class Walk {
   }
 
   #wrongType(value: unknown, type: ValueType, field: Field): never {
-    throw this.#error(jsonTypeOf(value), goTypeOf(type, field));
+    throw this.#error({ found: jsonTypeOf(value), goType: goTypeOf(type, field), form: type.form });
   }
 
-  #error(found: string, goType: string): DecodeError {
-    const field = this.#path.filter((part) => typeof part === 'string').join('.');
+  #error(mismatch: Mismatch): DecodeError {
+    const { found, goType } = mismatch;
     const struct = this.#struct.slice(this.#struct.lastIndexOf('.') + 1);
     return new DecodeError(
-      `json: cannot unmarshal ${found} into Go struct field ${struct}.${field} of type ${goType}`,
+      `json: cannot unmarshal ${found} into Go struct field ${struct}.${this.#fields.join('.')} of type ${goType}`,
+      mismatch,
     );
   }
 

@@ -139,7 +139,7 @@ describe('values of a wrong type', () => {
     ],
     [
       { metadata: { labels: { a: 1 } } },
-      'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels.a of type string',
+      'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string',
     ],
     [spec({ resources: { limits: { cpu: 'x' } } }), 'quantities must match the regular expression'],
     [

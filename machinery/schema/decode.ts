@@ -1,6 +1,6 @@
 /** From the bytes of a JSON request body to an object of a type, with the wording of Kubernetes for every fault. */
 import { StatusError } from '../errors.ts';
-import { conform, DecodeError } from './conform.ts';
+import { conform, DecodeError, type Mismatch } from './conform.ts';
 import { countMembers, findDuplicates } from './duplicates.ts';
 import { isObject, type JsonObject, type StructType } from './model.ts';
 
@@ -29,14 +29,20 @@ export function decodeJson(
   );
 }
 
-/** The same for a value that is parsed already (YAML, a patched object), which is changed in place. */
+/**
+ * The same for a value that is parsed already (YAML, a patched object), which is changed in place. `refuse` words the
+ * error of what is at fault, where it is not the body.
+ */
 export function decodeParsed(
   object: JsonObject,
   type: StructType,
   validation: FieldValidation = 'Warn',
+  refuse: Refuse = unhandled,
 ): Decoded {
-  return decode(object, type, validation, () => []);
+  return decode(object, type, validation, () => [], refuse);
 }
+
+export type Refuse = (type: StructType, message: string, mismatch?: Mismatch) => StatusError;
 
 /**
  * The JSON object in a body, whatever its type: patches, or to see its kind first. Throws StatusError BadRequest.
@@ -74,6 +80,7 @@ function decode(
   type: StructType,
   validation: FieldValidation,
   duplicates: (members: number) => string[],
+  refuse: Refuse = unhandled,
 ): Decoded {
   let faults: string[];
   try {
@@ -83,10 +90,10 @@ function decode(
       faults.push(...duplicates(members).map((path) => `duplicate field ${quote(path)}`));
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    throw unhandled(type, error.message);
+    throw refuse(type, error.message, error.mismatch);
   }
   if (validation === 'Strict' && faults.length)
-    throw unhandled(type, `strict decoding error: ${faults.join(', ')}`);
+    throw refuse(type, `strict decoding error: ${faults.join(', ')}`);
   return { object, warnings: faults };
 }
 
