@@ -18,6 +18,13 @@ export type Dialect = 2 | 3;
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 const CRD = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1';
 
+/** What the parts of an object are, whatever its kind. */
+const PARTS: Record<string, string> = {
+  metadata: 'What all objects have: name, namespace, labels, annotations, owners and more.',
+  spec: 'What is wanted.',
+  status: 'What is so, as the cluster last saw it. Written by the cluster only.',
+};
+
 /** Leaves that have a named schema of their own, and their inline form otherwise. */
 const NAMED: Partial<Record<Scalar, string>> = {
   time: `${META}.Time`,
@@ -144,16 +151,17 @@ export class SchemaCollector {
 
   #field(field: Field, text: string | undefined): JsonObject {
     const schema = this.#value(field.value);
-    const description = text ?? this.#inherited(field.value);
     const extensions = extensionsOf(field);
     // A reference stands alone: what is said beside it goes around it.
     const base = '$ref' in schema && this.#dialect === 3 ? { allOf: [schema] } : schema;
+    const description = text ?? this.#inherited(field);
     return { ...(description !== undefined && { description }), ...base, ...extensions };
   }
 
-  /** A field without words of its own has those of its type. */
-  #inherited(value: ValueType): string | undefined {
-    return value.form === 'struct' ? this.#descriptions[value.type.name]?.[''] : undefined;
+  /** A field without words of its own has those of its name or its type. */
+  #inherited({ name, value }: Field): string | undefined {
+    if (value.form !== 'struct') return undefined;
+    return PARTS[name] ?? this.#descriptions[value.type.name]?.[''];
   }
 
   #value(value: ValueType): JsonObject {
