@@ -171,10 +171,20 @@ class Writer implements StatusWriter {
     });
   }
 
-  /** Conditions merge by type, so those of others stay; the UID keeps a namesake from getting this status. */
+  /**
+   * Conditions merge by type, so those of others stay; what a condition no longer says has to be taken out by name. The
+   * UID keeps a namesake from getting this status.
+   */
   async #send(pod: Pod, status: PodStatus): Promise<void> {
     const { name, namespace, uid } = pod.metadata;
-    const body = { metadata: { uid }, status: { reason: null, message: null, ...status } };
+    const conditions = status.conditions?.map((one) => ({
+      ...one,
+      reason: one.reason ?? null,
+      message: one.message ?? null,
+    }));
+    const order = status.conditions?.map(({ type }) => ({ type }));
+    const merged = conditions && { conditions, '$setElementOrder/conditions': order };
+    const body = { metadata: { uid }, status: { reason: null, message: null, ...status, ...merged } };
     await this.#options.client.patch(PodKind, { name, namespace }, { type: 'strategic', body }, 'status');
   }
 }

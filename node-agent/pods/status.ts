@@ -191,7 +191,9 @@ function conditionsOf(
     // What was false for a reason and is true now must not keep the words.
     conditions = withCondition(conditions, { ...one, reason: one.reason, message: one.message }, nowMs);
   }
-  return conditions;
+  // Those of others first, then the agent's own in this order, as the kubelet has them.
+  const own = (type: string) => wanted.findIndex((one) => one.type === type);
+  return conditions.toSorted((a, b) => own(a.type) - own(b.type));
 }
 
 function isSidecarName(pod: Pod, name: string): boolean {

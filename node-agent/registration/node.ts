@@ -120,7 +120,7 @@ function conditions(health: NodeHealth, old: readonly Condition[], nowMs: number
       type: 'Ready',
       status: health.notReady ? 'False' : 'True',
       reason: health.notReady ? 'KubeletNotReady' : 'KubeletReady',
-      message: health.notReady || 'the node agent is posting ready status',
+      message: health.notReady || 'kubelet is posting ready status',
     },
   ];
   const ours = new Set(now.map(({ type }) => type));
