@@ -56,6 +56,24 @@ describe('the recorder of events', () => {
     expect(cluster.all(EventKind)).toMatchObject([{ count: 4, lastTimestamp: '2026-01-01T00:00:01Z' }]);
   });
 
+  it('tells what a scheduler does in the newer form', async () => {
+    const action = () => 'Binding';
+    const { client } = cluster;
+    const scheduler = eventRecorder({ client, clock, component: 's', signal: crash.signal, action });
+    scheduler.record(pod(), 'Normal', pulled);
+    await scheduler.flush();
+    const [event] = cluster.all(EventKind);
+    expect(event).toMatchObject({
+      action: 'Binding',
+      eventTime: '2026-01-01T00:00:00.000000Z',
+      reportingComponent: 's',
+    });
+    expect(event).not.toHaveProperty('lastTimestamp');
+    scheduler.record(pod(), 'Normal', pulled);
+    await scheduler.flush();
+    expect(cluster.all(EventKind)).toMatchObject([{ series: { count: 2 } }]);
+  });
+
   it('begins anew when its event has been deleted meanwhile', async () => {
     events.record(pod(), 'Normal', pulled);
     await events.flush();

@@ -120,7 +120,8 @@ describe('the scheduler', () => {
       });
     }
     const [event] = run.cluster.all(EventKind);
-    expect(event?.count).toBe(1);
+    expect(event?.reason).toBe('FailedScheduling');
+    expect(event?.series).toBeUndefined();
     await run.scheduler.stop();
   });
 

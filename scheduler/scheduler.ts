@@ -66,7 +66,13 @@ class Scheduler implements Running {
     const informer = { client, clock, random, signal: this.#signal, onError };
     this.#pods = startInformer({ ...informer, kind: PodKind });
     this.#nodes = startInformer({ ...informer, kind: NodeKind });
-    this.#events = eventRecorder({ client, clock, component: this.#name, signal: this.#signal });
+    this.#events = eventRecorder({
+      client,
+      clock,
+      component: this.#name,
+      signal: this.#signal,
+      action: (reason) => (reason === 'Scheduled' ? 'Binding' : 'Scheduling'),
+    });
     this.#queue = new WorkQueue({
       clock,
       random,
