@@ -34,6 +34,7 @@ describe('transcripts', () => {
 
   test('a wrong count is not smoothed over', () => {
     expect(normalize('web 1/3 3m')).toBe('web 1/3 <age>');
+    expect(normalize('  cpu:     10m')).toBe('  cpu:   10m');
     expect(normalize('Replicas: 3 desired | 2 updated')).toBe('Replicas: 3 desired | 2 updated');
   });
 });

@@ -7,7 +7,8 @@
  *   > text         goes on with the command above (here-documents)
  *
  * The output that follows is compared after `normalize`: what differs from run to run (ages, addresses, generated names,
- * times, padding) is replaced by a word in angle brackets. GANTRY_BLESS=1 rewrites the outputs.
+ * times, padding) is replaced by a word in angle brackets. GANTRY_BLESS=1 rewrites the outputs; what `$~` prints is taken
+ * once it has settled. Where an older kubectl has other words for the same, `name.1.NN.txt` stands for `name.txt` with it.
  */
 export interface Step {
   mode: 'ok' | 'fail' | 'until';
@@ -66,7 +67,14 @@ const REPLACEMENTS: [RegExp, string][] = [
   [/-[bcdf-hj-np-tv-xz2456789]{8,10}\b/g, '-<rs>'],
   [/\bkube-api-access-[a-z0-9]{5}\b/g, 'kube-api-access-<x>'],
   [/("?resourceVersion"?: ?)"\d+"/g, '$1"<rv>"'],
-  [/(?<=\s|^|\()(?:\d+y)?(?:\d+d)?(?:\d+h)?(?:\d+m)?\d+(?:ms|[smhd])(?=\s|$|\)|,| ago)/gm, '<age>'],
+  [/-[bcdfghjklmnpqrstvwxz2456789]{5}\b/g, '-<x>'],
+  [/\bX509SHA256=[0-9a-f]{64}\b/g, 'X509SHA256=<digest>'],
+  [/\bv0\.\d+\.\d+\b/g, '<version>'],
+  // A quantity of CPU and a time somebody chose are no ages.
+  [
+    /(?<=\s|^|\()(?<!\bcpu:?\s+|such as |op=Exists for )(?:\d+y)?(?:\d+d)?(?:\d+h)?(?:\d+m)?\d+(?:ms|[smhd])(?=\s|$|\)|,| ago)/gm,
+    '<age>',
+  ],
   [/\b3\d{4}(?=\/TCP|\/UDP)/g, '<node-port>'],
   [/pod-template-hash=\w+/g, 'pod-template-hash=<rs>'],
 ];
