@@ -194,9 +194,11 @@ static int enter_pids(const struct spawn *spawn, int status, struct pty *pty, st
 	if (pid < 0 || open_gate < 0)
 		return fail(failure, "clone", NULL);
 	if (pid > 0) {
-		if (send_descriptor(status, pidfd, pid, failure) || write(open_gate, "", 1) != 1)
+		if (send_descriptor(status, pidfd, pid, failure))
 			_exit(126);
-		_exit(0);
+		/* The report ends with the last who holds it: the program may be over before this process is. */
+		close(status);
+		_exit(write(open_gate, "", 1) == 1 ? 0 : 126);
 	}
 	char byte;
 	if (close_all_but(&status, &gate[0], &pty->slave) || read(gate[0], &byte, 1) != 1)

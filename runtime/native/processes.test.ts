@@ -125,6 +125,21 @@ describe.skipIf(reason !== undefined)(`processes (${reason ?? 'as root'})`, () =
   });
 
   describe('terminals', () => {
+    test('many short execs at a time all start, and all say how they ended', async () => {
+      await runtime.startContainer(pod, await node.spec('main.0', 'exec sleep 600'));
+      const one = async (index: number) => {
+        const code = index % 3;
+        const args = ['sh', '-c', `exit ${code}`];
+        const streams = await runtime.exec(pod, 'main.0', { args, tty: false, stdin: false });
+        streams.stdout.resume();
+        streams.stderr.resume();
+        expect((await streams.exit).code).toBe(code);
+      };
+      for (let round = 0; round < 15; round++) {
+        await Promise.all(Array.from({ length: 24 }, (_, index) => one(index)));
+      }
+    });
+
     test('an exec with a terminal has one: name, size, resize, one stream', async () => {
       await runtime.startContainer(pod, await node.spec('main.0', 'exec sleep 600'));
       const streams = await runtime.exec(pod, 'main.0', {
