@@ -30,6 +30,7 @@ describe('the life of a pod', () => {
     await node.run(500);
     expect(node.pod('web')).toBeUndefined();
     expect(await node.traces()).toEqual([]);
+    expect(node.calls.filter((call) => call === 'runtime.stopContainer')).toHaveLength(1);
   });
 
   test('a program that ends is started again at once, then after a delay that doubles', async () => {

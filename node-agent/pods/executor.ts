@@ -28,8 +28,8 @@ export interface Work {
   observed: Observed;
   context: PodContext;
   tokens: PodTokens;
-  /** Takes a fact in and lets the worker look again. */
-  tell(fact: Fact): void;
+  /** Takes a fact in and lets the worker look again; an exit is taken in when its last words have been read. */
+  tell(fact: Fact): void | Promise<void>;
   /** preStop hooks that have run: a second, shorter stop does not run them again. */
   preStopped: Set<string>;
   /** Aborts when that start of the container has ended. */
@@ -159,7 +159,7 @@ const EXECUTE: Execute = {
       await context.client.delete(PodKind, { name, namespace }, { uid, graceSeconds: 0 });
     } catch (error) {
       // Gone, or its name belongs to another pod by now: either way this one is deleted.
-      if (isStatus(error, 'NotFound', 'Conflict')) return tell({ is: 'deleted' });
+      if (isStatus(error, 'NotFound', 'Conflict')) return void tell({ is: 'deleted' });
       throw new EffectFault(
         'FailedDelete',
         `The pod could not be deleted: ${messageOf(error)}`,

@@ -38,11 +38,11 @@ export async function stopContainer(
   try {
     const signal = work.observed.containers.get(name)?.run?.stopSignal;
     const exit = await context.runtime.stopContainer(uid, id, leftMs, signal);
-    tell({ is: 'exited', container: name, attempt, exit });
+    await tell({ is: 'exited', container: name, attempt, exit });
   } catch (error) {
     if (!(error instanceof RuntimeError) || error.code !== 'NotFound') throw error;
     const exit = { code: 137, reason: 'Lost', finishedAtMs: context.clock.now() } as const;
-    tell({ is: 'exited', container: name, attempt, exit });
+    await tell({ is: 'exited', container: name, attempt, exit });
   }
 }
 

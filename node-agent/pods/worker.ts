@@ -232,9 +232,9 @@ class Worker implements PodWorker {
     else recorder.record(this.#pod, 'Warning', fault);
   }
 
-  #tell(fact: Fact): void {
+  #tell(fact: Fact): void | Promise<void> {
     if (this.#context.signal.aborted) return;
-    if (fact.is === 'exited') return void this.#end(fact.container, fact.attempt, fact.exit);
+    if (fact.is === 'exited') return this.#end(fact.container, fact.attempt, fact.exit);
     this.#learn(fact);
     if (fact.is === 'started') {
       const exit = this.#early.get(fact.run.id);
