@@ -1,11 +1,13 @@
 /* System calls that glibc 2.36 does not wrap, or whose wrappers need newer headers. */
 #pragma once
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <stdint.h>
+#include <stdbool.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,6 +32,20 @@ static inline int fsmount_(int fs, unsigned attributes)
 static inline int open_tree_(int directory, const char *path, unsigned flags)
 {
 	return (int)syscall(SYS_open_tree, directory, path, flags);
+}
+/* A detached copy of the mounts at `source`; with `real`, a path in which containers may put links is taken only without any. */
+static inline int clone_tree(const char *source, unsigned recursive, bool real)
+{
+	unsigned how = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive;
+	if (!real)
+		return open_tree_(AT_FDCWD, source, how);
+	int found = openat2_(AT_FDCWD, source, O_PATH | O_CLOEXEC, RESOLVE_NO_SYMLINKS);
+	int fd = found < 0 ? -1 : open_tree_(found, "", how | AT_EMPTY_PATH);
+	int error = errno;
+	if (found >= 0)
+		close(found);
+	errno = error;
+	return fd;
 }
 static inline int move_mount_(int from, int onto)
 {

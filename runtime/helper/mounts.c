@@ -195,28 +195,13 @@ static int new_filesystem(const struct tlv *mount, const char *type, unsigned at
 	return fd;
 }
 
-/* A copy of the mounts at `source`; a path in which a container may put links is taken only without any. */
-static int copy_tree(const char *source, uint64_t flags)
-{
-	unsigned how = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (flags & FLAG_RECURSIVE ? AT_RECURSIVE : 0);
-	if (!(flags & FLAG_REAL_SOURCE))
-		return open_tree_(AT_FDCWD, source, how);
-	int real = openat2_(AT_FDCWD, source, O_PATH | O_CLOEXEC, RESOLVE_NO_SYMLINKS);
-	int fd = real < 0 ? -1 : open_tree_(real, "", how | AT_EMPTY_PATH);
-	int error = errno;
-	if (real >= 0)
-		close(real);
-	errno = error;
-	return fd;
-}
-
 static int bind_mount(const struct tlv *mount, uint64_t flags, struct failure *failure)
 {
 	char source[PATH_MAX];
 	if (tlv_text(mount->value, mount->length, TAG_SOURCE, source, sizeof source))
 		return fail(failure, "bind mount source", NULL);
 	unsigned recursive = flags & FLAG_RECURSIVE ? AT_RECURSIVE : 0;
-	int fd = copy_tree(source, flags);
+	int fd = clone_tree(source, recursive, flags & FLAG_REAL_SOURCE);
 	if (fd < 0)
 		return fail(failure, "bind mount source", source);
 	struct mount_attr attributes = {
