@@ -89,13 +89,13 @@ class StoreWorker {
 
   #flush(): void {
     while (this.#pending.length > 0) {
-      const group = this.#pending.splice(0, GROUP_LIMIT);
+      const group = this.#pending.splice(0, GROUP_LIMIT).filter((commit) => this.#leasesHold(commit));
+      if (group.length === 0) continue;
       const batches: WatchBatch[] = [];
       try {
         if (this.#failed) throw this.#failed;
         const results = this.#database.transaction(() =>
           group.map(({ ops, info }) => {
-            this.#refuseEndedLeases(ops);
             const { result, batch } = this.#database.commit(ops, info);
             if (batch) batches.push(batch);
             return result;
@@ -127,12 +127,14 @@ class StoreWorker {
     return failure;
   }
 
-  #refuseEndedLeases(ops: readonly Op[]): void {
-    for (const op of ops) {
-      if (op.op === 'put' && op.lease !== undefined && !this.#database.hasLease(op.lease)) {
-        throw new Error(`the lease ${op.lease} has ended`);
-      }
-    }
+  /** Refuses a commit that names a lease which has ended: alone, not with the others of its group. */
+  #leasesHold({ id, ops }: PendingCommit): boolean {
+    const ended = ops.find(
+      (op) => op.op === 'put' && op.lease !== undefined && !this.#database.hasLease(op.lease),
+    );
+    if (ended?.op !== 'put') return true;
+    send({ type: 'error', id, error: toWire(new Error(`the lease ${ended.lease} has ended`)) });
+    return false;
   }
 
   #endLease(lease: string, time: number): undefined {
