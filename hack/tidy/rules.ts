@@ -57,7 +57,12 @@ export const LEAVES: Partial<Record<Room, readonly Room[]>> = {
 export const SIBLINGS = ['controllers', 'volumes', 'network/drivers', 'store'] as const;
 
 /** Subfolders of those that everyone beside them may import. */
-export const SHARED_FOLDERS = ['controllers/framework', 'volumes/testing', 'volumes/files'] as const;
+export const SHARED_FOLDERS = [
+  'store/model',
+  'controllers/framework',
+  'volumes/testing',
+  'volumes/files',
+] as const;
 
 /** Effects that have one owner: pattern → the files in which it may stand. */
 export const BANNED: { pattern: RegExp; what: string; allowed: RegExp }[] = [
