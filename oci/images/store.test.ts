@@ -13,6 +13,7 @@ import { unpackTar } from 'modern-tar';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemFiles } from '#machinery/files.ts';
 import { collect } from '#machinery/transport.ts';
+import { imageStoreConformance } from '../conformance.ts';
 import type { Image, ImageError, ImageStore, Unpacker } from '../contract.ts';
 import { dockerArchive, layoutArchive, makeImage, type TestImage } from '../testing/image.ts';
 import { TestRegistry } from '../testing/registry.ts';
@@ -47,6 +48,25 @@ const failure = (work: Promise<unknown>): Promise<ImageError> =>
     () => Promise.reject(new Error('it did not fail')),
     (error) => error,
   );
+
+imageStoreConformance('on disk', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'gantry-oci-'));
+  const remote = new TestRegistry();
+  await remote.start();
+  const options = { directory: home, files: systemFiles(), unpacker: new FileUnpacker(), platform: PLATFORM };
+  return {
+    open: () => openImageStore(options),
+    registry: remote.host,
+    publish: (repository, tag, image) => remote.add(repository, tag, image),
+    wantCredentials(credentials) {
+      remote.credentials = credentials;
+    },
+    async close() {
+      await remote.stop();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+});
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'gantry-oci-'));
