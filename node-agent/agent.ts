@@ -3,7 +3,7 @@ import { NodeKind } from '#api/kinds/node.ts';
 import { PodKind } from '#api/kinds/pod.ts';
 import type { Node, Pod } from '#api/objects.ts';
 import type { Client, Informer } from '#client/contract.ts';
-import { eventRecorder } from '#client/events.ts';
+import { type EventRecorder, eventRecorder } from '#client/events.ts';
 import { startInformer } from '#client/informer.ts';
 import type { Clock } from '#machinery/clock.ts';
 import type { Component, Health, Running } from '#machinery/component.ts';
@@ -19,7 +19,9 @@ import type { ImageStore } from '#oci/contract.ts';
 import type { Runtime } from '#runtime/contract.ts';
 import type { Snapshots } from '#snapshots/contract.ts';
 import type { VolumeDriver } from '#volumes/contract.ts';
+import { keepImagesInBounds } from './images/collect.ts';
 import { imageService } from './images/images.ts';
+import { TrackedImages } from './images/tracked.ts';
 import { keepLogsSmall } from './logs/rotate.ts';
 import { type AgentPaths, networkConfigPath } from './paths.ts';
 import { checkpoints } from './pods/checkpoint.ts';
@@ -118,7 +120,15 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
     clusterDomain: config.clusterDomain,
   });
   const kept = checkpoints(deps.files, config.paths, clock, log);
-  const roster = await startPods(deps, services, pods, kept, ended);
+  const recorder = eventRecorder({
+    client,
+    clock,
+    component: 'kubelet',
+    host: config.nodeName,
+    signal: ended,
+  });
+  const images = new TrackedImages(deps.images, clock);
+  const roster = await startPods(deps, { services, pods, kept, recorder, images }, ended);
   const server = agentServer({
     ...{ roster, runtime, clock, log, paths: config.paths },
     stats: () => podStats(roster, runtime),
@@ -140,6 +150,16 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
     signal: ended,
   });
   void keepLogsSmall({ roster, runtime, files: deps.files, paths: config.paths, clock, log, signal: ended });
+  const collectImages = () =>
+    keepImagesInBounds({
+      ...{ images, roster, recorder, clock, log, nodeName: config.nodeName, signal: ended },
+      disk: async () => ({
+        capacityBytes: deps.facts.storageBytes,
+        availableBytes: deps.facts.storageBytes * (await deps.health()).storageAvailableShare,
+      }),
+    });
+  // Not before everything that runs has its pod: its image would look unused.
+  void roster.settled.then(collectImages, collectImages);
   auditForEver(network, clock, log, ended);
   const ready = services.synced.then(async () => {
     state.notReady = '';
@@ -179,16 +199,20 @@ async function blocksOf(
   return podCidrs;
 }
 
+interface PodParts {
+  services: ServiceSync;
+  pods: Informer<Pod>;
+  kept: ReturnType<typeof checkpoints>;
+  recorder: EventRecorder;
+  images: TrackedImages;
+}
+
 async function startPods(
   deps: AgentDeps,
-  services: ServiceSync,
-  informer: Informer<Pod>,
-  kept: ReturnType<typeof checkpoints>,
+  { services, pods, kept, recorder, images }: PodParts,
   signal: AbortSignal,
 ): Promise<PodRoster> {
   const { config, client, clock, random, log, runtime } = deps;
-  const { nodeName } = config;
-  const recorder = eventRecorder({ client, clock, component: 'kubelet', host: nodeName, signal });
   const tokens = podTokens(client, clock);
   let roster: PodRoster | undefined;
   const sources = podSources({
@@ -209,7 +233,7 @@ async function startPods(
     ...{ clock, log, client, recorder, runtime, signal, sources },
     snapshots: deps.snapshots,
     network: deps.network,
-    images: imageService({ store: deps.images, sources, recorder, clock, signal }),
+    images: imageService({ store: images, sources, recorder, clock, signal }),
     volumes: deps.volumes,
     prober: prober(io, recorder, signal),
     httpGet: systemHttpGet,
@@ -225,7 +249,7 @@ async function startPods(
     accounts: readAccountFiles,
     resolveSubPath,
   };
-  roster = await startRoster({ context, tokens, checkpoints: kept, informer });
+  roster = await startRoster({ context, tokens, checkpoints: kept, informer: pods });
   return roster;
 }
 

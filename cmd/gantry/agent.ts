@@ -14,6 +14,7 @@ import { parseResolvConf, withoutLoops } from '#network/dns/resolv-conf.ts';
 import { startDns } from '#network/dns/server.ts';
 import { Zone } from '#network/dns/zone.ts';
 import { agent as agentComponent, type RunningAgent } from '#node-agent/agent.ts';
+import { imagesInUse } from '#node-agent/images/in-use.ts';
 import { readHealth, readMachine } from '#node-agent/registration/machine.ts';
 import { openImageStore } from '#oci/images/store.ts';
 import { CAPABILITIES, DEFAULT_CAPABILITIES } from '#runtime/native/capabilities.ts';
@@ -154,15 +155,7 @@ async function serveDns(
 async function openDoor(runDirectory: string, images: Parameters<typeof imageApi>[0], running: RunningAgent) {
   const path = join(runDirectory, 'agent.sock');
   await rm(path, { force: true });
-  const inUse = () =>
-    new Set(
-      running.roster
-        .list()
-        .flatMap((worker) =>
-          [...worker.observed().images.values()].flatMap((one) => ('image' in one ? [one.image.id] : [])),
-        ),
-    );
-  const server = imageApi(images, inUse);
+  const server = imageApi(images, (all) => imagesInUse(running.roster.list(), all));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(path, resolve);

@@ -6,7 +6,10 @@ import { type Digest, type Image, ImageError, type ImageErrorCode, type ImageSto
  * The agent's local door for `gantry image`: HTTP on a unix socket in the instance's private run directory, so that only
  * root of this machine reaches it. GET /images, POST /images?name=, DELETE /images?name=.
  */
-export function imageApi(store: ImageStore, inUse: () => ReadonlySet<Digest>): Server {
+export function imageApi(
+  store: ImageStore,
+  inUse: (images: readonly Image[]) => ReadonlySet<Digest>,
+): Server {
   return createServer((request, response) => {
     serve(store, inUse, request).then(
       (body) => answer(response, 200, body),
@@ -32,7 +35,7 @@ const STATUS: Record<ImageErrorCode, number> = {
 
 async function serve(
   store: ImageStore,
-  inUse: () => ReadonlySet<Digest>,
+  inUse: (images: readonly Image[]) => ReadonlySet<Digest>,
   request: IncomingMessage,
 ): Promise<unknown> {
   const url = new URL(request.url ?? '/', 'http://local');
@@ -41,7 +44,7 @@ async function serve(
   if (route === 'GET /images') return (await store.list()).map(toJson);
   if (route === 'POST /images') return (await store.import(request, name)).map(toJson);
   if (route === 'DELETE /images' && name) {
-    await store.remove(name, inUse());
+    await store.remove(name, inUse(await store.list()));
     return {};
   }
   throw new ImageError('NotFound', `no such route: ${route}`);

@@ -1,25 +1,17 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Container } from '#api/objects.ts';
 import { VirtualClock } from '#machinery/clock-virtual.ts';
-import { type Image, ImageError, type ImageStore, type RegistryCredentials } from '#oci/contract.ts';
+import { FakeImageStore, fakeImage } from '#oci/fake/index.ts';
 import { podWith } from '../pods/views.ts';
 import type { PodSources } from '../sources/sources.ts';
 import { credentialsFor, registryOf } from './credentials.ts';
 import { type ImageService, imageService } from './images.ts';
 
-const IMAGE: Image = {
-  id: 'sha256:abc',
-  names: ['registry.test/app:1', 'registry.test/app@sha256:123'],
-  config: {} as Image['config'],
-  layers: ['/l'],
-  sizeBytes: 7,
-};
+const REFERENCE = 'registry.test/app:1';
+const REMOTE = fakeImage(1);
 
 let clock: VirtualClock;
-let present: Image | undefined;
-/** What a pull does; counts the pulls. */
-let pull: (credentials: RegistryCredentials | undefined) => Promise<Image>;
-let pulls: number;
+let store: FakeImageStore;
 let said: string[];
 let secrets: Record<string, Record<string, Uint8Array>>;
 let held: Set<string>;
@@ -27,19 +19,11 @@ let images: ImageService;
 
 beforeEach(() => {
   clock = new VirtualClock();
-  present = undefined;
-  pull = async () => IMAGE;
-  pulls = 0;
+  store = new FakeImageStore();
+  store.publish(REFERENCE, REMOTE);
   said = [];
   secrets = {};
   held = new Set();
-  const store = {
-    get: async () => present,
-    pull: async (_: string, { credentials }: { credentials?: RegistryCredentials }) => {
-      pulls++;
-      return pull(credentials);
-    },
-  } as unknown as ImageStore;
   const sources: PodSources = {
     acquire: async (user) => void held.add(user),
     release: (user) => void held.delete(user),
@@ -56,23 +40,35 @@ beforeEach(() => {
 
 const container = (part: Partial<Container> = {}): Container => ({
   name: 'main',
-  image: 'registry.test/app:1',
+  image: REFERENCE,
   ...part,
 });
 const ensure = (part: Partial<Container> = {}, spec = {}) => images.ensure(podWith(spec), container(part));
 
+const pulls = () => store.calls.filter(({ call }) => call === 'pull').length;
+
+/** Puts an image on the node; that pull is not counted. */
+async function have(reference: string): Promise<void> {
+  store.publish(reference, REMOTE);
+  await store.pull(reference, { signal: new AbortController().signal });
+  store.calls.length = 0;
+}
+
 describe('the pull policy', () => {
   test('IfNotPresent takes what is there; Always asks again; Never does not ask', async () => {
-    present = IMAGE;
-    expect(await ensure()).toEqual({ image: IMAGE, imageId: 'registry.test/app@sha256:123' });
-    expect(pulls).toBe(0);
+    await have(REFERENCE);
+    expect(await ensure()).toMatchObject({
+      image: { id: REMOTE.id },
+      imageId: `registry.test/app@${REMOTE.manifest}`,
+    });
+    expect(pulls()).toBe(0);
     await ensure({ imagePullPolicy: 'Always' });
-    expect(pulls).toBe(1);
-    present = undefined;
+    expect(pulls()).toBe(1);
+    await store.remove(REMOTE.id, new Set());
     expect(await ensure({ imagePullPolicy: 'Never' })).toMatchObject({
       failed: { reason: 'ErrImageNeverPull' },
     });
-    expect(pulls).toBe(1);
+    expect(pulls()).toBe(1);
   });
 
   test.each([
@@ -80,19 +76,17 @@ describe('the pull policy', () => {
     ['app:latest', true],
     ['registry.test:5000/app', true],
     ['app:1', false],
-    ['app@sha256:123', false],
+    [`app@${REMOTE.manifest}`, false],
   ])('%s without a policy is asked for each time: %s', async (image, asks) => {
-    present = IMAGE;
+    await have(image);
     await ensure({ image });
-    expect(pulls).toBe(asks ? 1 : 0);
+    expect(pulls()).toBe(asks ? 1 : 0);
   });
 });
 
 describe('a pull that fails', () => {
   test('says so in the words of the registry, then waits longer each time', async () => {
-    pull = async () => {
-      throw new ImageError('NotFound', 'manifest unknown');
-    };
+    for (let i = 0; i < 7; i++) store.failNext('pull', 'NotFound', 'manifest unknown');
     expect(await ensure()).toEqual({
       failed: { reason: 'ErrImagePull', message: 'manifest unknown' },
       retryAtMs: clock.now() + 1_000,
@@ -101,11 +95,11 @@ describe('a pull that fails', () => {
     expect(await ensure()).toMatchObject({
       failed: {
         reason: 'ImagePullBackOff',
-        message: 'Back-off pulling image "registry.test/app:1": ErrImagePull: manifest unknown',
+        message: `Back-off pulling image "${REFERENCE}": ErrImagePull: manifest unknown`,
       },
       retryAtMs: clock.now() + 9_000,
     });
-    expect(pulls).toBe(1);
+    expect(pulls()).toBe(1);
     const delays: number[] = [];
     for (let i = 0; i < 6; i++) {
       const waiting = await ensure();
@@ -115,49 +109,37 @@ describe('a pull that fails', () => {
       await ensure();
     }
     expect(delays).toEqual([9_000, 20_000, 40_000, 80_000, 160_000, 300_000]);
-    pull = async () => IMAGE;
     await clock.advance(300_000);
-    expect(await ensure()).toMatchObject({ image: IMAGE });
+    expect(await ensure()).toMatchObject({ image: { id: REMOTE.id } });
   });
 
   test('a name that is none is not asked for again soon', async () => {
-    pull = async () => {
-      throw new ImageError('InvalidReference', 'no');
-    };
     expect(await ensure({ image: 'UPPER' })).toMatchObject({ failed: { reason: 'InvalidImageName' } });
     expect(said.at(-1)).toBe('Failed: Error: InvalidImageName');
   });
 
   test('is not remembered for other images', async () => {
-    pull = async () => {
-      throw new ImageError('NotFound', 'no');
-    };
+    store.failNext('pull', 'NotFound', 'no');
     await ensure();
-    pull = async () => IMAGE;
-    expect(await ensure({ image: 'registry.test/other:1' })).toMatchObject({ image: IMAGE });
+    store.publish('registry.test/other:1', REMOTE);
+    expect(await ensure({ image: 'registry.test/other:1' })).toMatchObject({ image: { id: REMOTE.id } });
   });
 });
 
 test('pods that want one image at the same time share the pull', async () => {
   const [one, two] = await Promise.all([ensure(), ensure()]);
-  expect([one, two]).toEqual([
-    expect.objectContaining({ image: IMAGE }),
-    expect.objectContaining({ image: IMAGE }),
-  ]);
-  expect(pulls).toBe(1);
+  expect(one).toMatchObject({ image: { id: REMOTE.id } });
+  expect(two).toEqual(one);
+  expect(pulls()).toBe(1);
 });
 
 const login = (auths: object) => ({ '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })) });
 
 test('the secrets of the pod are looked through in order, and let go', async () => {
-  let used: RegistryCredentials | undefined;
-  pull = async (credentials) => {
-    used = credentials;
-    return IMAGE;
-  };
   secrets['other'] = login({ 'elsewhere.test': { username: 'x', password: 'y' } });
   secrets['mine'] = login({ 'registry.test': { auth: Buffer.from('me:pass:word').toString('base64') } });
   await ensure({}, { imagePullSecrets: [{ name: 'missing' }, { name: 'other' }, { name: 'mine' }] });
+  const used = store.calls.find(({ call }) => call === 'pull')?.credentials;
   expect(used).toEqual({ username: 'me', password: 'pass:word' });
   expect(held.size).toBe(0);
 });

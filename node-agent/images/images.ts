@@ -18,7 +18,7 @@ export interface ImageService {
 }
 
 export interface ImageServiceOptions {
-  store: ImageStore;
+  store: Pick<ImageStore, 'get' | 'pull'>;
   sources: PodSources;
   recorder: Pick<EventRecorder, 'record'>;
   clock: Clock;

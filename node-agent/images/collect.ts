@@ -1,0 +1,140 @@
+import type { Node } from '#api/objects.ts';
+import type { EventRecorder } from '#client/events.ts';
+import { type Clock, sleep } from '#machinery/clock.ts';
+import { messageOf } from '#machinery/errors.ts';
+import type { Logger } from '#machinery/log.ts';
+import type { Digest } from '#oci/contract.ts';
+import type { PodRoster } from '../pods/roster.ts';
+import { imagesInUse } from './in-use.ts';
+import type { TrackedImages } from './tracked.ts';
+
+/**
+ * Removes images that no pod needs when the disk fills up. Source: kubelet, imageGCHighThresholdPercent,
+ * imageGCLowThresholdPercent and imageMinimumGCAge with their default values, and how often it looks.
+ */
+const HIGH_PERCENT = 85;
+const LOW_PERCENT = 80;
+const MIN_AGE_MS = 2 * 60_000;
+const LOOK_MS = 5 * 60_000;
+
+/** The file system with the images. */
+export interface Disk {
+  capacityBytes: number;
+  availableBytes: number;
+}
+
+export interface Candidate {
+  id: Digest;
+  lastUsedMs: number;
+  /** When it was first seen here. */
+  seenMs: number;
+}
+
+/** Whether images have to go. */
+export function isTooFull(disk: Disk): boolean {
+  return disk.capacityBytes > 0 && usedPercent(disk) >= HIGH_PERCENT;
+}
+
+/** How much has to become free; 0 = enough is. */
+export function missingBytes({ capacityBytes, availableBytes }: Disk): number {
+  return Math.max(0, Math.ceil((capacityBytes * (100 - LOW_PERCENT)) / 100 - availableBytes));
+}
+
+/** The images that may go, in the order in which they do: least recently used first, then longest here. Pure. */
+export function removable(images: readonly Candidate[], inUse: ReadonlySet<Digest>, nowMs: number): Digest[] {
+  return images
+    .filter(
+      ({ id, lastUsedMs, seenMs }) => !inUse.has(id) && Math.max(lastUsedMs, seenMs) <= nowMs - MIN_AGE_MS,
+    )
+    .sort((a, b) => a.lastUsedMs - b.lastUsedMs || a.seenMs - b.seenMs || (a.id < b.id ? -1 : 1))
+    .map(({ id }) => id);
+}
+
+function usedPercent({ capacityBytes, availableBytes }: Disk): number {
+  return 100 - (availableBytes * 100) / capacityBytes;
+}
+
+export interface ImageCollectionOptions {
+  images: TrackedImages;
+  roster: Pick<PodRoster, 'list'>;
+  disk(): Promise<Disk>;
+  nodeName: string;
+  recorder: Pick<EventRecorder, 'record'>;
+  clock: Clock;
+  log: Logger;
+  signal: AbortSignal;
+}
+
+/** Looks at the disk until the signal aborts. */
+export async function keepImagesInBounds(options: ImageCollectionOptions): Promise<void> {
+  const { clock, log, signal } = options;
+  const seen = new Map<Digest, number>();
+  while (!signal.aborted) {
+    try {
+      await collect(options, seen);
+    } catch (error) {
+      log.warn('Images could not be looked through', { error: messageOf(error) });
+      options.recorder.record(nodeOf(options), 'Warning', {
+        reason: 'ImageGCFailed',
+        message: messageOf(error),
+      });
+    }
+    await sleep(clock, LOOK_MS, signal).catch(() => undefined);
+  }
+}
+
+async function collect(options: ImageCollectionOptions, seen: Map<Digest, number>): Promise<void> {
+  const { images, roster, clock } = options;
+  const present = await images.list();
+  const inUse = imagesInUse(roster.list(), present);
+  images.note(
+    present.map(({ id }) => id),
+    inUse,
+  );
+  const there = new Set(present.map(({ id }) => id));
+  for (const id of seen.keys()) if (!there.has(id)) seen.delete(id);
+  // Those of the first look may have been there for long.
+  const first = seen.size === 0 ? 0 : clock.now();
+  for (const id of there) if (!seen.has(id)) seen.set(id, first);
+  const disk = await options.disk();
+  if (!isTooFull(disk)) return;
+  const candidates = present.map(({ id }) => ({
+    id,
+    lastUsedMs: images.lastUsedMs(id),
+    seenMs: seen.get(id)!,
+  }));
+  await free(removable(candidates, inUse, clock.now()), disk, options);
+}
+
+/** Removes one after another until there is room. Images share layers: only the disk can say what became free. */
+async function free(order: readonly Digest[], before: Disk, options: ImageCollectionOptions): Promise<void> {
+  const { images, clock, log } = options;
+  const began = clock.now();
+  let disk = before;
+  let failure: unknown;
+  for (const id of order) {
+    if (missingBytes(disk) === 0 || options.signal.aborted) break;
+    try {
+      if (!(await images.removeUnused(id, began - MIN_AGE_MS))) continue;
+      log.info('An unused image was removed, as the disk fills up', { image: id });
+    } catch (error) {
+      failure ??= error;
+    }
+    disk = await options.disk();
+  }
+  if (failure !== undefined) throw failure;
+  if (missingBytes(disk) > 0) sayTooLittle(before, disk, options);
+}
+
+function sayTooLittle(before: Disk, after: Disk, options: ImageCollectionOptions): void {
+  const wanted = missingBytes(before);
+  const found = Math.max(0, after.availableBytes - before.availableBytes);
+  const message = `Failed to garbage collect required amount of images. Attempted to free ${wanted} bytes, but only found ${found} bytes eligible to free.`;
+  options.log.warn(message);
+  options.recorder.record(nodeOf(options), 'Warning', { reason: 'FreeDiskSpaceFailed', message });
+}
+
+/** Events on a Node carry its name as uid: as kubelet writes them, so that `kubectl describe node` finds them. */
+function nodeOf({ nodeName }: ImageCollectionOptions): Node {
+  return { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
+}
