@@ -65,6 +65,7 @@ export interface NodeNetwork {
 
 export type NetworkErrorCode = 'Exhausted' | 'InvalidConfig' | 'Kernel' | 'Unavailable';
 
+/** What a NodeNetwork fails with; the message says what and where. */
 export class NetworkError extends Error {
   override readonly name = 'NetworkError';
   readonly code: NetworkErrorCode;

@@ -29,6 +29,7 @@ export class ValueFormatError extends Error {
   override readonly name = 'ValueFormatError';
 }
 
+/** The bytes to store. Throws ValueFormatError when the header has more than 64 KiB. */
 export function encodeValue(header: ValueHeader, body: Uint8Array): Uint8Array {
   const head = Buffer.from(JSON.stringify({ t: header.time, a: header.actor, c: header.cause }));
   if (head.length > 0xffff) throw new ValueFormatError('the value header is larger than 64 KiB');
@@ -41,6 +42,7 @@ export function encodeValue(header: ValueHeader, body: Uint8Array): Uint8Array {
   return out;
 }
 
+/** What was stored; the body is a view into `value`, not a copy. Throws ValueFormatError. */
 export function decodeValue(value: Uint8Array): StoredValue {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.length);
   if (bytes.length < 4) throw new ValueFormatError('a stored value is shorter than its header');

@@ -12,6 +12,7 @@ export interface VersionBase {
   revision(version: number): number;
 }
 
+/** The two ways between revisions and resourceVersions, for a base that is a whole number from 0 on. */
 export function versionBase(base: number): VersionBase {
   return { base, version: (revision) => revision + base, revision: (version) => version - base };
 }

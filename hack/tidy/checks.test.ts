@@ -62,6 +62,35 @@ describe('tidy', () => {
     ],
     ['a file nobody imports', { 'api/dead.ts': 'export {};' }, 'api/dead.ts: nothing imports it'],
     ['a file that is too long', { 'hack/x.ts': '\n'.repeat(500) }, 'split it'],
+    [
+      'a function that is too long',
+      { 'hack/x.ts': `export function f(\n  a: number,\n): void {\n${'  a++;\n'.repeat(90)}}\n` },
+      'hack/x.ts:1: a function of 94 lines',
+    ],
+    [
+      'a function of C that is too long',
+      { 'hack/x.c': `static int f(void)\n{\n${'\tx++;\n'.repeat(50)}}\n` },
+      'hack/x.c:1: a function of 53 lines',
+    ],
+    [
+      'a contract without a suite',
+      { 'store/contract.ts': '', 'cmd/gantry/c.ts': "import '#store/contract.ts'" },
+      'store/contract.ts has no conformance.ts beside it',
+    ],
+    [
+      'a contract that does not say what its functions are for',
+      { 'store/value.ts': 'export function decode() {}\n', 'cmd/gantry/c.ts': "import '#store/value.ts'" },
+      'store/value.ts:1: exported by a contract without a word',
+    ],
+    [
+      'much code and no word',
+      {
+        'hack/x.ts': 'f();\n'.repeat(350),
+        'hack/y.ts': 'f();\n'.repeat(350),
+        'hack/z.ts': 'f();\n'.repeat(350),
+      },
+      'are comments',
+    ],
     ['a name that says nothing', { 'hack/string-utils.ts': '' }, 'a name says what a thing is'],
   ])('finds %s', (_, planted, message) => {
     expect(findings(planted).join('\n')).toContain(message);

@@ -1,18 +1,25 @@
+import { functionsOf } from './functions.ts';
 import {
   ALLOWED_NAMES,
   BANNED,
   BANNED_NAMES,
+  CONTRACTS,
   LEAVES,
   MAX_C_FILE_LINES,
+  MAX_C_FUNCTION_LINES,
   MAX_FILE_LINES,
+  MAX_FUNCTION_LINES,
   MAX_TEST_FILE_LINES,
   MAY_IMPORT,
+  MIN_COMMENT_SHARE,
   P95_FILE_LINES,
+  P95_FUNCTION_LINES,
   ROOMS,
   type Room,
   SHARED_FOLDERS,
   SIBLINGS,
   TRANSCRIPTS,
+  WITHOUT_CONFORMANCE,
 } from './rules.ts';
 import type { SourceFile, Tree } from './tree.ts';
 
@@ -27,6 +34,9 @@ export const CHECKS: readonly Check[] = [
   { name: 'siblings', run: checkSiblings },
   { name: 'banned calls', run: checkBanned },
   { name: 'sizes', run: checkSizes },
+  { name: 'functions', run: checkFunctions },
+  { name: 'comments', run: checkComments },
+  { name: 'contracts', run: checkContracts },
   { name: 'names', run: checkNames },
   { name: 'dead files', run: checkDead },
   { name: 'transcripts', run: checkTranscripts },
@@ -118,14 +128,61 @@ function checkSizes({ files }: Tree): Finding[] {
     if (file.lines.length > limit)
       findings.push(`${file.path}: ${file.lines.length} lines, at most ${limit}: split it`);
   }
-  const sizes = files
-    .filter(({ path }) => !isTest(path))
-    .map(({ lines }) => lines.length)
-    .sort((a, b) => a - b);
-  const p95 = sizes[Math.floor(sizes.length * 0.95)] ?? 0;
+  const p95 = percentile95(files.filter(({ path }) => !isTest(path)).map(({ lines }) => lines.length));
   if (p95 > P95_FILE_LINES)
     findings.push(`the 95th percentile of file lengths is ${p95}, at most ${P95_FILE_LINES}`);
   return findings;
+}
+
+function percentile95(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length * 0.95)] ?? 0;
+}
+
+/** A function fits a screen. */
+function checkFunctions({ files }: Tree): Finding[] {
+  const functions = files.filter(({ path }) => !isTest(path)).flatMap(functionsOf);
+  const findings = functions.flatMap(({ path, line, lines }) => {
+    const limit = path.endsWith('.ts') ? MAX_FUNCTION_LINES : MAX_C_FUNCTION_LINES;
+    return lines > limit ? [`${path}:${line}: a function of ${lines} lines, at most ${limit}: split it`] : [];
+  });
+  const p95 = percentile95(functions.map(({ lines }) => lines));
+  if (p95 > P95_FUNCTION_LINES)
+    findings.push(`the 95th percentile of function lengths is ${p95}, at most ${P95_FUNCTION_LINES}`);
+  return findings;
+}
+
+/** Enough is said about why; where nothing is to be explained, a small tree is let off. */
+function checkComments({ files }: Tree): Finding[] {
+  const lines = files
+    .filter(({ path }) => !isTest(path))
+    .flatMap((file) => file.lines.filter((line) => line.trim()));
+  const comments = lines.filter((line) => /^\s*(\/\/|\*|\/\*)/.test(line)).length;
+  const share = comments / lines.length;
+  if (lines.length < 1000 || share >= MIN_COMMENT_SHARE) return [];
+  return [
+    `${(100 * share).toFixed(1)} % of lines are comments, at least ${100 * MIN_COMMENT_SHARE} %: say why`,
+  ];
+}
+
+/** Each contract has its suite beside it, and says what each function of it is for. */
+function checkContracts({ files, paths }: Tree): Finding[] {
+  const without = paths
+    .filter((path) => path.endsWith('/contract.ts'))
+    .map((path) => path.slice(0, -'/contract.ts'.length))
+    .filter((folder) => !(WITHOUT_CONFORMANCE as readonly string[]).includes(folder))
+    .filter((folder) => !paths.includes(`${folder}/conformance.ts`))
+    .map((folder) => `${folder}/contract.ts has no conformance.ts beside it`);
+  const silent = files
+    .filter(({ path }) => CONTRACTS.test(path))
+    .flatMap(({ path, lines }) =>
+      [...lines.entries()]
+        .filter(
+          ([at, line]) =>
+            /^export (async )?(function|class) /.test(line) && !/\*\/$/.test(lines[at - 1] ?? ''),
+        )
+        .map(([at]) => `${path}:${at + 1}: exported by a contract without a word on what it is for`),
+    );
+  return [...without, ...silent];
 }
 
 function limitOf({ path }: SourceFile): number {
