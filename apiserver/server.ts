@@ -35,7 +35,7 @@ import type { Check } from './health.ts';
 import { type HttpListener, type ListenAddress, listenHttps, type TlsFiles } from './http/index.ts';
 import { inProcessTransport } from './in-process.ts';
 import { EXPOSITION_TYPE, RequestMetrics } from './metrics.ts';
-import { openApiDocuments } from './openapi/documents.ts';
+import { openApiDocuments, type ReadyDocuments } from './openapi/documents.ts';
 import { nodeSubresources } from './subresources/index.ts';
 import { tunnelHandler } from './tunnel/handler.ts';
 import { NodeLinks } from './tunnel/node-links.ts';
@@ -56,6 +56,8 @@ export interface ApiServerDeps {
   schemas: Schemas;
   /** Texts of the OpenAPI documents, read when one is made. */
   descriptions: () => Descriptions;
+  /** OpenAPI documents made at build time. */
+  documents?: ReadyDocuments;
   config: ApiServerConfig;
   kinds?: readonly Kind[];
   /** How much of the past the store keeps. */
@@ -135,7 +137,8 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   ];
   let ready = false;
   const checks = checksOf(cache, () => ready);
-  const formats = wireFormats(deps.schemas, openApiDocuments(kinds.all, deps.schemas, deps.descriptions));
+  const { schemas, descriptions, documents } = deps;
+  const formats = wireFormats(schemas, openApiDocuments(kinds.all, schemas, descriptions, documents));
   const requests = new RequestMetrics(kinds);
   const startId = uuid(random).slice(0, 8);
   const chain = new RequestChain({

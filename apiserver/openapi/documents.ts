@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Kind } from '#api/kind.ts';
 import {
   documentHash,
@@ -17,11 +18,18 @@ import { SERVER_VERSION } from '../version.ts';
 /** Documents kept: clients that validate ask for the same few again and again, and each may be over a megabyte. */
 const KEPT = 4;
 
-/** The documents of the served kinds, each made when it is asked for. `descriptions` are read then and let go. */
+/** A document made before, by its name; the name tells what it was made of, so an outdated one is not found. */
+export type ReadyDocuments = (name: string) => Uint8Array | undefined;
+
+/**
+ * The documents of the served kinds, each found ready or made when it is asked for. `descriptions` are read then and let
+ * go.
+ */
 export function openApiDocuments(
   kinds: readonly Kind[],
   schemas: Schemas,
   descriptions: () => Descriptions,
+  ready: ReadyDocuments = () => undefined,
 ): OpenApi {
   const resources = kinds.map(resourceOf);
   const kept = new Map<string, Uint8Array>();
@@ -30,7 +38,16 @@ export function openApiDocuments(
   const paths = [...new Set(resources.map(groupVersionPath))];
   const hashes = Object.fromEntries(paths.map((path) => [path, documentHash(hashed, path)]));
 
-  function remember(key: string, make: () => Uint8Array): Uint8Array {
+  const all = createHash('sha256')
+    .update(JSON.stringify([hashes, schemas.version]))
+    .digest('hex');
+  const nameOf = (key: string, hash: string) =>
+    `${key.replace(/[^a-z0-9.]/gi, '_')}.${hash.slice(0, 16).toLowerCase()}`;
+
+  function remember(key: string, hash: string, make: () => Uint8Array): Uint8Array {
+    // Not kept: reading the file again costs a millisecond, and is seldom.
+    const found = kept.get(key) ? undefined : ready(nameOf(key, hash));
+    if (found) return found;
     const bytes = kept.get(key) ?? make();
     kept.delete(key);
     kept.set(key, bytes);
@@ -40,14 +57,14 @@ export function openApiDocuments(
 
   return {
     v2: (format) =>
-      remember(`v2 ${format}`, () => {
+      remember(`v2 ${format}`, all, () => {
         const document = openApiV2Document(full());
         return format === 'json' ? Buffer.from(JSON.stringify(document)) : encodeOpenApiV2(document);
       }),
     v3: () => hashes,
     v3Document: (path) =>
       paths.includes(path)
-        ? remember(path, () => Buffer.from(JSON.stringify(openApiV3Document(full(), path))))
+        ? remember(path, hashes[path]!, () => Buffer.from(JSON.stringify(openApiV3Document(full(), path))))
         : undefined,
   };
 }

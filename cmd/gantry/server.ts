@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serviceAccountTokens } from '#apiserver/authentication/index.ts';
 import { apiServer } from '#apiserver/server.ts';
@@ -59,6 +59,7 @@ async function run(
       log,
       schemas,
       descriptions: () => loadDescriptions(readFileSync(join(generated, 'descriptions.json'))),
+      documents: readDocument,
       config: {
         cluster: 'default',
         serviceCidr,
@@ -87,6 +88,12 @@ async function run(
   await control.stop();
   await running.stop();
   await store.close();
+}
+
+/** Made by `npm run generate`; one that is not there is made when it is asked for. */
+function readDocument(name: string): Uint8Array | undefined {
+  const path = join(generated, 'openapi', name);
+  return existsSync(path) ? readFileSync(path) : undefined;
 }
 
 /** The address asked for, and the one that pods use. */

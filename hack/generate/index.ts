@@ -1,6 +1,7 @@
 /**
  * Joins the tables of the wire protocol (api/tables) with the descriptions in @kubernetes/client-node into
- * generated/schemas.json (structure, read by every server) and generated/descriptions.json (read for OpenAPI only).
+ * generated/schemas.json (structure, read by every server) and generated/descriptions.json (read for OpenAPI only), and makes
+ * the OpenAPI documents of all kinds from them.
  * Fails when a table and the package disagree about the fields of a type.
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -10,6 +11,7 @@ import { type Descriptions, loadSchemas, type SchemaFile } from '#machinery/sche
 import type { ValueType } from '#machinery/schema/model.ts';
 import { parseRow, parseTable, rowText, type Table } from '#machinery/schema/table.ts';
 import { modelOf, packageApiVersion } from './models.ts';
+import { writeOpenApi } from './openapi.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -114,14 +116,15 @@ export function writeGenerated(root = ROOT): string[] {
 }
 
 /** In one step: tests may generate at the same time. */
-function replaceFile(path: string, text: string): void {
+function replaceFile(path: string, data: string | Uint8Array): void {
   const next = `${path}.${process.pid}`;
-  writeFileSync(next, text);
+  writeFileSync(next, data);
   renameSync(next, path);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const faults = writeGenerated();
+  writeOpenApi(join(ROOT, 'generated'), replaceFile);
   for (const fault of faults) console.error(fault);
   if (faults.length) process.exitCode = 1;
 }
