@@ -18,6 +18,7 @@ import { imagesInUse } from '#node-agent/images/in-use.ts';
 import { readHealth, readMachine } from '#node-agent/registration/machine.ts';
 import { openImageStore } from '#oci/images/store.ts';
 import { CAPABILITIES, DEFAULT_CAPABILITIES } from '#runtime/native/capabilities.ts';
+import { DEFAULT_MASKED_PATHS, DEFAULT_READ_ONLY_PATHS } from '#runtime/native/default-paths.ts';
 import { defaultSeccomp } from '#runtime/native/seccomp/index.ts';
 import { NativeUnpacker } from '#runtime/native/unpacker.ts';
 import { volumeDrivers } from '#volumes/index.ts';
@@ -102,6 +103,8 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
       profiles: {
         defaultCapabilities: DEFAULT_CAPABILITIES,
         allCapabilities: CAPABILITIES,
+        maskedPaths: DEFAULT_MASKED_PATHS,
+        readOnlyPaths: DEFAULT_READ_ONLY_PATHS,
         seccomp: defaultSeccomp,
       },
       facts: {

@@ -1,18 +1,18 @@
 import { parseAddress } from '#machinery/values/cidr.ts';
 
-/** Where questions that are not ours go. Source: resolv.conf(5). */
-export interface ResolverConfig {
+/** How names are resolved. Source: resolv.conf(5). */
+export interface ResolvConf {
   /** Addresses of name servers, in order; at most three, as resolv.conf(5) has it. */
   nameservers: string[];
-  search: string[];
+  searches: string[];
   options: string[];
 }
 
 const MAX_NAMESERVERS = 3;
 
 /** Reads the text of /etc/resolv.conf; lines it does not know are passed over, as resolvers do. */
-export function parseResolvConf(text: string): ResolverConfig {
-  const config: ResolverConfig = { nameservers: [], search: [], options: [] };
+export function parseResolvConf(text: string): ResolvConf {
+  const config: ResolvConf = { nameservers: [], searches: [], options: [] };
   for (const line of text.split('\n')) {
     const [keyword, ...words] = line
       .replace(/[#;].*$/, '')
@@ -20,7 +20,7 @@ export function parseResolvConf(text: string): ResolverConfig {
       .split(/\s+/);
     if (keyword === 'nameserver' && words[0] && parseAddress(words[0])) config.nameservers.push(words[0]);
     // The last search or domain line wins.
-    if (keyword === 'search' || keyword === 'domain') config.search = words;
+    if (keyword === 'search' || keyword === 'domain') config.searches = words;
     if (keyword === 'options') config.options.push(...words);
   }
   config.nameservers = config.nameservers.slice(0, MAX_NAMESERVERS);

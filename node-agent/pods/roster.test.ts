@@ -71,7 +71,13 @@ async function makeNode() {
         list: async () => [],
         remove: async () => {},
       },
-      profiles: { defaultCapabilities: [], allCapabilities: [], seccomp: () => undefined },
+      profiles: {
+        defaultCapabilities: [],
+        allCapabilities: [],
+        maskedPaths: [],
+        readOnlyPaths: [],
+        seccomp: () => undefined,
+      },
       node: {
         ...{ name: 'n1', hostIPs: ['192.0.2.1'], allocatable: {}, memoryBytes: 1024 ** 3, hosts: '' },
         ...{

@@ -188,7 +188,13 @@ export class TestNode {
       prober: prober(io, recorder, stop.signal),
       status: { put: () => {}, flush: async () => {}, forget: () => {} },
       files: podFilesOver(files),
-      profiles: { defaultCapabilities: [], allCapabilities: [], seccomp: () => undefined },
+      profiles: {
+        defaultCapabilities: [],
+        allCapabilities: [],
+        maskedPaths: [],
+        readOnlyPaths: [],
+        seccomp: () => undefined,
+      },
       paths: PATHS,
       node: {
         name: NODE,

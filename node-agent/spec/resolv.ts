@@ -1,22 +1,5 @@
 import type { Pod } from '#api/objects.ts';
-
-export interface ResolvConf {
-  nameservers: string[];
-  searches: string[];
-  options: string[];
-}
-
-/** resolv.conf(5): the last `search` line counts, unknown lines are left out. */
-export function parseResolvConf(text: string): ResolvConf {
-  const conf: ResolvConf = { nameservers: [], searches: [], options: [] };
-  for (const line of text.split('\n')) {
-    const [word, ...rest] = line.trim().split(/\s+/);
-    if (word === 'nameserver' && rest[0]) conf.nameservers.push(rest[0]);
-    else if (word === 'search' || word === 'domain') conf.searches = rest;
-    else if (word === 'options') conf.options = rest;
-  }
-  return conf;
-}
+import type { ResolvConf } from '#network/dns/resolv-conf.ts';
 
 export function formatResolvConf(conf: ResolvConf): string {
   const lines = [

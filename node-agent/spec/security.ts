@@ -7,6 +7,9 @@ export interface SecurityProfiles {
   defaultCapabilities: readonly string[];
   /** All CAP_* names of this kernel. */
   allCapabilities: readonly string[];
+  /** What of /proc and /sys a container does not see, and what it cannot write. */
+  maskedPaths: readonly string[];
+  readOnlyPaths: readonly string[];
   /** The default filter for a container with these capabilities: struct sock_filter[]. */
   seccomp(capabilities: readonly string[]): Uint8Array | undefined;
 }
@@ -19,23 +22,6 @@ export interface ContainerSecurity {
   readOnlyPaths: string[];
   readOnlyRoot: boolean;
 }
-
-/** What a container must not see of the node. Source: OCI runtime-spec, default Linux configuration as runtimes ship it. */
-export const MASKED_PATHS = [
-  '/proc/asound',
-  '/proc/acpi',
-  '/proc/interrupts',
-  '/proc/kcore',
-  '/proc/keys',
-  '/proc/latency_stats',
-  '/proc/timer_list',
-  '/proc/timer_stats',
-  '/proc/sched_debug',
-  '/proc/scsi',
-  '/sys/firmware',
-  '/sys/devices/virtual/powercap',
-];
-export const READ_ONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
 /**
  * The security settings of one container. A pod that names no seccomp profile gets the default one, not none. Privileged
@@ -57,8 +43,8 @@ export function containerSecurity(
     capabilities,
     noNewPrivileges: own?.allowPrivilegeEscalation === false,
     ...(!privileged && seccompOf(profile, capabilities, profiles)),
-    maskedPaths: unmasked ? [] : MASKED_PATHS,
-    readOnlyPaths: unmasked ? [] : READ_ONLY_PATHS,
+    maskedPaths: unmasked ? [] : [...profiles.maskedPaths],
+    readOnlyPaths: unmasked ? [] : [...profiles.readOnlyPaths],
     readOnlyRoot: own?.readOnlyRootFilesystem ?? false,
   };
 }

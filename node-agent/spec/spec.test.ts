@@ -2,13 +2,14 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Container, Pod, Service } from '#api/objects.ts';
+import { parseResolvConf } from '#network/dns/resolv-conf.ts';
 import { readAccountFiles } from './account-files.ts';
 import { type ContainerInput, containerSpec } from './container.ts';
 import { containerEnv } from './env.ts';
 import { expand } from './expand.ts';
 import { hostsFile, podHostname } from './hosts.ts';
 import { resolveSubPath, volumeMounts } from './mounts.ts';
-import { formatResolvConf, parseResolvConf, podResolvConf } from './resolv.ts';
+import { formatResolvConf, podResolvConf } from './resolv.ts';
 import { containerResources, oomScoreAdj, podResources } from './resources.ts';
 import { sandboxSpec } from './sandbox.ts';
 import { containerSecurity, type SecurityProfiles } from './security.ts';
@@ -18,6 +19,8 @@ import { resolveUser } from './user.ts';
 const paths = { dataDir: '/data', memoryDir: '/memory' };
 const profiles: SecurityProfiles = {
   defaultCapabilities: ['CAP_CHOWN', 'CAP_KILL'],
+  maskedPaths: ['/proc/kcore'],
+  readOnlyPaths: ['/proc/sys'],
   allCapabilities: ['CAP_CHOWN', 'CAP_KILL', 'CAP_NET_ADMIN', 'CAP_SYS_ADMIN'],
   seccomp: (capabilities) => new Uint8Array([capabilities.length]),
 };

@@ -63,25 +63,6 @@ export const DEFAULT_CAPABILITIES: readonly string[] = [
   'CAP_AUDIT_WRITE',
 ];
 
-/**
- * The set after securityContext.capabilities: names with or without CAP_, `ALL` allowed; what is added wins over what is
- * dropped only when ALL is dropped (Kubernetes). Privileged containers hold all.
- */
-export function effectiveCapabilities(
-  change: { add?: readonly string[]; drop?: readonly string[] } = {},
-  privileged = false,
-): string[] {
-  if (privileged) return [...CAPABILITIES];
-  const add = (change.add ?? []).map(canonical);
-  const drop = (change.drop ?? []).map(canonical);
-  let held = new Set<string>(DEFAULT_CAPABILITIES);
-  if (add.includes('ALL')) held = new Set(CAPABILITIES);
-  if (drop.includes('ALL')) held = new Set();
-  for (const name of add) if (name !== 'ALL') held.add(name);
-  for (const name of drop) if (name !== 'ALL') held.delete(name);
-  return CAPABILITIES.filter((name) => held.has(name));
-}
-
 /** The bit mask of names; throws RuntimeError InvalidSpec for one that does not exist. */
 export function capabilityMask(names: readonly string[]): bigint {
   let mask = 0n;
@@ -91,9 +72,4 @@ export function capabilityMask(names: readonly string[]): bigint {
     mask |= 1n << BigInt(bit);
   }
   return mask;
-}
-
-function canonical(name: string): string {
-  const upper = name.toUpperCase();
-  return upper === 'ALL' || upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
 }
