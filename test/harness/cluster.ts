@@ -137,25 +137,9 @@ export class TestCluster {
     return left;
   }
 
-  /** Everything on this machine that names the instance: processes, mounts, cgroups, files. */
+  /** See tracesOf. */
   traces(): string[] {
-    const found: string[] = [];
-    for (const name of readdirSync('/proc')) {
-      if (!/^\d+$/.test(name)) continue;
-      const args = commandLine(Number(name));
-      if (args.some((arg) => arg.includes(this.directory))) found.push(`process ${name}: ${args.join(' ')}`);
-    }
-    for (const line of readFileSync('/proc/mounts', 'utf8').split('\n')) {
-      if (line.includes(this.directory) || line.includes(this.instance)) found.push(`mount ${line}`);
-    }
-    found.push(...cgroupsNamed(this.instance));
-    for (const path of ['/run', '/dev/shm', '/tmp', '/var/lib']) {
-      for (const name of readdirSync(path)) {
-        if (name.includes(`gantry-${this.instance}`)) found.push(`directory ${join(path, name)}`);
-      }
-    }
-    if (existsSync(this.directory)) found.push(`directory ${this.directory}`);
-    return found;
+    return tracesOf(this.directory);
   }
 
   async #orLog<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
@@ -165,6 +149,28 @@ export class TestCluster {
       throw new Error(`${(error as Error).message}\n${this.log.split('\n').slice(-40).join('\n')}`);
     }
   }
+}
+
+/** Everything on this machine that names the instance of a data directory: processes, mounts, cgroups, files. */
+export function tracesOf(directory: string): string[] {
+  const instance = instanceOf(directory);
+  const found: string[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const args = commandLine(Number(name));
+    if (args.some((arg) => arg.includes(directory))) found.push(`process ${name}: ${args.join(' ')}`);
+  }
+  for (const line of readFileSync('/proc/mounts', 'utf8').split('\n')) {
+    if (line.includes(directory) || line.includes(instance)) found.push(`mount ${line}`);
+  }
+  found.push(...cgroupsNamed(instance));
+  for (const path of ['/run', '/dev/shm', '/tmp', '/var/lib']) {
+    for (const name of readdirSync(path)) {
+      if (name.includes(`gantry-${instance}`)) found.push(`directory ${join(path, name)}`);
+    }
+  }
+  if (existsSync(directory)) found.push(`directory ${directory}`);
+  return found;
 }
 
 function commandLine(pid: number): string[] {
