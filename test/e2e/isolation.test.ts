@@ -260,4 +260,127 @@ describe.skipIf(whyNoHost())('isolation', () => {
     await ready('init');
     expect(await sh('init', 'cat /v/order')).toBe('one\ntwo');
   });
+
+  describe('what a pod may ask for', () => {
+    const capabilitiesOf = (pod: string) => sh(pod, "awk '/^CapEff/ { print $2 }' /proc/1/status");
+
+    test('capabilities: some more, some less, none, all', async () => {
+      const asking = (capabilities: object) => ({
+        containers: [container('exec sleep 1000', { securityContext: { capabilities } })],
+      });
+      await pods.run('more', asking({ add: ['NET_ADMIN'], drop: ['MKNOD'] }));
+      // The default a80425fb with bit 12 and without bit 27.
+      expect(await capabilitiesOf('more')).toBe('00000000a00435fb');
+      expect(await sh('more', 'ip link add b type bridge && ip -o link show b | wc -l')).toBe('1');
+      await pods.run('none', asking({ drop: ['ALL'] }));
+      expect(await capabilitiesOf('none')).toBe('0000000000000000');
+      expect(await sh('none', 'chown 1:1 /tmp 2>/dev/null && echo changed || echo refused')).toBe('refused');
+      await pods.run('one', asking({ drop: ['ALL'], add: ['CHOWN'] }));
+      expect(await capabilitiesOf('one')).toBe('0000000000000001');
+    });
+
+    test('a command in a container has no more than the container', async () => {
+      const status = "awk '/^(CapEff|CapBnd|Seccomp|NoNewPrivs):/ { print $1 $2 }'";
+      expect(await sh('one', `${status} /proc/self/status`)).toBe(
+        await sh('one', `${status} /proc/1/status`),
+      );
+      expect(await sh('user', 'id -u; id -g; id -G')).toBe('1000\n3000\n3000 2000');
+    });
+
+    test('a capability that does not exist is refused by name', async () => {
+      await create('unknown', {
+        containers: [container('true', { securityContext: { capabilities: { add: ['FLY'] } } })],
+      });
+      const pod = await until('unknown', (found) => statusOf(found)?.state?.waiting?.message !== undefined);
+      expect(statusOf(pod)?.state?.waiting).toMatchObject({ reason: 'CreateContainerError' });
+      expect(statusOf(pod)?.state?.waiting?.message).toContain('CAP_FLY');
+    });
+
+    test('seccomp Unconfined: no filter; RuntimeDefault: the filter everybody has', async () => {
+      const profile = (type: string) => ({
+        containers: [container('exec sleep 1000', { securityContext: { seccompProfile: { type } } })],
+      });
+      await pods.run('unconfined', profile('Unconfined'));
+      expect(await sh('unconfined', "awk '/^Seccomp:/ { print $2 }' /proc/1/status")).toBe('0');
+      expect(await sh('unconfined', 'unshare -r true >/dev/null 2>&1 && echo allowed || echo refused')).toBe(
+        'allowed',
+      );
+      await pods.run('confined', profile('RuntimeDefault'));
+      expect(await sh('confined', "awk '/^Seccomp:/ { print $2 }' /proc/1/status")).toBe('2');
+    });
+
+    test('privileged: everything but what is not in its namespaces', async () => {
+      await pods.run('privileged', {
+        containers: [container('exec sleep 1000', { securityContext: { privileged: true } })],
+      });
+      expect(
+        await sh('privileged', 'mkdir /mnt && mount -t tmpfs none /mnt && grep -c " /mnt " /proc/mounts'),
+      ).toBe('1');
+      expect(await sh('privileged', "awk '/^Seccomp:/ { print $2 }' /proc/1/status")).toBe('0');
+      expect(await sh('privileged', 'cat /proc/1/cmdline | tr "\\0" " "')).toBe('sleep 1000');
+      await pods.delete('privileged');
+    });
+
+    test('containers of a pod share network, IPC and host name, not processes or files', async () => {
+      const two = ['one', 'two'].map((name) => ({ ...container('exec sleep 1000'), name }));
+      await pods.run('shared', { containers: two });
+      const inOf = async (name: string, script: string) =>
+        (await cluster.must(['exec', 'shared', '-c', name, '--', 'sh', '-c', script])).trim();
+      for (const space of ['net', 'ipc', 'uts']) {
+        expect(await inOf('one', `readlink /proc/self/ns/${space}`)).toBe(
+          await inOf('two', `readlink /proc/self/ns/${space}`),
+        );
+      }
+      for (const space of ['pid', 'mnt']) {
+        expect(await inOf('one', `readlink /proc/self/ns/${space}`)).not.toBe(
+          await inOf('two', `readlink /proc/self/ns/${space}`),
+        );
+      }
+      await inOf('one', 'echo x > /tmp/x');
+      expect(await inOf('two', 'cat /tmp/x 2>/dev/null || echo none')).toBe('none');
+    });
+
+    test('shareProcessNamespace: containers see each other, and the pod goes on when one of them ends', async () => {
+      await pods.run('processes', {
+        shareProcessNamespace: true,
+        containers: [
+          { ...container('exec sleep 1111'), name: 'one' },
+          { ...container('exec sleep 2222'), name: 'two' },
+        ],
+      });
+      const seen = await cluster.must(['exec', 'processes', '-c', 'one', '--', 'ps', '-o', 'args']);
+      expect(seen).toContain('sleep 1111');
+      expect(seen).toContain('sleep 2222');
+      await cluster.must([
+        'exec',
+        'processes',
+        '-c',
+        'one',
+        '--',
+        'sh',
+        '-c',
+        "kill -9 $(ps -o pid,args | awk '/[s]leep 2222/ { print $1 }')",
+      ]);
+      const pod = await until('processes', (found) =>
+        (found.status?.containerStatuses ?? []).some(({ restartCount }) => restartCount > 0),
+      );
+      const restarted = pod.status?.containerStatuses?.filter(({ restartCount }) => restartCount > 0);
+      expect(restarted?.map(({ name }) => name)).toEqual(['two']);
+    });
+
+    test('hostPID shows the processes of the node', async () => {
+      await pods.run('host-pid', { hostPID: true, containers: [container('exec sleep 1000')] });
+      expect(await sh('host-pid', 'readlink /proc/self/ns/pid')).toBe(
+        (await cluster.inside('readlink', ['/proc/self/ns/pid'])).stdout.trim(),
+      );
+    });
+
+    test('sysctls of its namespaces are set', async () => {
+      await pods.run('sysctls', {
+        securityContext: { sysctls: [{ name: 'net.ipv4.ip_unprivileged_port_start', value: '80' }] },
+        containers: [container('exec sleep 1000')],
+      });
+      expect(await sh('sysctls', 'cat /proc/sys/net/ipv4/ip_unprivileged_port_start')).toBe('80');
+    });
+  });
 });
