@@ -33,7 +33,8 @@ export class ValueFormatError extends Error {
 export function encodeValue(header: ValueHeader, body: Uint8Array): Uint8Array {
   const head = Buffer.from(JSON.stringify({ t: header.time, a: header.actor, c: header.cause }));
   if (head.length > 0xffff) throw new ValueFormatError('the value header is larger than 64 KiB');
-  const out = Buffer.allocUnsafe(4 + head.length + body.length);
+  // Not from Node's pool of 64 kB, all of which would travel with each value that is sent to another thread.
+  const out = Buffer.allocUnsafeSlow(4 + head.length + body.length);
   out[0] = VALUE_FORMAT;
   out[1] = VALUE_ENCODING.json;
   out.writeUInt16BE(head.length, 2);

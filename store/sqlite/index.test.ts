@@ -55,6 +55,18 @@ describe('sqlite: across restarts', () => {
     await after.close();
   });
 
+  test('a small value travels alone, without the pool of memory it was made in', async () => {
+    const store = await open();
+    const stop = new AbortController();
+    const events = store.watch('/', undefined, stop.signal)[Symbol.asyncIterator]();
+    await write(store, '/a', 'one');
+    const { value: batch } = await events.next();
+    const [event] = batch!.events;
+    expect(event?.type === 'put' && event.entry.value.buffer.byteLength).toBe('one'.length);
+    stop.abort();
+    await store.close();
+  });
+
   test('a revision is not used again though all of its history was compacted', async () => {
     const before = await open();
     await write(before, '/a', 'one');

@@ -93,7 +93,7 @@ class SqliteStore implements Store {
 
   async commit(ops: readonly Op[], info: CommitInfo): Promise<CommitResult> {
     checkOps(ops);
-    return this.#call('commit', ops, info);
+    return this.#call('commit', ops.map(withOwnMemory), info);
   }
 
   watch(prefix: string, from: Revision | undefined, signal: AbortSignal): AsyncIterable<WatchBatch> {
@@ -179,4 +179,10 @@ class SqliteStore implements Store {
     for (const waiting of this.#waiting.values()) waiting.reject(reason);
     this.#waiting.clear();
   }
+}
+
+/** A view is sent between threads with all the memory it is a view of: a small one of Node's pool with 64 kB. */
+function withOwnMemory(op: Op): Op {
+  if (op.op !== 'put' || op.value.buffer.byteLength === op.value.length) return op;
+  return { ...op, value: Uint8Array.from(op.value) };
 }
