@@ -23,7 +23,7 @@ export type StatusReason =
   | 'ServiceUnavailable'
   | 'InternalError';
 
-export const HTTP_STATUS: Record<StatusReason, number> = {
+const HTTP_STATUS: Record<StatusReason, number> = {
   BadRequest: 400,
   Unauthorized: 401,
   Forbidden: 403,

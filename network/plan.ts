@@ -153,7 +153,7 @@ export function requireCidr(text: string): Cidr {
   return cidr;
 }
 
-export function requireAddress(text: string): Address {
+function requireAddress(text: string): Address {
   const address = parseAddress(text);
   if (!address) throw new NetworkError('InvalidConfig', `"${text}" is not an IP address`);
   return address;

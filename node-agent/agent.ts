@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
 import { NodeKind } from '#api/kinds/node.ts';
 import { PodKind } from '#api/kinds/pod.ts';
 import type { Node, Pod } from '#api/objects.ts';
@@ -129,26 +130,7 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   });
   const images = new TrackedImages(deps.images, clock);
   const roster = await startPods(deps, { services, pods, kept, recorder, images }, ended);
-  const server = agentServer({
-    ...{ roster, runtime, clock, log, paths: config.paths },
-    stats: () => podStats(roster, runtime),
-  });
-  const dialPod = podDialler({
-    pods: () => roster.list(),
-    hostIPs: deps.facts.addresses,
-    connect: (address) => dialTcp(address, clock),
-  });
-  const node = config.nodeName;
-  void keepAgentTunnel({
-    transport: deps.transport,
-    node,
-    server,
-    dialPod,
-    clock,
-    random,
-    log,
-    signal: ended,
-  });
+  const server = serveThroughTunnel(deps, roster, ended);
   void keepLogsSmall({ roster, runtime, files: deps.files, paths: config.paths, clock, log, signal: ended });
   const collectImages = () =>
     keepImagesInBounds({
@@ -176,6 +158,22 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
       server.closeAllConnections();
     },
   };
+}
+
+/** The agent's HTTP server, which is reached only through the tunnel that it keeps open to the apiserver. */
+function serveThroughTunnel(deps: AgentDeps, roster: PodRoster, signal: AbortSignal): Server {
+  const { config, transport, clock, random, log, runtime } = deps;
+  const server = agentServer({
+    ...{ roster, runtime, clock, log, paths: config.paths },
+    stats: () => podStats(roster, runtime),
+  });
+  const dialPod = podDialler({
+    pods: () => roster.list(),
+    hostIPs: deps.facts.addresses,
+    connect: (address) => dialTcp(address, clock),
+  });
+  void keepAgentTunnel({ transport, node: config.nodeName, server, dialPod, clock, random, log, signal });
+  return server;
 }
 
 /** The node's blocks of pod addresses: those it was given before, so that it can start without the server, else new ones. */

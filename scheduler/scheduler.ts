@@ -32,7 +32,7 @@ export interface SchedulerDeps {
   schedulerName?: string;
 }
 
-export const DEFAULT_SCHEDULER = 'default-scheduler';
+const DEFAULT_SCHEDULER = 'default-scheduler';
 
 /** Bindings under way at once. */
 const BINDINGS = 64;

@@ -68,7 +68,7 @@ export function prepareServiceForUpdate(service: Service, old: Service): void {
 }
 
 /** Sets the address families from the addresses; the server does so again when it has allocated one. */
-export function fillFamilies(spec: Spec): void {
+function fillFamilies(spec: Spec): void {
   if (!needsClusterIP(spec)) return;
   if (isHeadless(spec)) {
     // Without a selector nobody knows the family of the endpoints to come.

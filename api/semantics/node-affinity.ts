@@ -18,7 +18,7 @@ export function matchesNode(spec: PodSpec, node: Node): boolean {
 }
 
 /** Whether any term matches; a term without requirements matches nothing. */
-export function matchesNodeSelector(selector: NodeSelector, node: Node): boolean {
+function matchesNodeSelector(selector: NodeSelector, node: Node): boolean {
   return selector.nodeSelectorTerms.some((term) => matchesNodeSelectorTerm(term, node));
 }
 

@@ -10,7 +10,7 @@ import type { Container, PodSpec, ResourceRequirements } from '../objects.ts';
 export type Amounts = Record<string, number>;
 
 /** A quantity of resource `name` in the unit of Amounts. */
-export function amountOf(name: string, quantity: string | number): number {
+function amountOf(name: string, quantity: string | number): number {
   return name === 'cpu' ? quantityMilli(quantity) : quantityValue(quantity);
 }
 

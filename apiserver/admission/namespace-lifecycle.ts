@@ -6,7 +6,7 @@ import { appear } from './appear.ts';
 import { refusal } from './refuse.ts';
 
 /** Namespaces that are always there. */
-export const IMMORTAL_NAMESPACES = ['default', 'kube-system', 'kube-public'];
+const IMMORTAL_NAMESPACES = ['default', 'kube-system', 'kube-public'];
 
 /** As long as Kubernetes waits for a namespace that another server has just made. */
 const MISSING_WAIT_MS = 50;

@@ -7,9 +7,9 @@ import { appear } from './appear.ts';
 import { refusal } from './refuse.ts';
 
 /** Where a container finds its token, the CA and its namespace. */
-export const TOKEN_MOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount';
+const TOKEN_MOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount';
 /** Published into each namespace by a controller. */
-export const ROOT_CA_CONFIG_MAP = 'kube-root-ca.crt';
+const ROOT_CA_CONFIG_MAP = 'kube-root-ca.crt';
 export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
 /** Seven seconds beyond an hour tell a token of this plugin from one a user asked for, as in Kubernetes. */

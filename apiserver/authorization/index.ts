@@ -6,7 +6,7 @@ export { attributesOf, forbidden } from './attributes.ts';
 export { reconcilePolicy } from './reconcile.ts';
 
 /** Those who set up the cluster: allowed everything, even when the roles are broken. */
-export const MASTERS_GROUP = 'system:masters';
+const MASTERS_GROUP = 'system:masters';
 
 const masters: Authorizer = {
   authorize: ({ identity }) =>

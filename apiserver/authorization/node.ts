@@ -11,7 +11,7 @@ import { ruleAllows } from './rules.ts';
  * relation. The limits on what it may *write into* its objects are the NodeRestriction admission plugin's.
  * Source: Kubernetes Node authorization; KEP-4601 (selectors).
  */
-export const NODES_GROUP = 'system:nodes';
+const NODES_GROUP = 'system:nodes';
 const NODE_PREFIX = 'system:node:';
 
 /** The node an identity is, by name and group both. */

@@ -14,7 +14,7 @@ import { SYSTEM_PRIORITY_CLASSES } from '../admission/index.ts';
 import { BOOTSTRAP_ACTOR } from '../authorization/reconcile.ts';
 import type { Engine } from '../contract.ts';
 
-export const BOOTSTRAP_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+const BOOTSTRAP_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
 export interface BootstrapConfig {
   serviceCidr: string;

@@ -73,7 +73,7 @@ export function itemOf(
   return describedItem(kind, key, object, bytes, revision, version);
 }
 
-export function describedItem(
+function describedItem(
   kind: Kind,
   key: string,
   object: ApiObject,

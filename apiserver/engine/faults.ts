@@ -18,8 +18,7 @@ export function alreadyExists(kind: Named, name: string): StatusError {
   );
 }
 
-export const STALE =
-  'the object has been modified; please apply your changes to the latest version and try again';
+const STALE = 'the object has been modified; please apply your changes to the latest version and try again';
 
 export function conflict(kind: Named, name: string, why: string = STALE): StatusError {
   return new StatusError(

@@ -10,7 +10,7 @@ import type { VersionBase } from './base.ts';
 import type { KeySpace } from './keys.ts';
 
 /** An object may take this much as JSON: etcd's limit for a request, which the embedded store keeps to as well. */
-export const OBJECT_LIMIT_BYTES = 1_572_864;
+const OBJECT_LIMIT_BYTES = 1_572_864;
 
 /** What a write answers: the object and its JSON, which shares nothing with the caller's object. */
 export interface Written {

@@ -133,7 +133,7 @@ async function serveBinding(scope: Scope): Promise<TransportResponse> {
   return respondValue(scope, SUCCESS, 201);
 }
 
-export async function bindPod(scope: Scope, name: string, binding: Binding): Promise<void> {
+async function bindPod(scope: Scope, name: string, binding: Binding): Promise<void> {
   const { stored, context, parts, namespace } = scope;
   const node = binding.target?.name;
   if (!node) throw badRequest('target.name: Required value: a binding names the node in target.name');

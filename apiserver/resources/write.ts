@@ -223,7 +223,7 @@ interface DeleteOptionsBody {
 const POLICIES = ['Background', 'Foreground', 'Orphan'] as const;
 
 /** metav1.DeleteOptions of the body, or of the query when there is no body. */
-export function removeOptionsOf(scope: Scope): RemoveOptions {
+function removeOptionsOf(scope: Scope): RemoveOptions {
   const { context, parts } = scope;
   const { query } = context.info;
   const body: DeleteOptionsBody = hasBody(context.request)
@@ -250,7 +250,7 @@ export function removeOptionsOf(scope: Scope): RemoveOptions {
 }
 
 /** The schema of a DELETE's body. */
-export const DELETE_OPTIONS = 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions';
+const DELETE_OPTIONS = 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions';
 
 function numberOf(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);

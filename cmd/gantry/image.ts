@@ -83,7 +83,7 @@ function formatBytes(bytes: number): string {
 }
 
 /** Columns padded to their widest cell, three spaces apart, as kubectl prints them. */
-export function formatTable(rows: string[][]): string {
+function formatTable(rows: string[][]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows
     .map(

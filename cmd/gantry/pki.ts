@@ -114,7 +114,7 @@ function serverNames(settings: Settings): string[] {
 }
 
 /** The cluster IP of the `kubernetes` Service. */
-export function firstAddress(cidr: string): string {
+function firstAddress(cidr: string): string {
   const address = nthAddress(parseCidr(cidr)!, 1);
   if (!address) throw new Error(`${cidr} has no room for Services`);
   return formatAddress(address);

@@ -8,7 +8,7 @@ import { controllerReference } from '#api/semantics/owners.ts';
 import { canonicalJson, podTemplateHash } from '#api/semantics/template-hash.ts';
 import { scaledValue } from '#machinery/values/int-or-string.ts';
 
-export const HASH_LABEL = 'pod-template-hash';
+const HASH_LABEL = 'pod-template-hash';
 
 /** The ReplicaSet of the present template (the oldest, when several have it) and the others. */
 export interface Sets {

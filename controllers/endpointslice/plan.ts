@@ -29,7 +29,7 @@ type Endpoint = k8s.V1Endpoint;
 const MAX_ENDPOINTS = 100;
 export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
 export const MANAGER = 'endpointslice-controller.k8s.io';
-export const SERVICE_NAME = 'kubernetes.io/service-name';
+const SERVICE_NAME = 'kubernetes.io/service-name';
 
 const CHANGED = { reason: 'EndpointsChanged', message: 'the pods behind the Service have changed' };
 const EMPTY = { reason: 'SliceEmpty', message: 'no endpoint is left in it' };

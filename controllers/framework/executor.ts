@@ -145,7 +145,7 @@ function wrote(kind: Kind, object: ApiObject): Written {
 }
 
 /** The other way of keyOf. */
-export function refOf(key: ObjectKey): ObjectRef {
+function refOf(key: ObjectKey): ObjectRef {
   const slash = key.indexOf('/');
   return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
 }

@@ -11,15 +11,3 @@ export function graph(roster: readonly AnyController[]): string {
     )
     .join('');
 }
-
-/** The same for Graphviz: resource → controller for reads, controller → resource for writes. */
-export function dotGraph(roster: readonly AnyController[]): string {
-  const lines: string[] = [];
-  for (const controller of roster) {
-    lines.push(`  "${controller.name}" [shape=box];`);
-    for (const kind of [controller.for, ...controller.reads])
-      lines.push(`  "${resourceName(kind)}" -> "${controller.name}";`);
-    for (const kind of controller.writes) lines.push(`  "${controller.name}" -> "${resourceName(kind)}";`);
-  }
-  return `digraph controllers {\n${lines.join('\n')}\n}\n`;
-}

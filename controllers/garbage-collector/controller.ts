@@ -6,7 +6,7 @@ import { defineController } from '../framework/define.ts';
 import { type Graph, ownerKey, planGarbage } from './plan.ts';
 
 /** Kinds with owners or dependents. Events have neither, and are many. */
-export const COLLECTED: readonly Kind[] = KINDS.filter(
+const COLLECTED: readonly Kind[] = KINDS.filter(
   ({ kind, virtual, storedAs, verbs }) =>
     kind !== 'Event' &&
     !virtual &&

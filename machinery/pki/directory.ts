@@ -29,7 +29,7 @@ export interface PkiDirectory {
 }
 
 const DAY_MS = 24 * 3_600_000;
-export const AUTHORITY_LIFETIME_MS = 3650 * DAY_MS;
+const AUTHORITY_LIFETIME_MS = 3650 * DAY_MS;
 /** Leaves live for a year; running servers look again each day. */
 export const CERTIFICATE_LIFETIME_MS = 365 * DAY_MS;
 

@@ -8,7 +8,6 @@ import { isObject, type JsonObject, type StructType } from '../schema/model.ts';
 import { decodeMessage, encodeMessage } from './message.ts';
 import { ProtobufError, Reader, WIRE, Writer } from './wire.ts';
 
-export const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf';
 /** Of watch responses: frames of a length and a WatchEvent. */
 export const PROTOBUF_WATCH_TYPE = 'application/vnd.kubernetes.protobuf;stream=watch';
 
@@ -94,7 +93,7 @@ export function encodeProtobuf(object: JsonObject, type: StructType): Uint8Array
 }
 
 /** The body around a message that is encoded already. */
-export function wrapMessage(apiVersion: string, kind: string, message: Uint8Array): Uint8Array {
+function wrapMessage(apiVersion: string, kind: string, message: Uint8Array): Uint8Array {
   const writer = new Writer();
   // Go's encoder writes the empty contentEncoding and contentType too.
   for (const number of [4, 3]) writer.close(number, writer.length);

@@ -20,7 +20,7 @@ export interface TableType {
 }
 
 /** Faults of a table: they are programming errors and stop the generator. */
-export class TableError extends Error {
+class TableError extends Error {
   override readonly name = 'TableError';
 }
 

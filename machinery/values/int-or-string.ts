@@ -3,7 +3,7 @@
 export type IntOrString = number | string;
 
 /** A string where a percentage such as `25%` was wanted. The message is the one Kubernetes gives. */
-export class PercentError extends Error {
+class PercentError extends Error {
   override readonly name = 'PercentError';
 
   constructor() {

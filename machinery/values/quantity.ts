@@ -86,7 +86,7 @@ function ceilDivide(value: bigint, divisor: bigint): bigint {
 }
 
 /** The canonical text: the largest suffix that leaves a whole number. */
-export function formatQuantity(quantity: Quantity): string {
+function formatQuantity(quantity: Quantity): string {
   const { nano } = quantity;
   if (nano === 0n) return '0';
   const whole = nano % NANO === 0n;

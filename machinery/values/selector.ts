@@ -94,7 +94,7 @@ const NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
 /** Why `key` is no label key, in the words of Kubernetes; undefined when it is one. */
-export function labelKeyFault(key: string): string | undefined {
+function labelKeyFault(key: string): string | undefined {
   const parts = key.split('/');
   if (parts.length > 2)
     return `a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`;
@@ -114,7 +114,7 @@ export function labelKeyFault(key: string): string | undefined {
 }
 
 /** Why `value` is no label value, in the words of Kubernetes; undefined when it is one. */
-export function labelValueFault(value: string): string | undefined {
+function labelValueFault(value: string): string | undefined {
   if (value.length > 63) return 'must be no more than 63 characters';
   if (value !== '' && !NAME.test(value))
     return `a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`;

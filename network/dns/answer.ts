@@ -8,7 +8,7 @@ import type { Zone, ZoneRecord } from './zone.ts';
  */
 
 /** Seconds; short, because pods come and go. Also how long "there is no such name" may be kept. */
-export const TTL_SECONDS = 5;
+const TTL_SECONDS = 5;
 /** CNAMEs in the zone followed for one question. */
 const MAX_CHASE = 8;
 

@@ -43,7 +43,7 @@ export function domainRecords(clusterDomain: string, serverAddresses: readonly s
 }
 
 /** The name a PTR question asks for: `5.0.244.10.in-addr.arpa`, or the nibbles of an IPv6 address. */
-export function reverseName(address: string): string {
+function reverseName(address: string): string {
   const parsed = parseAddress(address);
   if (!parsed) throw new RangeError(`${address} is not an address`);
   const bytes = [...addressBytes(parsed)].reverse();

@@ -26,7 +26,6 @@ const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_SETLINK = 19;
 const RTM_NEWADDR = 20;
-const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
@@ -226,10 +225,6 @@ function addressRequest(type: number, verb: string, flags: number, index: number
 /** Gives a link an address (`10.0.0.1/24`); having it already is fine. */
 export function newAddress(index: number, cidr: string): Request {
   return addressRequest(RTM_NEWADDR, 'add', NLM_F_CREATE | NLM_F_REPLACE, index, cidr);
-}
-
-export function deleteAddress(index: number, cidr: string): Request {
-  return addressRequest(RTM_DELADDR, 'delete', 0, index, cidr);
 }
 
 export const dumpAddresses: Request = {

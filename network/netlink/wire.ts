@@ -4,7 +4,6 @@
  */
 
 export const NLM_F_REQUEST = 0x1;
-export const NLM_F_MULTI = 0x2;
 export const NLM_F_ACK = 0x4;
 /** Modifiers of NEW requests. */
 export const NLM_F_REPLACE = 0x100;

@@ -40,7 +40,7 @@ export function servicePortRules(
 }
 
 /** Rules of one service and its own slices: none for ExternalName and headless services. */
-export function rulesOfService(
+function rulesOfService(
   service: Service,
   slices: readonly EndpointSlice[],
   nodeName: string,

@@ -156,7 +156,7 @@ const probes: PodHook = {
 export const POD_HOOKS: readonly PodHook[] = [images, volumes, sandbox, network, containers, probes];
 
 /** Milliseconds the pod's processes have between SIGTERM and SIGKILL. */
-export function podGraceMs({ pod, observed }: Pick<View, 'pod' | 'observed'>): number {
+function podGraceMs({ pod, observed }: Pick<View, 'pod' | 'observed'>): number {
   const own = (pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000;
   if (observed.removed && pod.metadata.deletionGracePeriodSeconds === undefined) return LEAST_GRACE_MS;
   const asked = pod.metadata.deletionGracePeriodSeconds;

@@ -6,7 +6,7 @@ import type { ContainerObserved } from './observed.ts';
 export const FIRST_BACKOFF_MS = 10_000;
 export const MAX_BACKOFF_MS = 300_000;
 /** A container that ran this long is forgiven. */
-export const FORGIVE_MS = 600_000;
+const FORGIVE_MS = 600_000;
 
 /** Whether the pod's policy wants the container to run again after it exited with `code`. */
 export function restarts(pod: Pod, container: Container, isInit: boolean, code: number): boolean {

@@ -41,7 +41,7 @@ export function containerResources(container: Container): Resources {
  * Processes and threads of one pod: far more than a program needs, far less than the node has (pid_max is 32768 or more),
  * so that a fork bomb ends in its own pod.
  */
-export const POD_PIDS_LIMIT = 4096;
+const POD_PIDS_LIMIT = 4096;
 
 /** cgroup values of the whole pod: memory and cpu limits only where every container has one, processes always. */
 export function podResources(spec: PodSpec): Resources {

@@ -118,7 +118,7 @@ export async function totalSize(layers: LayerStore, diffIds: readonly Digest[]):
 }
 
 /** Runs `work` on every item, `width` at a time; the first failure ends it after the running ones have settled. */
-export async function eachInParallel<T>(
+async function eachInParallel<T>(
   items: readonly T[],
   width: number,
   work: (item: T, index: number) => Promise<void>,

@@ -123,7 +123,7 @@ function planV2(layout: CgroupLayout, path: string, resources: Resources, leaf: 
 }
 
 /** cpu.shares (2-262144) to cpu.weight (1-10000). Source: OCI runtime-spec, "cgroup v2 conversion". */
-export function cpuWeight(shares: number): number {
+function cpuWeight(shares: number): number {
   return Math.trunc(1 + ((clamp(shares, 2, 262_144) - 2) * 9999) / 262_142);
 }
 

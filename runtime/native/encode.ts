@@ -57,7 +57,7 @@ export interface NodeFacts {
   leastOomScoreAdj: number;
 }
 
-export function sandboxCgroup(facts: NodeFacts, sandbox: { id: string; cgroupParent: string }): string {
+function sandboxCgroup(facts: NodeFacts, sandbox: { id: string; cgroupParent: string }): string {
   return [facts.cgroupRoot, sandbox.cgroupParent, `pod${sandbox.id}`].filter((part) => part !== '').join('/');
 }
 

@@ -4,7 +4,7 @@
  * All numbers little endian. A reply repeats the request's id; its op is OK or ERROR.
  */
 
-export const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 1;
 const FRAME_HEADER = 12;
 const TLV_HEADER = 6;
 /** Bytes after the length field; a netlink batch of some ten thousand rules. */
