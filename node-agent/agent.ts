@@ -107,8 +107,9 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   };
   const podCidrs = await blocksOf(deps, registration, ended);
   const networkConfig = { ...config.network, podCidrs };
-  await network.start(networkConfig);
+  // Before there is anything of it in the kernel: a crash from here on leaves what the next start or a purge needs.
   await deps.files.write(networkConfigPath(config.paths), JSON.stringify(networkConfig), 0o600);
+  await network.start(networkConfig);
   await deps.startDns(ended);
   const pods = startInformer({
     ...{ client, clock, random, signal: ended, kind: PodKind },
