@@ -12,9 +12,17 @@ import {
   type WatchBatch,
 } from './contract.ts';
 
-/** How a suite makes the store under test. `clock` drives its leases. */
+/**
+ * How a suite makes the store under test. `clock` drives its leases: a virtual one, or one that waits where the store
+ * keeps real time; then `leaseMs` (1,000 when left out) is what its leases can be told apart by.
+ */
 export interface StoreSetup {
-  open(): Promise<{ store: Store; clock: VirtualClock; watcherLimitBytes: number }>;
+  open(): Promise<{
+    store: Store;
+    clock: Pick<VirtualClock, 'advance'>;
+    watcherLimitBytes: number;
+    leaseMs?: number;
+  }>;
   cleanup(): Promise<void>;
 }
 
@@ -27,16 +35,17 @@ const put = (key: string, text: string, expect?: Revision): Op => ({
   expect,
 });
 
-/** The cases every store passes. */
-export function storeConformance(name: string, setup: StoreSetup): void {
-  describe(`store: ${name}`, () => {
+/** The cases every store passes; `missing` says why they cannot run here. */
+export function storeConformance(name: string, setup: StoreSetup, missing?: string): void {
+  describe.skipIf(missing)(`store: ${name}${missing ? ` (${missing})` : ''}`, () => {
     let store: Store;
-    let clock: VirtualClock;
+    let clock: Pick<VirtualClock, 'advance'>;
     let watcherLimitBytes: number;
+    let leaseMs: number;
     const abort: AbortController[] = [];
 
     beforeEach(async () => {
-      ({ store, clock, watcherLimitBytes } = await setup.open());
+      ({ store, clock, watcherLimitBytes, leaseMs = 1_000 } = await setup.open());
     });
     afterEach(async () => {
       for (const controller of abort.splice(0)) controller.abort();
@@ -260,14 +269,14 @@ export function storeConformance(name: string, setup: StoreSetup): void {
     });
 
     test('the keys of a lease end with it, unless it is renewed', async () => {
-      const lease = await store.grantLease(1_000);
+      const lease = await store.grantLease(leaseMs);
       await write({ op: 'put', key: '/leased', value: bytes('x'), lease }, put('/free', 'y'));
-      await clock.advance(900);
+      await clock.advance(leaseMs * 0.9);
       expect(await store.renewLease(lease)).toBe(true);
-      await clock.advance(900);
+      await clock.advance(leaseMs * 0.9);
       expect(await text('/leased')).toBe('x');
       const events = watch('/leased', await store.revision());
-      await clock.advance(200);
+      await clock.advance(leaseMs * 0.2);
       expect((await next(events)).events[0]).toMatchObject({ type: 'delete', key: '/leased' });
       expect(await text('/free')).toBe('y');
       expect(await store.renewLease(lease)).toBe(false);

@@ -1,0 +1,48 @@
+import type { ILeaseKeepAliveResponse } from 'etcd3';
+import type { LeaseId } from '../contract.ts';
+import type { Connection } from './connection.ts';
+import { faultOf } from './errors.ts';
+
+/** etcd's own leases. They last whole seconds, and at least one and a half times its election timeout. */
+export class Leases {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** A lease granted in vain, when the answer is lost, just ends. */
+  async grant(ttlMs: number): Promise<LeaseId> {
+    const { leaseClient } = this.#connection.etcd;
+    const TTL = Math.max(1, Math.ceil(ttlMs / 1000));
+    return (await this.#connection.repeat((options) => leaseClient.leaseGrant({ TTL }, options))).ID;
+  }
+
+  /** False when the lease has ended. */
+  renew(lease: LeaseId): Promise<boolean> {
+    return this.#connection.repeat(async (options) => {
+      const stream = await this.#connection.etcd.leaseClient.leaseKeepAlive(options);
+      const answer = new Promise<ILeaseKeepAliveResponse>((resolve, reject) => {
+        stream.on('data', resolve);
+        stream.on('error', (error) => reject(this.#connection.unavailable(error)));
+        stream.on('end', () => reject(this.#connection.unavailable(new Error('the stream ended'))));
+      });
+      stream.write({ ID: lease });
+      try {
+        return Number((await answer).TTL) > 0;
+      } finally {
+        stream.end();
+        stream.cancel();
+      }
+    });
+  }
+
+  async revoke(lease: LeaseId): Promise<void> {
+    const { leaseClient } = this.#connection.etcd;
+    await this.#connection
+      .repeat((options) => leaseClient.leaseRevoke({ ID: lease }, options))
+      .catch((error: unknown) => {
+        if (faultOf(error) !== 'lease-ended') throw error;
+      });
+  }
+}
