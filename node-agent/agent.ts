@@ -93,7 +93,7 @@ export interface AgentComponent extends Component<AgentDeps> {
 export const agent: AgentComponent = { name: 'agent', start: startAgent };
 
 async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<RunningAgent> {
-  const { config, client, clock, random, log, network, runtime } = deps;
+  const { config, client, clock, random, log, network } = deps;
   const over = new AbortController();
   const ended = AbortSignal.any([signal, over.signal]);
   const state = { notReady: 'the network is not set up' };
@@ -132,17 +132,7 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   const images = new TrackedImages(deps.images, clock);
   const roster = await startPods(deps, { services, pods, kept, recorder, images }, ended);
   const server = serveThroughTunnel(deps, roster, ended);
-  void keepLogsSmall({ roster, runtime, files: deps.files, paths: config.paths, clock, log, signal: ended });
-  const collectImages = () =>
-    keepImagesInBounds({
-      ...{ images, roster, recorder, clock, log, nodeName: config.nodeName, signal: ended },
-      disk: async () => ({
-        capacityBytes: deps.facts.storageBytes,
-        availableBytes: deps.facts.storageBytes * (await deps.health()).storageAvailableShare,
-      }),
-    });
-  // Not before everything that runs has its pod: its image would look unused.
-  void roster.settled.then(collectImages, collectImages);
+  keepNodeClean(deps, { roster, recorder, images }, ended);
   auditForEver(network, clock, log, ended);
   const ready = services.synced.then(async () => {
     state.notReady = '';
@@ -159,6 +149,26 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
       server.closeAllConnections();
     },
   };
+}
+
+/** Keeps what grows by itself from filling the disk: logs and images. */
+function keepNodeClean(
+  deps: AgentDeps,
+  { roster, recorder, images }: Pick<PodParts, 'recorder' | 'images'> & { roster: PodRoster },
+  signal: AbortSignal,
+): void {
+  const { config, clock, log, runtime, files, facts } = deps;
+  void keepLogsSmall({ roster, runtime, files, paths: config.paths, clock, log, signal });
+  const collectImages = () =>
+    keepImagesInBounds({
+      ...{ images, roster, recorder, clock, log, nodeName: config.nodeName, signal },
+      disk: async () => ({
+        capacityBytes: facts.storageBytes,
+        availableBytes: facts.storageBytes * (await deps.health()).storageAvailableShare,
+      }),
+    });
+  // Not before everything that runs has its pod: its image would look unused.
+  void roster.settled.then(collectImages, collectImages);
 }
 
 /** The agent's HTTP server, which is reached only through the tunnel that it keeps open to the apiserver. */
