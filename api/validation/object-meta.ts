@@ -96,21 +96,29 @@ export function checkLabelSelector(selector: LabelSelector | undefined, field: s
   checkLabels(selector.matchLabels, `${field}.matchLabels`, faults);
   for (const [index, { key, operator, values = [] }] of (selector.matchExpressions ?? []).entries()) {
     const at = `${field}.matchExpressions[${index}]`;
-    if (operator === 'In' || operator === 'NotIn') {
-      if (values.length === 0) {
-        faults.required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'");
-      }
-    } else if (operator === 'Exists' || operator === 'DoesNotExist') {
-      if (values.length > 0) {
-        faults.forbidden(
-          `${at}.values`,
-          "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-        );
-      }
-    } else faults.invalid(`${at}.operator`, operator, 'not a valid selector operator');
+    if (!checkSetOperator(operator, values, at, faults))
+      faults.invalid(`${at}.operator`, operator, 'not a valid selector operator');
     faults.invalidFor(`${at}.key`, key, qualifiedNameFaults(key ?? ''));
     for (const [at2, value] of values.entries()) {
       faults.invalidFor(`${at}.values[${at2}]`, value, labelValueFaults(value));
     }
   }
+}
+
+/** The operators that all selectors know; false when it is another one. */
+export function checkSetOperator(
+  operator: string,
+  values: readonly string[],
+  at: string,
+  faults: Faults,
+): boolean {
+  if (operator === 'In' || operator === 'NotIn') {
+    if (values.length === 0)
+      faults.required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'");
+    return true;
+  }
+  if (operator !== 'Exists' && operator !== 'DoesNotExist') return false;
+  if (values.length > 0)
+    faults.forbidden(`${at}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+  return true;
 }

@@ -3,7 +3,7 @@ import type { PodSpec, Toleration } from '../objects.ts';
 import type { NodeSelector, NodeSelectorTerm } from '../semantics/node-affinity.ts';
 import type { Faults } from './faults.ts';
 import { dnsLabelFaults, labelValueFaults, qualifiedNameFaults } from './names.ts';
-import { checkLabelSelector } from './object-meta.ts';
+import { checkLabelSelector, checkSetOperator } from './object-meta.ts';
 
 type Affinity = NonNullable<PodSpec['affinity']>;
 type PodTerms = NonNullable<Affinity['podAffinity']>;
@@ -40,22 +40,12 @@ function checkNodeSelector(selector: NodeSelector, field: string, faults: Faults
 function checkNodeTerm(term: NodeSelectorTerm, field: string, faults: Faults): void {
   for (const [index, { key, operator, values = [] }] of (term?.matchExpressions ?? []).entries()) {
     const at = `${field}.matchExpressions[${index}]`;
-    if (operator === 'In' || operator === 'NotIn') {
-      if (values.length === 0) {
-        faults.required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'");
-      }
-    } else if (operator === 'Exists' || operator === 'DoesNotExist') {
-      if (values.length > 0) {
-        faults.forbidden(
-          `${at}.values`,
-          "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-        );
-      }
-    } else if (operator === 'Gt' || operator === 'Lt') {
+    if (operator === 'Gt' || operator === 'Lt') {
       if (values.length !== 1) {
         faults.required(`${at}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'");
       }
-    } else faults.invalid(`${at}.operator`, operator, 'not a valid selector operator');
+    } else if (!checkSetOperator(operator, values, at, faults))
+      faults.invalid(`${at}.operator`, operator, 'not a valid selector operator');
     faults.invalidFor(`${at}.key`, key, qualifiedNameFaults(key ?? ''));
   }
 }
