@@ -21,6 +21,9 @@
 /* Nobody's uid: not one that a container or the node uses. */
 #define INIT_UID 65535
 
+/* As container engines have it. */
+#define SHM_BYTES (64 * 1024 * 1024)
+
 static int init_pidfd = -1;
 
 static int loopback_up(struct failure *failure)
@@ -50,6 +53,23 @@ static int set_sysctls(const uint8_t *payload, size_t length, struct failure *fa
 	return 0;
 }
 
+/*
+ * One /dev/shm for all containers of the pod, as there is one IPC namespace: hung where the containers take it from, in a
+ * mount namespace of the monitor's own. What the node mounts later is seen in it too.
+ */
+static int share_memory(const uint8_t *payload, size_t length, struct failure *failure)
+{
+	char path[PATH_MAX], options[64];
+	snprintf(options, sizeof options, "mode=1777,size=%d", SHM_BYTES);
+	if (tlv_text(payload, length, TAG_PATH, path, sizeof path))
+		return fail(failure, "mount shared memory", "no path given");
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
+		return fail(failure, "new mount namespace", NULL);
+	if (mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options))
+		return fail(failure, "mount shared memory", path);
+	return 0;
+}
+
 static int make(const uint8_t *payload, size_t length, struct failure *failure)
 {
 	uint64_t namespaces = tlv_number(payload, length, TAG_NAMESPACES, 0);
@@ -64,6 +84,8 @@ static int make(const uint8_t *payload, size_t length, struct failure *failure)
 			return fail(failure, "set host name", NULL);
 	}
 	if ((namespaces & CLONE_NEWNET) && loopback_up(failure))
+		return -1;
+	if ((namespaces & CLONE_NEWIPC) && share_memory(payload, length, failure))
 		return -1;
 	if (set_sysctls(payload, length, failure))
 		return -1;

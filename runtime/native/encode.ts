@@ -53,6 +53,8 @@ export interface NodeFacts {
   cgroupRoot: string;
   /** An empty directory where each container hangs its root, in its own mount namespace. */
   anchor: string;
+  /** An empty directory where each monitor hangs its pod's /dev/shm, in its own mount namespace. */
+  sharedMemory: string;
   /** The lowest oom_score_adj we may set (without CAP_SYS_RESOURCE it cannot be lowered). */
   leastOomScoreAdj: number;
 }
@@ -83,6 +85,7 @@ export function encodeSandbox(facts: NodeFacts, spec: SandboxSpec, socket: strin
     .text(TAG.ID, spec.id)
     .text(TAG.SOURCE, socket)
     .text(TAG.HOSTNAME, spec.hostname)
+    .text(TAG.PATH, facts.sharedMemory)
     .number(TAG.NAMESPACES, namespaces)
     .number(TAG.FLAGS, spec.sharedPid && pid === 'pod' ? SHARED_PID : 0)
     .nest(TAG.CGROUP, encodeSandboxCgroup(facts, spec));
@@ -114,7 +117,8 @@ export function encodeStart(
     .number(TAG.TTY, spec.tty ? 1 : 0)
     .number(TAG.STDIN, STDIN[spec.stdin])
     .nest(TAG.ROOT, encodeMount(spec.root));
-  encodeStandardMounts(payload, facts.cgroups);
+  const sharedMemory = sandbox.namespaces.ipc === 'pod' ? facts.sharedMemory : '/dev/shm';
+  encodeStandardMounts(payload, facts.cgroups, sharedMemory);
   for (const mount of spec.mounts) payload.nest(TAG.MOUNT, encodeMount(mount));
   for (const path of spec.maskedPaths) payload.text(TAG.MASKED, path);
   for (const path of spec.readOnlyPaths) payload.text(TAG.READ_ONLY, path);

@@ -87,6 +87,7 @@ export class NativeRuntime implements Runtime {
       cgroups,
       cgroupRoot: options.cgroupRoot,
       anchor: new StateDirectory(options.stateDirectory).anchor,
+      sharedMemory: new StateDirectory(options.stateDirectory).sharedMemory,
       leastOomScoreAdj: least,
     };
     const runtime = new NativeRuntime(options, facts, await probeFeatures(cgroups, least));

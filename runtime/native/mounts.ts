@@ -43,7 +43,6 @@ const SYMLINKS: readonly [string, string][] = [
   ['dev/ptmx', 'pts/ptmx'],
 ];
 
-const SHM_BYTES = 64 * 1024 * 1024;
 const DEV_BYTES = 64 * 1024;
 /** The group `tty` of every distribution. */
 const TTY_GID = 5;
@@ -69,8 +68,16 @@ export function encodeMount(mount: Omit<Mount, 'type'> & { type: string }, stric
   return payload.text(TAG.SOURCE, mount.source).number(TAG.FLAGS, flags).number(TAG.PROPAGATION, propagation);
 }
 
-/** Puts /proc, /dev and /sys as every container has them. */
-export function encodeStandardMounts(payload: Payload, layout: CgroupLayout, readOnlySys = true): void {
+/**
+ * Puts /proc, /dev and /sys as every container has them. `sharedMemory`: what becomes /dev/shm, one for all containers of the
+ * pod (share_memory in runtime/helper/sandbox.c), or the node's.
+ */
+export function encodeStandardMounts(
+  payload: Payload,
+  layout: CgroupLayout,
+  sharedMemory: string,
+  readOnlySys = true,
+): void {
   const add = (type: string, target: string, options: string[], source = type) => {
     payload.nest(TAG.MOUNT, encodeMount({ type, source, target, options }, true));
   };
@@ -89,7 +96,7 @@ export function encodeStandardMounts(payload: Payload, layout: CgroupLayout, rea
     payload.nest(TAG.SYMLINK, new Payload().text(TAG.TARGET, target).text(TAG.SOURCE, source));
   }
   add('devpts', '/dev/pts', [...safe, 'newinstance', 'ptmxmode=0666', 'mode=0620', `gid=${TTY_GID}`]);
-  add('tmpfs', '/dev/shm', [...safe, 'mode=1777', `size=${SHM_BYTES}`], 'shm');
+  add('bind', '/dev/shm', safe, sharedMemory);
   add('mqueue', '/dev/mqueue', safe);
   add('sysfs', '/sys', sys);
   encodeCgroupMounts(add, layout, sys);

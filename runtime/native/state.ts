@@ -36,8 +36,13 @@ export class StateDirectory {
     return join(this.#path, 'anchor');
   }
 
+  /** An empty directory where each monitor hangs its pod's /dev/shm, in its own mount namespace. */
+  get sharedMemory(): string {
+    return join(this.#path, 'shm');
+  }
+
   async initialise(): Promise<void> {
-    for (const directory of [this.#path, this.#sandboxes, this.anchor]) {
+    for (const directory of [this.#path, this.#sandboxes, this.anchor, this.sharedMemory]) {
       await mkdir(directory, { recursive: true, mode: 0o700 });
     }
   }

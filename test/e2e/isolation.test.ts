@@ -336,8 +336,9 @@ describe.skipIf(whyNoHost())('isolation', () => {
           await inOf('two', `readlink /proc/self/ns/${space}`),
         );
       }
-      await inOf('one', 'echo x > /tmp/x');
-      expect(await inOf('two', 'cat /tmp/x 2>/dev/null || echo none')).toBe('none');
+      await inOf('one', 'echo x > /tmp/x; echo y > /dev/shm/y');
+      expect(await inOf('two', 'cat /tmp/x 2>/dev/null || echo none; cat /dev/shm/y')).toBe('none\ny');
+      expect(await cluster.inside('ls', ['/dev/shm/y'])).toMatchObject({ code: 2 });
     });
 
     test('shareProcessNamespace: containers see each other, and the pod goes on when one of them ends', async () => {
