@@ -20,7 +20,8 @@ export interface Channels {
 /** v5: a message on this channel closes the channel it names. */
 const CLOSE_CHANNEL = 255;
 
-export function channels(socket: WebSocket): Channels {
+/** `ready`: nothing is sent before; what is written meanwhile waits. */
+export function channels(socket: WebSocket, ready: Promise<void> = Promise.resolve()): Channels {
   const readables = new Map<number, Readable>();
   /** Those that can take no more; the connection is paused while there is any. */
   const full = new Set<number>();
@@ -47,6 +48,12 @@ export function channels(socket: WebSocket): Channels {
   });
 
   const message = (channel: number, bytes: Uint8Array) => Buffer.concat([Buffer.of(channel), bytes]);
+  let isReady = false;
+  const opened = ready.then(() => {
+    isReady = true;
+  });
+  /** In the order of the calls. */
+  const inTurn = (act: () => void) => void (isReady ? act() : opened.then(act));
   return {
     readable(channel) {
       const made = new Readable({
@@ -64,10 +71,11 @@ export function channels(socket: WebSocket): Channels {
     },
     writable: (channel) =>
       new Writable({
-        write: (chunk: Buffer, _encoding, done) => send(socket, message(channel, chunk), () => done()),
+        write: (chunk: Buffer, _encoding, done) =>
+          inTurn(() => send(socket, message(channel, chunk), () => done())),
       }),
-    send: (channel, bytes) => send(socket, message(channel, bytes), () => {}),
-    close: () => socket.close(1000),
+    send: (channel, bytes) => inTurn(() => send(socket, message(channel, bytes), () => {})),
+    close: () => inTurn(() => socket.close(1000)),
     closed,
   };
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import type { WebSocket } from 'ws';
 import { type Clock, systemClock } from '../clock.ts';
 import { StatusError } from '../errors.ts';
 import { channels } from './channels.ts';
@@ -23,18 +24,24 @@ const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4 } as const
 /** How long a SPDY client may take to open its streams, as in the kubelet. */
 const STREAMS_WITHIN_MS = 30_000;
 
+/**
+ * kubectl 1.30 to 1.33 may read messages before it has made the streams they are for, and then drops them: a command that
+ * ends at once would seem to say nothing. It gets this long, or until it sends something. Source: kubernetes/kubernetes#131189.
+ */
+const STREAMS_MADE_MS = 30;
+
 /** Answers an exec or attach; see AcceptExec in contract.ts. */
 export async function acceptExec(
   upgrade: Upgrade,
   wants: ExecWants,
   clock: Clock = systemClock,
 ): Promise<ExecStreams> {
-  if (isWebSocket(upgrade.request)) return acceptByWebSocket(upgrade, wants);
+  if (isWebSocket(upgrade.request)) return acceptByWebSocket(upgrade, wants, clock);
   if (isSpdy(upgrade.request)) return acceptBySpdy(upgrade, wants, clock);
   throw refuse(upgrade, 'unable to upgrade: an exec or attach needs an upgrade to WebSocket or SPDY/3.1');
 }
 
-async function acceptByWebSocket(upgrade: Upgrade, wants: ExecWants): Promise<ExecStreams> {
+async function acceptByWebSocket(upgrade: Upgrade, wants: ExecWants, clock: Clock): Promise<ExecStreams> {
   const offered = offeredProtocols(upgrade.request);
   const chosen = offered.find((each) => each === V5 || each === V4);
   if (chosen === undefined) {
@@ -43,7 +50,8 @@ async function acceptByWebSocket(upgrade: Upgrade, wants: ExecWants): Promise<Ex
       `unable to upgrade: client supports the subprotocols [${offered.join(' ')}], server accepts [${V5} ${V4}]`,
     );
   }
-  const link = channels(await acceptWebSocket(upgrade, chosen));
+  const socket = await acceptWebSocket(upgrade, chosen);
+  const link = channels(socket, clientIsReady(socket, clock));
   const streams = {
     stdin: wants.stdin ? link.readable(CHANNEL.stdin) : undefined,
     stdout: wants.stdout ? link.writable(CHANNEL.stdout) : undefined,
@@ -65,6 +73,18 @@ async function acceptByWebSocket(upgrade: Upgrade, wants: ExecWants): Promise<Ex
     },
     closed: link.closed,
   };
+}
+
+function clientIsReady(socket: WebSocket, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const ready = () => {
+      timer.cancel();
+      resolve();
+    };
+    const timer = clock.timer(STREAMS_MADE_MS, ready);
+    socket.once('message', ready);
+    socket.once('close', ready);
+  });
 }
 
 async function acceptBySpdy(upgrade: Upgrade, wants: ExecWants, clock: Clock): Promise<ExecStreams> {

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { deflateSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { VirtualClock } from '../clock-virtual.ts';
 import { openExec } from './client.ts';
 import type { ExecStreams, ExecWants, ForwardedConnection, Upgrade } from './contract.ts';
 import { acceptExec } from './exec.ts';
@@ -66,6 +67,29 @@ describe('exec by WebSocket', () => {
       details: { causes: [{ reason: 'ExitCode', message: '11' }] },
     });
     await client.closed;
+  });
+
+  test('a client that says nothing has a moment to make its streams', async () => {
+    const clock = new VirtualClock();
+    const accepted = Promise.withResolvers<void>();
+    const port = await listen(async (upgrade) => {
+      const streams = await acceptExec(upgrade, ALL, clock);
+      streams.stdout!.write('quick');
+      accepted.resolve();
+      await streams.finish({ exitCode: 0 });
+    });
+    const client = await openExec(`ws://127.0.0.1:${port}/exec`);
+    let heard = false;
+    client.stdout.once('readable', () => {
+      heard = true;
+    });
+    await accepted.promise;
+    await clock.advance(29);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(heard).toBe(false);
+    await clock.advance(1);
+    expect(await text(client.stdout)).toBe('quick');
+    expect(await client.status).toMatchObject({ status: 'Success' });
   });
 
   test('success is a Status of success', async () => {
