@@ -24,7 +24,7 @@ async function look(): Promise<{ cpuSeconds: number; longestStallMs: number }> {
   };
 }
 
-const stalls: string[] = [];
+const stalls: { during: string; ms: number }[] = [];
 
 /**
  * Calls per second, which depends on who else uses the machine, and the server's CPU time for each, which hardly does.
@@ -43,7 +43,7 @@ async function phase(
   measures.push({ what: `API: ${what}`, value: rate, unit: '/s', ...(least && { mark: least }) });
   const each = ((after.cpuSeconds - before.cpuSeconds) / count) * 1e6;
   measures.push({ what: `API: server CPU per ${name}`, value: each, unit: 'us' });
-  stalls.push(`${name} ${after.longestStallMs.toFixed(0)}`);
+  stalls.push({ during: name, ms: after.longestStallMs });
 }
 
 const create = (prefix: string) => (i: number) => load.request('POST', PATH, configMap(`${prefix}${i}`));
@@ -75,11 +75,11 @@ await Promise.all([
   load.rate(100, 2, 200, list),
 ]);
 const mixed = await look();
-stalls.push(`mixed ${mixed.longestStallMs.toFixed(0)}`);
+stalls.push({ during: 'mixed', ms: mixed.longestStallMs });
 for (const watch of watches) watch.close();
 measures.push({
-  what: `API: longest event-loop stall of a mixed load (all: ${stalls.join(', ')})`,
-  value: mixed.longestStallMs,
+  what: `API: longest event-loop stall (${stalls.map(({ during, ms }) => `${during} ${ms.toFixed(0)}`).join(', ')})`,
+  value: Math.max(...stalls.map(({ ms }) => ms)),
   unit: 'ms',
   mark: { at: 'most', value: 20 },
 });
