@@ -6,6 +6,7 @@ import { LOG_LEVELS, type LogLevel } from '#machinery/log.ts';
 import { parseCidr } from '#machinery/values/cidr.ts';
 import { nodeAddress, parseListen } from './addresses.ts';
 import { instanceOf, type Paths, pathsOf } from './paths.ts';
+import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
 
 /** Flags of `gantry up`, as commander gives them. */
 export interface UpFlags {
@@ -17,7 +18,13 @@ export interface UpFlags {
   podCidr: string;
   serviceCidr: string;
   nodePortRange: { from: number; to: number };
-  store: string;
+  store: StoreChoice;
+  /** Files: the authority of etcd's certificate, our certificate to it, and its key. */
+  etcdCa?: string;
+  etcdCert?: string;
+  etcdKey?: string;
+  /** The name in etcd's certificate, when its endpoints are addresses. */
+  etcdServerName?: string;
   agent: boolean;
   logLevel: LogLevel;
 }
@@ -45,6 +52,12 @@ export function addUpOptions(command: Command): Command {
   )
     .argParser(collect)
     .default([], 'none');
+  const store = new Option(
+    '--store <store>',
+    'where the desired state is kept: sqlite, or etcd://host:port,...',
+  )
+    .argParser(storeOf)
+    .default({ kind: 'sqlite' } satisfies StoreChoice, 'sqlite');
   return command
     .option('--data-dir <dir>', 'where everything is kept', DEFAULT_DATA_DIR)
     .addOption(listen)
@@ -58,9 +71,11 @@ export function addUpOptions(command: Command): Command {
     .option('--pod-cidr <cidr>', 'addresses of pods', cidrOf, '10.244.0.0/16')
     .option('--service-cidr <cidr>', 'addresses of Services', cidrOf, '10.96.0.0/16')
     .addOption(ports)
-    .addOption(
-      new Option('--store <kind>', 'where the desired state is kept').choices(['sqlite']).default('sqlite'),
-    )
+    .addOption(store)
+    .option('--etcd-ca <file>', "authority of etcd's certificate (PEM); TLS is used when given")
+    .option('--etcd-cert <file>', 'client certificate for etcd (PEM)')
+    .option('--etcd-key <file>', 'its key (PEM)')
+    .option('--etcd-server-name <name>', "name in etcd's certificate, when its endpoints are addresses")
     .option('--no-agent', 'run only the server, no containers on this machine')
     .addOption(new Option('--log-level <level>', 'least level to log').choices(LOG_LEVELS).default('info'));
 }
@@ -90,9 +105,26 @@ export function toArguments(settings: Settings): string[] {
     ['--pod-cidr', settings.podCidr],
     ['--service-cidr', settings.serviceCidr],
     ['--node-port-range', `${nodePortRange.from}-${nodePortRange.to}`],
-    ['--store', settings.store],
+    ['--store', storeText(settings.store)],
+    ...etcdFlags(settings),
     ['--log-level', settings.logLevel],
   ].flat();
+}
+
+function etcdFlags({ etcdCa, etcdCert, etcdKey, etcdServerName }: Settings): string[][] {
+  const flags: [string, string | undefined][] = [
+    ['--etcd-ca', etcdCa],
+    ['--etcd-cert', etcdCert],
+    ['--etcd-key', etcdKey],
+    ['--etcd-server-name', etcdServerName],
+  ];
+  return flags.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
+}
+
+function storeOf(text: string): StoreChoice {
+  const choice = parseStore(text);
+  if (!choice) throw new InvalidArgumentError('write it as sqlite or etcd://10.0.0.1:2379,10.0.0.2:2379.');
+  return choice;
 }
 
 function listenOf(text: string) {

@@ -9,15 +9,18 @@ import { signingKeyOf } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
 import { StoreLockedError } from '#store/contract.ts';
-import { openSqliteStore } from '#store/sqlite/index.ts';
-import { generated, storeWorker } from './assets.ts';
+import { generated } from './assets.ts';
 import { startControl } from './control/start.ts';
 import { processMetrics } from './metrics.ts';
 import { type Settings, settle, type UpFlags } from './options.ts';
 import { preparePki, serverUrl } from './pki.ts';
 import { stopSignal } from './stop.ts';
+import { openStore } from './store.ts';
 import { EXIT_FINAL } from './supervise.ts';
 import { aborted } from './wait.ts';
+
+/** Names the keys in a store that holds several clusters. */
+const CLUSTER = 'default';
 
 /** Tokens of other clusters and for other uses are refused by these names. */
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
@@ -46,7 +49,7 @@ async function run(
   const random = systemRandom;
   const [pki, store] = await Promise.all([
     preparePki(settings),
-    openSqliteStore({ directory: settings.paths.store, clock, worker: storeWorker }),
+    openStore(settings, CLUSTER, { clock, random, log }),
   ]);
   const schemas = loadSchemas(readFileSync(join(generated, 'schemas.json')));
   const { listen, advertiseAddress, serviceCidr, nodePortRange } = settings;
@@ -61,7 +64,8 @@ async function run(
       descriptions: () => loadDescriptions(readFileSync(join(generated, 'descriptions.json'))),
       documents: readDocument,
       config: {
-        cluster: 'default',
+        cluster: CLUSTER,
+        sharedStore: settings.store.kind === 'etcd',
         serviceCidr,
         nodePorts: nodePortRange,
         advertise: { address: advertiseAddress, port: listen.port },
