@@ -301,11 +301,11 @@ describe.skipIf(whyNoHost())('configuration', () => {
     test('nothing of a Secret stays on the node when its pod has gone', async () => {
       const uid = (await pods.get('volumes')).metadata.uid!;
       await pods.delete('volumes');
-      const found = await cluster.inside('sh', [
-        '-c',
-        `find /run /dev/shm ${cluster.directory} -path '*${uid}*'`,
-      ]);
-      expect(found.stdout).toBe('');
+      // Its logs go a moment after the object.
+      await eventually('nothing of it is there', async () => {
+        const script = `find /run /dev/shm ${cluster.directory} -path '*${uid}*'`;
+        return (await cluster.inside('sh', ['-c', script])).stdout === '' || undefined;
+      });
     });
   });
 });

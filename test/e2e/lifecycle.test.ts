@@ -249,18 +249,22 @@ describe.skipIf(whyNoHost())('lifecycle', () => {
 
     test('a container that goes on failing waits 10 s, then 20 s, between starts', async () => {
       await pods.create('backoff', { containers: [container('exit 1')] });
-      const second = await pods.until('backoff', (found) => statusOf(found)?.restartCount === 1);
-      const ended = () => pods.get('backoff').then((found) => statusOf(found)?.lastState?.terminated);
-      expect(statusOf(second)?.state?.waiting?.message ?? 'back-off 10s').toContain('back-off 10s');
-      const finished = Date.parse(String((await ended())?.finishedAt));
-      const third = await pods.until('backoff', (found) => statusOf(found)?.restartCount === 2, 20_000);
-      const started = Date.parse(String(statusOf(third)?.lastState?.terminated?.startedAt));
+      // While it waits, lastState is the newest start; while it runs, the one before.
+      const waiting = (restarts: number) =>
+        pods.until(
+          'backoff',
+          (found) =>
+            statusOf(found)?.restartCount === restarts && statusOf(found)?.state?.waiting !== undefined,
+          20_000,
+        );
+      const second = statusOf(await waiting(1));
+      expect(second?.state?.waiting?.message).toContain('back-off 10s restarting failed container=c');
+      const finished = Date.parse(String(second?.lastState?.terminated?.finishedAt));
+      const third = statusOf(await waiting(2));
+      const started = Date.parse(String(third?.lastState?.terminated?.startedAt));
       expect(started - finished).toBeGreaterThanOrEqual(9_000);
       expect(started - finished).toBeLessThanOrEqual(13_000);
-      const waits = await pods.until('backoff', (found) => statusOf(found)?.state?.waiting !== undefined);
-      expect(statusOf(waits)?.state?.waiting?.message).toContain(
-        'back-off 20s restarting failed container=c',
-      );
+      expect(third?.state?.waiting?.message).toContain('back-off 20s restarting failed container=c');
     });
   });
 });
