@@ -29,10 +29,22 @@ export async function openLog(path: string): Promise<LogFile[]> {
 
 /** The file that comes after `last`, once `last` has been put away and its writer knows: it grows no more then. */
 export async function openNext(path: string, last: LogFile): Promise<LogFile | undefined> {
-  const written = await statIfThere(path);
-  if (!written || written.ino === last.inode) return undefined;
-  // A slow reader may have missed whole files. One that is gone itself was older than all that are there.
+  for (;;) {
+    const written = await statIfThere(path);
+    if (!written || written.ino === last.inode) return undefined;
+    const putAway = await openPutAwayAfter(path, last);
+    if (putAway) return putAway;
+    const next = await openIfThere(path);
+    // What was written a moment ago may have been put away since: then it is among the old ones, and comes first.
+    if (!next || next.inode === written.ino) return next;
+    await next.handle.close();
+  }
+}
+
+/** The oldest of the files put away after `last`; a slow reader may have missed whole files. */
+async function openPutAwayAfter(path: string, last: LogFile): Promise<LogFile | undefined> {
   let between: LogFile | undefined;
+  // One that is gone itself was older than all that are there.
   for (const old of (await rotatedOnDisk(path)).reverse()) {
     const file = await openIfThere(old);
     if (!file) continue;
@@ -43,7 +55,7 @@ export async function openNext(path: string, last: LogFile): Promise<LogFile | u
     await between?.handle.close();
     between = file;
   }
-  return between ?? (await openIfThere(path));
+  return between;
 }
 
 async function rotatedOnDisk(path: string): Promise<string[]> {
