@@ -200,7 +200,8 @@ function checkNames({ paths }: Tree): Finding[] {
 function checkDead({ files }: Tree): Finding[] {
   const imported = new Set(files.flatMap((file) => file.imports.map(({ path }) => path)));
   const isEntry = (path: string) =>
-    isTest(path) || /^(cmd\/gantry\/|hack\/|test\/)|\/worker\.ts$|vitest|\.d\.ts$/.test(path);
+    isTest(path) ||
+    /^(cmd\/gantry\/|hack\/|test\/|simulator\/index\.ts$)|\/worker\.ts$|vitest|\.d\.ts$/.test(path);
   return files
     .filter(({ path }) => path.endsWith('.ts') && !isEntry(path) && !imported.has(path))
     .map(({ path }) => `${path}: nothing imports it`);

@@ -1,0 +1,168 @@
+/** A node in memory that runs the agent's own logic for pods; what it stands on outlives a crash of the agent. */
+import { NodeKind } from '#api/kinds/node.ts';
+import { PodKind } from '#api/kinds/pod.ts';
+import type { Client } from '#client/contract.ts';
+import { startInformer } from '#client/informer.ts';
+import type { Clock } from '#machinery/clock.ts';
+import { MemoryFiles } from '#machinery/files-memory.ts';
+import { silentLogger } from '#machinery/log.ts';
+import type { Random } from '#machinery/random.ts';
+import { FakeNetwork } from '#network/fake/network.ts';
+import { checkpoints } from '#node-agent/pods/checkpoint.ts';
+import type { PodContext } from '#node-agent/pods/context.ts';
+import { startRoster } from '#node-agent/pods/roster.ts';
+import { statusWriter } from '#node-agent/pods/status-writer.ts';
+import type { MachineFacts } from '#node-agent/registration/node.ts';
+import { keepRegistered, podCidrsOf, registerNode } from '#node-agent/registration/register.ts';
+import { podSources } from '#node-agent/sources/sources.ts';
+import { podTokens } from '#node-agent/sources/tokens.ts';
+import type { Image } from '#oci/contract.ts';
+import { FakeRuntime } from '#runtime/fake/index.ts';
+import { FakeSnapshots } from '#snapshots/fake/index.ts';
+
+const GIB = 1024 ** 3;
+
+const IMAGE: Image = {
+  id: 'sha256:1',
+  names: ['busybox'],
+  config: {
+    ...{ entrypoint: [], cmd: [], env: [], workingDir: '', user: '', exposedPorts: [], volumes: [] },
+    ...{ labels: {}, stopSignal: '', architecture: 'amd64', os: 'linux' },
+  },
+  layers: ['/layers/1'],
+  sizeBytes: 1,
+};
+
+export class SimulatedNode {
+  readonly name: string;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #files = new MemoryFiles();
+  readonly #addresses = new MemoryFiles();
+  readonly #snapshots = new FakeSnapshots();
+  #runtime: FakeRuntime;
+
+  constructor(name: string, clock: Clock, random: Random) {
+    this.name = name;
+    this.#clock = clock;
+    this.#random = random;
+    this.#runtime = new FakeRuntime({ clock });
+  }
+
+  /** UIDs of the pods that have a sandbox here. */
+  async sandboxes(): Promise<string[]> {
+    return (await this.#runtime.reopen().list()).map(({ id }) => id);
+  }
+
+  /** The end of a sandbox by itself, as when its monitor is killed. */
+  loseSandbox(uid: string): void {
+    this.#runtime.loseSandbox(uid);
+  }
+
+  /** Lets the next call of that name to the runtime fail. */
+  failRuntime(call: 'createSandbox' | 'startContainer' | 'stopContainer' | 'removeSandbox'): void {
+    this.#runtime.fail(call);
+  }
+
+  /** Runs an agent until the signal aborts, which is its crash. */
+  async start(client: Client, signal: AbortSignal): Promise<void> {
+    const clock = this.#clock;
+    const random = this.#random;
+    const runtime = this.#runtime.reopen();
+    this.#runtime = runtime;
+    signal.addEventListener('abort', () => {
+      this.#runtime = runtime.reopen();
+      void runtime.close();
+    });
+    const registration = {
+      ...{ client, clock, signal, log: silentLogger, facts: this.#facts() },
+      health: async () => ({
+        ...{ notReady: '', memoryAvailableBytes: 8 * GIB, storageAvailableShare: 0.9, pidsShare: 0 },
+      }),
+    };
+    const node = await registerNode(registration);
+    keepRegistered(node, registration);
+    const podCidrs = await this.#blocks(client, signal);
+    const network = new FakeNetwork(this.#addresses);
+    await network.start({
+      ...{ instance: 'test01', podCidrs, clusterCidrs: [], serviceCidrs: [] },
+      ...{ nodePortRange: { from: 1, to: 2 }, dnsAddress: '10.96.0.10' },
+    });
+    const context = this.#context(client, network, runtime, signal);
+    const informer = startInformer({
+      ...{ client, clock, random, signal, kind: PodKind },
+      fieldSelector: `spec.nodeName=${this.name}`,
+    });
+    const kept = checkpoints(this.#files, context.paths, clock, silentLogger);
+    await startRoster({ context, tokens: podTokens(client, clock), checkpoints: kept, informer });
+  }
+
+  async #blocks(client: Client, signal: AbortSignal): Promise<string[]> {
+    const looked = new AbortController();
+    const over = AbortSignal.any([signal, looked.signal]);
+    const common = { client, clock: this.#clock, random: this.#random };
+    const nodes = startInformer({
+      ...{ ...common, kind: NodeKind, signal: over },
+      fieldSelector: `metadata.name=${this.name}`,
+    });
+    const blocks = await podCidrsOf(nodes, this.name, signal);
+    looked.abort();
+    return blocks;
+  }
+
+  #facts(): MachineFacts {
+    return {
+      ...{ name: this.name, addresses: ['192.0.2.1'], cpus: 16, memoryBytes: 16 * GIB },
+      ...{
+        storageBytes: 100 * GIB,
+        podLimit: 110,
+        architecture: 'amd64',
+        kernelVersion: '6',
+        osImage: 'none',
+      },
+      ...{ machineId: this.name, bootId: this.name, version: 'test' },
+      runtime: { version: 'fake', cgroup: 'v2', features: {} },
+    };
+  }
+
+  #context(client: Client, network: FakeNetwork, runtime: FakeRuntime, signal: AbortSignal): PodContext {
+    const clock = this.#clock;
+    return {
+      ...{ clock, client, runtime, network, signal, log: silentLogger, volumes: [] },
+      snapshots: this.#snapshots,
+      paths: { dataDir: '/data', memoryDir: '/memory' },
+      recorder: { record() {} },
+      images: { ensure: async () => ({ image: IMAGE, imageId: IMAGE.id }) },
+      sources: podSources({ client, clock, random: this.#random, signal, onChange() {} }),
+      prober: {
+        start: ({ tell }) => {
+          tell({ is: 'started' });
+          tell({ is: 'ready', ready: true });
+        },
+        stop() {},
+        stopPod() {},
+      },
+      httpGet: async () => ({ status: 200, body: '' }),
+      status: statusWriter({ client, clock, signal, log: silentLogger }),
+      files: {
+        ...{ put: async () => {}, head: async () => '', tail: async () => '' },
+        ...{ mkdir: async () => {}, list: async () => [], remove: async () => {} },
+      },
+      profiles: {
+        defaultCapabilities: [],
+        allCapabilities: [],
+        seccomp: () => undefined,
+        maskedPaths: [],
+        readOnlyPaths: [],
+      },
+      node: {
+        ...{ name: this.name, hostIPs: ['192.0.2.1'], allocatable: {}, memoryBytes: 16 * GIB, hosts: '' },
+        resolv: { nameservers: [], searches: [], options: [] },
+        ...{ dnsAddress: '10.96.0.10', clusterDomain: 'cluster.local' },
+      },
+      services: async () => [],
+      accounts: async () => ({ passwd: '', group: '' }),
+      resolveSubPath: async (volume) => volume.path,
+    };
+  }
+}
