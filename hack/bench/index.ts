@@ -1,11 +1,12 @@
 import { api } from './api.ts';
 import { cluster } from './cluster.ts';
+import { etcd } from './etcd.ts';
 import { network } from './network.ts';
 import { runtime } from './runtime.ts';
 import { store } from './store.ts';
 import { formatMeasure, type Measure, type Section } from './table.ts';
 
-const SECTIONS: Record<string, Section> = { store, api, runtime, network, cluster };
+const SECTIONS: Record<string, Section> = { store, etcd, api, runtime, network, cluster };
 
 const USAGE = `npm run bench [-- section...] [--json]
 

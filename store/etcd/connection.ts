@@ -19,11 +19,13 @@ export interface ConnectionOptions {
   credentials?: Credentials;
   auth?: { username: string; password: string };
   clock: Clock;
+  /** For how long calls that may be repeated are, in all; ten seconds when left out. */
+  retryMs?: number;
 }
 
 /** One call, a member that does not answer given up on after this. */
 const CALL_MS = 5_000;
-/** How long calls that may be repeated are, in all: an election takes a second or two. */
+/** An election takes a second or two. */
 const RETRY_MS = 10_000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
@@ -36,10 +38,33 @@ const KEEPALIVE_MS = 10_000;
 
 type Policy = NonNullable<NonNullable<IOptions['faultHandling']>['global']>;
 
-/** etcd3 repeats calls that are not safe to repeat and shuts out members for seconds: both are decided here instead. */
-const ONCE = {
-  execute: async (call: (context: unknown) => unknown) => call({ signal: new AbortController().signal }),
-} as unknown as Policy;
+/** etcd3 would repeat calls that are not safe to repeat: we do, where it is safe. */
+const ONCE = policy((call) => call());
+
+/** A member that did not answer is passed over for so long, as long as there are others. */
+const AVOID_MS = 3_000;
+
+function policy(execute: (call: () => unknown) => unknown): Policy {
+  return { execute: async (call: () => unknown) => execute(call) } as unknown as Policy;
+}
+
+/** Passes over members that failed lately: etcd3 then takes the next one. */
+function avoidance(clock: Clock, count: number): (host: string) => Policy {
+  const avoided = new Map<string, number>();
+  const isAvoided = (until: number) => until > clock.monotonic();
+  return (host) =>
+    policy(async (call) => {
+      const others = [...avoided.values()].filter(isAvoided).length < count;
+      if (others && isAvoided(avoided.get(host) ?? 0))
+        throw new EtcdUnavailableError(`${host} failed lately`);
+      try {
+        return await call();
+      } catch (error) {
+        if (faultOf(error) === 'unavailable') avoided.set(host, clock.monotonic() + AVOID_MS);
+        throw error;
+      }
+    });
+}
 
 /** A raw watch as etcd3 hands it out: a duplex stream of objects. */
 export interface WatchStream extends AsyncIterable<IWatchResponse> {
@@ -54,9 +79,11 @@ export class Connection {
   readonly etcd: Etcd3;
   readonly #clock: Clock;
   readonly #endpoints: readonly string[];
+  readonly #retryMs: number;
   readonly #closed = new AbortController();
 
-  constructor({ endpoints, credentials, auth, clock }: ConnectionOptions) {
+  constructor({ endpoints, credentials, auth, clock, retryMs = RETRY_MS }: ConnectionOptions) {
+    this.#retryMs = retryMs;
     this.#clock = clock;
     this.#endpoints = endpoints;
     this.etcd = new Etcd3({
@@ -76,7 +103,7 @@ export class Connection {
         'grpc.max_reconnect_backoff_ms': LONGEST_PAUSE_MS,
         ...(credentials?.serverName && { 'grpc.ssl_target_name_override': credentials.serverName }),
       },
-      faultHandling: { host: () => ONCE, global: ONCE },
+      faultHandling: { host: avoidance(clock, endpoints.length), global: ONCE },
     });
   }
 
@@ -86,11 +113,11 @@ export class Connection {
   }
 
   /**
-   * Makes a call that is safe to make twice, again and again for ten seconds while etcd cannot be reached; then
+   * Makes a call that is safe to make twice, again and again for `retryMs` while etcd cannot be reached; then
    * EtcdUnavailableError. Other errors are etcd3's.
    */
   async repeat<T>(call: (options: { deadline: number }) => Promise<T>): Promise<T> {
-    const end = this.#clock.monotonic() + RETRY_MS;
+    const end = this.#clock.monotonic() + this.#retryMs;
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
         return await call(this.deadline());

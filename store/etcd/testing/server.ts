@@ -19,9 +19,22 @@ export class EtcdServer {
   #child: ChildProcess | undefined;
   #port = 0;
   #peerPort = 0;
+  /** All members' peer addresses, when there are others. */
+  #peers: readonly EtcdServer[] = [this];
 
   constructor(flags: readonly string[] = []) {
     this.#flags = flags;
+  }
+
+  /** Members of one cluster, started. */
+  static async cluster(count: number, flags: readonly string[] = []): Promise<EtcdServer[]> {
+    const members = Array.from({ length: count }, () => new EtcdServer(flags));
+    for (const member of members) {
+      member.#peers = members;
+      await member.#takePorts();
+    }
+    await Promise.all(members.map((member) => member.start()));
+    return members;
   }
 
   get endpoint(): string {
@@ -30,15 +43,19 @@ export class EtcdServer {
 
   /** Starts (again), on the same ports and data; resolves when it serves. */
   async start(scheme = 'http'): Promise<this> {
-    this.#port ||= await freePort();
-    this.#peerPort ||= await freePort();
+    await this.#takePorts();
     const client = `${scheme}://${this.endpoint}`;
-    const peer = `http://127.0.0.1:${this.#peerPort}`;
+    const peer = this.#peer;
     const args = [
       ['--data-dir', join(this.#directory, 'data'), '--logger', 'zap', '--log-level', 'error'],
       ['--listen-client-urls', client, '--advertise-client-urls', client],
       ['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-      ['--initial-cluster', `default=${peer}`],
+      [
+        '--name',
+        this.#name,
+        '--initial-cluster',
+        this.#peers.map((one) => `${one.#name}=${one.#peer}`).join(),
+      ],
       // The shortest lease lasts one and a half election times, in whole seconds.
       ['--heartbeat-interval', '50', '--election-timeout', '500'],
       this.#flags,
@@ -68,6 +85,19 @@ export class EtcdServer {
   async remove(): Promise<void> {
     await this.kill();
     rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  get #name(): string {
+    return `m${this.#peerPort}`;
+  }
+
+  get #peer(): string {
+    return `http://127.0.0.1:${this.#peerPort}`;
+  }
+
+  async #takePorts(): Promise<void> {
+    this.#port ||= await freePort();
+    this.#peerPort ||= await freePort();
   }
 
   async #serves(child: ChildProcess): Promise<void> {
