@@ -124,3 +124,19 @@ test('conditions of others stay', async () => {
   await settle();
   expect(held()?.conditions?.map(({ type }) => type)).toEqual(['example.com/gate', 'Ready']);
 });
+
+test('a condition that somebody else changed is put right, though the words are those written before', async () => {
+  const status: PodStatus = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] };
+  writer.put(pod, status);
+  await clock.advance(200);
+  const unready = { status: { conditions: [{ type: 'Ready', status: 'False', reason: 'NodeNotReady' }] } };
+  const seen = await cluster.client.patch(PodKind, REF, { type: 'strategic', body: unready }, 'status');
+  writer.put(seen, status);
+  await clock.advance(200);
+  expect(held()?.conditions?.[0]?.status).toBe('True');
+  // What is older than the own write tells nothing.
+  const before = written.length;
+  writer.put(seen, status);
+  await clock.advance(200);
+  expect(written.length).toBe(before);
+});

@@ -32,6 +32,8 @@ interface Entry {
   /** JSON of the newest status and of the one the server has. */
   wanted: string;
   written: string;
+  /** The server's version of the pod after that write. */
+  version: number;
   writing: boolean;
   failures: number;
   timer?: Timer;
@@ -69,6 +71,7 @@ class Writer implements StatusWriter {
         status: pod.status ?? {},
         wanted: written,
         written,
+        version: 0,
         writing: false,
         failures: 0,
         timerAtMs: 0,
@@ -77,7 +80,9 @@ class Writer implements StatusWriter {
       };
       this.#entries.set(uid, entry);
     }
-    if (entry.wanted === wanted || entry.lost) return;
+    const overwritten = entry.wanted === wanted && wasOverwritten(entry, pod);
+    if (overwritten) entry.written = '';
+    if ((entry.wanted === wanted && !overwritten) || entry.lost) return;
     if (isEnded(entry.status) && !isEnded(status)) return;
     const urgent = signature(entry.status) !== signature(status);
     Object.assign(entry, { pod, status, wanted });
@@ -130,7 +135,7 @@ class Writer implements StatusWriter {
     if (entry.writing || wanted === entry.written || this.#options.signal.aborted) return;
     entry.writing = true;
     try {
-      await this.#send(pod, status);
+      entry.version = versionOf(await this.#send(pod, status));
       entry.written = wanted;
       entry.failures = 0;
       // A pod that has been forgotten meanwhile must not come back.
@@ -139,7 +144,10 @@ class Writer implements StatusWriter {
       this.#failed(entry, error);
       if (isStatus(error, 'NotFound') || (await this.#isAnother(pod, error))) entry.lost = true;
       // It will not be taken later either: the end of the pod must not wait for it.
-      else if (isStatus(error, 'Invalid', 'BadRequest')) entry.written = wanted;
+      else if (isStatus(error, 'Invalid', 'BadRequest')) {
+        entry.written = wanted;
+        entry.version = Number.POSITIVE_INFINITY;
+      }
     }
     entry.writing = false;
     if (entry.lost || entry.wanted === entry.written) {
@@ -175,7 +183,7 @@ class Writer implements StatusWriter {
    * Conditions merge by type, so those of others stay; what a condition no longer says has to be taken out by name. The
    * UID keeps a namesake from getting this status.
    */
-  async #send(pod: Pod, status: PodStatus): Promise<void> {
+  async #send(pod: Pod, status: PodStatus): Promise<Pod> {
     const { name, namespace, uid } = pod.metadata;
     const conditions = status.conditions?.map((one) => ({
       ...one,
@@ -185,8 +193,23 @@ class Writer implements StatusWriter {
     const order = status.conditions?.map(({ type }) => ({ type }));
     const merged = conditions && { conditions, '$setElementOrder/conditions': order };
     const body = { metadata: { uid }, status: { reason: null, message: null, ...status, ...merged } };
-    await this.#options.client.patch(PodKind, { name, namespace }, { type: 'strategic', body }, 'status');
+    return this.#options.client.patch(PodKind, { name, namespace }, { type: 'strategic', body }, 'status');
   }
+}
+
+/**
+ * Whether somebody else changed a condition of ours after our write, as the node lifecycle controller does with Ready. The
+ * words alone do not tell: taking it back within the same second gives the same status as before.
+ */
+function wasOverwritten(entry: Entry, pod: Pod): boolean {
+  if (entry.writing || entry.wanted !== entry.written || versionOf(pod) <= entry.version) return false;
+  return (entry.status.conditions ?? []).some(
+    ({ type, status }) => pod.status?.conditions?.find((one) => one.type === type)?.status !== status,
+  );
+}
+
+function versionOf(pod: Pod): number {
+  return Number(pod.metadata.resourceVersion ?? 0);
 }
 
 function retryMs(failures: number): number {
