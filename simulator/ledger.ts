@@ -5,13 +5,16 @@ type State = number | 'gone';
 
 /**
  * What people were told. A write that was acknowledged leaves one state possible; one whose answer was lost leaves the
- * old and the new one.
+ * old and the new one. For each name there is one write at a time: of two that overlap nobody could say which came last.
  */
 export class Ledger {
+  readonly #writing = new Set<string>();
   readonly #possible = new Map<string, ReadonlySet<State>>();
 
   /** Does the write and notes what it may have left. `same` = it changes neither. */
   async write(name: string, to: State | 'same', act: () => Promise<unknown>): Promise<void> {
+    if (this.#writing.has(name)) return;
+    this.#writing.add(name);
     const before = this.possible(name);
     const after = to === 'same' ? before : new Set<State>([to]);
     try {
@@ -23,6 +26,8 @@ export class Ledger {
       if (!isStatus(error)) throw error;
       if (isStatus(error, 'ServiceUnavailable', 'Timeout', 'InternalError', 'ServerTimeout')) return;
       this.#possible.set(name, before);
+    } finally {
+      this.#writing.delete(name);
     }
   }
 
