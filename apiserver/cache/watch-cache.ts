@@ -2,7 +2,13 @@ import type { Kind } from '#api/kind.ts';
 import { type Clock, sleep } from '#machinery/clock.ts';
 import { StatusError } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
-import { CompactedError, SlowWatcherError, type Store, type WatchBatch } from '#store/contract.ts';
+import {
+  CompactedError,
+  SlowWatcherError,
+  type Store,
+  StoreFailedError,
+  type WatchBatch,
+} from '#store/contract.ts';
 import type { VersionBase } from '../engine/base.ts';
 import type { KeySpace } from '../engine/keys.ts';
 import { itemOf } from './item.ts';
@@ -126,14 +132,14 @@ export class WatchCache {
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (error instanceof CompactedError) return this.#failed(error);
+        if (error instanceof CompactedError || error instanceof StoreFailedError) return this.#failed(error);
         if (!(error instanceof SlowWatcherError)) this.#log.error('the watch of the store broke', { error });
       }
       await sleep(this.#clock, RECONNECT_MS, signal).catch(() => undefined);
     }
   }
 
-  /** What was compacted before this cache saw it is lost to it: the server must be started anew. */
+  /** What was compacted before this cache saw it is lost to it, as is a store that has failed: the server must be started anew. */
   #failed(error: Error): void {
     this.failure = error;
     this.#log.error('the cache lost the store and cannot go on', { error });

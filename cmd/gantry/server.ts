@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serviceAccountTokens } from '#apiserver/authentication/index.ts';
 import { apiServer } from '#apiserver/server.ts';
-import { systemClock } from '#machinery/clock.ts';
+import { sleep, systemClock } from '#machinery/clock.ts';
+import type { Running } from '#machinery/component.ts';
 import { messageOf } from '#machinery/errors.ts';
 import { textLogger } from '#machinery/log.ts';
 import { signingKeyOf } from '#machinery/pki/signing-key.ts';
@@ -21,6 +22,8 @@ import { aborted } from './wait.ts';
 
 /** Names the keys in a store that holds several clusters. */
 const CLUSTER = 'default';
+
+const HEALTH_EVERY_MS = 1_000;
 
 /** Tokens of other clusters and for other uses are refused by these names. */
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
@@ -88,7 +91,7 @@ async function run(
   await running.ready;
   log.info('The API is served', { url: serverUrl(settings), advertised: advertiseAddress });
   const control = await startControl(settings, pki, log);
-  await Promise.race([aborted(signal), control.failed]);
+  await Promise.race([aborted(signal), control.failed, lostStore(running, signal)]);
   await control.stop();
   await running.stop();
   await store.close();
@@ -98,6 +101,15 @@ async function run(
 function readDocument(name: string): Uint8Array | undefined {
   const path = join(generated, 'openapi', name);
   return existsSync(path) ? readFileSync(path) : undefined;
+}
+
+/** Rejects when the server's view of the store is beyond repair: started anew, it reads everything again. */
+async function lostStore(running: Running, signal: AbortSignal): Promise<never> {
+  for (;;) {
+    await sleep(systemClock, HEALTH_EVERY_MS, signal);
+    const health = running.health();
+    if (!health.ok) throw new Error(`the server cannot go on: ${health.message}`);
+  }
 }
 
 /** The address asked for, and the one that pods use. */
