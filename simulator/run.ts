@@ -27,9 +27,17 @@ export function planFor(seed: number, steps: number): Action[] {
   return planOf(seededRandom(seed ^ PLAN_SEED), steps);
 }
 
-/** Carries the plan out and judges it; rejects only for a fault of the simulator itself. */
-export async function simulate(seed: number, plan: readonly Action[]): Promise<Outcome> {
+/**
+ * Carries the plan out and judges it; rejects only for a fault of the simulator itself. `sabotage` may break the cluster
+ * first, to show that it is noticed.
+ */
+export async function simulate(
+  seed: number,
+  plan: readonly Action[],
+  sabotage: (cluster: Cluster) => void = () => {},
+): Promise<Outcome> {
   const cluster = new Cluster(seed);
+  sabotage(cluster);
   const ledger = new Ledger();
   const over = new AbortController();
   const seen = follow(cluster, over.signal);
