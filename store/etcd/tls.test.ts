@@ -14,11 +14,12 @@ const MISSING = whyNoEtcd();
 const HOUR_MS = 3_600_000;
 
 describe.skipIf(MISSING)(`etcd: TLS${MISSING ? ` (${MISSING})` : ''}`, () => {
-  const directory = mkdtempSync(join(tmpdir(), 'gantry-etcd-tls-'));
+  let directory: string;
   let server: EtcdServer;
   let credentials: Required<Credentials>;
 
   beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'gantry-etcd-tls-'));
     const authority = await makeAuthority('etcd-ca', HOUR_MS, systemClock, systemRandom);
     const issue = (commonName: string, usages: ('server' | 'client')[]) =>
       issueCertificate(

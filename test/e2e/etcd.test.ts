@@ -16,7 +16,7 @@ const PORT = 23791;
 /** The main job again, with the desired state in an etcd on the cluster's host. */
 describe.skipIf(MISSING)(`gantry up --store etcd://...${MISSING ? ` (${MISSING})` : ''}`, () => {
   const cluster = new TestCluster();
-  const directory = mkdtempSync(join(tmpdir(), 'gantry-etcd-'));
+  let directory: string;
   let etcd: ChildProcess | undefined;
 
   function startEtcd(): void {
@@ -39,6 +39,7 @@ describe.skipIf(MISSING)(`gantry up --store etcd://...${MISSING ? ` (${MISSING})
   }
 
   beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'gantry-etcd-'));
     await cluster.host.create();
     startEtcd();
     await cluster.up(['--store', `etcd://127.0.0.1:${PORT}`]);

@@ -14,7 +14,7 @@ const START_MS = 15_000;
 
 /** A member of etcd on loopback, with ports and a directory of its own. */
 export class EtcdServer {
-  readonly #directory = mkdtempSync(join(tmpdir(), 'gantry-etcd-'));
+  #directory: string | undefined;
   readonly #flags: readonly string[];
   #child: ChildProcess | undefined;
   #port = 0;
@@ -44,6 +44,7 @@ export class EtcdServer {
   /** Starts (again), on the same ports and data; resolves when it serves. */
   async start(scheme = 'http'): Promise<this> {
     await this.#takePorts();
+    this.#directory ??= mkdtempSync(join(tmpdir(), 'gantry-etcd-'));
     const client = `${scheme}://${this.endpoint}`;
     const peer = this.#peer;
     const args = [
@@ -84,7 +85,8 @@ export class EtcdServer {
 
   async remove(): Promise<void> {
     await this.kill();
-    rmSync(this.#directory, { recursive: true, force: true });
+    if (this.#directory) rmSync(this.#directory, { recursive: true, force: true });
+    this.#directory = undefined;
   }
 
   get #name(): string {
