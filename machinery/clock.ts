@@ -47,6 +47,29 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   });
 }
 
+/**
+ * Works again and again until the signal aborts, each turn `periodMs` after the last has ended; the first after one
+ * period, unless `atOnce`. `work` handles its own errors.
+ */
+export function every(
+  clock: Clock,
+  periodMs: number,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+  atOnce = false,
+): void {
+  const turn = async () => {
+    if (signal.aborted) return;
+    await work();
+    plan();
+  };
+  const plan = () => {
+    if (!signal.aborted) clock.timer(periodMs, () => void turn());
+  };
+  if (atOnce) void turn();
+  else plan();
+}
+
 /** RFC 3339 with whole seconds, as metav1.Time is written. */
 export function rfc3339(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;

@@ -6,7 +6,7 @@ import type { Node, Pod } from '#api/objects.ts';
 import type { Client, Informer } from '#client/contract.ts';
 import { type EventRecorder, eventRecorder } from '#client/events.ts';
 import { startInformer } from '#client/informer.ts';
-import type { Clock } from '#machinery/clock.ts';
+import { type Clock, every } from '#machinery/clock.ts';
 import type { Component, Health, Running } from '#machinery/component.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Files } from '#machinery/io.ts';
@@ -281,14 +281,12 @@ async function nodeFacts({ config, facts }: AgentDeps): Promise<NodeFacts> {
 
 /** What somebody else changed in the kernel is put right. */
 function auditForEver(network: NodeNetwork, clock: Clock, log: Logger, signal: AbortSignal): void {
-  const turn = async () => {
+  every(clock, AUDIT_MS, signal, async () => {
     try {
       for (const found of await network.audit())
         log.warn('The network was not as planned and is mended', { found });
     } catch (error) {
       if (!signal.aborted) log.warn('The network could not be audited', { error: messageOf(error) });
     }
-    if (!signal.aborted) clock.timer(AUDIT_MS, () => void turn());
-  };
-  clock.timer(AUDIT_MS, () => void turn());
+  });
 }

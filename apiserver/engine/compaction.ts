@@ -1,5 +1,5 @@
 /** Forgets the past of the store in time: without it the file would grow for ever. */
-import type { Clock } from '#machinery/clock.ts';
+import { type Clock, every } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { Revision, Store } from '#store/contract.ts';
@@ -33,15 +33,12 @@ export function keepCompacted(
   budget: HistoryBudget,
   { clock, log, signal }: { clock: Clock; log: Logger; signal: AbortSignal },
 ): void {
-  const turn = async () => {
-    if (signal.aborted) return;
+  every(clock, EVERY_MS, signal, async () => {
     try {
       const target = await compactionTarget(store, budget, clock.now());
       if (target !== undefined) await store.compact(target);
     } catch (error) {
       if (!signal.aborted) log.warn('History could not be compacted', { error: messageOf(error) });
     }
-    if (!signal.aborted) clock.timer(EVERY_MS, () => void turn());
-  };
-  clock.timer(EVERY_MS, () => void turn());
+  });
 }

@@ -2,7 +2,7 @@ import { NodeKind } from '#api/kinds/node.ts';
 import type { Node } from '#api/objects.ts';
 import type { Client, Informer } from '#client/contract.ts';
 import { renewNodeLease } from '#client/leases.ts';
-import { type Clock, sleep } from '#machinery/clock.ts';
+import { type Clock, every, sleep } from '#machinery/clock.ts';
 import { isStatus, messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import { featureAnnotations, type MachineFacts, type NodeHealth, nodeObject, nodeStatus } from './node.ts';
@@ -96,8 +96,8 @@ export function keepRegistered(node: Node, options: RegistrationOptions): Regist
           log.warn('The lease of the node could not be renewed', { error: messageOf(error) });
       },
     );
-  every(clock, LEASE_MS, signal, renew);
-  every(clock, STATUS_MS, signal, status);
+  every(clock, LEASE_MS, signal, renew, true);
+  every(clock, STATUS_MS, signal, status, true);
   return { touch: () => void status() };
 }
 
@@ -110,13 +110,4 @@ async function writeStatus({ client, clock, facts, health }: RegistrationOptions
   });
   const status = nodeStatus(facts, look, node.status, clock.now());
   await client.updateStatus(NodeKind, { ...node, status });
-}
-
-/** Now and then again and again, the next turn after the last has ended. */
-function every(clock: Clock, periodMs: number, signal: AbortSignal, work: () => Promise<void>): void {
-  const turn = async () => {
-    await work();
-    if (!signal.aborted) clock.timer(periodMs, () => void turn());
-  };
-  void turn();
 }
