@@ -6,6 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Of the programs: helper and monitor are built together. */
+#define VERSION "1"
+
 /* One agent with a few sessions; a flood must not eat the descriptors that containers need. */
 #define CONNECTIONS_LIMIT 512
 #define READ_CHUNK 16384
@@ -189,6 +192,17 @@ void reply_ok(struct connection *connection, uint32_t id)
 {
 	struct writer w;
 	frame_begin(&w, &connection->out, OP_OK, id);
+	if (frame_end(&w))
+		return connection_close(connection);
+	connection_flush(connection);
+}
+
+void reply_hello(struct connection *connection, uint32_t id)
+{
+	struct writer w;
+	frame_begin(&w, &connection->out, OP_OK, id);
+	put_text(&w, TAG_VERSION, VERSION);
+	put_number(&w, TAG_PID, (uint64_t)getpid());
 	if (frame_end(&w))
 		return connection_close(connection);
 	connection_flush(connection);

@@ -42,4 +42,6 @@ void connection_end_output(struct connection *connection);
 void connection_close(struct connection *connection);
 
 void reply_ok(struct connection *connection, uint32_t id);
+/* Version and pid of this program. */
+void reply_hello(struct connection *connection, uint32_t id);
 void reply_failure(struct connection *connection, uint32_t id, const struct failure *failure);

@@ -24,21 +24,9 @@
 #include "monitors.h"
 #include "netlink.h"
 
-#define VERSION "1"
 #define EXIT_ALREADY_RUNNING 3
 
 static struct source signals;
-
-static void hello(struct connection *connection, const struct frame *frame)
-{
-	struct writer w;
-	frame_begin(&w, &connection->out, OP_OK, frame->id);
-	put_text(&w, TAG_VERSION, VERSION);
-	put_number(&w, TAG_PID, (uint64_t)getpid());
-	if (frame_end(&w))
-		return connection_close(connection);
-	connection_flush(connection);
-}
 
 static void netlink(struct connection *connection, const struct frame *frame)
 {
@@ -112,7 +100,7 @@ static void handle(struct connection *connection, const struct frame *frame)
 	struct failure failure = { 0 };
 	switch (frame->op) {
 	case OP_HELLO:
-		return hello(connection, frame);
+		return reply_hello(connection, frame->id);
 	case OP_NETLINK:
 		return netlink(connection, frame);
 	case OP_SANDBOX:

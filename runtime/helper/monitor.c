@@ -26,7 +26,6 @@
 #include "sandbox.h"
 #include "session.h"
 
-#define VERSION "1"
 #define LISTENER 3
 #define PAYLOAD 4
 #define SHARED_PID 1
@@ -39,17 +38,6 @@ static size_t sandbox_length;
 static struct failure broken;
 static struct source signals;
 static struct waiter destroyer;
-
-static void hello(struct connection *connection, const struct frame *frame)
-{
-	struct writer w;
-	frame_begin(&w, &connection->out, OP_OK, frame->id);
-	put_text(&w, TAG_VERSION, VERSION);
-	put_number(&w, TAG_PID, (uint64_t)getpid());
-	if (frame_end(&w))
-		return connection_close(connection);
-	connection_flush(connection);
-}
 
 static void list(struct connection *connection, const struct frame *frame)
 {
@@ -133,7 +121,7 @@ static void handle(struct connection *connection, const struct frame *frame)
 		return reply_failure(connection, frame->id, &broken);
 	switch (frame->op) {
 	case OP_HELLO:
-		return hello(connection, frame);
+		return reply_hello(connection, frame->id);
 	case OP_START:
 		return container_start(connection, frame);
 	case OP_STOP:
