@@ -10,7 +10,5 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 240_000,
-    // On shared CI machines one more try; hack/test names each test that needed it.
-    retry: process.env['CI'] ? 1 : 0,
   },
 });

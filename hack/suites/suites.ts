@@ -1,10 +1,34 @@
-/** What a suite found. `failures`, `skips` and `flaky` name each test, with the reason. */
+/** What a suite found: the names of tests, in `skips` with the reason. */
 export interface Outcome {
-  passed: number;
+  passed: string[];
   failures: string[];
   skips: string[];
   /** Passed, but only at the second try. */
   flaky: string[];
+  /** Test files in which something failed. */
+  failedFiles: string[];
+}
+
+/** More files than this that fail are no accident of a noisy machine. */
+const MAX_SECOND_TRIES = 3;
+
+/** Test files that are worth a second try, each from scratch: none when too many failed, or when it was no file's fault. */
+export function worthSecondTry({ failures, failedFiles }: Outcome): readonly string[] {
+  const told = failures.every((failure) => failedFiles.some((file) => failure.startsWith(`${file}: `)));
+  return told && failedFiles.length <= MAX_SECOND_TRIES ? failedFiles : [];
+}
+
+/** The outcome when the failed files of `first` were run again: of their tests the second run counts. */
+export function afterSecondTry(first: Outcome, second: Outcome): Outcome {
+  const elsewhere = (name: string) => !first.failedFiles.some((file) => name.startsWith(`${file}: `));
+  const failedAgain = new Set(second.failures);
+  return {
+    passed: [...first.passed.filter(elsewhere), ...second.passed],
+    failures: second.failures,
+    skips: [...first.skips.filter(elsewhere), ...second.skips],
+    flaky: [...first.flaky, ...first.failures.filter((failure) => !failedAgain.has(failure))],
+    failedFiles: second.failedFiles,
+  };
 }
 
 /**
