@@ -51,10 +51,7 @@ const LEARN: Learn = {
     observed.sourcesRevision++;
     if (observed.volumes) observed.volumesDueMs = 0;
     // What was missing may be there now.
-    observed.retries.delete('mountVolumes');
-    for (const key of observed.retries.keys()) {
-      if (key.startsWith('startContainer:')) observed.retries.delete(key);
-    }
+    for (const key of observed.retries.keys()) if (usesSources(key)) observed.retries.delete(key);
   },
   sandboxReady(observed, { networkNamespace }) {
     observed.sandbox = 'ready';
@@ -166,18 +163,28 @@ export function learn(observed: Observed, fact: Fact): void {
   (LEARN[fact.is] as (observed: Observed, fact: Fact) => void)(observed, fact);
 }
 
+/** Whether an effect reads ConfigMaps, Secrets or Services. */
+function usesSources(key: string): boolean {
+  return key === 'mountVolumes' || key.startsWith('startContainer:');
+}
+
 /** Delays between attempts of an effect that failed, in ms. */
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
 
-/** Notes that an effect failed and when it may be tried again. */
+/**
+ * Notes that an effect failed and when it may be tried again. `sourcesRevision`: what it was begun with; when a source has
+ * changed since, what was missing may be there now, and nothing is waited for.
+ */
 export function learnFailure(
   observed: Observed,
   key: string,
   fault: Reasoned,
   nowMs: number,
-  maxMs = MAX_RETRY_MS,
+  { maxMs = MAX_RETRY_MS, sourcesRevision }: { maxMs?: number | undefined; sourcesRevision?: number } = {},
 ): void {
+  if (usesSources(key) && sourcesRevision !== undefined && sourcesRevision !== observed.sourcesRevision)
+    return;
   const failures = (observed.retries.get(key)?.failures ?? 0) + 1;
   const delayMs = Math.min(maxMs, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 10));
   observed.retries.set(key, { failures, untilMs: nowMs + delayMs, fault });

@@ -119,7 +119,7 @@ describe('what becomes known', () => {
     const observed = newObserved(NOW);
     const delays: number[] = [];
     for (let i = 0; i < 6; i++) {
-      learnFailure(observed, 'createSandbox', { reason: 'Failed', message: '' }, NOW, 10_000);
+      learnFailure(observed, 'createSandbox', { reason: 'Failed', message: '' }, NOW, { maxMs: 10_000 });
       delays.push(observed.retries.get('createSandbox')!.untilMs - NOW);
     }
     expect(delays).toEqual([1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
@@ -131,6 +131,15 @@ describe('what becomes known', () => {
       learnFailure(observed, key, { reason: 'Failed', message: '' }, NOW);
     }
     learn(observed, { is: 'volumesChanged' });
+    expect([...observed.retries.keys()]).toEqual(['createSandbox']);
+  });
+
+  test('what failed because of a ConfigMap that came meanwhile is tried again at once', () => {
+    const observed = newObserved(NOW);
+    const { sourcesRevision } = observed;
+    learn(observed, { is: 'volumesChanged' });
+    for (const key of ['mountVolumes', 'startContainer:main.0', 'createSandbox'])
+      learnFailure(observed, key, { reason: 'Failed', message: '' }, NOW, { sourcesRevision });
     expect([...observed.retries.keys()]).toEqual(['createSandbox']);
   });
 });

@@ -205,17 +205,18 @@ class Worker implements PodWorker {
       ended: (container, attempt) => this.#ended(container, attempt).signal,
       tell: (fact) => this.#tell(fact),
     };
+    const { sourcesRevision } = this.#observed;
     try {
       await execute(effect, work);
       if (effect.do !== 'resolveImage') this.#observed.retries.delete(key);
     } catch (error) {
-      if (!this.#context.signal.aborted) this.#failed(effect, key, error);
+      if (!this.#context.signal.aborted) this.#failed(effect, key, error, sourcesRevision);
     }
     this.#busy.delete(key);
     if (!this.#context.signal.aborted) this.look();
   }
 
-  #failed(effect: Effect, key: string, error: unknown): void {
+  #failed(effect: Effect, key: string, error: unknown, sourcesRevision: number): void {
     const { clock, log, recorder } = this.#context;
     const fault =
       error instanceof EffectFault ? error.fault : { reason: 'Failed', message: messageOf(error) };
@@ -226,7 +227,7 @@ class Worker implements PodWorker {
       step: key,
       error: fault.message,
     });
-    learnFailure(this.#observed, key, fault, clock.now(), maxMs);
+    learnFailure(this.#observed, key, fault, clock.now(), { maxMs, sourcesRevision });
     if (effect.do === 'startContainer')
       learn(this.#observed, { is: 'waiting', container: effect.container, why: fault });
     else recorder.record(this.#pod, 'Warning', fault);
