@@ -292,7 +292,7 @@ describe.skipIf(whyNoHost())('configuration', () => {
           ? true
           : undefined,
       );
-      expect(statusOf(await pods.get('held'))?.state?.waiting?.reason).toBe('ContainerCreating');
+      await pods.until('held', (pod) => statusOf(pod)?.state?.waiting?.reason === 'ContainerCreating');
       await cluster.must(['create', 'configmap', 'comes-later', '--from-literal=k=v']);
       await pods.ready('held');
       expect(await pods.sh('held', 'cat /v/k')).toBe('v');

@@ -26,6 +26,7 @@ describe.skipIf(whyNoHost())('lifecycle', () => {
             livenessProbe: {
               exec: { command: ['cat', '/tmp/well'] },
               periodSeconds: 1,
+              timeoutSeconds: 10,
               failureThreshold: 2,
             },
           }),
@@ -34,9 +35,15 @@ describe.skipIf(whyNoHost())('lifecycle', () => {
       await pods.sh('liveness', 'rm /tmp/well');
       const pod = await pods.until('liveness', (found) => statusOf(found)?.restartCount === 1);
       expect(statusOf(pod)?.lastState?.terminated?.exitCode).toBe(137);
-      const events = await pods.events('liveness');
-      expect(events).toContainEqual(expect.stringContaining('Unhealthy: Liveness probe failed: cat: can'));
-      expect(events).toContain('Killing: Container c failed liveness probe, will be restarted');
+      // Events are written beside the status, not before it.
+      await eventually('it is said', async () => {
+        const events = await pods.events('liveness');
+        const failed = events.some((event) => event.includes('Unhealthy: Liveness probe failed: cat: can'));
+        return (
+          (failed && events.includes('Killing: Container c failed liveness probe, will be restarted')) ||
+          undefined
+        );
+      });
     });
 
     test('readiness: the Service has only those that pass it', async () => {
@@ -77,11 +84,13 @@ describe.skipIf(whyNoHost())('lifecycle', () => {
             startupProbe: {
               exec: { command: ['cat', '/tmp/started'] },
               periodSeconds: 1,
+              timeoutSeconds: 10,
               failureThreshold: 30,
             },
             livenessProbe: {
               exec: { command: ['cat', '/tmp/started'] },
               periodSeconds: 1,
+              timeoutSeconds: 10,
               failureThreshold: 1,
             },
           }),
@@ -148,7 +157,10 @@ describe.skipIf(whyNoHost())('lifecycle', () => {
         ],
       });
       await pods.until('bad-hook', (found) => (statusOf(found)?.restartCount ?? 0) > 0);
-      expect(await pods.events('bad-hook')).toContainEqual(expect.stringContaining('FailedPostStartHook'));
+      await eventually('it is said', async () => {
+        const events = await pods.events('bad-hook');
+        return events.some((event) => event.includes('FailedPostStartHook')) || undefined;
+      });
     });
   });
 
@@ -169,14 +181,16 @@ describe.skipIf(whyNoHost())('lifecycle', () => {
         restartPolicy: 'Never',
         containers: [
           { ...container('exit 4'), name: 'bad' },
-          { ...container('sleep 2'), name: 'good' },
+          { ...container('sleep 5'), name: 'good' },
         ],
       });
-      const first = await pods.until(
-        'mixed',
-        (found) => statusOf(found, 'bad')?.state?.terminated !== undefined,
-      );
-      expect(first.status?.phase).toBe('Running');
+      // It is Pending as long as the other has not started.
+      await pods.until('mixed', (found) => {
+        const [bad, good] = [statusOf(found, 'bad')?.state, statusOf(found, 'good')?.state];
+        return (
+          bad?.terminated !== undefined && good?.running !== undefined && found.status?.phase === 'Running'
+        );
+      });
       const pod = await pods.until('mixed', (found) => found.status?.phase === 'Failed');
       expect(statusOf(pod, 'bad')?.state?.terminated).toMatchObject({ exitCode: 4, reason: 'Error' });
       expect(statusOf(pod, 'good')?.state?.terminated).toMatchObject({ exitCode: 0, reason: 'Completed' });
