@@ -24,6 +24,13 @@ describe.skipIf(whyNoHost())('hack/up and hack/down', () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
+  test('up says at once why gantry up ended', async () => {
+    const { code, stderr } = await hack('up', '--no-demo', '--pod-cidr=nonsense');
+    expect(code).toBe(1);
+    expect(stderr).toContain('gantry up ended before');
+    expect(stderr).toContain('nonsense');
+  });
+
   test('up shows a running demo, and says what to do next', async () => {
     const { code, stdout, stderr } = await hack('up');
     expect(`${code} ${stderr}`).toMatch(/^0 /);
