@@ -26,6 +26,8 @@ export interface Kind<T extends ApiObject = ApiObject> {
   virtual?: true;
   /** Another view of objects that are stored as another kind: same names, resourceVersions and watch events. */
   storedAs?: StoredAs;
+  /** Changes all the time, and nobody asks for its past: the store keeps minutes of it. */
+  shortLived?: true;
   subresources?: Subresources<T>;
   strategy: Strategy<T>;
   columns: Column<T>[];

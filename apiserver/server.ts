@@ -112,7 +112,8 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const cache = new WatchCache({ store, keys, base, clock, log, kinds: kinds.stored, shared });
   const reader = new CacheReader(cache, keys);
   await cache.start(stop.signal);
-  keepCompacted(store, deps.history ?? DEFAULT_HISTORY, { clock, log, signal: stop.signal });
+  const shortLived = kinds.stored.filter((kind) => kind.shortLived).map((kind) => keys.prefix(kind));
+  keepCompacted(store, shortLived, deps.history ?? DEFAULT_HISTORY, { clock, log, signal: stop.signal });
 
   const standard = deps.authorizer ? undefined : standardAuthorizer(reader);
   const authorizer = deps.authorizer ?? standard!;

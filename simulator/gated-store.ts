@@ -20,13 +20,15 @@ export function gatedStore(store: Store, disk: Disk, clock: Clock, signal: Abort
       open();
       return store.commit(ops, info);
     },
-    watch: (prefix, from, over) => store.watch(prefix, from, AbortSignal.any([over, signal])),
+    watch: (prefix, from, over, options) =>
+      store.watch(prefix, from, AbortSignal.any([over, signal]), options),
     revision: () => store.revision(),
     revisionAt: (time) => store.revisionAt(time),
-    compact: async (revision) => {
+    compact: async (revision, prefix) => {
       open();
-      return store.compact(revision);
+      return store.compact(revision, prefix);
     },
+    revisionKeeping: (bytes) => store.revisionKeeping(bytes),
     grantLease: (ttlMs) => store.grantLease(ttlMs),
     renewLease: (lease) => store.renewLease(lease),
     revokeLease: (lease) => store.revokeLease(lease),

@@ -255,6 +255,76 @@ export function storeConformance(name: string, setup: StoreSetup, missing?: stri
       await expect(store.compact(third + 100)).rejects.toThrow(FutureRevisionError);
     });
 
+    test('compaction of a part forgets at most that part', async () => {
+      const first = await write(put('/part/a', 'one'), put('/part/gone', 'x'), put('/rest/a', 'one'));
+      await write({ op: 'delete', key: '/part/gone' });
+      const third = await write(put('/part/a', 'two'), put('/rest/a', 'two'));
+      const newest = await write(put('/rest/b', 'new'));
+      await store.compact(third, '/part/');
+      expect(await text('/part/a')).toBe('two');
+      expect(await store.get('/part/gone')).toBeUndefined();
+      // The rest is all there.
+      expect(await text('/rest/a', first)).toBe('one');
+      expect((await store.list('/rest/', { revision: first })).entries).toHaveLength(1);
+      const events = watch('/rest/', first);
+      const seen: string[] = [];
+      for (let revision = first; revision < newest; ) {
+        const batch = await next(events);
+        revision = batch.revision;
+        for (const event of batch.events) if (event.type === 'put') seen.push(event.entry.key);
+      }
+      expect(seen).toEqual(['/rest/a', '/rest/b']);
+      // Of the part all is there, or it is said that it is not.
+      for (const read of [
+        () => text('/part/a', first),
+        async () => (await store.list('/', { revision: first })).entries.length,
+        async () => (await next(watch('/', first))).events.length,
+      ]) {
+        const found = await read().catch((error: unknown) => error);
+        if (!(found instanceof CompactedError)) expect(['one', 3, 1]).toContain(found);
+      }
+      expect((await next(watch('/', third))).revision).toBe(newest);
+    });
+
+    test('history is told by its bytes, or not at all', async () => {
+      const start = await write(put('/a', 'x'.repeat(1_000)));
+      for (let i = 0; i < 4; i++) await write(put('/a', 'x'.repeat(1_000)));
+      const revision = await store.revisionKeeping(2_500);
+      if (revision === undefined) return;
+      expect(revision).toBe(start + 2);
+      expect(await store.revisionKeeping(1_000_000)).toBeLessThanOrEqual(start);
+      await store.compact(revision);
+      expect(await store.revisionKeeping(2_500)).toBe(revision);
+      expect(await store.revisionKeeping(1_500)).toBe(revision + 1);
+    });
+
+    test('a watch that does without what was replaced sees all the rest', async () => {
+      const controller = new AbortController();
+      abort.push(controller);
+      const start = await write(put('/a', 'one'));
+      const events = store.watch('/', start, controller.signal, { previous: false })[Symbol.asyncIterator]();
+      const second = await write(put('/a', 'two'));
+      const third = await write({ op: 'delete', key: '/a' });
+      expect(await next(events)).toMatchObject({
+        revision: second,
+        events: [{ type: 'put', entry: { key: '/a' } }],
+      });
+      expect(await next(events)).toMatchObject({ revision: third, events: [{ type: 'delete', key: '/a' }] });
+    });
+
+    test('a watch that wants what was replaced gets it of commits that were under way', async () => {
+      await write(put('/a', 'one'));
+      const writing = write(put('/a', 'two'));
+      const events = watch('/');
+      const last = write(put('/a', 'three'));
+      await Promise.all([writing, last]);
+      for (let revision = 0; revision < (await last); ) {
+        const batch = await next(events);
+        revision = batch.revision;
+        for (const event of batch.events) expect(event.previous?.value).toBeDefined();
+      }
+    });
+
     test('time leads to revisions', async () => {
       const at = async (key: string, time: number) => {
         const result = await store.commit([put(key, 'x')], { ...INFO, time });

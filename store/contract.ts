@@ -8,6 +8,7 @@
  * - A commit is acknowledged only when it is durable, and is delivered to watchers whole.
  * - A list is a snapshot of one revision.
  * - A watch from R delivers every event after R exactly once, in order, or fails with CompactedError.
+ * - What was compacted is never shown again, and what was not is all there; the present is never compacted.
  */
 
 /** A whole number up to 2^53 - 1. 0 = before the first commit. */
@@ -70,6 +71,11 @@ export interface WatchBatch {
   events: StoreEvent[];
 }
 
+export interface WatchOptions {
+  /** False: events need not carry what was replaced, which spares the store reading it. True when left out. */
+  previous?: boolean;
+}
+
 export type LeaseId = string;
 
 export interface Store {
@@ -81,13 +87,27 @@ export interface Store {
    * Batches of events under `prefix` after revision `from` (the newest revision when left out). Ends when `signal`
    * aborts; throws CompactedError when `from` is too old, SlowWatcherError when the reader falls too far behind.
    */
-  watch(prefix: string, from: Revision | undefined, signal: AbortSignal): AsyncIterable<WatchBatch>;
+  watch(
+    prefix: string,
+    from: Revision | undefined,
+    signal: AbortSignal,
+    options?: WatchOptions,
+  ): AsyncIterable<WatchBatch>;
   /** The newest revision. */
   revision(): Promise<Revision>;
   /** The newest revision committed at or before `time` (ms); undefined when that is before all history. */
   revisionAt(time: number): Promise<Revision | undefined>;
-  /** Forgets history before `revision`: reads of older snapshots and watches from older ones fail afterwards. */
-  compact(revision: Revision): Promise<void>;
+  /**
+   * Forgets history before `revision`: reads of older snapshots and watches from older ones fail with CompactedError
+   * afterwards. With a prefix only that of the keys under it: then reads and watches of it, and those of more than it, fail,
+   * and all others go on. An engine that cannot forget a part keeps it.
+   */
+  compact(revision: Revision, prefix?: string): Promise<void>;
+  /**
+   * The oldest revision whose history takes at most so many bytes: keys and values that have been replaced or deleted
+   * since. Undefined when the engine cannot tell.
+   */
+  revisionKeeping(bytes: number): Promise<Revision | undefined>;
   /** A lease whose keys are deleted `ttlMs` after its last renewal. */
   grantLease(ttlMs: number): Promise<LeaseId>;
   /** False when the lease has ended. */

@@ -8,8 +8,11 @@ const BATCH_OVERHEAD_BYTES = 256;
 
 /** Where a feed finds the events that happened before a watcher came. */
 export interface Backlog {
-  /** Events after `from` up to `to`, oldest first, at most a page of them; CompactedError when `from` is too old. */
-  read(from: Revision, to: Revision): Promise<WatchBatch[]>;
+  /**
+   * Events under `prefix` after `from` up to `to`, oldest first, at most a page of them and not none; CompactedError when
+   * `from` is too old.
+   */
+  read(from: Revision, to: Revision, prefix: string): Promise<WatchBatch[]>;
 }
 
 interface Subscriber {
@@ -96,7 +99,7 @@ export class Feed {
   async *#past(prefix: string, from: Revision, to: Revision, signal: AbortSignal): AsyncIterable<WatchBatch> {
     let at = from;
     while (at < to) {
-      const page = await this.#backlog.read(at, to);
+      const page = await this.#backlog.read(at, to, prefix);
       for (const batch of page) {
         if (signal.aborted) return;
         at = batch.revision;

@@ -1,7 +1,7 @@
 /** Order and ranges of keys: bytewise over their UTF-8, the same in every store. */
 
 /** Negative, zero or positive, as for Array.sort. */
-function compareKeys(a: string, b: string): number {
+export function compareKeys(a: string, b: string): number {
   // UTF-16 order differs from UTF-8 order only when surrogates are involved.
   if (a === b) return 0;
   if (!hasSurrogate(a) && !hasSurrogate(b)) return a < b ? -1 : 1;

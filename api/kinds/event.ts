@@ -15,6 +15,7 @@ export const EventKind: Kind<Event> = {
   shortNames: ['ev'],
   namespaced: true,
   schema: 'io.k8s.api.core.v1.Event',
+  shortLived: true,
   strategy: strategyOf<Event>({
     namespaced: true,
     name: isDnsSubdomain,

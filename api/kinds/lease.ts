@@ -13,6 +13,7 @@ export const LeaseKind: Kind<Lease> = {
   singular: 'lease',
   namespaced: true,
   schema: 'io.k8s.api.coordination.v1.Lease',
+  shortLived: true,
   strategy: strategyOf<Lease>({
     namespaced: true,
     name: isDnsSubdomain,

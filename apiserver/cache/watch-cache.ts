@@ -23,6 +23,9 @@ const FRESH_TIMEOUT_MS = 3_000;
 /** How long to wait before watching the store again after it failed. */
 const RECONNECT_MS = 100;
 
+/** What was replaced is in the cache itself. */
+const NO_PREVIOUS = { previous: false };
+
 interface Waiter {
   version: number;
   resolve(): void;
@@ -126,7 +129,7 @@ export class WatchCache {
     let revision = from;
     while (!signal.aborted) {
       try {
-        for await (const batch of this.#store.watch(this.#keys.root, revision, signal)) {
+        for await (const batch of this.#store.watch(this.#keys.root, revision, signal, NO_PREVIOUS)) {
           this.#apply(batch);
           revision = batch.revision;
         }

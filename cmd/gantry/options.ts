@@ -25,6 +25,8 @@ export interface UpFlags {
   etcdKey?: string;
   /** The name in etcd's certificate, when its endpoints are addresses. */
   etcdServerName?: string;
+  /** Go on after a disk has lost commits that it had confirmed. */
+  acceptLostWrites?: boolean;
   agent: boolean;
   logLevel: LogLevel;
 }
@@ -76,6 +78,10 @@ export function addUpOptions(command: Command): Command {
     .option('--etcd-cert <file>', 'client certificate for etcd (PEM)')
     .option('--etcd-key <file>', 'its key (PEM)')
     .option('--etcd-server-name <name>', "name in etcd's certificate, when its endpoints are addresses")
+    .option(
+      '--accept-lost-writes',
+      'once, after a disk has lost what it had confirmed: go on without it (sqlite)',
+    )
     .option('--no-agent', 'run only the server, no containers on this machine')
     .addOption(new Option('--log-level <level>', 'least level to log').choices(LOG_LEVELS).default('info'));
 }
@@ -107,6 +113,7 @@ export function toArguments(settings: Settings): string[] {
     ['--node-port-range', `${nodePortRange.from}-${nodePortRange.to}`],
     ['--store', storeText(settings.store)],
     ...etcdFlags(settings),
+    ...(settings.acceptLostWrites ? [['--accept-lost-writes']] : []),
     ['--log-level', settings.logLevel],
   ].flat();
 }

@@ -16,7 +16,12 @@ export async function openStore(
   const { store } = settings;
   if (store.kind === 'sqlite') {
     const { openSqliteStore } = await import('#store/sqlite/index.ts');
-    return openSqliteStore({ directory: settings.paths.store, clock: deps.clock, worker: storeWorker });
+    return openSqliteStore({
+      directory: settings.paths.store,
+      clock: deps.clock,
+      worker: storeWorker,
+      acceptLoss: settings.acceptLostWrites ?? false,
+    });
   }
   const credentials = etcdCredentials(settings, store.endpoints);
   // etcd3 and gRPC take 200 ms and 20 MB: only who asks for them pays.

@@ -142,8 +142,15 @@ class EtcdStore implements Store {
     });
   }
 
-  async compact(revision: Revision): Promise<void> {
+  /** etcd does not tell what its history takes. */
+  async revisionKeeping(): Promise<undefined> {
+    return undefined;
+  }
+
+  async compact(revision: Revision, prefix = ''): Promise<void> {
     this.#open();
+    // etcd forgets all keys up to a revision, or none.
+    if (prefix !== '') return;
     try {
       await this.#connection.repeat((call) => this.#connection.etcd.kv.compact({ revision }, call));
     } catch (error) {

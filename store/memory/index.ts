@@ -3,7 +3,6 @@ import { checkOps } from '../commit.ts';
 import {
   type CommitInfo,
   type CommitResult,
-  CompactedError,
   type Entry,
   FutureRevisionError,
   type LeaseId,
@@ -16,12 +15,12 @@ import {
   type WatchBatch,
 } from '../contract.ts';
 import { Feed } from '../feed.ts';
-import { lowerBound } from '../keys.ts';
 import { LeaseTimers } from '../lease-timers.ts';
+import { Past } from '../past.ts';
+import { type Version, VersionIndex } from '../version-index.ts';
 
-/** A value of a key at some time; `entry` undefined = deleted then. */
-interface Version {
-  revision: Revision;
+/** `entry` undefined = deleted then. */
+interface MemoryVersion extends Version {
   entry: Entry | undefined;
   lease: LeaseId | undefined;
 }
@@ -31,12 +30,10 @@ const PAGE = 500;
 
 /** The store as plain maps: for tests and the simulator, where nothing needs to outlive the process. */
 export class MemoryStore implements Store {
-  /** Every key that has history, sorted. */
-  #keys: string[] = [];
-  readonly #versions = new Map<string, Version[]>();
-  #log: { batch: WatchBatch; time: number }[] = [];
+  readonly #index = new VersionIndex<MemoryVersion>();
+  readonly #past = new Past<MemoryVersion>();
+  #log: WatchBatch[] = [];
   #revision: Revision = 0;
-  #compacted: Revision = 0;
   #lastLease = 0;
   readonly #feed: Feed;
   readonly #leases: LeaseTimers;
@@ -45,27 +42,23 @@ export class MemoryStore implements Store {
   constructor(options: { clock?: Clock; watcherLimitBytes?: number } = {}) {
     this.#clock = options.clock ?? systemClock;
     this.#leases = new LeaseTimers(this.#clock, (lease) => this.#deleteLeased(lease));
-    const backlog = { read: async (from: Revision, to: Revision) => this.#readLog(from, to) };
-    this.#feed = new Feed(0, backlog, options.watcherLimitBytes);
+    this.#feed = new Feed(
+      0,
+      { read: async (from, to, prefix) => this.#readLog(from, to, prefix) },
+      options.watcherLimitBytes,
+    );
   }
 
   async get(key: string, revision?: Revision): Promise<Entry | undefined> {
-    return this.#at(key, this.#readable(revision));
+    return this.#index.at(key, this.#readable(key, revision))?.entry;
   }
 
   async list(prefix: string, options: ListOptions = {}): Promise<ListResult> {
-    const revision = this.#readable(options.revision);
-    const limit = options.limit ?? Number.POSITIVE_INFINITY;
+    const revision = this.#readable(prefix, options.revision);
     const entries: Entry[] = [];
-    const start = options.after !== undefined && options.after >= prefix ? options.after : prefix;
-    for (let i = lowerBound(this.#keys, start); i < this.#keys.length; i++) {
-      const key = this.#keys[i]!;
-      if (!key.startsWith(prefix)) break;
-      if (key === options.after) continue;
-      const entry = this.#at(key, revision);
-      if (!entry) continue;
-      if (entries.length === limit) return { entries, revision, more: true };
-      entries.push(entry);
+    for (const [, { entry }] of this.#index.list(prefix, options.after, revision)) {
+      if (entries.length === options.limit) return { entries, revision, more: true };
+      entries.push(entry!);
     }
     return { entries, revision, more: false };
   }
@@ -73,7 +66,7 @@ export class MemoryStore implements Store {
   async commit(ops: readonly Op[], info: CommitInfo): Promise<CommitResult> {
     checkOps(ops);
     for (const op of ops) {
-      const actual = this.#at(op.key, this.#revision);
+      const actual = this.#index.newest(op.key)?.entry;
       if (op.expect !== undefined && op.expect !== (actual?.revision ?? 0))
         return { ok: false, key: op.key, actual };
       if (op.op === 'put' && op.lease !== undefined && !this.#leases.has(op.lease)) {
@@ -85,7 +78,8 @@ export class MemoryStore implements Store {
     if (events.length === 0) return { ok: true, revision: this.#revision };
     this.#revision = revision;
     const batch = { revision, events };
-    this.#log.push({ batch, time: info.time });
+    this.#log.push(batch);
+    this.#past.happened(revision, info.time);
     this.#feed.publish(batch);
     return { ok: true, revision };
   }
@@ -99,21 +93,20 @@ export class MemoryStore implements Store {
   }
 
   async revisionAt(time: number): Promise<Revision | undefined> {
-    return this.#log.findLast((entry) => entry.time <= time)?.batch.revision;
+    return this.#past.revisionAt(time);
   }
 
-  async compact(revision: Revision): Promise<void> {
+  async revisionKeeping(bytes: number): Promise<Revision> {
+    return this.#past.revisionKeeping(bytes);
+  }
+
+  async compact(revision: Revision, prefix = ''): Promise<void> {
     if (revision > this.#revision) throw new FutureRevisionError(revision, this.#revision);
-    if (revision <= this.#compacted) return;
-    this.#compacted = revision;
-    this.#log = this.#log.filter(({ batch }) => batch.revision > revision);
-    for (const [key, versions] of this.#versions) {
-      const newest = versions.findLastIndex((version) => version.revision <= revision);
-      const kept = versions.slice(newest < 0 ? 0 : versions[newest]!.entry ? newest : newest + 1);
-      if (kept.length > 0) this.#versions.set(key, kept);
-      else this.#versions.delete(key);
-    }
-    this.#keys = this.#keys.filter((key) => this.#versions.has(key));
+    if (!this.#past.compact(revision, prefix)) return;
+    const over = this.#past.expired(Number.POSITIVE_INFINITY);
+    for (const { key, version } of over) this.#index.remove(key, version);
+    this.#past.drop(over);
+    this.#log = this.#log.filter((batch) => batch.revision > this.#past.compacted);
   }
 
   async grantLease(ttlMs: number): Promise<LeaseId> {
@@ -137,48 +130,43 @@ export class MemoryStore implements Store {
 
   #apply(op: Op, revision: Revision): StoreEvent[] {
     if (op.op === 'check') return [];
-    const previous = this.#at(op.key, this.#revision);
+    const before = this.#index.newest(op.key);
+    const previous = before?.entry;
+    if (op.op === 'delete' && !previous) return [];
+    if (before) this.#past.supersede(op.key, before, revision, sizeOf(op.key, previous));
     if (op.op === 'delete') {
-      if (!previous) return [];
-      this.#versions.get(op.key)!.push({ revision, entry: undefined, lease: undefined });
-      return [{ type: 'delete', key: op.key, revision, previous }];
+      const gone = { revision, gone: true, entry: undefined, lease: undefined };
+      this.#index.add(op.key, gone);
+      this.#past.supersede(op.key, gone, revision, sizeOf(op.key, undefined));
+      return [{ type: 'delete', key: op.key, revision, previous: previous! }];
     }
     const createRevision = previous?.createRevision ?? revision;
     const entry = { key: op.key, value: op.value, revision, createRevision };
-    let versions = this.#versions.get(op.key);
-    if (!versions) {
-      versions = [];
-      this.#versions.set(op.key, versions);
-      this.#keys.splice(lowerBound(this.#keys, op.key), 0, op.key);
-    }
-    versions.push({ revision, entry, lease: op.lease });
+    this.#index.add(op.key, { revision, gone: false, entry, lease: op.lease });
     return [{ type: 'put', entry, previous }];
   }
 
-  #at(key: string, revision: Revision): Entry | undefined {
-    return this.#versions.get(key)?.findLast((version) => version.revision <= revision)?.entry;
+  #readable(prefix: string, revision: Revision | undefined): Revision {
+    if (revision !== undefined) this.#past.check(prefix, revision, this.#revision);
+    return revision ?? this.#revision;
   }
 
-  #readable(revision: Revision | undefined): Revision {
-    if (revision === undefined) return this.#revision;
-    if (revision > this.#revision) throw new FutureRevisionError(revision, this.#revision);
-    if (revision < this.#compacted) throw new CompactedError(this.#compacted);
-    return revision;
-  }
-
-  #readLog(from: Revision, to: Revision): WatchBatch[] {
-    if (from < this.#compacted) throw new CompactedError(this.#compacted);
-    const batches = this.#log.map((entry) => entry.batch);
-    const start = batches.findIndex((batch) => batch.revision > from);
-    return start < 0 ? [] : batches.slice(start, start + PAGE).filter((batch) => batch.revision <= to);
+  #readLog(from: Revision, to: Revision, prefix: string): WatchBatch[] {
+    this.#past.check(prefix, from, this.#revision);
+    const start = this.#log.findIndex((batch) => batch.revision > from);
+    return start < 0 ? [] : this.#log.slice(start, start + PAGE).filter((batch) => batch.revision <= to);
   }
 
   /** In commits of one key each: a lease may hold more keys than a commit may change. */
   #deleteLeased(lease: LeaseId): void {
-    for (const [key, versions] of this.#versions) {
-      if (versions.at(-1)?.lease !== lease) continue;
+    const keys = [...this.#index.live()].flatMap(([key, version]) => (version.lease === lease ? [key] : []));
+    for (const key of keys) {
       const info = { time: this.#clock.now(), actor: 'system:store', cause: `the lease ${lease} ended` };
       void this.commit([{ op: 'delete', key }], info);
     }
   }
+}
+
+function sizeOf(key: string, entry: Entry | undefined): number {
+  return key.length + (entry?.value.length ?? 0);
 }

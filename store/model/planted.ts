@@ -38,8 +38,11 @@ class Wrapped implements Store {
   revisionAt(time: number): Promise<Revision | undefined> {
     return this.store.revisionAt(time);
   }
-  compact(revision: Revision): Promise<void> {
-    return this.store.compact(revision);
+  compact(revision: Revision, prefix?: string): Promise<void> {
+    return this.store.compact(revision, prefix);
+  }
+  revisionKeeping(bytes: number): Promise<Revision | undefined> {
+    return this.store.revisionKeeping(bytes);
   }
   grantLease(ttlMs: number): Promise<string> {
     return this.store.grantLease(ttlMs);

@@ -1,8 +1,7 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import {
   type CommitInfo,
   type CommitResult,
-  CompactedError,
   type Entry,
   FutureRevisionError,
   type LeaseId,
@@ -13,296 +12,291 @@ import {
   type StoreEvent,
   type WatchBatch,
 } from '../contract.ts';
-import { openDatabase } from './schema.ts';
+import { Past } from '../past.ts';
+import { VersionIndex } from '../version-index.ts';
+import { Log, type Row, type RowVersion, rowId, versionOf } from './log.ts';
+import { openDatabase, PAGE_BYTES } from './schema.ts';
+import { WalIndex } from './wal-index.ts';
 
-/** Batches read from the log at a time. */
+/** Revisions read from the log at a time. */
 const PAGE = 500;
 
-/** Revisions forgotten in one transaction, so that compaction never holds up commits for long. */
-const COMPACT_STEP = 2_000;
+/** Versions forgotten in one transaction, so that compaction never holds up commits for long. */
+const COMPACT_STEP = 500;
 
-/** Pages returned to the file system after one step of compaction. */
-const VACUUM_PAGES = 4_000;
+/** Free pages are kept for what comes next, and returned to the file system beyond this share, so many at a time. */
+const FREE_SHARE = 0.25;
+const VACUUM_PAGES = 50;
 
-interface CurrentRow {
-  key: string;
-  id: number;
-  revision: number;
-  created: number;
+/** What a commit changed, as short as it can be told to who knows its operations. */
+export interface Applied {
+  ok: true;
+  /** Of the commit, or the newest when it changed nothing. */
+  revision: Revision;
+  /** For each operation that changed something its place in the commit and the createRevision of the key. */
+  changes: { op: number; createRevision: Revision; previous?: Entry }[];
 }
 
-interface VersionRow {
-  key: string;
-  revision: number;
-  created: number;
-  value: Uint8Array | null;
-}
+export type Committed = Applied | Extract<CommitResult, { ok: false }>;
 
 /**
- * All SQL of the embedded store. Synchronous; lives in the worker. `versions` is the append-only log of values (a null
- * value is a deletion); `current` points at the newest version of each live key; a version names the one it replaced, so
- * compaction finds what nobody can read any more without a search.
+ * The embedded store on its file. Synchronous; lives in the worker. The file holds the log of changes and nothing that could
+ * be made from it; which version of each key is the newest, and which others can be read, is kept in memory and built when
+ * the store is opened, with a check of each row.
  */
 export class Database {
   readonly #db: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #log: Log;
+  readonly #wal: WalIndex;
+  readonly #index = new VersionIndex<RowVersion>();
+  readonly #past: Past<RowVersion>;
+  readonly #leases = new Map<LeaseId, number>();
   #revision: Revision;
-  #compacted: Revision;
+  /** What the transaction under way has added, to be taken back when it fails. */
+  #added: { key: string; version: RowVersion }[] = [];
 
+  /** Throws StoreFailedError or DamagedRowError; the file is left as it is then. */
   constructor(file: string) {
     this.#db = openDatabase(file);
-    this.#revision = (this.#get<{ r: number | null }>('SELECT max(revision) AS r FROM commits')?.r ??
-      0) as number;
-    this.#compacted = Number(this.meta('compacted') ?? 0);
-    this.#revision = Math.max(this.#revision, this.#compacted);
+    try {
+      this.#log = new Log(this.#db);
+      const floors = Object.entries(JSON.parse(this.#meta('floors') ?? '{}') as Record<string, Revision>);
+      this.#past = new Past(Number(this.#meta('compacted') ?? 0), floors);
+      this.#revision = this.#past.floorOf('');
+      this.#load();
+      this.#wal = new WalIndex(file);
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
   }
 
   get revision(): Revision {
     return this.#revision;
   }
 
+  #load(): void {
+    for (const row of this.#log.scan()) this.#place(row, versionOf(row));
+    for (const row of this.#db.prepare('SELECT id, ttl FROM leases').all() as { id: LeaseId; ttl: number }[])
+      this.#leases.set(row.id, row.ttl);
+  }
+
+  /** Takes a row into what is known. */
+  #place({ key, info }: Row, version: RowVersion): void {
+    const { revision } = version;
+    const before = this.#index.newest(key);
+    if (before) this.#past.supersede(key, before, revision, before.bytes);
+    this.#index.add(key, version);
+    // A deletion can be read at no revision; it is kept for who watches.
+    if (version.gone) this.#past.supersede(key, version, revision, version.bytes);
+    if (info && revision > this.#past.compacted) this.#past.happened(revision, info.time);
+    this.#revision = Math.max(this.#revision, revision);
+  }
+
   /** Runs `work` as one durable transaction; nothing of it stays when it throws. */
   transaction<T>(work: () => T): T {
     const before = this.#revision;
-    this.#run('BEGIN IMMEDIATE');
+    this.#added = [];
+    this.#db.exec('BEGIN IMMEDIATE');
     try {
       const result = work();
-      this.#run('COMMIT');
+      this.#db.exec('COMMIT');
       return result;
     } catch (error) {
-      this.#revision = before;
-      if (this.#db.isTransaction) this.#run('ROLLBACK');
+      this.#takeBack(before);
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
   }
 
-  /** Inside a transaction: checks all, then writes all. The batch is undefined when nothing changed. */
-  commit(ops: readonly Op[], info: CommitInfo): { result: CommitResult; batch?: WatchBatch } {
-    const current = ops.map((op) => this.#current(op.key));
-    for (const [i, op] of ops.entries()) {
-      if (op.expect !== undefined && op.expect !== (current[i]?.revision ?? 0)) {
-        return { result: { ok: false, key: op.key, actual: this.get(op.key) } };
-      }
+  #takeBack(revision: Revision): void {
+    for (const { key, version } of this.#added.reverse()) this.#index.remove(key, version);
+    for (; this.#revision > revision; this.#revision--) this.#past.undo(this.#revision);
+  }
+
+  /** Inside a transaction: checks all, then writes all. `previous`: with the values that are replaced. */
+  commit(ops: readonly Op[], info: CommitInfo, previous: boolean): Committed {
+    for (const { key, expect } of ops) {
+      if (expect !== undefined && expect !== (this.#index.newest(key)?.revision ?? 0))
+        return { ok: false, key, actual: this.get(key) };
     }
     const revision = this.#revision + 1;
-    const events = ops.flatMap((op, i) => this.#apply(op, current[i], revision));
-    if (events.length === 0) return { result: { ok: true, revision: this.#revision } };
-    this.#run('INSERT INTO commits VALUES (?, ?, ?, ?)', revision, info.time, info.actor, info.cause ?? null);
-    this.#revision = revision;
-    return { result: { ok: true, revision }, batch: { revision, events } };
+    const changes: Applied['changes'] = [];
+    for (const [at, op] of ops.entries()) {
+      const before = this.#index.newest(op.key);
+      if (op.op === 'check' || (op.op === 'delete' && !before)) continue;
+      const replaced = previous && before ? this.#entryOf(before) : undefined;
+      const createRevision = before?.createRevision ?? revision;
+      this.#append({
+        id: rowId(revision, changes.length),
+        key: op.key,
+        previous: before?.id ?? 0,
+        createRevision,
+        lease: op.op === 'put' ? (op.lease ?? null) : null,
+        info: changes.length === 0 ? info : undefined,
+        value: op.op === 'put' ? op.value : null,
+      });
+      changes.push({ op: at, createRevision, ...(replaced && { previous: replaced }) });
+    }
+    return { ok: true, revision: this.#revision, changes };
+  }
+
+  #append(row: Row): void {
+    this.#log.append(row);
+    const version = versionOf(row);
+    this.#added.push({ key: row.key, version });
+    this.#place(row, version);
   }
 
   get(key: string, revision?: Revision): Entry | undefined {
-    if (revision === undefined) {
-      const row = this.#current(key);
-      return row && this.#entryOf(row);
+    if (revision !== undefined) this.#past.check(key, revision, this.#revision);
+    const version = revision === undefined ? this.#index.newest(key) : this.#index.at(key, revision);
+    return version && this.#entryOf(version);
+  }
+
+  list(prefix: string, { after, limit = Number.POSITIVE_INFINITY, revision }: ListOptions): ListResult {
+    if (revision !== undefined) this.#past.check(prefix, revision, this.#revision);
+    const at = revision ?? this.#revision;
+    const entries: Entry[] = [];
+    for (const [, version] of this.#index.list(prefix, after, at)) {
+      if (entries.length === limit) return { entries, revision: at, more: true };
+      entries.push(this.#entryOf(version));
     }
-    this.#readable(revision);
-    const row = this.#get<VersionRow>(
-      'SELECT key, revision, created, value FROM versions WHERE key = ? AND revision <= ? ORDER BY revision DESC LIMIT 1',
-      key,
-      revision,
-    );
-    return row && toEntry(row);
+    return { entries, revision: at, more: false };
   }
 
-  list(prefix: string, options: ListOptions): ListResult {
-    const revision = this.#readable(options.revision);
-    const start = options.after !== undefined && options.after >= prefix ? options.after : prefix;
-    const limit = options.limit ?? Number.MAX_SAFE_INTEGER - 1;
-    const range = [start, prefix + LAST, options.after ?? ''];
-    const rows =
-      revision === this.#revision
-        ? this.#all<VersionRow>(LIST_CURRENT, ...range, limit + 1)
-        : this.#all<VersionRow>(LIST_PAST, ...range, revision, limit + 1);
-    const entries = rows.slice(0, limit).map((row) => toEntry(row)!);
-    return { entries, revision, more: rows.length > limit };
-  }
-
-  /** The log after `from` up to `to`, a page at a time. */
-  log(from: Revision, to: Revision): WatchBatch[] {
-    if (from < this.#compacted) throw new CompactedError(this.#compacted);
-    const rows = this.#all<VersionRow & { previous: number }>(
-      `SELECT key, revision, created, value, previous FROM versions
-       WHERE revision > ? AND revision <= min(?, ?) ORDER BY id`,
-      from,
-      to,
-      from + PAGE,
-    );
+  /** What happened under `prefix` after `from` up to `to`, a page at a time. */
+  past(prefix: string, from: Revision, to: Revision): WatchBatch[] {
+    this.#past.check(prefix, from, this.#revision);
+    const end = Math.min(to, from + PAGE);
     const batches: WatchBatch[] = [];
-    for (const row of rows) {
-      if (batches.at(-1)?.revision !== row.revision) batches.push({ revision: row.revision, events: [] });
-      batches.at(-1)!.events.push(this.#eventOf(row));
+    for (const row of this.#log.scan(from, end)) {
+      const { revision } = versionOf(row);
+      if (batches.at(-1)?.revision !== revision) batches.push({ revision, events: [] });
+      if (row.key.startsWith(prefix)) batches.at(-1)!.events.push(this.#eventOf(row, revision));
     }
+    // Of revisions that are compacted away in parts nothing need be left.
+    if (batches.at(-1)?.revision !== end) batches.push({ revision: end, events: [] });
     return batches;
   }
 
   revisionAt(time: number): Revision | undefined {
-    return this.#get<{ revision: number }>(
-      'SELECT revision FROM commits WHERE time <= ? ORDER BY revision DESC LIMIT 1',
-      time,
-    )?.revision;
+    return this.#past.revisionAt(time);
   }
 
-  /** One bounded step towards forgetting all before `revision`; true when done. */
-  compactStep(revision: Revision): boolean {
+  revisionKeeping(bytes: number): Revision {
+    return this.#past.revisionKeeping(bytes);
+  }
+
+  /** Forgets the past, or that under a prefix: at once for who reads, and on the disk by steps of `forget`. */
+  compact(revision: Revision, prefix: string): void {
     if (revision > this.#revision) throw new FutureRevisionError(revision, this.#revision);
-    if (revision <= this.#compacted) return true;
-    const to = Math.min(revision, this.#compacted + COMPACT_STEP);
-    const from = this.#compacted;
+    if (!this.#past.compact(revision, prefix)) return;
     this.transaction(() => {
-      this.#run(
-        'DELETE FROM versions WHERE id IN (SELECT previous FROM versions WHERE revision > ? AND revision <= ?)',
-        from,
-        to,
-      );
-      this.#run('DELETE FROM versions WHERE revision > ? AND revision <= ? AND value IS NULL', from, to);
-      this.#run('DELETE FROM commits WHERE revision <= ?', to);
-      this.setMeta('compacted', String(to));
+      this.#setMeta('compacted', String(this.#past.compacted));
+      this.#setMeta('floors', JSON.stringify(Object.fromEntries(this.#past.floors)));
     });
-    this.#compacted = to;
-    // Gives pages back to the file system, a bounded number at a time.
-    this.#all(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
-    return to === revision;
+  }
+
+  /** The next revision comes after `revision`; history before it counts as compacted. */
+  skipTo(revision: Revision): void {
+    this.#revision = revision;
+    this.compact(revision, '');
+  }
+
+  /** One bounded step of removing what nobody can read any more; true when nothing is left of it. */
+  forget(): boolean {
+    const over = this.#past.expired(COMPACT_STEP);
+    if (over.length > 0)
+      this.transaction(() => {
+        for (const { version } of over) this.#log.remove(version.id);
+      });
+    for (const { key, version } of over) this.#index.remove(key, version);
+    this.#past.drop(over);
+    return !this.#vacuum() && over.length < COMPACT_STEP;
+  }
+
+  /** True when there is more to give back. */
+  #vacuum(): boolean {
+    const count = (pragma: string) => Object.values(this.#db.prepare(`PRAGMA ${pragma}`).get()!)[0] as number;
+    const surplus = count('freelist_count') - FREE_SHARE * count('page_count');
+    if (surplus < 1) return false;
+    this.#db.prepare(`PRAGMA incremental_vacuum(${Math.min(VACUUM_PAGES, Math.ceil(surplus))})`).all();
+    return surplus > VACUUM_PAGES;
   }
 
   leases(): { id: LeaseId; ttlMs: number }[] {
-    return this.#all<{ id: LeaseId; ttlMs: number }>('SELECT id, ttl AS ttlMs FROM leases');
+    return [...this.#leases].map(([id, ttlMs]) => ({ id, ttlMs }));
   }
 
   addLease(ttlMs: number): LeaseId {
-    const number = Number(this.meta('leases') ?? 0) + 1;
+    const number = Number(this.#meta('leases') ?? 0) + 1;
+    const id = `lease-${number}`;
     this.transaction(() => {
-      this.setMeta('leases', String(number));
-      this.#run('INSERT INTO leases VALUES (?, ?)', `lease-${number}`, ttlMs);
+      this.#setMeta('leases', String(number));
+      this.#db.prepare('INSERT INTO leases VALUES (?, ?)').run(id, ttlMs);
     });
-    return `lease-${number}`;
+    this.#leases.set(id, ttlMs);
+    return id;
   }
 
   hasLease(lease: LeaseId): boolean {
-    return this.#get('SELECT 1 FROM leases WHERE id = ?', lease) !== undefined;
+    return this.#leases.has(lease);
   }
 
   /** Keys that end with the lease. */
   leasedKeys(lease: LeaseId): string[] {
-    return this.#all<{ key: string }>('SELECT key FROM current WHERE lease = ?', lease).map(({ key }) => key);
+    const keys: string[] = [];
+    for (const [key, version] of this.#index.live()) if (version.lease === lease) keys.push(key);
+    return keys;
   }
 
   removeLease(lease: LeaseId): void {
-    this.#run('DELETE FROM leases WHERE id = ?', lease);
+    this.#db.prepare('DELETE FROM leases WHERE id = ?').run(lease);
+    this.#leases.delete(lease);
   }
 
   /** Moves the write-ahead log into the main file, as far as no reader holds it. */
   checkpoint(): void {
-    this.#get('PRAGMA wal_checkpoint(PASSIVE)');
+    this.#db.prepare('PRAGMA wal_checkpoint(PASSIVE)').get();
   }
 
-  meta(name: string): string | undefined {
-    return this.#get<{ value: string }>('SELECT value FROM meta WHERE name = ?', name)?.value;
-  }
-
-  setMeta(name: string, value: string): void {
-    this.#run('INSERT OR REPLACE INTO meta VALUES (?, ?)', name, value);
+  /** What a checkpoint would have to write. */
+  get unfoldedBytes(): number {
+    return this.#wal.unfoldedPages() * PAGE_BYTES;
   }
 
   close(): void {
-    this.#statements.clear();
     this.#db.close();
+    this.#wal.close();
   }
 
-  #apply(op: Op, current: CurrentRow | undefined, revision: Revision): StoreEvent[] {
-    if (op.op === 'check' || (op.op === 'delete' && !current)) return [];
-    const previous = current && this.#entryOf(current);
-    const created = current?.created ?? revision;
-    const value = op.op === 'put' ? op.value : null;
-    const id = this.#run(
-      'INSERT INTO versions (key, revision, created, previous, value) VALUES (?, ?, ?, ?, ?)',
-      op.key,
-      revision,
-      created,
-      current?.id ?? 0,
-      value,
-    );
-    if (op.op === 'delete') {
-      this.#run('DELETE FROM current WHERE key = ?', op.key);
-      return [{ type: 'delete', key: op.key, revision, previous: previous! }];
-    }
-    this.#run(
-      'INSERT OR REPLACE INTO current VALUES (?, ?, ?, ?, ?)',
-      op.key,
-      id,
-      revision,
-      created,
-      op.lease ?? null,
-    );
-    const entry = { key: op.key, value: op.value, revision, createRevision: created };
-    return [{ type: 'put', entry, previous }];
+  #eventOf(row: Row, revision: Revision): StoreEvent {
+    const previous = row.previous === 0 ? undefined : toEntry(this.#log.read(row.previous));
+    if (row.value === null) return { type: 'delete', key: row.key, revision, previous: previous! };
+    return { type: 'put', entry: toEntry(row)!, previous };
   }
 
-  #eventOf(row: VersionRow & { previous: number }): StoreEvent {
-    const before = row.previous
-      ? this.#get<VersionRow>('SELECT key, revision, created, value FROM versions WHERE id = ?', row.previous)
-      : undefined;
-    const previous = before && toEntry(before);
-    const entry = toEntry(row);
-    if (entry) return { type: 'put', entry, previous };
-    return { type: 'delete', key: row.key, revision: row.revision, previous: previous! };
+  #entryOf(version: RowVersion): Entry {
+    return toEntry(this.#log.read(version.id))!;
   }
 
-  #current(key: string): CurrentRow | undefined {
-    return this.#get<CurrentRow>('SELECT key, id, revision, created FROM current WHERE key = ?', key);
+  #meta(name: string): string | undefined {
+    const row = this.#db.prepare('SELECT value FROM meta WHERE name = ?').get(name);
+    return (row as { value: string } | undefined)?.value;
   }
 
-  #entryOf(row: CurrentRow): Entry {
-    const { value } = this.#get<{ value: Uint8Array }>('SELECT value FROM versions WHERE id = ?', row.id)!;
-    return { key: row.key, value, revision: row.revision, createRevision: row.created };
-  }
-
-  #readable(revision: Revision | undefined): Revision {
-    if (revision === undefined) return this.#revision;
-    if (revision > this.#revision) throw new FutureRevisionError(revision, this.#revision);
-    if (revision < this.#compacted) throw new CompactedError(this.#compacted);
-    return revision;
-  }
-
-  #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (!statement) {
-      statement = this.#db.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
-  }
-
-  #get<T>(sql: string, ...values: (string | number | null)[]): T | undefined {
-    return this.#prepare(sql).get(...values) as T | undefined;
-  }
-
-  #all<T>(sql: string, ...values: (string | number)[]): T[] {
-    return this.#prepare(sql).all(...values) as T[];
-  }
-
-  /** The row id that was inserted. */
-  #run(sql: string, ...values: (string | number | null | Uint8Array)[]): number {
-    return Number(this.#prepare(sql).run(...values).lastInsertRowid);
+  #setMeta(name: string, value: string): void {
+    this.#db.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(name, value);
   }
 }
 
-/** Sorts after every key that begins with a prefix it is added to. */
-const LAST = '\u{10ffff}';
-
-const LIST_CURRENT = `
-  SELECT c.key, c.revision, c.created, v.value FROM current c JOIN versions v ON v.id = c.id
-  WHERE c.key >= ? AND c.key < ? AND c.key <> ? ORDER BY c.key LIMIT ?`;
-
-/** With max(), SQLite takes the other columns from the row that holds the maximum. */
-const LIST_PAST = `
-  SELECT key, revision, created, value FROM
-    (SELECT key, max(revision) AS revision, created, value FROM versions
-     WHERE key >= ? AND key < ? AND key <> ? AND revision <= ? GROUP BY key)
-  WHERE value IS NOT NULL ORDER BY key LIMIT ?`;
-
-function toEntry(row: VersionRow): Entry | undefined {
-  if (row.value === null) return undefined;
-  return { key: row.key, value: row.value, revision: row.revision, createRevision: row.created };
+function toEntry({ key, value, ...row }: Row): Entry | undefined {
+  if (value === null) return undefined;
+  return {
+    key,
+    value,
+    revision: versionOf({ key, value, ...row }).revision,
+    createRevision: row.createRevision,
+  };
 }

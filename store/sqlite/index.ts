@@ -11,13 +11,16 @@ import {
   type Op,
   type Revision,
   type Store,
+  type StoreEvent,
   StoreFailedError,
   type WatchBatch,
+  type WatchOptions,
 } from '../contract.ts';
 import { Feed } from '../feed.ts';
 import { LeaseTimers } from '../lease-timers.ts';
+import type { Applied } from './database.ts';
 import { fromWire } from './errors.ts';
-import type { CallMessage, CallName, Calls, WorkerMessage } from './protocol.ts';
+import type { CallMessage, CallName, Calls, WorkerMessage, WorkerOptions } from './protocol.ts';
 
 export interface SqliteOptions {
   /** Holds store.db, its write-ahead log and the lock. */
@@ -26,17 +29,24 @@ export interface SqliteOptions {
   /** The worker's program; the bundle names its own. */
   worker?: URL;
   watcherLimitBytes?: number;
+  /** Opens a store that lacks what it had acknowledged, which else is refused with StoreFailedError. */
+  acceptLoss?: boolean;
 }
 
 interface Waiting {
   resolve(result: unknown): void;
   reject(error: Error): void;
+  /** Of a commit: the worker does not send back what it was sent. */
+  ops?: readonly Op[];
 }
 
 /** Opens the embedded store; rejects with StoreLockedError or StoreFailedError. */
 export function openSqliteStore(options: SqliteOptions): Promise<Store> {
   const worker = new Worker(options.worker ?? new URL('./worker.ts', import.meta.url), {
-    workerData: { directory: options.directory },
+    workerData: {
+      directory: options.directory,
+      acceptLoss: options.acceptLoss ?? false,
+    } satisfies WorkerOptions,
     // Flags of the process need not be ones that a worker takes.
     execArgv: [],
   });
@@ -59,6 +69,8 @@ class SqliteStore implements Store {
   readonly #clock: Clock;
   #lastCall = 0;
   #outgoing: CallMessage[] = [];
+  /** Watches under way whose events carry what was replaced. */
+  #wantPrevious = 0;
   #ended: Error | undefined;
 
   constructor(
@@ -71,7 +83,7 @@ class SqliteStore implements Store {
     this.#clock = options.clock;
     this.#feed = new Feed(
       revision,
-      { read: (from, to) => this.#call('log', from, to) },
+      { read: (from, to, prefix) => this.#call('past', prefix, from, to) },
       options.watcherLimitBytes,
     );
     this.#leases = new LeaseTimers(options.clock, (lease) => void this.#expire(lease));
@@ -93,11 +105,25 @@ class SqliteStore implements Store {
 
   async commit(ops: readonly Op[], info: CommitInfo): Promise<CommitResult> {
     checkOps(ops);
-    return this.#call('commit', ops.map(withOwnMemory), info);
+    const owned = ops.map(withOwnMemory);
+    const committed = await this.#send('commit', [owned, info, this.#wantPrevious > 0], owned);
+    return committed.ok ? { ok: true, revision: committed.revision } : committed;
   }
 
-  watch(prefix: string, from: Revision | undefined, signal: AbortSignal): AsyncIterable<WatchBatch> {
-    return this.#feed.watch(prefix, from, signal);
+  watch(
+    prefix: string,
+    from: Revision | undefined,
+    signal: AbortSignal,
+    { previous = true }: WatchOptions = {},
+  ): AsyncIterable<WatchBatch> {
+    if (!previous) return this.#feed.watch(prefix, from, signal);
+    const start = from ?? this.#feed.revision;
+    this.#wantPrevious++;
+    // Commits under way were sent without it: the watch joins after them, and reads them from the disk.
+    const joined = this.#call('mark').then(() => this.#feed.watch(prefix, start, signal));
+    joined.catch(() => undefined);
+    const leave = () => this.#wantPrevious--;
+    return deferred(joined, signal, leave);
   }
 
   async revision(): Promise<Revision> {
@@ -109,8 +135,12 @@ class SqliteStore implements Store {
     return this.#call('revisionAt', time);
   }
 
-  compact(revision: Revision): Promise<void> {
-    return this.#call('compact', revision);
+  revisionKeeping(bytes: number): Promise<Revision> {
+    return this.#call('revisionKeeping', bytes);
+  }
+
+  compact(revision: Revision, prefix = ''): Promise<void> {
+    return this.#call('compact', revision, prefix);
   }
 
   async grantLease(ttlMs: number): Promise<LeaseId> {
@@ -141,10 +171,18 @@ class SqliteStore implements Store {
   }
 
   #call<C extends CallName>(call: C, ...args: Calls[C]['args']): Promise<Calls[C]['result']> {
+    return this.#send(call, args);
+  }
+
+  #send<C extends CallName>(
+    call: C,
+    args: Calls[C]['args'],
+    ops?: readonly Op[],
+  ): Promise<Calls[C]['result']> {
     if (this.#ended) return Promise.reject(this.#ended);
     const id = ++this.#lastCall;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
+      this.#waiting.set(id, { resolve: resolve as (result: unknown) => void, reject, ops });
       // Calls of one turn of the loop travel together: a message costs more than most calls.
       if (this.#outgoing.push({ id, call, args }) === 1) setImmediate(() => this.#flush());
     });
@@ -156,19 +194,21 @@ class SqliteStore implements Store {
   }
 
   #receive(message: WorkerMessage): void {
-    if (message.type === 'batches') {
-      for (const batch of message.batches) this.#feed.publish(batch);
+    if (message.type === 'committed') {
       for (const { id, result } of message.results) {
-        this.#waiting.get(id)?.resolve(result);
-        this.#waiting.delete(id);
+        const waiting = this.#take(id);
+        if (result.ok && result.changes.length > 0) this.#feed.publish(batchOf(waiting?.ops ?? [], result));
+        waiting?.resolve(result);
       }
-      return;
-    }
-    if (message.type !== 'result' && message.type !== 'error') return;
-    const waiting = this.#waiting.get(message.id);
-    this.#waiting.delete(message.id);
-    if (message.type === 'result') waiting?.resolve(message.result);
-    else waiting?.reject(fromWire(message.error));
+    } else if (message.type === 'happened') this.#feed.publish(message.batch);
+    else if (message.type === 'result') this.#take(message.id)?.resolve(message.result);
+    else if (message.type === 'error') this.#take(message.id)?.reject(fromWire(message.error));
+  }
+
+  #take(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    return waiting;
   }
 
   #end(reason: Error): void {
@@ -185,4 +225,37 @@ class SqliteStore implements Store {
 function withOwnMemory(op: Op): Op {
   if (op.op !== 'put' || op.value.buffer.byteLength === op.value.length) return op;
   return { ...op, value: Uint8Array.from(op.value) };
+}
+
+/** The events of a commit, from its operations and what the worker told of them. */
+function batchOf(ops: readonly Op[], { revision, changes }: Applied): WatchBatch {
+  const events = changes.map(({ op: at, createRevision, previous }): StoreEvent => {
+    const op = ops[at]!;
+    if (op.op !== 'put') return { type: 'delete', key: op.key, revision, previous: previous! };
+    return { type: 'put', entry: { key: op.key, value: op.value, revision, createRevision }, previous };
+  });
+  return { revision, events };
+}
+
+/** A watch that begins when it is known from where; `leave` is called once, when it is over. */
+function deferred(
+  joined: Promise<AsyncIterable<WatchBatch>>,
+  signal: AbortSignal,
+  leave: () => void,
+): AsyncIterable<WatchBatch> {
+  let left = false;
+  const over = () => {
+    if (!left) leave();
+    left = true;
+  };
+  signal.addEventListener('abort', over, { once: true });
+  joined.catch(over);
+  return (async function* () {
+    try {
+      yield* await joined;
+    } finally {
+      signal.removeEventListener('abort', over);
+      over();
+    }
+  })();
 }

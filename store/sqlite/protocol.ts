@@ -1,6 +1,5 @@
 import type {
   CommitInfo,
-  CommitResult,
   Entry,
   LeaseId,
   ListOptions,
@@ -9,17 +8,22 @@ import type {
   Revision,
   WatchBatch,
 } from '../contract.ts';
+import type { Committed } from './database.ts';
 
 /** The calls the facade makes of the worker: name → arguments and result. */
 export interface Calls {
   get: { args: [key: string, revision: Revision | undefined]; result: Entry | undefined };
   list: { args: [prefix: string, options: ListOptions]; result: ListResult };
-  commit: { args: [ops: readonly Op[], info: CommitInfo]; result: CommitResult };
-  log: { args: [from: Revision, to: Revision]; result: WatchBatch[] };
+  /** `previous`: with the values that are replaced. The caller makes the events from this and its operations. */
+  commit: { args: [ops: readonly Op[], info: CommitInfo, previous: boolean]; result: Committed };
+  past: { args: [prefix: string, from: Revision, to: Revision]; result: WatchBatch[] };
   revisionAt: { args: [time: number]; result: Revision | undefined };
-  compact: { args: [revision: Revision]; result: undefined };
+  revisionKeeping: { args: [bytes: number]; result: Revision };
+  compact: { args: [revision: Revision, prefix: string]; result: undefined };
   addLease: { args: [ttlMs: number]; result: LeaseId };
   endLease: { args: [lease: LeaseId, time: number]; result: undefined };
+  /** Answered when all that was sent before is done. */
+  mark: { args: []; result: undefined };
   close: { args: []; result: undefined };
 }
 
@@ -44,9 +48,13 @@ export type WorkerMessage =
   | { type: 'failed'; error: WireError }
   | { type: 'result'; id: number; result: unknown }
   | { type: 'error'; id: number; error: WireError }
-  /** A group of commits in one message: what they changed, to be told before their results. */
-  | { type: 'batches'; batches: WatchBatch[]; results: { id: number; result: unknown }[] };
+  /** The commits of a group in one message, in their order. */
+  | { type: 'committed'; results: { id: number; result: Committed }[] }
+  /** What happened without a call: keys whose lease has ended. */
+  | { type: 'happened'; batch: WatchBatch };
 
 export interface WorkerOptions {
   directory: string;
+  /** See Head.expect. */
+  acceptLoss: boolean;
 }

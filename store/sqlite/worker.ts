@@ -1,28 +1,33 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock, type Timer } from '#machinery/clock.ts';
 import {
   type CommitInfo,
   type Op,
+  type StoreEvent,
   StoreFailedError,
   StoreLockedError,
-  type WatchBatch,
 } from '../contract.ts';
 import { Database } from './database.ts';
 import { toWire } from './errors.ts';
+import { Head } from './head.ts';
+import { DamagedRowError } from './log.ts';
 import type { CallMessage, CallName, Calls, WorkerMessage, WorkerOptions } from './protocol.ts';
 
 /** Commits that share one fsync, at most: bounds how long the first of a burst waits. */
 const GROUP_LIMIT = 512;
 
-/** The write-ahead log is folded into the main file when idle after this many commits, or at once after ten times as many. */
-const CHECKPOINT_COMMITS = 1_000;
+/** The write-ahead log is folded into the main file once nobody commits for so long, or at once after so many bytes. */
+const CHECKPOINT_IDLE_MS = 100;
+const CHECKPOINT_BYTES = 16 * 1024 * 1024;
 
 interface PendingCommit {
   id: number;
   ops: readonly Op[];
   info: CommitInfo;
+  previous: boolean;
 }
 
 type Handler<C extends CallName> = (
@@ -36,21 +41,26 @@ type Handler<C extends CallName> = (
 class StoreWorker {
   readonly #lock: DatabaseSync;
   readonly #database: Database;
+  readonly #head: Head;
   #pending: PendingCommit[] = [];
-  #sinceCheckpoint = 0;
+  #lastCommitMs = 0;
+  #folding: Timer | undefined;
   #failed: StoreFailedError | undefined;
 
-  constructor(options: WorkerOptions) {
-    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-    this.#lock = takeLock(join(options.directory, 'store.lock'), options.directory);
-    this.#database = new Database(join(options.directory, 'store.db'));
+  constructor({ directory, acceptLoss }: WorkerOptions) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.#lock = takeLock(join(directory, 'store.lock'), directory);
+    this.#head = new Head(join(directory, 'store.head'));
+    this.#database = openChecked(join(directory, 'store.db'));
+    syncDirectory(directory);
+    this.#head.expect(this.#database, directory, acceptLoss);
     send({ type: 'opened', revision: this.#database.revision, leases: this.#database.leases() });
   }
 
   receive({ id, call, args }: CallMessage): void {
     if (call === 'commit') {
-      const [ops, info] = args as Calls['commit']['args'];
-      this.#pending.push({ id, ops, info });
+      const [ops, info, previous] = args as Calls['commit']['args'];
+      this.#pending.push({ id, ops, info, previous });
       if (this.#pending.length === 1) setImmediate(() => this.#flush());
       return;
     }
@@ -64,24 +74,33 @@ class StoreWorker {
       const result = await (this.#handlers[call] as (...args: unknown[]) => unknown)(...args);
       send({ type: 'result', id, result });
     } catch (error) {
-      send({ type: 'error', id, error: toWire(error) });
+      send({ type: 'error', id, error: toWire(this.#judge(error)) });
     }
   }
 
   readonly #handlers: { [C in Exclude<CallName, 'commit'>]: Handler<C> } = {
     get: (key, revision) => this.#database.get(key, revision),
     list: (prefix, options) => this.#database.list(prefix, options),
-    log: (from, to) => this.#database.log(from, to),
+    past: (prefix, from, to) => this.#database.past(prefix, from, to),
     revisionAt: (time) => this.#database.revisionAt(time),
-    compact: async (revision) => {
-      while (!this.#database.compactStep(revision)) await new Promise((resolve) => setImmediate(resolve));
+    revisionKeeping: (bytes) => this.#database.revisionKeeping(bytes),
+    compact: async (revision, prefix) => {
+      this.#database.compact(revision, prefix);
+      // Commits that came meanwhile have their turn between two steps.
+      while (!this.#database.forget()) {
+        this.#checkpointIfDue();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       return undefined;
     },
     addLease: (ttlMs) => this.#database.addLease(ttlMs),
     endLease: (lease, time) => this.#endLease(lease, time),
+    mark: () => undefined,
     close: () => {
+      this.#folding?.cancel();
       this.#database.checkpoint();
       this.#database.close();
+      this.#head.close();
       this.#lock.close();
       return undefined;
     },
@@ -91,18 +110,17 @@ class StoreWorker {
     while (this.#pending.length > 0) {
       const group = this.#pending.splice(0, GROUP_LIMIT).filter((commit) => this.#leasesHold(commit));
       if (group.length === 0) continue;
-      const batches: WatchBatch[] = [];
       try {
         if (this.#failed) throw this.#failed;
         const results = this.#database.transaction(() =>
-          group.map(({ ops, info }) => {
-            const { result, batch } = this.#database.commit(ops, info);
-            if (batch) batches.push(batch);
-            return result;
-          }),
+          group.map(({ id, ops, info, previous }) => ({
+            id,
+            result: this.#database.commit(ops, info, previous),
+          })),
         );
-        send({ type: 'batches', batches, results: group.map(({ id }, i) => ({ id, result: results[i] })) });
-        this.#checkpointIfDue(batches.length);
+        this.#head.note(this.#database.revision);
+        send({ type: 'committed', results });
+        this.#checkpointIfDue();
       } catch (error) {
         const failure = this.#judge(error);
         for (const { id } of group) send({ type: 'error', id, error: toWire(failure) });
@@ -110,20 +128,38 @@ class StoreWorker {
     }
   }
 
-  #checkpointIfDue(commits: number): void {
-    this.#sinceCheckpoint += commits;
-    const limit = this.#pending.length === 0 ? CHECKPOINT_COMMITS : 10 * CHECKPOINT_COMMITS;
-    if (this.#sinceCheckpoint < limit) return;
-    this.#sinceCheckpoint = 0;
-    this.#database.checkpoint();
+  /** Apart from commits where that can be: a pause is waited for, but not for ever. */
+  #checkpointIfDue(): void {
+    if (this.#database.unfoldedBytes > CHECKPOINT_BYTES) this.#checkpoint();
+    this.#lastCommitMs = systemClock.monotonic();
+    this.#folding ??= systemClock.timer(CHECKPOINT_IDLE_MS, () => this.#whenIdle());
   }
 
-  /** A full disk may be mended and leaves the file whole; any other failure of a write ends the store. */
+  #whenIdle(): void {
+    const leftMs = this.#lastCommitMs + CHECKPOINT_IDLE_MS - systemClock.monotonic();
+    if (leftMs <= 0) this.#checkpoint();
+    else this.#folding = systemClock.timer(leftMs, () => this.#whenIdle());
+  }
+
+  #checkpoint(): void {
+    this.#folding?.cancel();
+    this.#folding = undefined;
+    try {
+      this.#database.checkpoint();
+    } catch (error) {
+      // All is in the write-ahead log still. A full disk is tried again with the next commits; else the store has failed.
+      this.#judge(error);
+    }
+  }
+
+  /** A full disk may be mended and leaves the file whole; any other failure of the disk ends the store. */
   #judge(error: unknown): unknown {
     const code = (error as { errcode?: number }).errcode;
-    if (code === undefined) return error;
-    const failure = new StoreFailedError(`the store cannot write: ${(error as Error).message}`);
-    if ((code & 0xff) !== SQLITE_FULL) this.#failed = failure;
+    const damaged = error instanceof DamagedRowError;
+    if (code === undefined && !damaged) return error;
+    const what = damaged ? 'is damaged' : 'cannot write';
+    const failure = new StoreFailedError(`the store ${what}: ${(error as Error).message}`);
+    if (damaged || (code! & 0xff) !== SQLITE_FULL) this.#failed = failure;
     return failure;
   }
 
@@ -140,10 +176,15 @@ class StoreWorker {
   #endLease(lease: string, time: number): undefined {
     for (const key of this.#database.leasedKeys(lease)) {
       const info = { time, actor: 'system:store', cause: `the lease ${lease} ended` };
-      const { batch } = this.#database.transaction(() =>
-        this.#database.commit([{ op: 'delete', key }], info),
+      const committed = this.#database.transaction(() =>
+        this.#database.commit([{ op: 'delete', key }], info, true),
       );
-      if (batch) send({ type: 'batches', batches: [batch], results: [] });
+      const change = committed.ok && committed.changes[0];
+      if (!change) continue;
+      const { revision } = committed;
+      this.#head.note(revision);
+      const event: StoreEvent = { type: 'delete', key, revision, previous: change.previous! };
+      send({ type: 'happened', batch: { revision, events: [event] } });
     }
     this.#database.removeLease(lease);
     return undefined;
@@ -152,6 +193,26 @@ class StoreWorker {
 
 const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
+
+/**
+ * That files were made, and that SQLite's first journal is gone, is on the disk before anything is acknowledged: a journal
+ * that came back would be rolled back over what is newer.
+ */
+function syncDirectory(directory: string): void {
+  const file = openSync(directory, 'r');
+  fsyncSync(file);
+  closeSync(file);
+}
+
+/** A row that is not what was written makes the file useless: it is told as any other damage. */
+function openChecked(file: string): Database {
+  try {
+    return new Database(file);
+  } catch (error) {
+    if (!(error instanceof DamagedRowError)) throw error;
+    throw new StoreFailedError(`${file} is damaged: ${error.message}; restore it from a backup`);
+  }
+}
 
 /** Holds an exclusive transaction on a database of its own for as long as this process lives. */
 function takeLock(file: string, directory: string): DatabaseSync {

@@ -73,12 +73,13 @@ __attribute__((constructor)) static void begin(void)
   }
 }
 
-/* The name of a file within the directory; NULL when it is not in it. */
+/* The name of a file within the directory, empty for itself; NULL when it is not in it. */
 static const char *inside(const char *path)
 {
   size_t length = directory ? strlen(directory) : 0;
-  if (length == 0 || strncmp(path, directory, length) != 0 || path[length] != '/') return NULL;
-  return path + length + 1;
+  if (length == 0 || strncmp(path, directory, length) != 0) return NULL;
+  if (path[length] == 0) return path + length;
+  return path[length] == '/' ? path + length + 1 : NULL;
 }
 
 /* As `inside`, of an open file. `path` has room for PATH_MAX bytes. */

@@ -23,7 +23,7 @@ export function filesAfter(
   const files = new Map<string, GrowingFile>();
   const synced = syncedUpTo(changes, count);
   for (const [index, change] of changes.slice(0, count).entries()) {
-    const durable = index < (synced.get(change.name) ?? 0);
+    const durable = index < (synced.get(change.is === 'unlink' ? DIRECTORY : change.name) ?? 0);
     if (durable || unsynced === 'kept') perform(files, change);
     else if (unsynced === 'mixed')
       for (const piece of piecesOf(change)) if (random.next() < 0.5) perform(files, piece);
@@ -31,11 +31,13 @@ export function filesAfter(
   return new Map([...files].map(([name, file]) => [name, file.content]));
 }
 
+/** The removal of a file is a change of its directory, whose name in the record is empty. */
+const DIRECTORY = '';
+
 /** For each file the index before which all its changes are on the disk. */
 function syncedUpTo(changes: readonly Change[], count: number): Map<string, number> {
   const synced = new Map<string, number>();
   for (const change of changes.slice(0, count)) {
-    // The removal of a file is a change of its directory, which SQLite does not wait for.
     if (change.is === 'sync') synced.set(change.name, Math.max(change.before, synced.get(change.name) ?? 0));
   }
   return synced;
