@@ -17,7 +17,7 @@ import {
   type WatchBatch,
 } from '../contract.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
-import { CommitOutcomeUnknownError, faultOf, LeaseEndedError } from './errors.ts';
+import { CommitOutcomeUnknownError, EtcdUnavailableError, faultOf, LeaseEndedError } from './errors.ts';
 import { KeyLayout } from './key-layout.ts';
 import { Leases } from './leases.ts';
 import { LiveFeed } from './live.ts';
@@ -85,7 +85,7 @@ class EtcdStore implements Store {
     this.#name = Buffer.from(options.random.bytes(9)).toString('base64url');
     this.#leases = new Leases(connection);
     const { clock, log, watcherLimitBytes } = options;
-    const newest = () => this.#newest();
+    const newest = () => this.#told();
     this.#live = new LiveFeed(revision, { connection, layout, clock, log, newest, watcherLimitBytes });
   }
 
@@ -183,8 +183,15 @@ class EtcdStore implements Store {
     if (this.#connection.closed) throw new Error('the store was closed');
   }
 
-  /** A read that waits for a majority of the members. */
+  /** A read that waits for a majority of the members. Never older than what is known already. */
   async #newest(): Promise<Revision> {
+    const { known } = this.#live;
+    const revision = await this.#told();
+    return Math.max(revision, known);
+  }
+
+  /** What etcd says its newest revision is. */
+  async #told(): Promise<Revision> {
     const { revision } = await readRecord(this.#connection, this.#layout);
     this.#live.saw(revision);
     return revision;
@@ -194,10 +201,17 @@ class EtcdStore implements Store {
     this.#open();
     // etcd's first revision is 1, and 0 means the newest to it.
     const at = revision === undefined ? 0 : Math.max(revision, 1);
+    const known = this.#live.known;
     try {
-      return await this.#connection.repeat((call) =>
-        this.#connection.etcd.kv.range({ ...request, revision: at }, call),
-      );
+      return await this.#connection.repeat(async (call) => {
+        const response = await this.#connection.etcd.kv.range({ ...request, revision: at }, call);
+        // A leader that was paused may answer as of its past (etcd issue 20418): ask again.
+        if (Number(response.header.revision) < known)
+          throw new EtcdUnavailableError(
+            `etcd answered as of ${response.header.revision}, ${known} is known`,
+          );
+        return response;
+      });
     } catch (error) {
       throw faultOf(error) === 'out-of-range' ? await this.#whyNotAt(at) : error;
     }

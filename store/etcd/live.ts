@@ -12,7 +12,7 @@ import { Feed } from '../feed.ts';
 import type { Connection } from './connection.ts';
 import type { KeyLayout } from './key-layout.ts';
 import { tokenOf } from './transaction.ts';
-import { RevisionGapError, watchRevisions } from './watch-stream.ts';
+import { type RawBatch, RevisionGapError, watchRevisions } from './watch-stream.ts';
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
@@ -22,6 +22,9 @@ const STALL_MS = 1_500;
 
 /** How often a revision that was left out is asked for again. */
 const MAX_GAPS = 3;
+
+/** How often a server that names an older revision than it did before is asked again: a stale answer is no lost data. */
+const MAX_STALE = 5;
 
 /** Batches and bytes of the past that are held at a time. */
 const PAGE = 1_000;
@@ -46,6 +49,8 @@ export class LiveFeed {
   #feed: Feed;
   /** The newest revision that anything told us of: a watch without a start begins there. */
   #known: Revision;
+  /** What was published last: the record of its commit. */
+  #last: { revision: Revision; record: Buffer | undefined } | undefined;
   #connected = new AbortController();
   #stall: Timer | undefined;
   readonly #tokens = new Map<string, Revision | undefined>();
@@ -57,6 +62,11 @@ export class LiveFeed {
     this.#known = revision;
     this.#feed = this.#newFeed(revision);
     this.#running = this.#follow();
+  }
+
+  /** The newest revision that etcd has told of. */
+  get known(): Revision {
+    return this.#known;
   }
 
   /** A response of etcd named this revision: the watch has to come there. */
@@ -154,14 +164,35 @@ export class LiveFeed {
     const { connection, layout, newest } = this.#options;
     this.#connected = new AbortController();
     const { signal } = this.#connected;
-    const revision = await newest();
-    if (revision < this.#feed.revision)
-      throw new StoreFailedError(
-        `etcd went back from revision ${this.#feed.revision} to ${revision}: it was restored from an older backup, or this is another cluster; start every server anew`,
-      );
+    await this.#notBehind(newest);
     if (connection.closed) return;
-    for await (const batch of watchRevisions(connection, layout, this.#feed.revision, signal))
+    const again = (batch: RawBatch) => this.#compare(batch);
+    for await (const batch of watchRevisions(connection, layout, this.#feed.revision, signal, again))
       this.#publish(batch.revision, batch.events, batch.record);
+  }
+
+  /** etcd must have what it told before. A leader that was paused may answer as of its past (etcd issue 20418). */
+  async #notBehind(newest: () => Promise<Revision>): Promise<void> {
+    const { connection } = this.#options;
+    const known = this.#feed.revision;
+    let revision = await newest();
+    for (let tries = 1; revision < known && tries < MAX_STALE && !connection.closed; tries++) {
+      await connection.pause(LONGEST_PAUSE_MS);
+      revision = await newest();
+    }
+    if (revision < known)
+      throw new StoreFailedError(
+        `etcd went back from revision ${known} to ${revision}: it lost what it had acknowledged, was restored from an older backup, or this is another cluster; start every server anew`,
+      );
+  }
+
+  /** The revision that is told again must be the one that was told: else the members differ (etcd issue 14685). */
+  #compare({ revision, record }: RawBatch): void {
+    const told = this.#last;
+    if (told?.revision !== revision || sameBytes(told.record, record)) return;
+    throw new StoreFailedError(
+      `the members of etcd hold different data: revision ${revision} is not the commit that it was; compare them (etcdctl endpoint hashkv --cluster), remove the one that differs and add it anew`,
+    );
   }
 
   #publish(revision: Revision, events: WatchBatch['events'], record: Buffer | undefined): void {
@@ -170,6 +201,7 @@ export class LiveFeed {
       if (this.#tokens.has(token)) this.#tokens.set(token, revision);
     }
     if (revision > this.#known) this.#known = revision;
+    this.#last = { revision, record };
     this.#feed.publish({ revision, events });
     if (revision >= this.#known) {
       this.#stall?.cancel();
@@ -186,6 +218,7 @@ export class LiveFeed {
     this.#tokens.clear();
     const lost = this.#feed;
     this.#feed = this.#newFeed(Math.max(lost.revision, reason.compacted));
+    this.#known = Math.max(this.#known, this.#feed.revision);
     lost.close(reason);
   }
 
@@ -194,8 +227,20 @@ export class LiveFeed {
     return new Feed(revision, { read }, this.#options.watcherLimitBytes);
   }
 
-  /** A page of the past, over a watch of its own that ends with it. */
+  /** A page of the past. What etcd leaves out of it again and again counts as compacted: nobody can be told of it. */
   async #past(from: Revision, to: Revision): Promise<WatchBatch[]> {
+    for (let gaps = 1; ; gaps++) {
+      try {
+        return await this.#page(from, to);
+      } catch (error) {
+        if (!(error instanceof RevisionGapError)) throw error;
+        if (gaps >= MAX_GAPS) throw new CompactedError(error.next);
+      }
+    }
+  }
+
+  /** Over a watch of its own that ends with it. */
+  #page(from: Revision, to: Revision): Promise<WatchBatch[]> {
     const { connection, layout } = this.#options;
     return connection.repeat(async () => {
       const page: WatchBatch[] = [];
@@ -227,4 +272,8 @@ export class LiveFeed {
       left.abort();
     }
   }
+}
+
+function sameBytes(a: Buffer | undefined, b: Buffer | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : a.equals(b);
 }

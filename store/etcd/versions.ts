@@ -29,9 +29,19 @@ const KNOWN_FAULTS: readonly KnownFault[] = [
     fixed: { '3.4': 31, '3.5': 13 },
   },
   {
+    issue: 17780,
+    what: 'a crash while compacting may let revisions go back',
+    fixed: { '3.4': 32, '3.5': 14 },
+  },
+  {
     issue: 18089,
     what: 'a watch may miss the deletion at a compacted revision',
     fixed: { '3.4': 34, '3.5': 16 },
+  },
+  {
+    issue: 19179,
+    what: 'a watch from a revision that is being compacted may miss its deletion',
+    fixed: { '3.4': 36, '3.5': 18 },
   },
 ];
 
