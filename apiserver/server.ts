@@ -137,7 +137,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     ...(deps.handlers?.({ objects: reader, authorizer, tokens, nodeLink }) ?? []),
   ];
   let ready = false;
-  const checks = checksOf(cache, () => ready);
+  const checks = checksOf(cache, store, () => ready);
   const { schemas, descriptions, documents } = deps;
   const formats = wireFormats(schemas, openApiDocuments(kinds.all, schemas, descriptions, documents));
   const requests = new RequestMetrics(kinds);
@@ -197,10 +197,12 @@ function healthOf(cache: WatchCache): Health {
   return cache.failure ? { ok: false, message: cache.failure.message } : { ok: true };
 }
 
-function checksOf(cache: WatchCache, isReady: () => boolean): Check[] {
+function checksOf(cache: WatchCache, store: Store, isReady: () => boolean): Check[] {
   return [
     { name: 'ping', fault: () => undefined },
     { name: 'store', fault: () => cache.failure?.message },
+    // To start the server anew would not help; reads go on.
+    { name: 'store-writes', readiness: true, fault: () => store.condition() },
     {
       name: 'bootstrap',
       readiness: true,

@@ -32,6 +32,7 @@ export function gatedStore(store: Store, disk: Disk, clock: Clock, signal: Abort
     grantLease: (ttlMs) => store.grantLease(ttlMs),
     renewLease: (lease) => store.renewLease(lease),
     revokeLease: (lease) => store.revokeLease(lease),
+    condition: () => store.condition(),
     close: async () => {},
   };
 }

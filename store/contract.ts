@@ -113,6 +113,8 @@ export interface Store {
   /** False when the lease has ended. */
   renewLease(lease: LeaseId): Promise<boolean>;
   revokeLease(lease: LeaseId): Promise<void>;
+  /** What is wrong with the store now and how it is cured, as long as that lasts: a full disk. Undefined when all is well. */
+  condition(): string | undefined;
   close(): Promise<void>;
 }
 

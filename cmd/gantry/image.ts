@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { canonicalName, familiarName, parseReference } from '#oci/reference.ts';
 import type { ImageRow } from './image-api.ts';
 import { pathsOf } from './paths.ts';
+import { formatBytes, formatTable } from './table.ts';
 
 /** `gantry image import FILE [--name NAME]`: a `docker save` or OCI archive, `-` for standard input. */
 export async function importImage(file: string, flags: { dataDir: string; name?: string }): Promise<number> {
@@ -69,29 +70,4 @@ function shortNames(image: ImageRow): string {
   return image.names
     .map((name) => familiarName(parseReference(canonicalName(parseReference(name)))))
     .join(', ');
-}
-
-function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toFixed(value < 10 ? 1 : 0)}${units[unit]}`;
-}
-
-/** Columns padded to their widest cell, three spaces apart, as kubectl prints them. */
-function formatTable(rows: string[][]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, i) => cell.padEnd(widths[i]! + 3))
-          .join('')
-          .trimEnd()}\n`,
-    )
-    .join('');
 }

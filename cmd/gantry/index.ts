@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { version } from './assets.ts';
-import { addUpOptions, DEFAULT_DATA_DIR, type UpFlags } from './options.ts';
+import { addEtcdCommandOptions, addUpOptions, DEFAULT_DATA_DIR, type UpFlags } from './options.ts';
 
 /**
  * The command line. Each command's code is loaded when it runs: `gantry version` should not pay for the server.
@@ -47,6 +47,19 @@ program
   .option('-o, --output <format>', 'json')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
   .action(async (flags) => finish((await import('./apply.ts')).apply(flags)));
+
+const etcd = program
+  .command('etcd')
+  .description('the etcd cluster that keeps the state (--store etcd://...)');
+addEtcdCommandOptions(etcd.command('status').description('its members, their sizes and alarms')).action(
+  async (flags) => finish((await import('./etcd.ts')).status(flags)),
+);
+addEtcdCommandOptions(
+  etcd.command('defrag').description('give free room of its database back, one member after the other'),
+)
+  .option('--compact', 'first forget all history but the newest 1,000 revisions')
+  .option('--disarm', 'afterwards let it take writes again, when it was full')
+  .action(async (flags) => finish((await import('./etcd.ts')).defrag(flags)));
 
 program
   .command('kubeconfig')

@@ -9,7 +9,7 @@ import { instanceOf, type Paths, pathsOf } from './paths.ts';
 import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
 
 /** Flags of `gantry up`, as commander gives them. */
-export interface UpFlags {
+export interface UpFlags extends EtcdFlags {
   dataDir: string;
   listen: { host: string; port: number };
   advertiseAddress?: string;
@@ -19,16 +19,23 @@ export interface UpFlags {
   serviceCidr: string;
   nodePortRange: { from: number; to: number };
   store: StoreChoice;
+  /** Go on after a disk has lost commits that it had confirmed. */
+  acceptLostWrites?: boolean;
+  agent: boolean;
+  logLevel: LogLevel;
+}
+
+/** How etcd is reached. */
+export interface EtcdFlags {
   /** Files: the authority of etcd's certificate, our certificate to it, and its key. */
   etcdCa?: string;
   etcdCert?: string;
   etcdKey?: string;
   /** The name in etcd's certificate, when its endpoints are addresses. */
   etcdServerName?: string;
-  /** Go on after a disk has lost commits that it had confirmed. */
-  acceptLostWrites?: boolean;
-  agent: boolean;
-  logLevel: LogLevel;
+  /** Of a user of etcd, and a file with the password alone. */
+  etcdUsername?: string;
+  etcdPasswordFile?: string;
 }
 
 /** What the roles are wired with. */
@@ -39,6 +46,25 @@ export interface Settings extends Omit<UpFlags, 'advertiseAddress' | 'dataDir'> 
 }
 
 export const DEFAULT_DATA_DIR = '/var/lib/gantry';
+
+/** How etcd is reached. */
+function addEtcdOptions(command: Command): Command {
+  return command
+    .option('--etcd-ca <file>', "authority of etcd's certificate (PEM); TLS is used when given")
+    .option('--etcd-cert <file>', 'client certificate for etcd (PEM)')
+    .option('--etcd-key <file>', 'its key (PEM)')
+    .option('--etcd-server-name <name>', "name in etcd's certificate, when its endpoints are addresses")
+    .option('--etcd-username <name>', 'user of etcd, when it asks for one')
+    .option('--etcd-password-file <file>', 'file that holds its password and nothing else');
+}
+
+/** The flags of commands about etcd itself. */
+export function addEtcdCommandOptions(command: Command): Command {
+  const store = new Option('--store <store>', 'the etcd: etcd://host:port,...')
+    .argParser(storeOf)
+    .makeOptionMandatory();
+  return addEtcdOptions(command.addOption(store)).option('-o, --output <format>', 'json');
+}
 
 /** The flags that `up` and the roles it starts have in common. */
 export function addUpOptions(command: Command): Command {
@@ -60,7 +86,7 @@ export function addUpOptions(command: Command): Command {
   )
     .argParser(storeOf)
     .default({ kind: 'sqlite' } satisfies StoreChoice, 'sqlite');
-  return command
+  return addEtcdOptions(command)
     .option('--data-dir <dir>', 'where everything is kept', DEFAULT_DATA_DIR)
     .addOption(listen)
     .option(
@@ -74,10 +100,6 @@ export function addUpOptions(command: Command): Command {
     .option('--service-cidr <cidr>', 'addresses of Services', cidrOf, '10.96.0.0/16')
     .addOption(ports)
     .addOption(store)
-    .option('--etcd-ca <file>', "authority of etcd's certificate (PEM); TLS is used when given")
-    .option('--etcd-cert <file>', 'client certificate for etcd (PEM)')
-    .option('--etcd-key <file>', 'its key (PEM)')
-    .option('--etcd-server-name <name>', "name in etcd's certificate, when its endpoints are addresses")
     .option(
       '--accept-lost-writes',
       'once, after a disk has lost what it had confirmed: go on without it (sqlite)',
@@ -118,8 +140,11 @@ export function toArguments(settings: Settings): string[] {
   ].flat();
 }
 
-function etcdFlags({ etcdCa, etcdCert, etcdKey, etcdServerName }: Settings): string[][] {
+function etcdFlags(settings: Settings): string[][] {
+  const { etcdCa, etcdCert, etcdKey, etcdServerName } = settings;
   const flags: [string, string | undefined][] = [
+    ['--etcd-username', settings.etcdUsername],
+    ['--etcd-password-file', settings.etcdPasswordFile],
     ['--etcd-ca', etcdCa],
     ['--etcd-cert', etcdCert],
     ['--etcd-key', etcdKey],

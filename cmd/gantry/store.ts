@@ -4,8 +4,9 @@ import type { Clock } from '#machinery/clock.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { Random } from '#machinery/random.ts';
 import type { Store } from '#store/contract.ts';
+import type { EtcdOptions } from '#store/etcd/index.ts';
 import { storeWorker } from './assets.ts';
-import type { Settings } from './options.ts';
+import type { EtcdFlags, Settings } from './options.ts';
 
 /** Opens the store that the flags name. `cluster` is part of its keys. */
 export async function openStore(
@@ -23,14 +24,29 @@ export async function openStore(
       acceptLoss: settings.acceptLostWrites ?? false,
     });
   }
-  const credentials = etcdCredentials(settings, store.endpoints);
   // etcd3 and gRPC take 200 ms and 20 MB: only who asks for them pays.
   const { openEtcdStore } = await import('#store/etcd/index.ts');
-  return openEtcdStore({ ...deps, endpoints: store.endpoints, root: `/gantry/${cluster}/`, credentials });
+  return openEtcdStore({ ...deps, ...etcdAccess(settings, store.endpoints), root: `/gantry/${cluster}/` });
 }
 
-function etcdCredentials(settings: Settings, endpoints: readonly string[]) {
-  const { etcdCa, etcdCert, etcdKey, etcdServerName: serverName } = settings;
+/** What the flags say of the way to etcd; throws when they do not fit together. */
+export function etcdAccess(
+  flags: EtcdFlags,
+  endpoints: readonly string[],
+): Pick<EtcdOptions, 'endpoints' | 'credentials' | 'auth'> {
+  const credentials = etcdCredentials(flags, endpoints);
+  const { etcdUsername: username, etcdPasswordFile: file } = flags;
+  if ((username === undefined) !== (file === undefined))
+    throw new Error('--etcd-username and --etcd-password-file go together');
+  const auth =
+    username !== undefined && file !== undefined
+      ? { username, password: readFileSync(file, 'utf8').replace(/\r?\n$/, '') }
+      : undefined;
+  return { endpoints, ...(credentials && { credentials }), ...(auth && { auth }) };
+}
+
+function etcdCredentials(flags: EtcdFlags, endpoints: readonly string[]) {
+  const { etcdCa, etcdCert, etcdKey, etcdServerName: serverName } = flags;
   if (etcdCa === undefined) {
     if (etcdCert ?? etcdKey ?? serverName)
       throw new Error('--etcd-cert, --etcd-key and --etcd-server-name need --etcd-ca');

@@ -5,6 +5,14 @@ import { systemRandom } from '#machinery/random.ts';
 import { InvalidCommitError } from '../commit.ts';
 import { CompactedError, type Op, type Revision, type Store, StoreFailedError } from '../contract.ts';
 import { EtcdUnavailableError, openEtcdStore } from './index.ts';
+import {
+  defragment,
+  disarmNoSpace,
+  etcdStatus,
+  forgetHistory,
+  inDefragmentOrder,
+  type MemberStatus,
+} from './maintenance.ts';
 import { EtcdServer, whyNoEtcd } from './testing/server.ts';
 import { Wire } from './testing/wire.ts';
 
@@ -235,22 +243,67 @@ describe.skipIf(MISSING)(`etcd: servers that stop${MISSING ? ` (${MISSING})` : '
     }
   });
 
-  test('a full etcd says how it is cured, and can still be read', async () => {
-    const server = await new EtcdServer(['--unsafe-no-fsync', '--quota-backend-bytes', '4000000']).start();
-    const store = await open([server.endpoint], '/gantry/full');
-    try {
-      const fill = async () => {
-        for (let i = 0; i < 12; i++) await write(store, `/k${i}`, 'x'.repeat(1_000_000));
+  test(
+    'a full etcd says how it is cured, can be read, and takes writes once it is',
+    { timeout: 30_000 },
+    async () => {
+      const server = await new EtcdServer(['--unsafe-no-fsync', '--quota-backend-bytes', '8000000']).start();
+      const options = { endpoints: [server.endpoint], clock: systemClock };
+      const store = await open([server.endpoint], '/gantry/full');
+      try {
+        // One key again and again: its history is what fills etcd.
+        const fill = async () => {
+          for (let i = 0; i < 20; i++) await write(store, '/k', 'x'.repeat(1_000_000));
+        };
+        const failure = await fill().catch((error: unknown) => error);
+        expect(failure).toBeInstanceOf(StoreFailedError);
+        expect((failure as Error).message).toContain('gantry etcd defrag');
+        expect(store.condition()).toBe((failure as Error).message);
+        expect(await store.get('/k')).toBeDefined();
+        const [full] = await etcdStatus(options);
+        expect(full).toMatchObject({ endpoint: server.endpoint, isLeader: true, alarms: ['NOSPACE'] });
+        await forgetHistory(options, 0);
+        const after = await defragment(options, server.endpoint);
+        expect(after.sizeBytes).toBeLessThan((full as MemberStatus).sizeBytes / 2);
+        await disarmNoSpace(options);
+        await write(store, '/k', 'small');
+        expect(store.condition()).toBeUndefined();
+      } finally {
+        await store.close();
+        await server.remove();
+      }
+    },
+  );
+
+  test(
+    'the leader is defragmented last, and a member that does not answer is told',
+    { timeout: 60_000 },
+    async () => {
+      const members = await EtcdServer.cluster(3, ['--unsafe-no-fsync']);
+      const options = {
+        endpoints: members.map(({ endpoint }) => endpoint),
+        clock: systemClock,
+        retryMs: 5_000,
       };
-      const failure = await fill().catch((error: unknown) => error);
-      expect(failure).toBeInstanceOf(StoreFailedError);
-      expect((failure as Error).message).toContain('defrag');
-      expect(await store.get('/k0')).toBeDefined();
-    } finally {
-      await store.close();
-      await server.remove();
-    }
-  });
+      const store = await open(options.endpoints, '/gantry/defrag');
+      try {
+        await write(store, '/k', 'x');
+        const all = (await etcdStatus(options)) as MemberStatus[];
+        expect(all.filter(({ isLeader }) => isLeader)).toHaveLength(1);
+        expect(inDefragmentOrder(all).at(-1)!.isLeader).toBe(true);
+        for (const { endpoint } of inDefragmentOrder(all)) await defragment(options, endpoint);
+        await write(store, '/k', 'y');
+        await members[0]!.kill();
+        const [gone, ...others] = await etcdStatus(options);
+        expect(gone).toHaveProperty('fault');
+        for (const other of others)
+          expect(other).toEqual(expect.objectContaining({ revision: expect.any(Number) }));
+      } finally {
+        await store.close();
+        await Promise.all(members.map((member) => member.remove()));
+      }
+    },
+  );
 
   test('no etcd at all: opening fails and says what to see to', async () => {
     const server = await new EtcdServer(['--unsafe-no-fsync']).start();

@@ -77,6 +77,8 @@ class EtcdStore implements Store {
   /** Begins the tokens of this store's commits. */
   readonly #name: string;
   #commits = 0;
+  /** Why etcd took no commit. */
+  #condition: string | undefined;
 
   constructor(connection: Connection, layout: KeyLayout, revision: Revision, options: EtcdOptions) {
     this.#connection = connection;
@@ -113,9 +115,13 @@ class EtcdStore implements Store {
     this.#open();
     this.#live.trace(token);
     try {
-      return await this.#apply(transaction, token);
+      const result = await this.#apply(transaction, token);
+      this.#condition = undefined;
+      return result;
     } catch (error) {
-      throw await this.#explain(error, ops);
+      const explained = await this.#explain(error, ops);
+      if (explained instanceof StoreFailedError) this.#condition = explained.message;
+      throw explained;
     } finally {
       this.#live.forget(token);
     }
@@ -171,6 +177,10 @@ class EtcdStore implements Store {
 
   revokeLease(lease: LeaseId): Promise<void> {
     return this.#leases.revoke(lease);
+  }
+
+  condition(): string | undefined {
+    return this.#condition;
   }
 
   async close(): Promise<void> {
@@ -276,7 +286,7 @@ class EtcdStore implements Store {
       case 'exhausted':
         return (await this.#isFull())
           ? new StoreFailedError(
-              'etcd is full (its NOSPACE alarm is on) and takes no writes: compact it, run "etcdctl defrag" on each member, then "etcdctl alarm disarm"; raise --quota-backend-bytes if it fills again',
+              'etcd is full (its NOSPACE alarm is on) and takes no writes: run "gantry etcd defrag --disarm", which gives free room back and takes writes again; raise etcd\'s --quota-backend-bytes if it fills again',
             )
           : error;
       default:

@@ -123,6 +123,10 @@ export class MemoryStore implements Store {
     if (this.#leases.stop(lease)) this.#deleteLeased(lease);
   }
 
+  condition(): undefined {
+    return undefined;
+  }
+
   async close(): Promise<void> {
     this.#leases.stopAll();
     this.#feed.close(new Error('the store was closed'));

@@ -53,6 +53,9 @@ class Wrapped implements Store {
   revokeLease(lease: string): Promise<void> {
     return this.store.revokeLease(lease);
   }
+  condition(): string | undefined {
+    return this.store.condition();
+  }
   close(): Promise<void> {
     return this.store.close();
   }

@@ -71,6 +71,8 @@ class SqliteStore implements Store {
   #outgoing: CallMessage[] = [];
   /** Watches under way whose events carry what was replaced. */
   #wantPrevious = 0;
+  /** Why the last commit could not be made. */
+  #condition: string | undefined;
   #ended: Error | undefined;
 
   constructor(
@@ -106,7 +108,13 @@ class SqliteStore implements Store {
   async commit(ops: readonly Op[], info: CommitInfo): Promise<CommitResult> {
     checkOps(ops);
     const owned = ops.map(withOwnMemory);
-    const committed = await this.#send('commit', [owned, info, this.#wantPrevious > 0], owned);
+    const committed = await this.#send('commit', [owned, info, this.#wantPrevious > 0], owned).catch(
+      (error: unknown) => {
+        if (error instanceof StoreFailedError) this.#condition = error.message;
+        throw error;
+      },
+    );
+    this.#condition = undefined;
     return committed.ok ? { ok: true, revision: committed.revision } : committed;
   }
 
@@ -155,6 +163,10 @@ class SqliteStore implements Store {
 
   async revokeLease(lease: LeaseId): Promise<void> {
     if (this.#leases.stop(lease)) await this.#call('endLease', lease, this.#clock.now());
+  }
+
+  condition(): string | undefined {
+    return this.#condition;
   }
 
   async close(): Promise<void> {

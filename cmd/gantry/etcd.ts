@@ -1,0 +1,86 @@
+import { systemClock } from '#machinery/clock.ts';
+import {
+  defragment,
+  disarmNoSpace,
+  etcdStatus,
+  forgetHistory,
+  inDefragmentOrder,
+  type MemberFault,
+  type MemberStatus,
+} from '#store/etcd/maintenance.ts';
+import type { EtcdFlags } from './options.ts';
+import { etcdAccess } from './store.ts';
+import type { StoreChoice } from './store-choice.ts';
+import { formatBytes, formatTable } from './table.ts';
+
+export interface EtcdCommandFlags extends EtcdFlags {
+  store: StoreChoice;
+  output?: string;
+}
+
+export interface DefragFlags extends EtcdCommandFlags {
+  compact?: boolean;
+  disarm?: boolean;
+}
+
+/** Kept by `--compact`: servers that lag behind a little go on. */
+const KEEP_REVISIONS = 1_000;
+
+/** `gantry etcd status`: a line for each endpoint; 1 when one of them does not answer or has an alarm. */
+export async function status(flags: EtcdCommandFlags): Promise<number> {
+  const members = await etcdStatus(connectionOf(flags));
+  if (flags.output === 'json') process.stdout.write(`${JSON.stringify(members, null, 2)}\n`);
+  else process.stdout.write(formatTable([HEAD, ...members.map(row)]));
+  return members.some((member) => 'fault' in member || member.alarms.length > 0) ? 1 : 0;
+}
+
+const HEAD = ['ENDPOINT', 'VERSION', 'LEADER', 'REVISION', 'SIZE', 'IN USE', 'ALARMS'];
+
+function row(member: MemberStatus | MemberFault): string[] {
+  if ('fault' in member) return [member.endpoint, '-', '-', '-', '-', '-', member.fault];
+  const { endpoint, version, isLeader, revision, sizeBytes, usedBytes, alarms } = member;
+  return [
+    endpoint,
+    version,
+    isLeader ? 'yes' : 'no',
+    String(revision),
+    formatBytes(sizeBytes),
+    formatBytes(usedBytes),
+    alarms.join(',') || 'none',
+  ];
+}
+
+/** `gantry etcd defrag`: one member after the other, the leader last; stops at the first that cannot be. */
+export async function defrag(flags: DefragFlags): Promise<number> {
+  const options = connectionOf(flags);
+  const told = flags.output === 'json' ? () => {} : (line: string) => process.stderr.write(`${line}\n`);
+  const members = await etcdStatus(options);
+  for (const member of members)
+    if ('fault' in member)
+      throw new Error(
+        `${member.endpoint} does not answer, and a cluster with a member away must not lose another: ${member.fault}`,
+      );
+  if (flags.compact)
+    told(`history before revision ${await forgetHistory(options, KEEP_REVISIONS)} is forgotten`);
+  const done: { endpoint: string; beforeBytes: number; afterBytes: number }[] = [];
+  for (const { endpoint, sizeBytes } of inDefragmentOrder(members as MemberStatus[])) {
+    told(`${endpoint}: ${formatBytes(sizeBytes)}, it answers nobody meanwhile`);
+    const after = await defragment(options, endpoint);
+    told(`${endpoint}: ${formatBytes(after.sizeBytes)}`);
+    done.push({ endpoint, beforeBytes: sizeBytes, afterBytes: after.sizeBytes });
+  }
+  if (flags.disarm) {
+    await disarmNoSpace(options);
+    told('etcd takes writes again');
+  }
+  if (flags.output === 'json') process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
+  return 0;
+}
+
+function connectionOf(flags: EtcdCommandFlags) {
+  if (flags.store.kind !== 'etcd') throw new Error('--store names no etcd: write it as etcd://host:port,...');
+  return { ...etcdAccess(flags, flags.store.endpoints), clock: systemClock, retryMs: RETRY_MS };
+}
+
+/** People wait. */
+const RETRY_MS = 5_000;
