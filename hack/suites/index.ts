@@ -10,7 +10,7 @@ Runs everything from a fresh machine: tidy, types, lint, unit tests, conformance
 kubectl and a real registry.
 
   --quick   all but the long soaks, under 30 minutes (default; what CI runs)
-  --full    the soaks too
+  --full    the soaks too, and e2e once more on etcd
   filter    only test files whose path contains it (the build is made all the same)
 
 The last line reads "N passed, N failed, N skipped"; the reason of each skip stands above it.
@@ -28,6 +28,8 @@ function main(args: string[]): number {
     return 0;
   }
   const full = args.includes('--full');
+  // Tests with a long variant look for this.
+  if (full) process.env['GANTRY_FULL'] = '1';
   const filter = args.filter((arg) => !arg.startsWith('--'));
   const total = none();
   for (const suite of SUITES) {
@@ -76,7 +78,10 @@ function runVitest(suite: Suite & { kind: 'vitest' }, filter: string[]): Outcome
   const path = join(directory, 'outcome.json');
   try {
     const reporters = ['--reporter=default', '--reporter=./hack/suites/reporter.ts', '--passWithNoTests'];
-    const code = spawn('vitest', ['run', ...suite.args, ...reporters, ...filter], { GANTRY_OUTCOME: path });
+    const code = spawn('vitest', ['run', ...suite.args, ...reporters, ...filter], {
+      ...suite.env,
+      GANTRY_OUTCOME: path,
+    });
     const outcome = JSON.parse(readFileSync(path, 'utf8')) as Outcome;
     if (code !== 0 && outcome.failures.length === 0)
       outcome.failures.push(`${suite.name}: vitest ended with ${code}`);

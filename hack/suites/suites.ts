@@ -37,7 +37,7 @@ export function afterSecondTry(first: Outcome, second: Outcome): Outcome {
  */
 export type Suite =
   | { name: string; kind: 'command'; command: string[]; gate?: true }
-  | { name: string; kind: 'vitest'; args: string[]; full?: true };
+  | { name: string; kind: 'vitest'; args: string[]; env?: Record<string, string>; full?: true };
 
 /** In order: the cheap ones first, so that a mistake is told within seconds. */
 export const SUITES: readonly Suite[] = [
@@ -48,6 +48,13 @@ export const SUITES: readonly Suite[] = [
   { name: 'tidy', kind: 'command', command: ['node', 'hack/tidy/index.ts'] },
   { name: 'unit and conformance', kind: 'vitest', args: ['--config', 'vitest.config.ts'] },
   { name: 'e2e', kind: 'vitest', args: ['--config', 'test/vitest.config.ts'] },
+  {
+    name: 'e2e on etcd',
+    kind: 'vitest',
+    args: ['--config', 'test/vitest.config.ts', 'test/e2e'],
+    env: { GANTRY_E2E_STORE: 'etcd' },
+    full: true,
+  },
   {
     name: 'soak',
     kind: 'vitest',

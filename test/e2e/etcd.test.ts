@@ -1,56 +1,30 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Pod } from '#api/objects.ts';
 import { whyNoEtcd } from '#store/etcd/testing/server.ts';
 import { TestCluster } from '../harness/cluster.ts';
+import { TestEtcd } from '../harness/etcd.ts';
 import { whyNoHost } from '../harness/host.ts';
 import { eventually } from '../harness/run.ts';
 
 const FILE = new URL('../../manifests/examples/hello.yaml', import.meta.url).pathname;
 const MISSING = whyNoHost() ?? whyNoEtcd();
-const PORT = 23791;
 
 /** The main job again, with the desired state in an etcd on the cluster's host. */
 describe.skipIf(MISSING)(`gantry up --store etcd://...${MISSING ? ` (${MISSING})` : ''}`, () => {
   const cluster = new TestCluster();
-  let directory: string;
-  let etcd: ChildProcess | undefined;
-
-  function startEtcd(): void {
-    const client = `http://127.0.0.1:${PORT}`;
-    const peer = `http://127.0.0.1:${PORT + 1}`;
-    const [command, args] = cluster.host.inside('etcd', [
-      ...['--data-dir', directory, '--logger', 'zap', '--log-level', 'error'],
-      ...['--listen-client-urls', client, '--advertise-client-urls', client],
-      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-      ...['--initial-cluster', `default=${peer}`],
-    ]);
-    etcd = spawn(command, args, { stdio: 'ignore' });
-  }
-
-  async function killEtcd(): Promise<void> {
-    if (!etcd || etcd.exitCode !== null || etcd.signalCode !== null) return;
-    const gone = new Promise((resolve) => etcd!.once('exit', resolve));
-    etcd.kill('SIGKILL');
-    await gone;
-  }
+  const etcd = new TestEtcd(cluster.host, cluster.directory);
 
   beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'gantry-etcd-'));
     await cluster.host.create();
-    startEtcd();
-    await cluster.up(['--store', `etcd://127.0.0.1:${PORT}`]);
+    await etcd.start();
+    await cluster.up(['--store', etcd.store]);
     await cluster.loadImages(['gantry/busybox:1', 'gantry/hello:1', 'gantry/curl:1']);
     await cluster.must(['apply', '-f', FILE]);
     await cluster.must(['-n', 'hello', 'rollout', 'status', 'deployment/hello', '--timeout=60s']);
   });
   afterAll(async () => {
     const left = await cluster.destroy();
-    await killEtcd();
-    rmSync(directory, { recursive: true, force: true });
+    await etcd.remove();
     expect(left).toEqual([]);
   });
 
@@ -79,8 +53,8 @@ describe.skipIf(MISSING)(`gantry up --store etcd://...${MISSING ? ` (${MISSING})
     const before = await objects();
     await write('before-etcd-ends');
     const [server] = cluster.pids('server');
-    await killEtcd();
-    startEtcd();
+    await etcd.kill();
+    await etcd.start();
     await eventually('writes are taken again', async () => ((await write('after-etcd')) ? true : undefined));
     await cluster.must(['get', 'configmap', 'before-etcd-ends', 'after-etcd']);
     expect(await objects()).toEqual(before);

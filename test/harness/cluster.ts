@@ -3,6 +3,7 @@ import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { instanceOf } from '#cmd/gantry/paths.ts';
+import { TestEtcd } from './etcd.ts';
 import { TestHost } from './host.ts';
 import { anyKubectl } from './kubectl.ts';
 import { eventually, mustRun, type Ran, type RunOptions, run } from './run.ts';
@@ -16,9 +17,12 @@ export class TestCluster {
   readonly kubeconfig = join(this.directory, 'admin.kubeconfig');
   readonly instance = instanceOf(this.directory);
   kubectlBinary = anyKubectl();
+  /** Where the state is kept instead of SQLite, when the whole suite is run on etcd. */
+  readonly #etcd: TestEtcd | undefined;
 
   constructor(host = new TestHost()) {
     this.host = host;
+    this.#etcd = process.env['GANTRY_E2E_STORE'] === 'etcd' ? new TestEtcd(host, this.directory) : undefined;
   }
 
   /** Makes the host, starts the cluster and waits until its node is Ready. */
@@ -29,6 +33,7 @@ export class TestCluster {
 
   /** Starts (again) on the host that there is, and waits until the node is Ready. */
   async up(flags: readonly string[] = []): Promise<void> {
+    await this.#etcd?.start();
     this.spawn(flags);
     await this.#orLog('the node is Ready', async () => {
       const { code } = await this.kubectl(['wait', '--for=condition=Ready', 'node/node-1', '--timeout=1s']);
@@ -38,6 +43,7 @@ export class TestCluster {
 
   /** Only the server; waits until it is ready. */
   async upWithoutAgent(): Promise<void> {
+    await this.#etcd?.start();
     this.spawn(['--no-agent']);
     await this.#orLog('the API is ready', async () =>
       (await this.kubectl(['get', '--raw', '/readyz'])).code === 0 ? true : undefined,
@@ -47,7 +53,8 @@ export class TestCluster {
   /** Starts `gantry up` and waits for nothing. */
   spawn(flags: readonly string[]): void {
     const log = openSync(this.logFile, 'a');
-    const args = ['up', '--data-dir', this.directory, '--node-name', 'node-1', ...flags];
+    const store = this.#etcd && !flags.includes('--store') ? ['--store', this.#etcd.store] : [];
+    const args = ['up', '--data-dir', this.directory, '--node-name', 'node-1', ...store, ...flags];
     const [command, all] = this.host.inside(join(ROOT, 'bin/gantry'), args);
     spawn(command, all, { stdio: ['ignore', log, log], detached: true }).unref();
     closeSync(log);
@@ -129,6 +136,7 @@ export class TestCluster {
   /** Ends everything and removes every trace; returns what was left behind after the purge. */
   async destroy(): Promise<string[]> {
     await this.stop();
+    await this.#etcd?.remove();
     await this.gantry(['purge', '--yes']);
     const left = [...this.traces(), ...(await this.host.traces())];
     await this.host.remove();
