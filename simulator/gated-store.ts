@@ -1,16 +1,44 @@
 import { type Clock, sleep } from '#machinery/clock.ts';
-import type { CommitInfo, CommitResult, Op, Store } from '#store/contract.ts';
+import {
+  type CommitInfo,
+  type CommitResult,
+  type Op,
+  type Store,
+  StoreFailedError,
+} from '#store/contract.ts';
 
 /** What is wrong with the disk now. */
 export interface Disk {
   /** Each commit takes this long before it is done. */
   slowMs: number;
+  /** So many of the next commits fail and end the server's store for good: before they are done, or after. */
+  failBefore: number;
+  failAfter: number;
 }
 
-/** A server's door to the store: closed once that server has crashed, so that no dead server writes. */
-export function gatedStore(store: Store, disk: Disk, clock: Clock, signal: AbortSignal): Store {
+export const goodDisk = (): Disk => ({ slowMs: 0, failBefore: 0, failAfter: 0 });
+
+export interface GateOptions {
+  store: Store;
+  disk: Disk;
+  clock: Clock;
+  /** The server's crash: no dead server writes. */
+  signal: AbortSignal;
+  /** The store failed: as `gantry up` does, the server is to be started anew. */
+  onFailure(): void;
+}
+
+/** A server's door to the store. */
+export function gatedStore({ store, disk, clock, signal, onFailure }: GateOptions): Store {
+  let failed: StoreFailedError | undefined;
   const open = () => {
     if (signal.aborted) throw new Error('this server has crashed');
+    if (failed) throw failed;
+  };
+  const fail = () => {
+    failed = new StoreFailedError('injected: the disk failed');
+    onFailure();
+    return failed;
   };
   return {
     get: async (key, revision) => store.get(key, revision),
@@ -18,7 +46,16 @@ export function gatedStore(store: Store, disk: Disk, clock: Clock, signal: Abort
     async commit(ops: readonly Op[], info: CommitInfo): Promise<CommitResult> {
       if (disk.slowMs > 0) await sleep(clock, disk.slowMs);
       open();
-      return store.commit(ops, info);
+      if (disk.failBefore > 0) {
+        disk.failBefore--;
+        throw fail();
+      }
+      const result = await store.commit(ops, info);
+      if (disk.failAfter > 0) {
+        disk.failAfter--;
+        throw fail();
+      }
+      return result;
     },
     watch: (prefix, from, over, options) =>
       store.watch(prefix, from, AbortSignal.any([over, signal]), options),

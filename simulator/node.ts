@@ -33,19 +33,24 @@ const IMAGE: Image = {
   sizeBytes: 1,
 };
 
+/** What an agent is started with; its clock may be wrong. */
+export interface AgentDeps {
+  client: Client;
+  clock: Clock;
+  random: Random;
+  signal: AbortSignal;
+}
+
 export class SimulatedNode {
   readonly name: string;
-  readonly #clock: Clock;
-  readonly #random: Random;
   readonly #files = new MemoryFiles();
   readonly #addresses = new MemoryFiles();
   readonly #snapshots = new FakeSnapshots();
   #runtime: FakeRuntime;
 
-  constructor(name: string, clock: Clock, random: Random) {
+  /** `clock`: the true time, by which programs run. */
+  constructor(name: string, clock: Clock) {
     this.name = name;
-    this.#clock = clock;
-    this.#random = random;
     this.#runtime = new FakeRuntime({ clock });
   }
 
@@ -65,9 +70,8 @@ export class SimulatedNode {
   }
 
   /** Runs an agent until the signal aborts, which is its crash. */
-  async start(client: Client, signal: AbortSignal): Promise<void> {
-    const clock = this.#clock;
-    const random = this.#random;
+  async start(deps: AgentDeps): Promise<void> {
+    const { client, clock, random, signal } = deps;
     const runtime = this.#runtime.reopen();
     this.#runtime = runtime;
     signal.addEventListener('abort', () => {
@@ -82,13 +86,13 @@ export class SimulatedNode {
     };
     const node = await registerNode(registration);
     keepRegistered(node, registration);
-    const podCidrs = await this.#blocks(client, signal);
+    const podCidrs = await this.#blocks(deps);
     const network = new FakeNetwork(this.#addresses);
     await network.start({
       ...{ instance: 'test01', podCidrs, clusterCidrs: [], serviceCidrs: [] },
       ...{ nodePortRange: { from: 1, to: 2 }, dnsAddress: '10.96.0.10' },
     });
-    const context = this.#context(client, network, runtime, signal);
+    const context = this.#context(deps, network, runtime);
     const informer = startInformer({
       ...{ client, clock, random, signal, kind: PodKind },
       fieldSelector: `spec.nodeName=${this.name}`,
@@ -97,10 +101,10 @@ export class SimulatedNode {
     await startRoster({ context, tokens: podTokens(client, clock), checkpoints: kept, informer });
   }
 
-  async #blocks(client: Client, signal: AbortSignal): Promise<string[]> {
+  async #blocks({ client, clock, random, signal }: AgentDeps): Promise<string[]> {
     const looked = new AbortController();
     const over = AbortSignal.any([signal, looked.signal]);
-    const common = { client, clock: this.#clock, random: this.#random };
+    const common = { client, clock, random };
     const nodes = startInformer({
       ...{ ...common, kind: NodeKind, signal: over },
       fieldSelector: `metadata.name=${this.name}`,
@@ -125,15 +129,15 @@ export class SimulatedNode {
     };
   }
 
-  #context(client: Client, network: FakeNetwork, runtime: FakeRuntime, signal: AbortSignal): PodContext {
-    const clock = this.#clock;
+  #context(deps: AgentDeps, network: FakeNetwork, runtime: FakeRuntime): PodContext {
+    const { client, clock, random, signal } = deps;
     return {
       ...{ clock, client, runtime, network, signal, log: silentLogger, volumes: [] },
       snapshots: this.#snapshots,
       paths: { dataDir: '/data', memoryDir: '/memory' },
       recorder: { record() {} },
       images: { ensure: async () => ({ image: IMAGE, imageId: IMAGE.id }) },
-      sources: podSources({ client, clock, random: this.#random, signal, onChange() {} }),
+      sources: podSources({ client, clock, random, signal, onChange() {} }),
       prober: {
         start: ({ tell }) => {
           tell({ is: 'started' });

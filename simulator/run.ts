@@ -1,11 +1,13 @@
 /** One run from one seed, and the smallest plan that still fails when it does. */
 import { createHash } from 'node:crypto';
+import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
 import { PodKind } from '#api/kinds/pod.ts';
+import { ReplicaSetKind } from '#api/kinds/replica-set.ts';
 import { startInformer } from '#client/informer.ts';
 import { seededRandom } from '#machinery/random.ts';
 import { ACTIONS, type Action, planOf } from './actions.ts';
-import { Cluster } from './cluster.ts';
-import { checkAlways, checkAtRest, checkEvent, type Fault } from './invariants.ts';
+import { Cluster, type StoreFactory } from './cluster.ts';
+import { checkAlways, checkAtRest, checkEvent, type Fault, type Watchers } from './invariants.ts';
 import { Ledger } from './ledger.ts';
 
 export interface Outcome {
@@ -15,6 +17,8 @@ export interface Outcome {
   revisions: number;
   fault: Fault | undefined;
   plan: readonly Action[];
+  /** What happened, with virtual times, a line each. */
+  told: readonly string[];
 }
 
 /** Virtual time for the first start, and for the way back to rest after the last fault. */
@@ -27,25 +31,24 @@ export function planFor(seed: number, steps: number): Action[] {
   return planOf(seededRandom(seed ^ PLAN_SEED), steps);
 }
 
-/**
- * Carries the plan out and judges it; rejects only for a fault of the simulator itself. `sabotage` may break the cluster
- * first, to show that it is noticed.
- */
+export interface SimulateOptions {
+  /** May break the cluster first, to show that it is noticed. */
+  sabotage?: (cluster: Cluster) => void;
+  store?: StoreFactory;
+}
+
+/** Carries the plan out and judges it; rejects only for a fault of the simulator itself. */
 export async function simulate(
   seed: number,
   plan: readonly Action[],
-  sabotage: (cluster: Cluster) => void = () => {},
+  { sabotage, store }: SimulateOptions = {},
 ): Promise<Outcome> {
-  const cluster = new Cluster(seed);
-  sabotage(cluster);
+  const cluster = new Cluster(seed, store);
+  sabotage?.(cluster);
   const ledger = new Ledger();
   const over = new AbortController();
   const seen = follow(cluster, over.signal);
-  const weather = cluster.parts[0]!.weather;
-  const informer = startInformer({
-    client: cluster.client('admin', ['system:masters'], weather, over.signal),
-    ...{ clock: cluster.clock, random: cluster.random, kind: PodKind, signal: over.signal },
-  });
+  const watchers = watchersOf(cluster, over.signal);
   const crowd: Promise<void>[] = [];
   cluster.up();
   await cluster.run(BOOT_MS);
@@ -62,13 +65,26 @@ export async function simulate(
     cluster.heal();
     await cluster.run(SLICE_MS);
     await Promise.all(crowd);
-    fault = await comeToRest(() => checkAtRest(cluster, ledger, informer), cluster);
+    fault = await comeToRest(() => checkAtRest(cluster, ledger, watchers), cluster);
     fault = seen.fault ?? fault;
   }
   over.abort();
   cluster.down();
   await cluster.store.close();
-  return { seed, plan, fault, revisions: seen.revisions, hash: seen.hash.digest('hex') };
+  const { told } = cluster;
+  return { seed, plan, fault, told, revisions: seen.revisions, hash: seen.hash.digest('hex') };
+}
+
+/** They suffer what the first server suffers. */
+function watchersOf(cluster: Cluster, signal: AbortSignal): Watchers {
+  const { weather } = cluster.parts[0]!;
+  const client = cluster.client('admin', ['system:masters'], weather, signal);
+  const common = { client, clock: cluster.clock, random: cluster.random, signal };
+  return {
+    pods: startInformer({ ...common, kind: PodKind }),
+    replicaSets: startInformer({ ...common, kind: ReplicaSetKind }),
+    slices: startInformer({ ...common, kind: EndpointSliceKind }),
+  };
 }
 
 async function comeToRest(
@@ -99,12 +115,12 @@ function follow(cluster: Cluster, signal: AbortSignal) {
 }
 
 /** The fewest actions found, within a number of runs, that still lead to a fault. */
-export async function shrink(failed: Outcome, runs = 60): Promise<Outcome> {
+export async function shrink(failed: Outcome, options: SimulateOptions = {}, runs = 60): Promise<Outcome> {
   let best = failed;
   let left = runs;
   for (let size = Math.ceil(best.plan.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let at = 0; at < best.plan.length && left-- > 0; ) {
-      const outcome = await simulate(best.seed, best.plan.toSpliced(at, size));
+      const outcome = await simulate(best.seed, best.plan.toSpliced(at, size), options);
       if (outcome.fault) best = outcome;
       else at += size;
     }
@@ -112,11 +128,7 @@ export async function shrink(failed: Outcome, runs = 60): Promise<Outcome> {
   return best;
 }
 
-/** A line for each action. */
-export function transcript({ seed, plan, fault }: Outcome): string {
-  const lines = plan.map(
-    ({ name, dice, ticks, thenMs }) =>
-      `${name} (${dice.map((die) => die.toFixed(3)).join(', ')}) after ${ticks} ticks, then ${thenMs} ms`,
-  );
-  return [`seed ${seed}:`, ...lines, `=> ${fault ?? 'all is well'}`].join('\n');
+/** What happened, for people, and how it is run again. */
+export function transcript({ seed, told, fault, plan }: Outcome): string {
+  return [`seed ${seed}, ${plan.length} actions:`, ...told, `=> ${fault ?? 'all is well'}`].join('\n');
 }

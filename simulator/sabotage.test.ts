@@ -7,6 +7,7 @@ import type { Cluster } from './cluster.ts';
 import { simulate } from './run.ts';
 
 const PLAN: Action[] = [
+  { name: 'expose', dice: [0], ticks: 0, thenMs: 1_000 },
   { name: 'createDeployment', dice: [0, 0.7], ticks: 0, thenMs: 20_000 },
   { name: 'scale', dice: [0, 0.4], ticks: 0, thenMs: 20_000 },
 ];
@@ -54,6 +55,16 @@ function dropDeletions(cluster: Cluster): void {
   };
 }
 
+/** What controllers say of the endpoints of Services is acknowledged and not written. */
+function forgetEndpoints(cluster: Cluster): void {
+  const commit = cluster.store.commit.bind(cluster.store);
+  cluster.store.commit = async (ops, info): Promise<CommitResult> => {
+    const [op] = ops;
+    const changes = isPut(ops, 'endpointslices') && op?.op === 'put' && op.expect;
+    return changes ? { ok: true, revision: await cluster.store.revision() } : commit(ops, info);
+  };
+}
+
 it('finds nothing in a cluster that is whole', async () => {
   expect((await simulate(1, PLAN)).fault).toBeUndefined();
 });
@@ -62,6 +73,7 @@ it.each([
   ['an acknowledged write that was lost', forgetScaling, /people were told 2/],
   ['a second binding', bindTwice, /was bound to node-\d, then to node-9/],
   ['watches that lose deletions', dropDeletions, /./],
+  ['Services that send to nobody', forgetEndpoints, /the Service web sends to/],
 ])('finds %s', async (_, sabotage, fault) => {
-  expect((await simulate(1, PLAN, sabotage)).fault).toMatch(fault);
+  expect((await simulate(1, PLAN, { sabotage })).fault).toMatch(fault);
 });
