@@ -4,6 +4,7 @@ import { StatusError } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import {
   CompactedError,
+  type Entry,
   SlowWatcherError,
   type Store,
   StoreFailedError,
@@ -11,7 +12,8 @@ import {
 } from '#store/contract.ts';
 import type { VersionBase } from '../engine/base.ts';
 import type { KeySpace } from '../engine/keys.ts';
-import { itemOf } from './item.ts';
+import { History } from './history.ts';
+import { type CacheItem, itemOf } from './item.ts';
 import { ResourceCache } from './resource-cache.ts';
 
 /** Entries of one page while filling: bounds what is in flight between the store and the cache. */
@@ -52,6 +54,7 @@ export class WatchCache {
   #revisionCall: Promise<number> | undefined;
   readonly #shared: boolean;
   readonly #progress = new Set<() => void>();
+  #history: History | undefined;
 
   /** `shared`: other servers write to the same store, so consistent reads ask it for its newest revision. */
   constructor(options: {
@@ -103,6 +106,16 @@ export class WatchCache {
   /** Reads everything, then follows the store until `signal` aborts. Resolves when filled. */
   async start(signal: AbortSignal): Promise<void> {
     const revision = await this.#fill();
+    this.#history = new History(revision, {
+      store: this.#store,
+      root: this.#keys.root,
+      base: this.#base,
+      clock: this.#clock,
+      caches: [...this.#byKind.values()],
+      cacheOf: (key) => this.#cacheOf(key),
+      itemOf: (cache, entry) => this.#itemOf(cache, entry),
+      signal,
+    });
     void this.#follow(revision, signal);
   }
 
@@ -112,10 +125,10 @@ export class WatchCache {
     for (;;) {
       const page = await this.#store.list(this.#keys.root, { limit: LOAD_PAGE, after, revision });
       revision = page.revision;
-      for (const { key, value, revision: changed } of page.entries) {
-        const cache = this.#cacheOf(key);
-        if (cache) cache.load(itemOf(cache.kind, key, value, changed, this.#base.version(changed)));
-        else if (key.startsWith(this.#keys.claims)) this.#claims.add(key);
+      for (const entry of page.entries) {
+        const cache = this.#cacheOf(entry.key);
+        if (cache) cache.load(this.#itemOf(cache, entry));
+        else if (entry.key.startsWith(this.#keys.claims)) this.#claims.add(entry.key);
       }
       after = page.entries.at(-1)?.key;
       if (!page.more || after === undefined) break;
@@ -158,7 +171,7 @@ export class WatchCache {
         if (event.type === 'put') this.#claims.add(key);
         else this.#claims.delete(key);
       } else if (event.type === 'put') {
-        cache.put(itemOf(cache.kind, key, event.entry.value, batch.revision, version));
+        cache.put(this.#itemOf(cache, event.entry));
       } else cache.remove(key, version);
     }
     this.#advance(version);
@@ -180,10 +193,22 @@ export class WatchCache {
     return () => this.#progress.delete(listener);
   }
 
+  #itemOf(cache: ResourceCache, { key, value, revision }: Entry): CacheItem {
+    return itemOf(cache.kind, key, value, revision, this.#base.version(revision));
+  }
+
   #cacheOf(key: string): ResourceCache | undefined {
     const group = key.indexOf('/', this.#keys.root.length);
     const resource = key.indexOf('/', group + 1);
     return resource < 0 ? undefined : this.#byPrefix.get(key.slice(0, resource + 1));
+  }
+
+  /**
+   * Makes a resource able to say what happened after `version`, as far as the store's log still can: for those who
+   * watched before this server started.
+   */
+  async recall(resource: ResourceCache, version: number): Promise<void> {
+    if (version < resource.oldest && resource.recalls) await this.#history?.reach(version);
   }
 
   /** A write was acknowledged at this store revision: later consistent reads show it. */

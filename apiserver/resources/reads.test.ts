@@ -185,6 +185,8 @@ describe('watches', () => {
   });
 
   it('say 410 in an event when history no longer reaches back', async () => {
+    await make('a');
+    await store.compact(await store.revision());
     await server.stop();
     server = await startTestServer({ clock, store });
     const watch = await watchOf(server, `${MAPS}?watch=1&resourceVersion=1`);

@@ -10,7 +10,7 @@ import { encodeWatchFrame, PROTOBUF_WATCH_TYPE } from '#machinery/protobuf/envel
 import type { TransportResponse } from '#machinery/transport.ts';
 import type { CacheItem } from '../cache/item.ts';
 import { withVersion } from '../cache/item.ts';
-import type { CacheEvent } from '../cache/resource-cache.ts';
+import type { CacheEvent } from '../cache/ring.ts';
 import { CONTENT_TYPES } from '../encoding/negotiate.ts';
 import { eventRenderer, jsonFrame, type Renderer, streamsProtobuf } from '../encoding/render.ts';
 import { badRequest } from '../engine/faults.ts';
@@ -39,8 +39,10 @@ export async function watchResource(scope: Scope): Promise<TransportResponse> {
     throw badRequest(
       'resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
     );
-  if (version) await cache.waitFor(version);
-  else {
+  if (version) {
+    await cache.waitFor(version);
+    if (!initial) await cache.recall(cache.of(scope.stored), version);
+  } else {
     const waiting = version === undefined ? cache.fresh() : undefined;
     if (waiting) await waiting;
   }

@@ -10,6 +10,7 @@ import { systemClock } from '#machinery/clock.ts';
 import { silentLogger } from '#machinery/log.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { loadSchemas } from '#machinery/schema/load.ts';
+import type { Store } from '#store/contract.ts';
 import { MemoryStore } from '#store/memory/index.ts';
 
 export interface ControlPlane {
@@ -28,7 +29,7 @@ export interface Outside {
 }
 
 /** `store` outlives the server when it is given; `outside` serves HTTPS too. */
-export async function openControlPlane(given?: MemoryStore, outside?: Outside): Promise<ControlPlane> {
+export async function openControlPlane(given?: Store, outside?: Outside): Promise<ControlPlane> {
   const clock = systemClock;
   const store = given ?? new MemoryStore({ clock });
   const schemas = loadSchemas(readFileSync(join(generated, 'schemas.json')));

@@ -7,6 +7,7 @@ import { restClient } from '#client/rest.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { issueCertificate, makeAuthority } from '#machinery/pki/issue.ts';
 import { systemRandom } from '#machinery/random.ts';
+import type { Transport } from '#machinery/transport.ts';
 import { MemoryStore } from '#store/memory/index.ts';
 import { openControlPlane } from './open.ts';
 
@@ -41,7 +42,15 @@ it('an informer goes on after a restart of the server and misses nothing', async
     ca: authority.certificate,
     certificate: () => ({ cert: admin.certificate, key: admin.key }),
   });
-  const client = restClient({ transport, clock, userAgent: 'test' });
+  const lists: string[] = [];
+  const counted: Transport = {
+    request(request) {
+      if (!request.path.includes('watch=true')) lists.push(request.path);
+      return transport.request(request);
+    },
+    upgrade: (request) => transport.upgrade(request),
+  };
+  const client = restClient({ transport: counted, clock, userAgent: 'test' });
   const crash = new AbortController();
   const informer = startInformer({ client, kind: ConfigMapKind, clock, random, signal: crash.signal });
   const seen: string[] = [];
@@ -64,6 +73,8 @@ it('an informer goes on after a restart of the server and misses nothing', async
     expected.push(`added before-${round}`, `added after-${round}`);
   }
   expect(seen).toEqual(expected);
+  // Each new server knows from the store's log what the informer has missed.
+  expect(lists).toHaveLength(1);
   crash.abort();
   transport.close();
   await plane.close();
