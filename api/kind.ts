@@ -33,6 +33,8 @@ export interface Kind<T extends ApiObject = ApiObject> {
   columns: Column<T>[];
   /** Field selectors besides metadata.name and metadata.namespace: `spec.nodeName` → its value. */
   selectableFields?: Record<string, (object: T) => string>;
+  /** Those of them by which the server finds objects without looking at all: many clients select by them. */
+  indexedFields?: string[];
 }
 
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';

@@ -29,6 +29,8 @@ export interface TransportResponse {
   body: Body;
   /** To be called by who has sent a body of bytes and holds them no longer: they may be written over then. */
   release?: () => void;
+  /** Aborts when the rest of a stream is not to be waited for: who sends it must break it off and let go of it. */
+  cut?: AbortSignal;
 }
 
 /** An accepted upgrade: the status and headers of the answer, then raw bytes both ways. */

@@ -72,4 +72,5 @@ export const PodKind: Kind<Pod> = {
     'status.podIP': (pod) => pod.status?.podIPs?.[0]?.ip ?? pod.status?.podIP ?? '',
     'status.nominatedNodeName': (pod) => pod.status?.nominatedNodeName ?? '',
   },
+  indexedFields: ['spec.nodeName'],
 };

@@ -1,4 +1,6 @@
 import type { Kind } from '#api/kind.ts';
+import { Dispatch, type EventListener, type Interest } from './dispatch.ts';
+import { FieldIndex } from './field-index.ts';
 import { type CacheItem, withVersion } from './item.ts';
 import { type CacheEvent, EventRing } from './ring.ts';
 import { SortedItems } from './sorted-items.ts';
@@ -11,12 +13,14 @@ export class ResourceCache {
   #ring: EventRing;
   /** resourceVersion of the last change of this resource. */
   #changed: number;
-  readonly #listeners = new Set<(event: CacheEvent) => void>();
+  readonly #dispatch = new Dispatch();
+  readonly #indexes: ReadonlyMap<string, FieldIndex>;
 
   constructor(kind: Kind, start: number) {
     this.kind = kind;
     this.#ring = new EventRing(start);
     this.#changed = start;
+    this.#indexes = new Map(kind.indexedFields?.map((field) => [field, new FieldIndex(field)]));
   }
 
   get(key: string): CacheItem | undefined {
@@ -41,10 +45,14 @@ export class ResourceCache {
     return this.#sorted.under(prefix, after);
   }
 
+  /** The items with a value of an indexed field, in order of key; undefined when there is no index of the field. */
+  having(field: string, value: string): CacheItem[] | undefined {
+    return this.#indexes.get(field)?.of(value);
+  }
+
   /** An item of the first snapshot. */
   load(item: CacheItem): void {
-    this.#items.set(item.key, item);
-    this.#sorted.set(item);
+    this.#set(item, undefined);
   }
 
   /** Ends the first snapshot: watches can start from here on. */
@@ -55,8 +63,7 @@ export class ResourceCache {
 
   put(item: CacheItem): void {
     const previous = this.#items.get(item.key);
-    this.#items.set(item.key, item);
-    this.#sorted.set(item);
+    this.#set(item, previous);
     this.#emit({ type: previous ? 'MODIFIED' : 'ADDED', version: item.version, item, previous });
   }
 
@@ -65,6 +72,7 @@ export class ResourceCache {
     if (!previous) return;
     this.#items.delete(key);
     this.#sorted.remove(key);
+    for (const index of this.#indexes.values()) index.replace(previous, undefined);
     this.#emit({ type: 'DELETED', version, item: withVersion(previous, version), previous });
   }
 
@@ -83,15 +91,20 @@ export class ResourceCache {
     this.#ring.precede(older);
   }
 
-  /** Calls for each event from now on. */
-  onEvent(listener: (event: CacheEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  /** Calls for each event from now on; for those that concern an interest, when one is given. */
+  onEvent(listener: EventListener, interest?: Interest): () => void {
+    return this.#dispatch.add(listener, interest);
+  }
+
+  #set(item: CacheItem, previous: CacheItem | undefined): void {
+    this.#items.set(item.key, item);
+    this.#sorted.set(item);
+    for (const index of this.#indexes.values()) index.replace(previous, item);
   }
 
   #emit(event: CacheEvent): void {
     this.#changed = event.version;
     this.#ring.push(event);
-    for (const listener of this.#listeners) listener(event);
+    this.#dispatch.emit(event);
   }
 }

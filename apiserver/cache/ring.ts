@@ -10,6 +10,8 @@ export interface CacheEvent {
   previous: CacheItem | undefined;
   /** The event as watchers of plain JSON get it, made once by the first of them. */
   frame?: Buffer;
+  /** `previous` at this version, for selectors that stopped to match: made once by the first of them. */
+  exit?: CacheItem;
 }
 
 /** What a ring may hold: enough to bridge a reconnect, bounded so that big objects do not eat the memory. */

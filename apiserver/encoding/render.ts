@@ -151,8 +151,15 @@ export function eventRenderer(renderer: Renderer): (type: string, bytes: Buffer)
 }
 
 const FRAME_END = Buffer.from('}\n');
+/** What follows the object in a frame of plain JSON. */
+export const FRAME_END_BYTES = FRAME_END.length;
 
 /** `{"type":"ADDED","object":...}` and a line end, from bytes. */
-export function jsonFrame(type: string, bytes: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), bytes, FRAME_END]);
+export function jsonFrame(type: string, bytes: Buffer, allocate = Buffer.allocUnsafe): Buffer {
+  const start = `{"type":"${type}","object":`;
+  const frame = allocate(start.length + bytes.length + FRAME_END.length);
+  frame.write(start, 0, 'latin1');
+  bytes.copy(frame, start.length);
+  FRAME_END.copy(frame, start.length + bytes.length);
+  return frame;
 }

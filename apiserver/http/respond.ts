@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { Http2ServerResponse } from 'node:http2';
+import { constants, type Http2ServerResponse } from 'node:http2';
 import type { TransportResponse } from '#machinery/transport.ts';
 
 /** Headers that HTTP/2 forbids. */
@@ -34,7 +34,14 @@ export async function sendResponse(
   }
   // Watches must learn at once that they are accepted, long before the first event.
   raw.flushHeaders();
+  response.cut?.addEventListener('abort', () => breakOff(reply), { once: true });
   await pump(raw, body);
+}
+
+/** Whoever does not read must not hold what it was to be sent; a client takes a stream that breaks for one to open anew. */
+function breakOff(reply: ServerResponse | Http2ServerResponse): void {
+  if ('stream' in reply) reply.stream.close(constants.NGHTTP2_CANCEL);
+  else reply.destroy();
 }
 
 async function pump(raw: ServerResponse, body: AsyncIterable<Uint8Array>): Promise<void> {

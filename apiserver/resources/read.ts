@@ -9,6 +9,7 @@ import { renderList } from '../encoding/render.ts';
 import type { ListMeta } from '../encoding/table.ts';
 import { badRequest, expired, notFound } from '../engine/faults.ts';
 import { filterInTurns } from '../turns.ts';
+import { candidatesOf } from './candidates.ts';
 import { rendererOf, respond, respondObject, type Scope } from './scope.ts';
 import { type Selection, selectionOf, selects } from './selection.ts';
 
@@ -121,16 +122,15 @@ async function collectPage(
   after: string | undefined,
   limit: number,
 ): Promise<Page> {
-  const { stored, namespace, parts } = scope;
+  const { stored, parts } = scope;
   const { cache, keys } = parts.storage;
   const resource = cache.of(stored);
-  const prefix = keys.prefix(stored, namespace);
   const from = after === undefined ? '' : `${keys.prefix(stored)}${after}`;
   // Unchanged since the snapshot: the cache still shows it.
   const current = at === undefined || (resource.changed <= at && at <= cache.version);
   if (!current) return snapshotPage(scope, selection, at!, from, limit);
   const version = at ?? cache.version;
-  const candidates = candidatesOf(scope, selection, prefix, from);
+  const candidates = candidatesOf(scope, selection, from);
   const keep = (item: CacheItem) => selects(selection, scope.kind, item);
   // One more than asked for tells whether there is more.
   const found = selection.empty
@@ -144,15 +144,6 @@ async function collectPage(
     last: more ? items.at(-1)!.key.slice(keys.prefix(stored).length) : undefined,
     remaining: candidates.length - items.length,
   };
-}
-
-/** All items under the prefix, or the one that a selector names. */
-function candidatesOf(scope: Scope, selection: Selection, prefix: string, from: string): CacheItem[] {
-  const { stored, namespace, parts } = scope;
-  const resource = parts.storage.cache.of(stored);
-  if (selection.name === undefined || (stored.namespaced && !namespace)) return resource.under(prefix, from);
-  const item = resource.get(parts.storage.keys.object(stored, namespace, selection.name));
-  return item && item.key > from ? [item] : [];
 }
 
 /** How many objects of an old snapshot are read from the store at a time. */
