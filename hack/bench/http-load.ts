@@ -76,13 +76,20 @@ export class HttpLoad {
     });
   }
 
-  /** Reads a watch and throws away what it brings, until it is closed. */
-  watch(path: string): { close(): void } {
+  /** Reads a watch until it is closed; what it brings is thrown away unless somebody takes it. */
+  watch(path: string, take?: (text: string) => void): { open: Promise<void>; close(): void } {
     const stream = this.#session.request({ ':path': path, accept: 'application/json' });
-    stream.resume();
+    if (take) stream.setEncoding('latin1').on('data', take);
+    else stream.resume();
+    const open = new Promise<void>((resolve) => stream.once('response', () => resolve()));
     // The end of a watch that was closed here is no news.
     stream.on('error', () => {});
-    return { close: () => stream.close(http2.constants.NGHTTP2_CANCEL) };
+    return { open, close: () => stream.close(http2.constants.NGHTTP2_CANCEL) };
+  }
+
+  /** Ends what is under way too. */
+  destroy(): void {
+    this.#session.destroy();
   }
 
   close(): void {

@@ -1,12 +1,13 @@
 import { api } from './api.ts';
 import { cluster } from './cluster.ts';
 import { etcd } from './etcd.ts';
+import { large } from './large.ts';
 import { network } from './network.ts';
 import { runtime } from './runtime.ts';
 import { store } from './store.ts';
 import { formatMeasure, type Measure, type Section } from './table.ts';
 
-const SECTIONS: Record<string, Section> = { store, etcd, api, runtime, network, cluster };
+const SECTIONS: Record<string, Section> = { store, etcd, api, large, runtime, network, cluster };
 
 const USAGE = `npm run bench [-- section...] [--json]
 

@@ -8,7 +8,7 @@ export interface Mark {
 export interface Measure {
   what: string;
   value: number;
-  unit: 'us' | 'ms' | 's' | 'MB' | 'kB' | '/s' | '%' | 'x';
+  unit: 'us' | 'ms' | 's' | 'MB' | 'kB' | '/s' | '%' | 'x' | '';
   mark?: Mark;
   floor?: { what: string; value: number };
 }
