@@ -25,14 +25,16 @@ export interface InformerOptions<T extends ApiObject> {
   fieldSelector?: string;
   /** Each gives the values under which an object is found by byIndex. */
   indexes?: Record<string, (object: T) => string[]>;
+  /** What is held of an object, when that is less than all of it: the rest is let go of at once. */
+  keep?: (object: T) => T;
   /** Told of each failed list or watch; the informer goes on by itself. */
   onError?: (error: unknown) => void;
   /** Makes a change of a handed-out object throw. Costs time: for tests. */
   freeze?: boolean;
 }
 
-/** Objects per page of a list: bounds the size of one answer, not the number of objects. */
-const PAGE_SIZE = 2000;
+/** Objects per page of a list: bounds the size of one answer and what is in memory beside the objects that are held. */
+const PAGE_SIZE = 1000;
 /** A server that comes back is heard of within this time: an agent must take its pods up again at once. */
 const MAX_BACKOFF_MS = 2000;
 /** A watch that ends at once is not opened again at once. */
@@ -136,29 +138,26 @@ class ListWatchInformer<T extends ApiObject> implements Informer<T> {
     }
   }
 
+  /** Page by page, so that no more than one is there as a whole. Who looks meanwhile sees each object as new as can be. */
   async #relist(): Promise<void> {
-    const { items, revision } = await this.#listAll();
+    const { client, kind, namespace, labelSelector, fieldSelector } = this.#options;
     const missing = new Set(this.#objects.keys());
-    for (const object of items) {
-      missing.delete(keyOf(object));
-      this.#put(object);
-    }
+    let next: string | undefined;
+    let revision: string;
+    do {
+      const scope = { namespace, labelSelector, fieldSelector, limit: PAGE_SIZE };
+      const page = await client.list(kind, { ...scope, ...(next && { continue: next }) });
+      for (const object of page.items) {
+        missing.delete(keyOf(object));
+        this.#put(object);
+      }
+      next = page.continue;
+      revision = page.resourceVersion;
+    } while (next);
     for (const key of missing) this.#remove(key);
     this.#reach(revision);
     this.#mustList = false;
     this.#setSynced();
-  }
-
-  async #listAll(): Promise<{ items: T[]; revision: string }> {
-    const { client, kind, namespace, labelSelector, fieldSelector } = this.#options;
-    const scope = { namespace, labelSelector, fieldSelector };
-    let page = await client.list(kind, { ...scope, limit: PAGE_SIZE });
-    const items = page.items;
-    while (page.continue) {
-      page = await client.list(kind, { ...scope, limit: PAGE_SIZE, continue: page.continue });
-      for (const object of page.items) items.push(object);
-    }
-    return { items, revision: page.resourceVersion };
   }
 
   async #follow(alive: () => void): Promise<void> {
@@ -186,7 +185,8 @@ class ListWatchInformer<T extends ApiObject> implements Informer<T> {
     this.#reach(event.object.metadata.resourceVersion ?? '');
   }
 
-  #put(object: T): void {
+  #put(whole: T): void {
+    const object = this.#options.keep?.(whole) ?? whole;
     if (this.#options.freeze) deepFreeze(object);
     const key = keyOf(object);
     // Deleted and made again while nobody watched: two changes, as a watcher would have seen.

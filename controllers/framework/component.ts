@@ -48,7 +48,7 @@ function startAll(
   const runners: Runner[] = [];
   const recorders: EventRecorder[] = [];
   let health: Health = { ok: false, message: 'the first lists are not complete' };
-  const informers = new Informers(kindsOf(roster), {
+  const informers = new Informers(readersOf(roster), {
     client: deps.clientFor('controllers'),
     clock,
     random,
@@ -91,6 +91,11 @@ function startAll(
   return { ready, health: () => health, stop, deeds: () => deeds };
 }
 
-function kindsOf(roster: readonly AnyController[]): Set<Kind> {
-  return new Set(roster.flatMap((controller) => [controller.for, ...controller.reads]));
+/** Who reads each kind. */
+function readersOf(roster: readonly AnyController[]): Map<Kind, AnyController[]> {
+  const readers = new Map<Kind, AnyController[]>();
+  for (const controller of roster)
+    for (const kind of new Set([controller.for, ...controller.reads]))
+      readers.set(kind, [...(readers.get(kind) ?? []), controller]);
+  return readers;
 }

@@ -21,6 +21,11 @@ export interface Controller<
   writes: Writes;
   /** Which objects of `for` a change of a read object concerns. One entry per read kind that matters. */
   wakes: Wake[];
+  /**
+   * Whether it looks at more of an object than its metadata; at all of each when left out. What nobody looks at is not
+   * held in memory: other controllers that read the kind may still see it.
+   */
+  content?(object: ApiObject): boolean;
   /** A key is not planned again sooner than this after its last plan, for plans over many objects that change at once. */
   spacingMs?: number;
   /** Plans of different keys depend on each other (they share a pool): each waits until the last one's writes are seen. */
@@ -134,6 +139,7 @@ export interface AnyController {
   readonly reads: readonly Kind[];
   readonly writes: readonly Kind[];
   readonly wakes: readonly Wake[];
+  content?(object: ApiObject): boolean;
   readonly spacingMs?: number;
   readonly oneAtATime?: true;
   plan(

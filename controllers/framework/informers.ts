@@ -4,7 +4,7 @@ import { type ApiObject, keyOf, type ObjectKey } from '#api/objects.ts';
 import type { Informer } from '#client/contract.ts';
 import { type InformerOptions, startInformer } from '#client/informer.ts';
 import { byController, byNamespace, byOwner } from '#client/object-indexes.ts';
-import type { ObjectOf, View } from './contract.ts';
+import type { AnyController, ObjectOf, View } from './contract.ts';
 
 const INDEXES = { namespace: byNamespace, controller: byController, owner: byOwner };
 
@@ -16,12 +16,14 @@ export class Informers implements View<readonly Kind<never>[]> {
   /** By resource: when the present version of each object came. */
   readonly #seen = new Map<string, Map<ObjectKey, number>>();
 
-  /** Starts an informer for each kind, once however often it is named. */
-  constructor(kinds: Iterable<Kind>, options: Omit<InformerOptions<ApiObject>, 'kind' | 'indexes'>) {
-    for (const kind of kinds) {
+  /** Starts an informer for each kind; it holds what somebody looks at. */
+  constructor(
+    kinds: ReadonlyMap<Kind, readonly Pick<AnyController, 'content'>[]>,
+    options: Omit<InformerOptions<ApiObject>, 'kind' | 'indexes' | 'keep'>,
+  ) {
+    for (const [kind, readers] of kinds) {
       const name = resourceName(kind);
-      if (this.#byResource.has(name)) continue;
-      const informer = startInformer({ ...options, kind, indexes: INDEXES });
+      const informer = startInformer({ ...options, kind, indexes: INDEXES, keep: keptFor(readers) });
       this.#byResource.set(name, informer);
       const seen = new Map<ObjectKey, number>();
       this.#seen.set(name, seen);
@@ -102,4 +104,13 @@ export class Informers implements View<readonly Kind<never>[]> {
     if (!informer) throw new RangeError(`no controller declared that it reads ${resourceName(kind)}`);
     return informer;
   }
+}
+
+/** Metadata alone of what no reader looks into. */
+function keptFor(readers: readonly Pick<AnyController, 'content'>[]): (object: ApiObject) => ApiObject {
+  return (object) => {
+    if (readers.some((reader) => reader.content?.(object) ?? true)) return object;
+    const { apiVersion, kind, metadata } = object;
+    return { apiVersion, kind, metadata };
+  };
 }

@@ -28,6 +28,7 @@ export const garbageCollectors: readonly AnyController[] = COLLECTED.map((kind) 
     reads: COLLECTED,
     writes: COLLECTED,
     wakes: COLLECTED.map((other) => wakeOf(kind, other)),
+    content: () => false,
     plan(_key, object, view) {
       return { actions: object ? planGarbage(kind, object, graphOf(view)) : [] };
     },

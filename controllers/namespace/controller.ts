@@ -21,6 +21,7 @@ export const namespaceController = defineController({
   reads: CONTENT,
   writes: [...CONTENT, NamespaceKind as unknown as Kind],
   wakes: CONTENT.map((kind) => ({ kind, keys: terminatingNamespace })),
+  content: ({ kind }) => kind === NamespaceKind.kind,
   spacingMs: SPACING_MS,
   plan(key, namespace, view, now) {
     if (!namespace) return { actions: [] };

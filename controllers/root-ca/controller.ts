@@ -14,6 +14,7 @@ export function rootCaController(ca: string): AnyController {
     wakes: [
       wakeBy(ConfigMapKind, ({ metadata }) => (metadata.name === ROOT_CA ? [metadata.namespace ?? ''] : [])),
     ],
+    content: ({ kind, metadata }) => kind !== ConfigMapKind.kind || metadata.name === ROOT_CA,
     plan(key, namespace, view) {
       if (!namespace) return { actions: [] };
       return planRootCa(namespace, view.get(ConfigMapKind, `${key}/${ROOT_CA}`), ca);
