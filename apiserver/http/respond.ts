@@ -46,24 +46,41 @@ function breakOff(reply: ServerResponse | Http2ServerResponse): void {
 
 async function pump(raw: ServerResponse, body: AsyncIterable<Uint8Array>): Promise<void> {
   const chunks = body[Symbol.asyncIterator]();
-  let gone = false;
-  const closed = new Promise<void>((resolve) => {
-    raw.once('close', () => {
-      gone = true;
-      resolve();
-    });
-  });
-  const left = closed.then(() => ({ done: true as const, value: undefined }));
+  const client = new Leaving(raw);
   try {
-    while (!gone) {
-      const next = await Promise.race([chunks.next(), left]);
-      if (next.done) break;
-      if (!raw.write(next.value)) await Promise.race([drained(raw), closed]);
+    while (!client.gone) {
+      const next = await client.orGone(chunks.next());
+      if (!next || next.done) break;
+      if (!raw.write(next.value)) await client.orGone(drained(raw));
     }
   } finally {
     // Not awaited when the client is gone: a generator that waits for its next event only ends with its signal.
     void chunks.return?.();
-    if (!gone) raw.end();
+    if (!client.gone) raw.end();
+  }
+}
+
+/**
+ * Waits that end when the client goes. Not a race against one promise of its going: that promise would remember every
+ * wait there ever was, for as long as the watch lasts.
+ */
+class Leaving {
+  gone = false;
+  #leave: (() => void) | undefined;
+
+  constructor(raw: ServerResponse) {
+    raw.once('close', () => {
+      this.gone = true;
+      this.#leave?.();
+    });
+  }
+
+  /** Undefined when the client has gone first. */
+  orGone<T>(wait: Promise<T>): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#leave = () => resolve(undefined);
+      wait.then(resolve, reject);
+    });
   }
 }
 

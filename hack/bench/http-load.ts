@@ -81,7 +81,12 @@ export class HttpLoad {
     const stream = this.#session.request({ ':path': path, accept: 'application/json' });
     if (take) stream.setEncoding('latin1').on('data', take);
     else stream.resume();
-    const open = new Promise<void>((resolve) => stream.once('response', () => resolve()));
+    const open = new Promise<void>((resolve, reject) => {
+      stream.once('response', ({ ':status': status }) => {
+        if (status === 200) resolve();
+        else reject(new Error(`a watch was answered ${status}`));
+      });
+    });
     // The end of a watch that was closed here is no news.
     stream.on('error', () => {});
     return { open, close: () => stream.close(http2.constants.NGHTTP2_CANCEL) };
