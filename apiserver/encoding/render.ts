@@ -156,10 +156,20 @@ export const FRAME_END_BYTES = FRAME_END.length;
 
 /** `{"type":"ADDED","object":...}` and a line end, from bytes. */
 export function jsonFrame(type: string, bytes: Buffer, allocate = Buffer.allocUnsafe): Buffer {
-  const start = `{"type":"${type}","object":`;
-  const frame = allocate(start.length + bytes.length + FRAME_END.length);
-  frame.write(start, 0, 'latin1');
-  bytes.copy(frame, start.length);
-  FRAME_END.copy(frame, start.length + bytes.length);
-  return frame;
+  return jsonFrames(type, [bytes], allocate);
+}
+
+/** A frame for each object, as one piece. */
+export function jsonFrames(type: string, objects: readonly Buffer[], allocate = Buffer.allocUnsafe): Buffer {
+  const start = Buffer.from(`{"type":"${type}","object":`);
+  let size = objects.length * (start.length + FRAME_END.length);
+  for (const bytes of objects) size += bytes.length;
+  const frames = allocate(size);
+  let at = 0;
+  for (const bytes of objects) {
+    at += start.copy(frames, at);
+    at += bytes.copy(frames, at);
+    at += FRAME_END.copy(frames, at);
+  }
+  return frames;
 }

@@ -3,7 +3,7 @@ import type { Timer } from '#machinery/clock.ts';
 import { StatusError } from '#machinery/errors.ts';
 import { type CacheItem, withVersion } from '../cache/item.ts';
 import type { CacheEvent } from '../cache/ring.ts';
-import { eventRenderer, jsonFrame, type Renderer } from '../encoding/render.ts';
+import { eventRenderer, jsonFrame, jsonFrames, type Renderer } from '../encoding/render.ts';
 import { turn } from '../turns.ts';
 import { candidatesOf, interestOf } from './candidates.ts';
 import type { Scope } from './scope.ts';
@@ -18,7 +18,7 @@ const TIMEOUT_MS = 1_800_000;
 /** How long who reads may take for what is left when the time of a watch is over. */
 const LAST_READ_MS = 10_000;
 /** Items of the first snapshot that are looked at before others get their turn. */
-const ITEMS_A_TURN = 500;
+const ITEMS_A_TURN = 50;
 /** Small frames are joined up to this: it is all that a reader who has stopped holds for itself. */
 const CHUNK_BYTES = 32 * 1024;
 
@@ -202,21 +202,25 @@ export class WatchStream {
   async *#readInitial(): AsyncGenerator<Uint8Array> {
     const items = this.#initial;
     const over = () => this.#cut.signal.aborted || this.#scope.context.signal.aborted;
-    let frames: Uint8Array[] = [];
+    let chosen: Buffer[] = [];
     let size = 0;
     for (let at = 0; at < items.length && !over(); at++) {
       if (at % ITEMS_A_TURN === ITEMS_A_TURN - 1) await turn();
       if (!this.#matches(items[at]!)) continue;
-      const frame = this.#render('ADDED', items[at]!.bytes);
-      frames.push(frame);
-      size += frame.length;
+      chosen.push(items[at]!.bytes);
+      size += items[at]!.bytes.length;
       if (size < CHUNK_BYTES) continue;
-      yield Buffer.concat(frames, size);
-      frames = [];
+      yield this.#added(chosen);
+      chosen = [];
       size = 0;
     }
     this.#initial = [];
-    if (frames.length > 0 && !over()) yield Buffer.concat(frames, size);
+    if (chosen.length > 0 && !over()) yield this.#added(chosen);
+  }
+
+  #added(objects: readonly Buffer[]): Uint8Array {
+    if (this.#shared) return jsonFrames('ADDED', objects);
+    return Buffer.concat(objects.map((bytes) => this.#render('ADDED', bytes)));
   }
 
   #chunk(): Uint8Array {
