@@ -115,6 +115,8 @@ export interface AdmissionPlugin {
 export interface ObjectReader {
   get<T extends ApiObject>(kind: Kind<T>, name: string, namespace?: string): T | undefined;
   list<T extends ApiObject>(kind: Kind<T>, namespace?: string): readonly T[];
+  /** Resolves when reads show every write that was acknowledged before the call. */
+  fresh(): Promise<void>;
   /** Calls for each change of the kind; existing objects first. */
   onChange<T extends ApiObject>(
     kind: Kind<T>,

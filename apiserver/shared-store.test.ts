@@ -11,9 +11,11 @@ import { callsTo, startTestServer, watchOf } from './fake/server.ts';
 import type { ApiServer } from './server.ts';
 
 const MAPS = '/api/v1/namespaces/default/configmaps';
-/** How far a server's cache lags behind the store: without asking the store, its reads would be stale. */
-const LAG_MS = 30;
-const ROUNDS = 10;
+/** How late each commit comes to one of the servers: without asking the store, its reads would be stale. */
+const LAG_MS = 60;
+/** Not while the servers start: what they make then would come one by one. */
+let lagMs = 0;
+const ROUNDS = 6;
 
 const map = (name: string, data: Record<string, string> = {}) => ({
   apiVersion: 'v1',
@@ -35,7 +37,7 @@ function lagging(store: Store): Store {
 
 async function* late<T>(batches: AsyncIterable<T>): AsyncIterable<T> {
   for await (const batch of batches) {
-    await sleep(systemClock, LAG_MS);
+    if (lagMs > 0) await sleep(systemClock, lagMs);
     yield batch;
   }
 }
@@ -92,6 +94,7 @@ describe.each(STORES)('two servers on $name', ({ open, missing }) => {
   let calls: ReturnType<typeof callsTo>[];
 
   beforeEach(async () => {
+    lagMs = 0;
     shared = await open();
     servers = [];
     const config = {
@@ -103,10 +106,11 @@ describe.each(STORES)('two servers on $name', ({ open, missing }) => {
     for (const store of shared.sides)
       servers.push(await startTestServer({ clock: systemClock, store, config }));
     calls = servers.map(callsTo);
+    lagMs = LAG_MS;
   });
   afterEach(async () => {
-    for (const { body } of [await calls[0]!('GET', MAPS)])
-      for (const { metadata } of body.items) await calls[0]!('DELETE', `${MAPS}/${metadata.name}`);
+    const { body } = await calls[0]!('GET', MAPS);
+    for (const { metadata } of body.items) await calls[0]!('DELETE', `${MAPS}/${metadata.name}`);
     await Promise.all(servers.map((server) => server.stop()));
     await shared.close();
   });
@@ -155,6 +159,21 @@ describe.each(STORES)('two servers on $name', ({ open, missing }) => {
     expect(token).toBeUndefined();
     expect(names).toEqual(['a', 'b', 'c', 'd', 'e']);
     expect(versions.size).toBe(1);
+  });
+
+  it('a namespace that one has made can be written into at the other at once', async () => {
+    for (let round = 0; round < 4; round++) {
+      const name = `fresh-${round}`;
+      await calls[round % 2]!('POST', '/api/v1/namespaces', { metadata: { name } });
+      const made = await calls[(round + 1) % 2]!(
+        'POST',
+        `/api/v1/namespaces/${name}/configmaps`,
+        map('first'),
+      );
+      expect(made.status).toBe(201);
+      await calls[0]!('DELETE', `/api/v1/namespaces/${name}/configmaps/first`);
+      await calls[0]!('DELETE', `/api/v1/namespaces/${name}`);
+    }
   });
 
   it('a watch goes on at one where it was at the other', async () => {

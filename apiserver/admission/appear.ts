@@ -4,16 +4,18 @@ import type { Clock } from '#machinery/clock.ts';
 import type { ObjectReader } from '../contract.ts';
 
 /**
- * The object as soon as it is there, undefined when it is not within `withinMs`. For what is made right after what was
- * asked for just now: a namespace by another server, the default service account of a new namespace.
+ * The object as soon as it is there, undefined when it is not within `withinMs` after all that was acknowledged before
+ * has been seen. For what is made right after what was asked for just now: a namespace by another server, the default
+ * service account of a new namespace.
  */
-export function appear<T extends ApiObject>(
+export async function appear<T extends ApiObject>(
   objects: ObjectReader,
   kind: Kind<T>,
   at: { name: string; namespace?: string },
   withinMs: number,
   clock: Clock,
 ): Promise<T | undefined> {
+  await objects.fresh();
   const wanted = at.namespace ? `${at.namespace}/${at.name}` : at.name;
   return new Promise((resolve) => {
     let stop: (() => void) | undefined;

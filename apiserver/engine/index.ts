@@ -31,6 +31,10 @@ export class CacheReader implements ObjectReader {
     return items.map((item) => objectOf(item) as T);
   }
 
+  async fresh(): Promise<void> {
+    await this.#cache.fresh();
+  }
+
   onChange<T extends ApiObject>(
     kind: Kind<T>,
     listener: (key: string, object: T | undefined) => void,
@@ -60,6 +64,10 @@ export class ObjectEngine implements Engine {
 
   list<T extends ApiObject>(kind: Kind<T>, namespace?: string): readonly T[] {
     return this.parts.reader.list(kind, namespace);
+  }
+
+  fresh(): Promise<void> {
+    return this.parts.reader.fresh();
   }
 
   onChange<T extends ApiObject>(

@@ -34,6 +34,8 @@ export class FakeEngine implements Engine {
     return namespace === undefined ? all : all.filter((object) => object.metadata.namespace === namespace);
   }
 
+  async fresh(): Promise<void> {}
+
   onChange<T extends ApiObject>(
     kind: Kind<T>,
     listener: (key: string, object: T | undefined) => void,
