@@ -22,8 +22,8 @@ export interface Controller<
   /** Which objects of `for` a change of a read object concerns. One entry per read kind that matters. */
   wakes: Wake[];
   /**
-   * Whether it looks at more of an object than its metadata; at all of each when left out. What nobody looks at is not
-   * held in memory: other controllers that read the kind may still see it.
+   * Whether it looks at more of an object than name, uid, resourceVersion, owners, finalizers and deletionTimestamp; it
+   * does at each when left out. What no controller looks at is not held in memory.
    */
   content?(object: ApiObject): boolean;
   /** A key is not planned again sooner than this after its last plan, for plans over many objects that change at once. */

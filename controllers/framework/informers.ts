@@ -106,11 +106,18 @@ export class Informers implements View<readonly Kind<never>[]> {
   }
 }
 
-/** Metadata alone of what no reader looks into. */
+/** Of what no reader looks into, what says which object it is, whose, and whether it goes. */
 function keptFor(readers: readonly Pick<AnyController, 'content'>[]): (object: ApiObject) => ApiObject {
   return (object) => {
     if (readers.some((reader) => reader.content?.(object) ?? true)) return object;
-    const { apiVersion, kind, metadata } = object;
+    const { apiVersion, kind } = object;
+    const { name, namespace, uid, resourceVersion, ownerReferences, finalizers, deletionTimestamp } =
+      object.metadata;
+    const identity = { name, namespace, uid, resourceVersion };
+    const metadata =
+      ownerReferences || finalizers || deletionTimestamp
+        ? { ...identity, ownerReferences, finalizers, deletionTimestamp }
+        : identity;
     return { apiVersion, kind, metadata };
   };
 }
