@@ -6,7 +6,8 @@ import { parse } from 'yaml';
 export class HttpLoad {
   readonly #session: http2.ClientHttp2Session;
 
-  constructor(kubeconfig: string) {
+  /** `windowBytes`: what the server may send on each stream before it is read. */
+  constructor(kubeconfig: string, windowBytes = 4 * 1024 * 1024) {
     const config = parse(readFileSync(kubeconfig, 'utf8'));
     const decode = (data: string) => Buffer.from(data, 'base64');
     const { cluster } = config.clusters[0];
@@ -15,7 +16,7 @@ export class HttpLoad {
       ca: decode(cluster['certificate-authority-data']),
       cert: decode(user['client-certificate-data']),
       key: decode(user['client-key-data']),
-      settings: { initialWindowSize: 4 * 1024 * 1024 },
+      settings: { initialWindowSize: windowBytes },
     });
     this.#session.on('connect', () => this.#session.setLocalWindowSize(64 * 1024 * 1024));
   }
@@ -76,11 +77,18 @@ export class HttpLoad {
     });
   }
 
-  /** Reads a watch until it is closed; what it brings is thrown away unless somebody takes it. */
-  watch(path: string, take?: (text: string) => void): { open: Promise<void>; close(): void } {
+  /**
+   * Reads a watch until it is closed; what it brings is thrown away unless somebody takes it. `unread`: does not read at
+   * all. `broken` resolves when the server ends it.
+   */
+  watch(
+    path: string,
+    take?: ((text: string) => void) | 'unread',
+  ): { open: Promise<void>; broken: Promise<void>; close(): void } {
     const stream = this.#session.request({ ':path': path, accept: 'application/json' });
-    if (take) stream.setEncoding('latin1').on('data', take);
-    else stream.resume();
+    if (typeof take === 'function') stream.setEncoding('latin1').on('data', take);
+    else if (take !== 'unread') stream.resume();
+    const broken = new Promise<void>((resolve) => stream.once('close', () => resolve()));
     const open = new Promise<void>((resolve, reject) => {
       stream.once('response', ({ ':status': status }) => {
         if (status === 200) resolve();
@@ -89,7 +97,7 @@ export class HttpLoad {
     });
     // The end of a watch that was closed here is no news.
     stream.on('error', () => {});
-    return { open, close: () => stream.close(http2.constants.NGHTTP2_CANCEL) };
+    return { open, broken, close: () => stream.close(http2.constants.NGHTTP2_CANCEL) };
   }
 
   /** Ends what is under way too. */

@@ -12,6 +12,10 @@ const WATCH_SECONDS = 5;
 const WRITES_A_SECOND = 50;
 /** Watches of one connection. */
 const WATCHES_A_SESSION = 100;
+/** More than the 8 MiB that the server lets wait for a watcher. */
+const UNREAD_UPDATES = 6_000;
+/** Source: HTTP/2's default window (RFC 9113, section 6.9.2). */
+const UNREAD_WINDOW_BYTES = 65_535;
 /** How long an event may take before it counts as lost. */
 const LOST_AFTER_MS = 10_000;
 
@@ -134,8 +138,38 @@ async function delivery(watchers: number): Promise<void> {
   for (const session of sessions) session.destroy();
 }
 
+/** What watchers cost who do not read, until they are dropped; their connections stay. */
+async function unread(watchers: number): Promise<void> {
+  const { resourceVersion } = JSON.parse(await load.text(`${PATH}?limit=1`)).metadata;
+  const sessions = Array.from(
+    { length: Math.ceil(watchers / WATCHES_A_SESSION) },
+    () => new HttpLoad(kubeconfig, UNREAD_WINDOW_BYTES),
+  );
+  const path = `${PATH}?watch=true&resourceVersion=${resourceVersion}`;
+  const before = await metric('process_resident_memory_bytes');
+  const watches = Array.from({ length: watchers }, (_, n) =>
+    sessions[n % sessions.length]!.watch(path, 'unread'),
+  );
+  await Promise.all(watches.map(({ open }) => open));
+  let dropped = 0;
+  for (const { broken } of watches) void broken.then(() => dropped++);
+  let most = 0;
+  await load.rate(UNREAD_UPDATES, 8, 200, async (i) => {
+    if (i % 500 === 0) most = Math.max(most, await metric('process_resident_memory_bytes'));
+    return update(i);
+  });
+  most = Math.max(most, await metric('process_resident_memory_bytes'));
+  measures.push({
+    what: `watch: RSS that ${watchers} watchers cost who do not read (${dropped} dropped)`,
+    value: (most - before) / 1e6,
+    unit: 'MB',
+  });
+  for (const session of sessions) session.destroy();
+}
+
 await churn();
 await delivery(200);
 await delivery(2000);
+await unread(1000);
 load.close();
 process.stdout.write(JSON.stringify(measures));
