@@ -2,8 +2,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Kind } from '#api/kind.ts';
 import type { ConfigMap } from '#api/objects.ts';
 import { settle, VirtualClock } from '#machinery/clock-virtual.ts';
+import { StatusError } from '#machinery/errors.ts';
 import { seededRandom } from '#machinery/random.ts';
-import type { Informer } from './contract.ts';
+import type { Client, Informer } from './contract.ts';
 import { FakeCluster } from './fake/fake-cluster.ts';
 import { startInformer } from './informer.ts';
 import { byNamespace } from './object-indexes.ts';
@@ -89,6 +90,28 @@ describe('an informer', () => {
     cluster.compact();
     await clock.advance(1000);
     expect(seen).toEqual(['added before', 'deleted before', 'added before']);
+  });
+
+  it('begins anew when a list breaks between its pages, and ends with what is there', async () => {
+    await create('later');
+    let broken = false;
+    const paged: Client = {
+      ...cluster.client,
+      async list(kind, options) {
+        const whole = await cluster.client.list(kind, { namespace: options?.namespace });
+        if (!options?.continue) return { ...whole, items: whole.items.slice(0, 1), continue: 'more' };
+        if (broken) return { ...whole, items: whole.items.slice(1) };
+        broken = true;
+        await cluster.client.delete(Maps, { name: 'before', namespace: 'ns' });
+        throw new StatusError('Expired', 'the list is too old');
+      },
+      watch: (kind, options) => cluster.client.watch(kind, options),
+    };
+    const options = { client: paged, kind: Maps, clock, random: seededRandom(2), signal: crash.signal };
+    const second = startInformer(options);
+    await clock.advance(5_000);
+    await second.synced;
+    expect(second.list().map(({ metadata }) => metadata.name)).toEqual(['later']);
   });
 
   it('waits for the revision that was written', async () => {
