@@ -23,35 +23,38 @@ const STATES_KEPT = 1_000;
 
 interface HistoryOptions {
   store: Store;
-  root: string;
   base: VersionBase;
   clock: Clock;
-  caches: readonly ResourceCache[];
-  cacheOf(key: string): ResourceCache | undefined;
-  itemOf(cache: ResourceCache, entry: Entry): CacheItem;
+  itemOf(entry: Entry): CacheItem;
   /** Ends reading. */
   signal: AbortSignal;
 }
 
+/** That of one resource: the store may keep less of others, of Leases and Events only minutes. */
 export class History {
+  readonly #cache: ResourceCache;
+  readonly #prefix: string;
   readonly #options: HistoryOptions;
-  /** The caches know what happened after this revision. */
+  /** The cache knows what happened after this revision. */
   #from: Revision;
   /** Nothing before this one can be known. */
   #floor: Revision;
   #reading: Promise<void> | undefined;
 
-  /** `filled`: the revision that the caches were filled at. */
-  constructor(filled: Revision, options: HistoryOptions) {
+  /** `prefix`: of the resource's keys; `filled`: the revision that the cache was filled at. */
+  constructor(cache: ResourceCache, prefix: string, filled: Revision, options: HistoryOptions) {
+    this.#cache = cache;
+    this.#prefix = prefix;
     this.#options = options;
     this.#from = filled;
     this.#floor = Math.max(0, filled - MOST_REVISIONS);
   }
 
-  /** Resolves once the caches know what happened after `version`, or all there is to know. */
+  /** Resolves once the cache knows what happened after `version`, or all there is to know. */
   async reach(version: number): Promise<void> {
     const wanted = this.#options.base.revision(version);
-    while (Math.max(wanted, this.#floor) < this.#from && !this.#options.signal.aborted) {
+    while (Math.max(wanted, this.#floor) < this.#from && this.#cache.recalls) {
+      if (this.#options.signal.aborted) return;
       this.#reading ??= this.#extend(Math.min(wanted, this.#from - LEAST_REVISIONS)).finally(() => {
         this.#reading = undefined;
       });
@@ -62,12 +65,13 @@ export class History {
   async #extend(wanted: Revision): Promise<void> {
     const from = Math.max(wanted, this.#floor);
     try {
-      const rings = await this.#read(from, this.#from);
-      if (!rings) {
+      const ring = await this.#read(from, this.#from);
+      if (!ring) {
         this.#floor = this.#from;
         return;
       }
-      for (const [cache, ring] of rings) if (cache.recalls) cache.recall(ring);
+      // Meanwhile later events may have had to go: then older ones are of no use.
+      if (this.#cache.recalls) this.#cache.recall(ring);
       this.#from = from;
     } catch (error) {
       if (!(error instanceof CompactedError)) throw error;
@@ -75,18 +79,19 @@ export class History {
     }
   }
 
-  /** The events after `from` up to `to` of each resource; undefined when they did not all come in time. */
-  async #read(from: Revision, to: Revision): Promise<Map<ResourceCache, EventRing> | undefined> {
-    const { store, root, base, clock, caches, signal } = this.#options;
-    const rings = new Map(caches.map((cache) => [cache, new EventRing(base.version(from))]));
+  /** The events after `from` up to `to`; undefined when they did not all come in time. */
+  async #read(from: Revision, to: Revision): Promise<EventRing | undefined> {
+    const { store, base, clock, signal } = this.#options;
+    const ring = new EventRing(base.version(from));
     const stop = new AbortController();
     const timer = clock.timer(READ_TIMEOUT_MS, () => stop.abort());
     const states = new Map<string, CacheItem>();
     let read = 0;
     try {
-      for await (const batch of store.watch(root, from, AbortSignal.any([signal, stop.signal]))) {
-        for (const [cache, event] of this.#events(batch, states)) rings.get(cache)!.push(event);
-        if (batch.revision >= to) return rings;
+      for await (const batch of store.watch(this.#prefix, from, AbortSignal.any([signal, stop.signal]))) {
+        // What comes after `to` is in the cache already; batches may be left out when there is nothing in them.
+        if (batch.revision <= to) for (const event of this.#events(batch, states)) ring.push(event);
+        if (batch.revision >= to) return ring;
         if (++read % BATCHES_A_TURN === 0) await turn();
       }
       return undefined;
@@ -97,27 +102,26 @@ export class History {
   }
 
   /** `states`: what earlier batches have left, for they are the previous states of later ones. */
-  *#events(batch: WatchBatch, states: Map<string, CacheItem>): Iterable<[ResourceCache, CacheEvent]> {
+  *#events(batch: WatchBatch, states: Map<string, CacheItem>): Iterable<CacheEvent> {
     const version = this.#options.base.version(batch.revision);
     for (const event of batch.events) {
-      const cache = this.#options.cacheOf(event.type === 'put' ? event.entry.key : event.key);
-      if (!cache?.recalls) continue;
-      const previous = event.previous && this.#state(cache, event.previous, states);
+      const previous = event.previous && this.#state(event.previous, states);
       if (event.type === 'put') {
-        const item = this.#state(cache, event.entry, states);
-        yield [cache, { type: previous ? 'MODIFIED' : 'ADDED', version, item, previous }];
+        const item = this.#state(event.entry, states);
+        yield { type: previous ? 'MODIFIED' : 'ADDED', version, item, previous };
       } else if (previous) {
-        yield [cache, { type: 'DELETED', version, item: withVersion(previous, version), previous }];
+        yield { type: 'DELETED', version, item: withVersion(previous, version), previous };
       }
     }
   }
 
   /** The same object for the same state, so that its bytes are in memory once. */
-  #state(cache: ResourceCache, entry: Entry, states: Map<string, CacheItem>): CacheItem {
+  #state(entry: Entry, states: Map<string, CacheItem>): CacheItem {
     const { key, revision } = entry;
-    for (const known of [states.get(key), cache.get(key)]) if (known?.revision === revision) return known;
+    for (const known of [states.get(key), this.#cache.get(key)])
+      if (known?.revision === revision) return known;
     if (states.size >= STATES_KEPT) states.clear();
-    const item = this.#options.itemOf(cache, entry);
+    const item = this.#options.itemOf(entry);
     states.set(key, item);
     return item;
   }

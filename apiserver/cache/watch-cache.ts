@@ -54,7 +54,7 @@ export class WatchCache {
   #revisionCall: Promise<number> | undefined;
   readonly #shared: boolean;
   readonly #progress = new Set<() => void>();
-  #history: History | undefined;
+  readonly #histories = new Map<ResourceCache, History>();
 
   /** `shared`: other servers write to the same store, so consistent reads ask it for its newest revision. */
   constructor(options: {
@@ -106,16 +106,16 @@ export class WatchCache {
   /** Reads everything, then follows the store until `signal` aborts. Resolves when filled. */
   async start(signal: AbortSignal): Promise<void> {
     const revision = await this.#fill();
-    this.#history = new History(revision, {
-      store: this.#store,
-      root: this.#keys.root,
-      base: this.#base,
-      clock: this.#clock,
-      caches: [...this.#byKind.values()],
-      cacheOf: (key) => this.#cacheOf(key),
-      itemOf: (cache, entry) => this.#itemOf(cache, entry),
-      signal,
-    });
+    for (const [prefix, cache] of this.#byPrefix) {
+      const history = new History(cache, prefix, revision, {
+        store: this.#store,
+        base: this.#base,
+        clock: this.#clock,
+        itemOf: (entry) => this.#itemOf(cache, entry),
+        signal,
+      });
+      this.#histories.set(cache, history);
+    }
     void this.#follow(revision, signal);
   }
 
@@ -208,7 +208,7 @@ export class WatchCache {
    * watched before this server started.
    */
   async recall(resource: ResourceCache, version: number): Promise<void> {
-    if (version < resource.oldest && resource.recalls) await this.#history?.reach(version);
+    if (version < resource.oldest) await this.#histories.get(resource)?.reach(version);
   }
 
   /** A write was acknowledged at this store revision: later consistent reads show it. */

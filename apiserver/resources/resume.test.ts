@@ -124,6 +124,18 @@ describe('a watch from before the start of the server', () => {
     expect(await eventsAfter(kept, 1)).toEqual(['ADDED b']);
   });
 
+  it('goes on where less is kept of other resources', async () => {
+    const version = await versionNow();
+    await call('POST', MAPS, map('a', {}));
+    await call('POST', '/apis/coordination.k8s.io/v1/namespaces/default/leases', { metadata: { name: 'l' } });
+    await store.compact(await store.revision(), '/gantry/test/v1/coordination.k8s.io/leases/');
+    await restart();
+    expect(await eventsAfter(version, 1)).toEqual(['ADDED a']);
+    const leases = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
+    const watch = await watchOf(server, `${leases}?watch=1&resourceVersion=${version}`);
+    expect(await watch.next()).toMatchObject({ type: 'ERROR', object: { code: 410 } });
+  });
+
   it('is refused with 410 when the log does not answer in time', async () => {
     const old = await versionNow();
     await call('POST', MAPS, map('a', {}));
