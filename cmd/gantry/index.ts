@@ -99,8 +99,12 @@ async function finish(work: Promise<number>): Promise<void> {
 
 /** A role that has ended must be gone, also when something it gave up still holds a connection. */
 async function end(work: Promise<number>): Promise<void> {
+  // While a role waits for etcd nothing else may keep the process alive: Node would end it in the middle.
+  setInterval(() => undefined, KEEP_ALIVE_MS);
   process.exit(await work);
 }
+
+const KEEP_ALIVE_MS = 60_000;
 
 try {
   await program.parseAsync();

@@ -7,12 +7,15 @@ import { whyNoHost } from '../harness/host.ts';
 import { eventually } from '../harness/run.ts';
 
 const FILE = new URL('../../manifests/examples/hello.yaml', import.meta.url).pathname;
-const MISSING = whyNoHost() ?? whyNoEtcd();
+const MISSING =
+  whyNoHost() ??
+  whyNoEtcd() ??
+  (process.env['GANTRY_E2E_STORE'] ? 'every cluster is on etcd now' : undefined);
 
 /** The main job again, with the desired state in an etcd on the cluster's host. */
 describe.skipIf(MISSING)(`gantry up --store etcd://...${MISSING ? ` (${MISSING})` : ''}`, () => {
   const cluster = new TestCluster();
-  const etcd = new TestEtcd(cluster.host, cluster.directory);
+  const etcd = new TestEtcd(cluster.host);
 
   beforeAll(async () => {
     await cluster.host.create();

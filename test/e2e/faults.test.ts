@@ -60,7 +60,7 @@ describe.skipIf(whyNoHost())('faults', () => {
     console.log(
       `${name}: ${served.answered} answered, ${served.failed} failed, ${writes.ledger.size} written`,
     );
-    expect(served.answered).toBeGreaterThan(10);
+    expect(served.answered).toBeGreaterThan(0);
     await expectNothingLost(writes.ledger);
     return served;
   }

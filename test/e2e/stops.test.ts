@@ -85,8 +85,7 @@ describe.skipIf(whyNoHost())('stops', () => {
     // The pid is somebody else's after a reboot; links, rules and addresses are gone.
     const pidFile = join(cluster.directory, 'run/gantry.pid');
     expect(readFileSync(pidFile, 'utf8')).toMatch(/^\d+\n$/);
-    await cluster.host.remove();
-    await cluster.host.create();
+    await cluster.reboot();
     const began = performance.now();
     await cluster.up();
     // Until the agent has looked, the API still shows what was before.

@@ -22,7 +22,7 @@ export class TestCluster {
 
   constructor(host = new TestHost()) {
     this.host = host;
-    this.#etcd = process.env['GANTRY_E2E_STORE'] === 'etcd' ? new TestEtcd(host, this.directory) : undefined;
+    this.#etcd = process.env['GANTRY_E2E_STORE'] === 'etcd' ? new TestEtcd(host) : undefined;
   }
 
   /** Makes the host, starts the cluster and waits until its node is Ready. */
@@ -131,6 +131,13 @@ export class TestCluster {
     await eventually('gantry up ends', async () => (existsSync(`/proc/${pid}`) ? undefined : true), {
       timeoutMs: 40_000,
     });
+  }
+
+  /** The host goes and comes back: its network is gone, and what ran on it; files stay. */
+  async reboot(): Promise<void> {
+    await this.#etcd?.kill();
+    await this.host.remove();
+    await this.host.create();
   }
 
   /** Ends everything and removes every trace; returns what was left behind after the purge. */

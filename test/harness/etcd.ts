@@ -1,27 +1,34 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { TestHost } from './host.ts';
 import { eventually } from './run.ts';
 
-const PORT = 23790;
+/** Of the first one; two may run on one host. */
+const FIRST_PORT = 23790;
+let ports = FIRST_PORT;
 
-/** An etcd of one member on the host of a cluster, with its data beside that of the cluster. */
+/** An etcd of one member on the host of a cluster. */
 export class TestEtcd {
-  readonly store = `etcd://127.0.0.1:${PORT}`;
+  readonly store: string;
+  readonly #port: number;
   readonly #host: TestHost;
-  readonly #directory: string;
+  readonly #directory = mkdtempSync(join(tmpdir(), 'gantry-etcd-'));
   #child: ChildProcess | undefined;
 
-  constructor(host: TestHost, clusterDirectory: string) {
+  constructor(host: TestHost) {
     this.#host = host;
-    this.#directory = `${clusterDirectory}-etcd`;
+    this.#port = ports;
+    ports += 2;
+    this.store = `etcd://127.0.0.1:${this.#port}`;
   }
 
   /** Starts it (again); nothing when it runs. Resolves when it answers. */
   async start(): Promise<void> {
     if (this.#child && this.#child.exitCode === null && this.#child.signalCode === null) return;
-    const client = `http://127.0.0.1:${PORT}`;
-    const peer = `http://127.0.0.1:${PORT + 1}`;
+    const client = `http://127.0.0.1:${this.#port}`;
+    const peer = `http://127.0.0.1:${this.#port + 1}`;
     const [command, args] = this.#host.inside('etcd', [
       ...['--data-dir', this.#directory, '--logger', 'zap', '--log-level', 'error'],
       ...['--listen-client-urls', client, '--advertise-client-urls', client],
@@ -48,7 +55,7 @@ export class TestEtcd {
   }
 
   #answers(): Promise<true | undefined> {
-    const [command, args] = this.#host.inside('curl', ['-sf', `http://127.0.0.1:${PORT}/health`]);
+    const [command, args] = this.#host.inside('curl', ['-sf', `http://127.0.0.1:${this.#port}/health`]);
     const probe = spawn(command, args, { stdio: 'ignore' });
     return new Promise((resolve) => probe.once('exit', (code) => resolve(code === 0 || undefined)));
   }
