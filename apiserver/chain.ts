@@ -15,6 +15,7 @@ import type {
   Authenticator,
   Authorizer,
   Credentials,
+  PathHandler,
   RequestContext,
   RequestInfo,
   ResourceHandler,
@@ -39,6 +40,7 @@ export interface ChainParts {
   authenticators: readonly Authenticator[];
   authorizer: Authorizer;
   handlers: readonly ResourceHandler[];
+  pathHandlers: readonly PathHandler[];
   checks: readonly Check[];
   log: Logger;
   /** `host:port` as clients outside reach the server. */
@@ -127,6 +129,10 @@ export class RequestChain {
         : kind;
       return serveResource(resources, { kind, stored }, context, this.#handlers);
     }
+    const handler = this.#parts.pathHandlers.find(
+      ({ path, verb }) => path === info.path && verb === info.verb,
+    );
+    if (handler) return handler.serve(context);
     if (info.verb !== 'get')
       throw new StatusError(
         'MethodNotAllowed',

@@ -153,3 +153,11 @@ export interface ResourceHandler {
 
 /** What handlers may use of the server. */
 export interface Engine extends ObjectReader, ObjectWriter {}
+
+/** Serves one path that is about no resource, to whoever RBAC (`nonResourceURLs`) lets. */
+export interface PathHandler {
+  path: string;
+  /** Lower-case method: what is asked for in RBAC too. */
+  verb: 'get' | 'post';
+  serve(context: RequestContext): Promise<TransportResponse>;
+}

@@ -18,6 +18,8 @@ import {
   authorizer as standardAuthorizer,
 } from './authorization/index.ts';
 import { authorizationHandlers } from './authorization/reviews.ts';
+import { backupHandler } from './backup/handler.ts';
+import { refuseHalfRestored } from './backup/marker.ts';
 import { type BootstrapConfig, bootstrap } from './bootstrap/index.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { RequestChain } from './chain.ts';
@@ -107,6 +109,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   signal.addEventListener('abort', () => stop.abort(), { once: true });
   const kinds = new KindIndex(deps.kinds ?? KINDS);
   const keys = keySpace(config.cluster);
+  await refuseHalfRestored(store, keys);
   const base = await readBase(store, keys.base);
   const shared = config.sharedStore ?? false;
   const cache = new WatchCache({ store, keys, base, clock, log, kinds: kinds.stored, shared });
@@ -148,6 +151,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     authenticators: authenticators(tokens, clock),
     authorizer,
     handlers,
+    pathHandlers: [backupHandler({ store, keys, cluster: config.cluster, clock })],
     checks,
     metrics: async () => {
       const process = await deps.metrics?.();

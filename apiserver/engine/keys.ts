@@ -12,6 +12,8 @@ export interface KeySpace {
   claim(pool: string, value: string): string;
   readonly claims: string;
   readonly base: string;
+  /** There while a restore fills the store. */
+  readonly restoring: string;
 }
 
 export interface KeyKind {
@@ -33,5 +35,6 @@ export function keySpace(cluster: string): KeySpace {
     claim: (pool, value) => `${root}allocations/${pool}/${value}`,
     claims: `${root}allocations/`,
     base: `${root}base`,
+    restoring: `${root}restoring`,
   };
 }
