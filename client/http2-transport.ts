@@ -215,11 +215,26 @@ function send(
 }
 
 /** The stream's chunks; a cancelled or broken stream ends in a StatusError, never in a short body. */
-async function* bodyOf(stream: http2.ClientHttp2Stream, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+function bodyOf(stream: http2.ClientHttp2Stream, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  // Read from now on: when the server ends a stream that nobody has read of, Node drains it, and its body is lost.
+  const first = chunks.next();
+  first.catch(() => undefined);
+  return restOf(stream, first, chunks, signal);
+}
+
+async function* restOf(
+  stream: http2.ClientHttp2Stream,
+  first: Promise<IteratorResult<Buffer>>,
+  chunks: AsyncIterator<Buffer>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
   try {
-    for await (const chunk of stream) yield chunk as Buffer;
+    for (let next = await first; !next.done; next = await chunks.next()) yield next.value;
   } catch (error) {
     throw unavailable(undefined, error);
+  } finally {
+    await chunks.return?.();
   }
   if (signal?.aborted || (stream.rstCode ?? 0) !== 0)
     throw unavailable(undefined, new Error('the answer was cut off'));

@@ -79,6 +79,12 @@ export function transportConformance(name: string, makeHarness: () => Promise<Tr
         });
       });
 
+      test('keeps a body that came long before it is read', async () => {
+        const { body } = await get(`${paths.echo}?word=early`);
+        for (let i = 0; i < 3; i++) await textOf((await get(`${paths.echo}?word=later`)).body);
+        expect(await textOf(body)).toBe('early');
+      });
+
       test('keeps requests of the same time apart', async () => {
         const words = Array.from({ length: 50 }, (_, i) => `word${i}`);
         const answers = words.map(async (word) => textOf((await get(`${paths.echo}?word=${word}`)).body));

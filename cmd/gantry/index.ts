@@ -1,6 +1,12 @@
 import { Command } from 'commander';
 import { version } from './assets.ts';
-import { addEtcdCommandOptions, addUpOptions, DEFAULT_DATA_DIR, type UpFlags } from './options.ts';
+import {
+  addEtcdCommandOptions,
+  addStoreOptions,
+  addUpOptions,
+  DEFAULT_DATA_DIR,
+  type UpFlags,
+} from './options.ts';
 
 /**
  * The command line. Each command's code is loaded when it runs: `gantry version` should not pay for the server.
@@ -47,6 +53,24 @@ program
   .option('-o, --output <format>', 'json')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
   .action(async (flags) => finish((await import('./apply.ts')).apply(flags)));
+
+addStoreOptions(
+  program
+    .command('backup <file>')
+    .description("save the cluster's state, of the running server or of a stopped one's store")
+    .option('--force', 'replace the file if it exists')
+    .option('-o, --output <format>', 'json')
+    .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR),
+).action(async (file, flags) => finish((await import('./backup.ts')).backup(file, flags)));
+addStoreOptions(
+  program
+    .command('restore <file>')
+    .description('fill the store of a stopped server with a backup')
+    .option('--verify', 'only check that the file is whole')
+    .option('--force', 'replace what is in the store')
+    .option('-o, --output <format>', 'json')
+    .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR),
+).action(async (file, flags) => finish((await import('./restore.ts')).restore(file, flags)));
 
 const etcd = program
   .command('etcd')

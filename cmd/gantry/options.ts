@@ -9,7 +9,7 @@ import { instanceOf, type Paths, pathsOf } from './paths.ts';
 import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
 
 /** Flags of `gantry up`, as commander gives them. */
-export interface UpFlags extends EtcdFlags {
+export interface UpFlags extends StoreFlags {
   dataDir: string;
   listen: { host: string; port: number };
   advertiseAddress?: string;
@@ -18,11 +18,15 @@ export interface UpFlags extends EtcdFlags {
   podCidr: string;
   serviceCidr: string;
   nodePortRange: { from: number; to: number };
+  agent: boolean;
+  logLevel: LogLevel;
+}
+
+/** Where the desired state is kept. */
+export interface StoreFlags extends EtcdFlags {
   store: StoreChoice;
   /** Go on after a disk has lost commits that it had confirmed. */
   acceptLostWrites?: boolean;
-  agent: boolean;
-  logLevel: LogLevel;
 }
 
 /** How etcd is reached. */
@@ -58,6 +62,20 @@ function addEtcdOptions(command: Command): Command {
     .option('--etcd-password-file <file>', 'file that holds its password and nothing else');
 }
 
+/** The flags of every command that opens the store itself. */
+export function addStoreOptions(command: Command): Command {
+  const store = new Option(
+    '--store <store>',
+    'where the desired state is kept: sqlite, or etcd://host:port,...',
+  )
+    .argParser(storeOf)
+    .default({ kind: 'sqlite' } satisfies StoreChoice, 'sqlite');
+  return addEtcdOptions(command.addOption(store)).option(
+    '--accept-lost-writes',
+    'once, after a disk has lost what it had confirmed: go on without it (sqlite)',
+  );
+}
+
 /** The flags of commands about etcd itself. */
 export function addEtcdCommandOptions(command: Command): Command {
   const store = new Option('--store <store>', 'the etcd: etcd://host:port,...')
@@ -80,13 +98,7 @@ export function addUpOptions(command: Command): Command {
   )
     .argParser(collect)
     .default([], 'none');
-  const store = new Option(
-    '--store <store>',
-    'where the desired state is kept: sqlite, or etcd://host:port,...',
-  )
-    .argParser(storeOf)
-    .default({ kind: 'sqlite' } satisfies StoreChoice, 'sqlite');
-  return addEtcdOptions(command)
+  return addStoreOptions(command)
     .option('--data-dir <dir>', 'where everything is kept', DEFAULT_DATA_DIR)
     .addOption(listen)
     .option(
@@ -99,11 +111,6 @@ export function addUpOptions(command: Command): Command {
     .option('--pod-cidr <cidr>', 'addresses of pods', cidrOf, '10.244.0.0/16')
     .option('--service-cidr <cidr>', 'addresses of Services', cidrOf, '10.96.0.0/16')
     .addOption(ports)
-    .addOption(store)
-    .option(
-      '--accept-lost-writes',
-      'once, after a disk has lost what it had confirmed: go on without it (sqlite)',
-    )
     .option('--no-agent', 'run only the server, no containers on this machine')
     .addOption(new Option('--log-level <level>', 'least level to log').choices(LOG_LEVELS).default('info'));
 }

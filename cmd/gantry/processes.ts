@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { type Clock, sleep } from '#machinery/clock.ts';
 import type { Logger } from '#machinery/log.ts';
 import { DEFAULT_DATA_DIR } from './options.ts';
+import type { Paths } from './paths.ts';
 
 /**
  * Processes of an instance, told by their command lines: a pid alone proves nothing, for after a reboot it is somebody
@@ -24,6 +25,11 @@ export function runningPid(pidFile: string, root: string): number | undefined {
   if (!(pid > 0) || pid === process.pid) return undefined;
   const args = commandLine(pid);
   return args.includes('up') && dataDirectory(pid, args) === root ? pid : undefined;
+}
+
+/** Whether a server or an agent serves the data directory, or an `up` that will start them. */
+export function isInUse({ root, run }: Paths): boolean {
+  return runningPid(pidFileOf(run), root) !== undefined || leftRoles(root).length > 0;
 }
 
 /** Waits for the server and the agent of an `up` that was killed to end, and kills those that do not. */

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serviceAccountTokens } from '#apiserver/authentication/index.ts';
+import { HalfRestoredError } from '#apiserver/backup/marker.ts';
 import { apiServer } from '#apiserver/server.ts';
 import { sleep, systemClock } from '#machinery/clock.ts';
 import type { Running } from '#machinery/component.ts';
@@ -16,12 +17,9 @@ import { processMetrics } from './metrics.ts';
 import { type Settings, settle, type UpFlags } from './options.ts';
 import { preparePki, serverUrl } from './pki.ts';
 import { stopSignal } from './stop.ts';
-import { openStore } from './store.ts';
+import { CLUSTER, openStore } from './store.ts';
 import { EXIT_FINAL } from './supervise.ts';
 import { aborted } from './wait.ts';
-
-/** Names the keys in a store that holds several clusters. */
-const CLUSTER = 'default';
 
 const HEALTH_EVERY_MS = 1_000;
 
@@ -39,8 +37,13 @@ export async function server(flags: UpFlags): Promise<number> {
     return 0;
   } catch (error) {
     log.error('The server ends', { error: messageOf(error), stack: (error as Error).stack });
-    return error instanceof StoreLockedError || isAddressFault(error) ? EXIT_FINAL : 1;
+    return isFinal(error) ? EXIT_FINAL : 1;
   }
+}
+
+/** Starting again changes nothing: somebody has to do something first. */
+function isFinal(error: unknown): boolean {
+  return error instanceof StoreLockedError || error instanceof HalfRestoredError || isAddressFault(error);
 }
 
 async function run(

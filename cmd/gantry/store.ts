@@ -6,11 +6,15 @@ import type { Random } from '#machinery/random.ts';
 import type { Store } from '#store/contract.ts';
 import type { EtcdOptions } from '#store/etcd/index.ts';
 import { storeWorker } from './assets.ts';
-import type { EtcdFlags, Settings } from './options.ts';
+import type { EtcdFlags, StoreFlags } from './options.ts';
+import type { Paths } from './paths.ts';
+
+/** Names the keys in a store that holds several clusters. */
+export const CLUSTER = 'default';
 
 /** Opens the store that the flags name. `cluster` is part of its keys. */
 export async function openStore(
-  settings: Settings,
+  settings: StoreFlags & { paths: Pick<Paths, 'store'> },
   cluster: string,
   deps: { clock: Clock; random: Random; log: Logger },
 ): Promise<Store> {

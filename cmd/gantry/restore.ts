@@ -1,0 +1,69 @@
+import { createReadStream, existsSync, mkdirSync } from 'node:fs';
+import { type Checked, checkBackup, restoreBackup } from '#apiserver/backup/restore.ts';
+import { keySpace } from '#apiserver/engine/keys.ts';
+import { systemClock } from '#machinery/clock.ts';
+import { textLogger } from '#machinery/log.ts';
+import { systemRandom } from '#machinery/random.ts';
+import { json, megabytes } from './backup.ts';
+import type { StoreFlags } from './options.ts';
+import { pathsOf } from './paths.ts';
+import { isInUse } from './processes.ts';
+import { progressLine } from './progress.ts';
+import { CLUSTER, openStore } from './store.ts';
+
+export interface RestoreFlags extends StoreFlags {
+  dataDir: string;
+  force?: boolean;
+  verify?: boolean;
+  output?: string;
+}
+
+/** `gantry restore FILE`: fills the store of a server that does not run. */
+export async function restore(file: string, flags: RestoreFlags): Promise<number> {
+  if (!existsSync(file)) throw new Error(`${file} does not exist`);
+  const read = () => createReadStream(file, { highWaterMark: 1024 * 1024 });
+  if (flags.verify) {
+    const checked = await checkBackup(read());
+    process.stdout.write(
+      flags.output === 'json' ? json(file, checked) : `${file} is whole: ${summary(checked)}\n`,
+    );
+    return 0;
+  }
+  if (isInUse(pathsOf(flags.dataDir))) throw new Error(`a server runs on ${flags.dataDir}: stop it first`);
+  mkdirSync(flags.dataDir, { recursive: true, mode: 0o700 });
+  const paths = pathsOf(flags.dataDir);
+  const log = textLogger((text) => process.stderr.write(text), 'warn', systemClock, { part: 'restore' });
+  const store = await openStore({ ...flags, paths }, CLUSTER, {
+    clock: systemClock,
+    random: systemRandom,
+    log,
+  });
+  const line = progressLine();
+  try {
+    const done = await restoreBackup({
+      store,
+      keys: keySpace(CLUSTER),
+      cluster: CLUSTER,
+      read,
+      force: flags.force ?? false,
+      now: () => systemClock.now(),
+      progress: ({ entries, of }) => line.show(`${entries} of ${of} entries`),
+    });
+    line.end();
+    const { resourceVersion } = done;
+    process.stdout.write(
+      flags.output === 'json'
+        ? json(file, done, { resourceVersion })
+        : `restored ${summary(done)}; resourceVersions go on from ${resourceVersion}\n`,
+    );
+    return 0;
+  } finally {
+    line.end();
+    await store.close();
+  }
+}
+
+function summary({ header, end }: Checked): string {
+  const made = new Date(header.time).toISOString();
+  return `${end.entries} entries, ${megabytes(end.bytes)}, of ${made}`;
+}
