@@ -23,13 +23,15 @@ import { refuseHalfRestored } from './backup/marker.ts';
 import { type BootstrapConfig, bootstrap } from './bootstrap/index.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { RequestChain } from './chain.ts';
-import type { AdmissionPlugin, Authorizer, ObjectReader, ResourceHandler } from './contract.ts';
+import type { AdmissionPlugin, Authorizer, ObjectReader, PathHandler, ResourceHandler } from './contract.ts';
 import { wireFormats } from './encoding/wire-formats.ts';
+import { rotationHandler } from './encryption/handler.ts';
+import { type EncryptionSettings, KeyRing, NO_ENCRYPTION } from './encryption/key-ring.ts';
 import { poolsOf } from './engine/allocations.ts';
-import { readBase } from './engine/base.ts';
+import { readBase, type VersionBase } from './engine/base.ts';
 import { DEFAULT_HISTORY, type HistoryBudget, keepCompacted } from './engine/compaction.ts';
 import { CacheReader, ObjectEngine } from './engine/index.ts';
-import { keySpace } from './engine/keys.ts';
+import { type KeySpace, keySpace } from './engine/keys.ts';
 import { KindIndex } from './engine/kind-index.ts';
 import { ownerTracking } from './engine/ownership.ts';
 import { Storage } from './engine/storage.ts';
@@ -62,6 +64,8 @@ export interface ApiServerDeps {
   documents?: ReadyDocuments;
   config: ApiServerConfig;
   kinds?: readonly Kind[];
+  /** What is encrypted at rest; nothing when left out. */
+  encryption?: EncryptionSettings;
   /** How much of the past the store keeps. */
   history?: HistoryBudget;
   /** Service-account tokens, made when the cache can be read; no tokens are known without. */
@@ -108,11 +112,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const stop = new AbortController();
   signal.addEventListener('abort', () => stop.abort(), { once: true });
   const kinds = new KindIndex(deps.kinds ?? KINDS);
-  const keys = keySpace(config.cluster);
-  await refuseHalfRestored(store, keys);
-  const base = await readBase(store, keys.base);
-  const shared = config.sharedStore ?? false;
-  const cache = new WatchCache({ store, keys, base, clock, log, kinds: kinds.stored, shared });
+  const { keys, base, codec, cache } = await openData(deps, kinds);
   const reader = new CacheReader(cache, keys);
   await cache.start(stop.signal);
   const shortLived = kinds.stored.filter((kind) => kind.shortLived).map((kind) => keys.prefix(kind));
@@ -120,7 +120,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
 
   const standard = deps.authorizer ? undefined : standardAuthorizer(reader);
   const authorizer = deps.authorizer ?? standard!;
-  const storage = new Storage({ store, keys, base, cache, clock });
+  const storage = new Storage({ store, keys, base, codec, cache, clock });
   const admission =
     deps.admission ?? (standard ? admissionPlugins({ authorizer: standard, clock, random }) : []);
   const pools = poolsOf(config.serviceCidr, config.nodePorts);
@@ -151,7 +151,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     authenticators: authenticators(tokens, clock),
     authorizer,
     handlers,
-    pathHandlers: [backupHandler({ store, keys, cluster: config.cluster, clock })],
+    pathHandlers: pathHandlers(deps, { keys, base, codec, cache }),
     checks,
     metrics: async () => {
       const process = await deps.metrics?.();
@@ -186,6 +186,36 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
       standard?.close();
     },
   };
+}
+
+/** What stands between the store's bytes and the server's objects. */
+interface Data {
+  keys: KeySpace;
+  base: VersionBase;
+  codec: KeyRing;
+  cache: WatchCache;
+}
+
+/** Refuses a store that is not whole, or whose keys are not there, before anything is written to it. */
+async function openData(deps: ApiServerDeps, kinds: KindIndex): Promise<Data> {
+  const { store, clock, random, log, config } = deps;
+  const keys = keySpace(config.cluster);
+  await refuseHalfRestored(store, keys);
+  const base = await readBase(store, keys.base);
+  const shared = config.sharedStore ?? false;
+  const settings = deps.encryption ?? NO_ENCRYPTION;
+  const codec = await KeyRing.open({ store, keys, settings, random, now: () => clock.now(), shared });
+  const cache = new WatchCache({ store, keys, base, codec, clock, log, kinds: kinds.stored, shared });
+  return { keys, base, codec, cache };
+}
+
+function pathHandlers({ store, clock, config }: ApiServerDeps, data: Data): PathHandler[] {
+  const { keys, base, codec, cache } = data;
+  const seen = (revision: number) => cache.waitFor(base.version(revision));
+  return [
+    backupHandler({ store, keys, cluster: config.cluster, clock }),
+    rotationHandler({ store, keys, ring: codec, now: () => clock.now(), seen }),
+  ];
 }
 
 async function prepareCluster(

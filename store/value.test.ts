@@ -16,7 +16,7 @@ describe('a stored value', () => {
   test('has the bytes that the format promises: what is on disk outlives this program', () => {
     const value = Buffer.from(encodeValue({ time: 1, actor: 'a', cause: 'c' }, Buffer.from('{}')));
     expect(value.toString('latin1')).toBe('\x01\x00\x00\x17{"t":1,"a":"a","c":"c"}{}');
-    expect([VALUE_FORMAT, VALUE_ENCODING.json]).toEqual([1, 0]);
+    expect([VALUE_FORMAT, VALUE_ENCODING.json, VALUE_ENCODING.sealed]).toEqual([1, 0, 1]);
   });
 
   test('is read where it lies: also out of a larger buffer', () => {

@@ -15,8 +15,10 @@ export interface ValueHeader {
 
 export const VALUE_FORMAT = 1;
 
-/** How the body is kept. Later issues add encrypted ones; an unknown number is refused on reading. */
-export const VALUE_ENCODING = { json: 0 } as const;
+/** How the body is kept: as it is, or encrypted (apiserver/encryption). An unknown number is refused on reading. */
+export const VALUE_ENCODING = { json: 0, sealed: 1 } as const;
+
+export type ValueEncoding = (typeof VALUE_ENCODING)[keyof typeof VALUE_ENCODING];
 
 export interface StoredValue {
   header: ValueHeader;
@@ -29,29 +31,66 @@ export class ValueFormatError extends Error {
   override readonly name = 'ValueFormatError';
 }
 
-/** The bytes to store. Throws ValueFormatError when the header has more than 64 KiB. */
+/** A value taken apart; all of it are views. */
+export interface ValueParts {
+  encoding: ValueEncoding;
+  /** Everything before the body, and the JSON in it. */
+  head: Buffer;
+  json: string;
+  body: Buffer;
+}
+
+/** What stands before the body. Throws ValueFormatError when the header has more than 64 KiB. */
+export function valueHead(header: ValueHeader, encoding: ValueEncoding): Buffer {
+  const json = Buffer.from(JSON.stringify({ t: header.time, a: header.actor, c: header.cause }));
+  if (json.length > 0xffff) throw new ValueFormatError('the value header is larger than 64 KiB');
+  const head = Buffer.allocUnsafe(4 + json.length);
+  head[0] = VALUE_FORMAT;
+  head[1] = encoding;
+  head.writeUInt16BE(json.length, 2);
+  head.set(json, 4);
+  return head;
+}
+
+/** The bytes to store, with memory of their own. Throws ValueFormatError when the header has more than 64 KiB. */
 export function encodeValue(header: ValueHeader, body: Uint8Array): Uint8Array {
-  const head = Buffer.from(JSON.stringify({ t: header.time, a: header.actor, c: header.cause }));
-  if (head.length > 0xffff) throw new ValueFormatError('the value header is larger than 64 KiB');
-  // Not from Node's pool of 64 kB, all of which would travel with each value that is sent to another thread.
-  const out = Buffer.allocUnsafeSlow(4 + head.length + body.length);
-  out[0] = VALUE_FORMAT;
-  out[1] = VALUE_ENCODING.json;
-  out.writeUInt16BE(head.length, 2);
-  out.set(head, 4);
-  out.set(body, 4 + head.length);
+  return joinValue(valueHead(header, VALUE_ENCODING.json), body);
+}
+
+/** The parts of a value in one piece, not from Node's pool of 64 kB: all of that would travel to another thread. */
+export function joinValue(...parts: Uint8Array[]): Uint8Array {
+  const out = Buffer.allocUnsafeSlow(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
   return out;
 }
 
-/** What was stored; the body is a view into `value`, not a copy. Throws ValueFormatError. */
-export function decodeValue(value: Uint8Array): StoredValue {
+/** Throws ValueFormatError for what this version does not know. */
+export function takeApart(value: Uint8Array): ValueParts {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.length);
   if (bytes.length < 4) throw new ValueFormatError('a stored value is shorter than its header');
   if (bytes[0] !== VALUE_FORMAT) throw new ValueFormatError(`stored value of unknown format ${bytes[0]}`);
-  if (bytes[1] !== VALUE_ENCODING.json)
-    throw new ValueFormatError(`stored value of unknown encoding ${bytes[1]}`);
+  const encoding = bytes[1] as ValueEncoding;
+  if (encoding !== VALUE_ENCODING.json && encoding !== VALUE_ENCODING.sealed)
+    throw new ValueFormatError(`stored value of unknown encoding ${encoding}`);
   const end = 4 + bytes.readUInt16BE(2);
   if (bytes.length < end) throw new ValueFormatError('a stored value is cut inside its header');
-  const { t, a, c } = JSON.parse(bytes.toString('utf8', 4, end));
-  return { header: { time: t, actor: a, cause: c }, body: bytes.subarray(end) };
+  const head = bytes.subarray(0, end);
+  return { encoding, head, json: head.toString('utf8', 4), body: bytes.subarray(end) };
+}
+
+/** The parsed header of a value that was taken apart. */
+export function headerOf({ json }: ValueParts): ValueHeader {
+  const { t, a, c } = JSON.parse(json);
+  return { time: t, actor: a, cause: c };
+}
+
+/** What was stored; the body is a view into `value`, not a copy. Throws ValueFormatError, for an encrypted one too. */
+export function decodeValue(value: Uint8Array): StoredValue {
+  const parts = takeApart(value);
+  if (parts.encoding !== VALUE_ENCODING.json) throw new ValueFormatError('the stored value is encrypted');
+  return { header: headerOf(parts), body: parts.body };
 }

@@ -1,6 +1,5 @@
 import type { Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
-import { decodeValue } from '#store/value.ts';
 
 /**
  * One object of the cache: its JSON once, with the resourceVersion in it, and what selectors ask for. All readers and
@@ -60,15 +59,15 @@ export function withVersion(item: CacheItem, version: number): CacheItem {
   return { ...item, version, bytes, parsed: undefined };
 }
 
-/** Parses once, for labels and selectable fields; the object itself is not kept. */
+/** Parses a decoded body once, for labels and selectable fields; the object itself is not kept. */
 export function itemOf(
   kind: Kind,
   key: string,
-  value: Uint8Array,
+  body: Uint8Array,
   revision: number,
   version: number,
 ): CacheItem {
-  const bytes = spliceVersion(decodeValue(value).body, version);
+  const bytes = spliceVersion(body, version);
   const object = JSON.parse(bytes.toString()) as ApiObject;
   return describedItem(kind, key, object, bytes, revision, version);
 }

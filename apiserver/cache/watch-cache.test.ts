@@ -3,6 +3,7 @@ import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { silentLogger } from '#machinery/log.ts';
 import { CompactedError, StoreFailedError } from '#store/contract.ts';
 import { MemoryStore } from '#store/memory/index.ts';
+import { plainCodec } from '../encryption/codec.ts';
 import { versionBase } from '../engine/base.ts';
 import { keySpace } from '../engine/keys.ts';
 import { WatchCache } from './watch-cache.ts';
@@ -16,7 +17,7 @@ test.each([new CompactedError(7), new StoreFailedError('etcd went back')])(
     };
     const clock = new VirtualClock();
     const options = { store, clock, base: versionBase(0), keys: keySpace('test'), log: silentLogger };
-    const cache = new WatchCache({ ...options, kinds: [], shared: false });
+    const cache = new WatchCache({ ...options, codec: plainCodec, kinds: [], shared: false });
     await cache.start(new AbortController().signal);
     await clock.advance(1);
     expect(cache.failure).toBe(error);

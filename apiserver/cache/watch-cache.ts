@@ -10,6 +10,7 @@ import {
   StoreFailedError,
   type WatchBatch,
 } from '#store/contract.ts';
+import { EncryptionKeyError, type ValueCodec } from '../encryption/codec.ts';
 import type { VersionBase } from '../engine/base.ts';
 import type { KeySpace } from '../engine/keys.ts';
 import { History } from './history.ts';
@@ -41,6 +42,7 @@ export class WatchCache {
   readonly #store: Store;
   readonly #keys: KeySpace;
   readonly #base: VersionBase;
+  readonly #codec: ValueCodec;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #byPrefix = new Map<string, ResourceCache>();
@@ -61,6 +63,7 @@ export class WatchCache {
     store: Store;
     keys: KeySpace;
     base: VersionBase;
+    codec: ValueCodec;
     clock: Clock;
     log: Logger;
     kinds: readonly Kind[];
@@ -69,6 +72,7 @@ export class WatchCache {
     this.#store = options.store;
     this.#keys = options.keys;
     this.#base = options.base;
+    this.#codec = options.codec;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#shared = options.shared;
@@ -148,15 +152,15 @@ export class WatchCache {
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (error instanceof CompactedError || error instanceof StoreFailedError) return this.#failed(error);
+        if (isFinal(error)) return this.fail(error);
         if (!(error instanceof SlowWatcherError)) this.#log.error('the watch of the store broke', { error });
       }
       await sleep(this.#clock, RECONNECT_MS, signal).catch(() => undefined);
     }
   }
 
-  /** What was compacted before this cache saw it is lost to it, as is a store that has failed: the server must be started anew. */
-  #failed(error: Error): void {
+  /** The server must be started anew. */
+  fail(error: Error): void {
     this.failure = error;
     this.#log.error('the cache lost the store and cannot go on', { error });
   }
@@ -194,7 +198,8 @@ export class WatchCache {
   }
 
   #itemOf(cache: ResourceCache, { key, value, revision }: Entry): CacheItem {
-    return itemOf(cache.kind, key, value, revision, this.#base.version(revision));
+    const { body } = this.#codec.decode(key, value);
+    return itemOf(cache.kind, key, body, revision, this.#base.version(revision));
   }
 
   #cacheOf(key: string): ResourceCache | undefined {
@@ -249,6 +254,18 @@ export class WatchCache {
       this.#waiters.push(waiter);
     });
   }
+}
+
+/**
+ * What was compacted before the cache saw it is lost to it, as is a store that has failed; a key that another server has made
+ * is read at the next start.
+ */
+function isFinal(error: unknown): error is Error {
+  return (
+    error instanceof CompactedError ||
+    error instanceof StoreFailedError ||
+    error instanceof EncryptionKeyError
+  );
 }
 
 /** Source: Kubernetes storage errors, "Too large resource version". */

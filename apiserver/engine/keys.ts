@@ -14,6 +14,10 @@ export interface KeySpace {
   readonly base: string;
   /** There while a restore fills the store. */
   readonly restoring: string;
+  /** The wrapped keys of encrypted values. */
+  readonly keyRing: string;
+  /** Whether the key is an object's, not one of the server's own. */
+  isObject(key: string): boolean;
 }
 
 export interface KeyKind {
@@ -24,6 +28,9 @@ export interface KeyKind {
 
 export function keySpace(cluster: string): KeySpace {
   const root = `/gantry/${cluster}/v1/`;
+  const own = { claims: `${root}allocations/`, base: `${root}base` };
+  const marks = { restoring: `${root}restoring`, keyRing: `${root}key-ring` };
+  const reserved = new Set([own.base, marks.restoring, marks.keyRing]);
   const prefix = (kind: KeyKind, namespace?: string) => {
     const resource = `${root}${kind.group || 'core'}/${kind.plural}/`;
     return kind.namespaced && namespace ? `${resource}${namespace}/` : resource;
@@ -33,8 +40,8 @@ export function keySpace(cluster: string): KeySpace {
     prefix,
     object: (kind, namespace, name) => `${prefix(kind, namespace)}${name}`,
     claim: (pool, value) => `${root}allocations/${pool}/${value}`,
-    claims: `${root}allocations/`,
-    base: `${root}base`,
-    restoring: `${root}restoring`,
+    isObject: (key) => key.startsWith(root) && !key.startsWith(own.claims) && !reserved.has(key),
+    ...own,
+    ...marks,
   };
 }

@@ -3,9 +3,9 @@ import type { ApiObject } from '#api/objects.ts';
 import type { Clock } from '#machinery/clock.ts';
 import { StatusError } from '#machinery/errors.ts';
 import type { CommitResult, Entry, Op, Store } from '#store/contract.ts';
-import { encodeValue } from '#store/value.ts';
 import { type CacheItem, itemOf, spliceVersion, storedBytes } from '../cache/item.ts';
 import type { WatchCache } from '../cache/watch-cache.ts';
+import type { ValueCodec } from '../encryption/codec.ts';
 import type { VersionBase } from './base.ts';
 import type { KeySpace } from './keys.ts';
 
@@ -29,10 +29,19 @@ export class Storage {
   readonly keys: KeySpace;
   readonly base: VersionBase;
   readonly cache: WatchCache;
+  readonly #codec: ValueCodec;
   readonly #store: Store;
   readonly #clock: Clock;
 
-  constructor(options: { store: Store; keys: KeySpace; base: VersionBase; cache: WatchCache; clock: Clock }) {
+  constructor(options: {
+    store: Store;
+    keys: KeySpace;
+    base: VersionBase;
+    codec: ValueCodec;
+    cache: WatchCache;
+    clock: Clock;
+  }) {
+    this.#codec = options.codec;
     this.#store = options.store;
     this.keys = options.keys;
     this.base = options.base;
@@ -58,13 +67,26 @@ export class Storage {
   }
 
   put(key: string, body: Buffer, cause: WriteCause, expect: number): Op {
-    return { op: 'put', key, value: encodeValue({ time: this.#clock.now(), ...cause }, body), expect };
+    const header = { time: this.#clock.now(), ...cause };
+    return { op: 'put', key, value: this.#codec.encode(key, header, body), expect };
   }
 
   async commit(ops: Op[], cause: WriteCause): Promise<CommitResult> {
-    const result = await this.#store.commit(ops, { time: this.#clock.now(), ...cause });
+    const guard = this.#codec.guard();
+    const all = guard ? [...ops, guard] : ops;
+    const result = await this.#store.commit(all, { time: this.#clock.now(), ...cause });
     if (result.ok) this.cache.acknowledge(result.revision);
+    else if (guard && result.key === guard.key) this.#keysChanged(guard);
     return result;
+  }
+
+  /** The values may be encrypted with a key that is about to be dropped: they must be written anew. */
+  #keysChanged(guard: Op): never {
+    const mine = this.#codec.guard()?.expect !== guard.expect;
+    if (!mine) this.cache.fail(new Error('another server has changed the encryption keys'));
+    throw new StatusError('ServiceUnavailable', 'the encryption keys have just been changed: try again', {
+      retryAfterSeconds: 1,
+    });
   }
 
   /** The object with the resourceVersion of its commit. */
@@ -76,7 +98,8 @@ export class Storage {
 
   /** An entry that a failed commit reported. */
   item(kind: Kind, entry: Entry): CacheItem {
-    return itemOf(kind, entry.key, entry.value, entry.revision, this.base.version(entry.revision));
+    const { body } = this.#codec.decode(entry.key, entry.value);
+    return itemOf(kind, entry.key, body, entry.revision, this.base.version(entry.revision));
   }
 
   /** The objects under a prefix as they were at a store revision. */

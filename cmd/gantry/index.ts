@@ -86,6 +86,16 @@ addEtcdCommandOptions(
   .action(async (flags) => finish((await import('./etcd.ts')).defrag(flags)));
 
 program
+  .command('secrets')
+  .description('encryption of what the store holds')
+  .command('rotate')
+  .description('make a new key and encrypt with it all that is plain or has an older one')
+  .option('--drop-unused-keys', 'remove keys from the key file that only older backups need')
+  .option('-o, --output <format>', 'json')
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .action(async (flags) => finish((await import('./secrets.ts')).rotateSecrets(flags)));
+
+program
   .command('kubeconfig')
   .description("print the admin's kubeconfig")
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)

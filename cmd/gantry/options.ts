@@ -5,11 +5,12 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LOG_LEVELS, type LogLevel } from '#machinery/log.ts';
 import { parseCidr } from '#machinery/values/cidr.ts';
 import { nodeAddress, parseListen } from './addresses.ts';
+import { addEncryptionOptions, type EncryptionFlags, encryptionArguments } from './encryption-options.ts';
 import { instanceOf, type Paths, pathsOf } from './paths.ts';
 import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
 
 /** Flags of `gantry up`, as commander gives them. */
-export interface UpFlags extends StoreFlags {
+export interface UpFlags extends StoreFlags, EncryptionFlags {
   dataDir: string;
   listen: { host: string; port: number };
   advertiseAddress?: string;
@@ -98,7 +99,7 @@ export function addUpOptions(command: Command): Command {
   )
     .argParser(collect)
     .default([], 'none');
-  return addStoreOptions(command)
+  return addEncryptionOptions(addStoreOptions(command))
     .option('--data-dir <dir>', 'where everything is kept', DEFAULT_DATA_DIR)
     .addOption(listen)
     .option(
@@ -143,6 +144,7 @@ export function toArguments(settings: Settings): string[] {
     ['--store', storeText(settings.store)],
     ...etcdFlags(settings),
     ...(settings.acceptLostWrites ? [['--accept-lost-writes']] : []),
+    ...encryptionArguments(settings),
     ['--log-level', settings.logLevel],
   ].flat();
 }

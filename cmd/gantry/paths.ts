@@ -12,6 +12,8 @@ export interface Paths {
   /** Sockets and pid files: worthless after a reboot. */
   run: string;
   adminKubeconfig: string;
+  /** The key file of encryption at rest, unless another is named. */
+  encryptionKeys: string;
 }
 
 /** Names the parts of a data directory, which need not exist. */
@@ -25,6 +27,7 @@ export function pathsOf(dataDirectory: string): Paths {
     agent: join(root, 'agent'),
     run: join(root, 'run'),
     adminKubeconfig: join(root, 'admin.kubeconfig'),
+    encryptionKeys: join(root, 'encryption-keys.json'),
   };
 }
 

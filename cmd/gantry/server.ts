@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serviceAccountTokens } from '#apiserver/authentication/index.ts';
 import { HalfRestoredError } from '#apiserver/backup/marker.ts';
+import { EncryptionKeyError } from '#apiserver/encryption/codec.ts';
 import { apiServer } from '#apiserver/server.ts';
 import { sleep, systemClock } from '#machinery/clock.ts';
 import type { Running } from '#machinery/component.ts';
@@ -13,6 +14,7 @@ import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
 import { StoreLockedError } from '#store/contract.ts';
 import { generated } from './assets.ts';
 import { startControl } from './control/start.ts';
+import { encryptionOf, UnknownKindError } from './encryption.ts';
 import { processMetrics } from './metrics.ts';
 import { type Settings, settle, type UpFlags } from './options.ts';
 import { preparePki, serverUrl } from './pki.ts';
@@ -43,7 +45,8 @@ export async function server(flags: UpFlags): Promise<number> {
 
 /** Starting again changes nothing: somebody has to do something first. */
 function isFinal(error: unknown): boolean {
-  return error instanceof StoreLockedError || error instanceof HalfRestoredError || isAddressFault(error);
+  const kinds = [StoreLockedError, HalfRestoredError, EncryptionKeyError, UnknownKindError];
+  return kinds.some((kind) => error instanceof kind) || isAddressFault(error);
 }
 
 async function run(
@@ -69,6 +72,7 @@ async function run(
       schemas,
       descriptions: () => loadDescriptions(readFileSync(join(generated, 'descriptions.json'))),
       documents: readDocument,
+      encryption: encryptionOf(settings),
       config: {
         cluster: CLUSTER,
         sharedStore: settings.store.kind === 'etcd',
