@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { messageOf } from '#machinery/errors.ts';
 import type { Store } from '#store/contract.ts';
 import { readBase } from '../engine/base.ts';
@@ -8,6 +8,9 @@ import { refuseHalfRestored } from './marker.ts';
 
 /** Entries that are in memory at a time. */
 const PAGE = 100;
+
+/** Joined and hashed in one go: some tenths of a millisecond. */
+const CHUNK_BYTES = 256 * 1024;
 
 export interface BackupSource {
   store: Store;
@@ -30,24 +33,43 @@ export async function* writeBackup({ store, keys, cluster, now }: BackupSource):
   let page = await store.list(keys.root, { limit: PAGE });
   const { revision } = page;
   const header: BackupHeader = { cluster, revision, base, time: now };
-  let chunks = [preamble(), frame(FRAME.header, Buffer.from(JSON.stringify(header)))];
+  const chunk = new Chunk();
+  chunk.add(preamble());
+  chunk.add(frame(FRAME.header, Buffer.from(JSON.stringify(header))));
   for (;;) {
     for (const { key, value } of page.entries) {
       if (key === keys.base) continue;
-      chunks.push(entryFrame(key, value));
+      chunk.add(entryFrame(key, value));
       end.entries++;
       end.bytes += Buffer.byteLength(key) + value.length;
+      if (chunk.bytes >= CHUNK_BYTES) yield chunk.take(hash);
     }
-    const chunk = Buffer.concat(chunks);
-    hash.update(chunk);
-    yield chunk;
-    chunks = [];
     const after = page.entries.at(-1)?.key;
     if (!page.more || after === undefined) break;
     page = await store.list(keys.root, { limit: PAGE, after, revision });
   }
+  yield chunk.take(hash);
   end.sha256 = hash.digest('hex');
   yield frame(FRAME.end, Buffer.from(JSON.stringify(end)));
+}
+
+/** Frames that are gathered, so that small entries do not travel one by one. */
+class Chunk {
+  #frames: Buffer[] = [];
+  bytes = 0;
+
+  add(one: Buffer): void {
+    this.#frames.push(one);
+    this.bytes += one.length;
+  }
+
+  take(hash: Hash): Buffer {
+    const all = Buffer.concat(this.#frames, this.bytes);
+    hash.update(all);
+    this.#frames = [];
+    this.bytes = 0;
+    return all;
+  }
 }
 
 /** The same for a stream whose reader sees nothing but its bytes: a failure is told in its last frame. */

@@ -18,7 +18,7 @@ import { EncryptionKeyError } from './codec.ts';
 import { open, seal, sealedWith } from './envelope.ts';
 import { ROTATION_PATH, type RotationLine } from './handler.ts';
 import { keyFile } from './key-file.ts';
-import { type EncryptionSettings, KeyRing } from './key-ring.ts';
+import { type EncryptionSettings, KeyRing, wrappingKeys } from './key-ring.ts';
 
 const keys = keySpace('test');
 const FILE = '/keys.json';
@@ -219,6 +219,8 @@ describe('rotation', () => {
     const [entry] = await valuesUnder(store, 'core/secrets/default/plain-0');
     expect(ring.decode(entry!.key, entry!.value).header.actor).toBe('admin');
     expect(ring.ids).toEqual([dataKey]);
+    const [newest] = JSON.parse(Buffer.from((await files.read(FILE))!).toString()).keys;
+    expect(await wrappingKeys(store, keys)).toEqual([`file/${newest.id}`]);
     // The old key of keys stays in the file for older backups, until it is told to go.
     expect(await rotate(server, '?dropUnusedKeys=true')).toMatchObject({
       result: { unusedKeysDropped: true },
@@ -271,6 +273,17 @@ describe('rotation', () => {
       if ('result' in line) return;
     }
     expect.unreachable('a rotation of six values takes fewer commits');
+  });
+
+  test('is one at a time; a client that goes without reading leaves the way free for the next', async () => {
+    const { server } = await filled(3);
+    const ask = () =>
+      server.transport(TEST_ADMIN).request({ method: 'POST', path: ROTATION_PATH, headers: {} });
+    const first = await ask();
+    expect((await ask()).status).toBe(409);
+    if (first.body instanceof Uint8Array) throw new Error('no stream');
+    await first.body[Symbol.asyncIterator]().return?.();
+    expect(await rotate(server)).toHaveProperty('result');
   });
 
   test('back to plain, when nothing is to be encrypted', async () => {

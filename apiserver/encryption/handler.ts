@@ -33,11 +33,27 @@ export function rotationHandler(parts: Omit<RotationOptions, 'dropUnusedKeys'>):
           'keys are being rotated already: wait until that has come to its end',
         );
       running = true;
+      const rotation = lines(info.query.get('dropUnusedKeys') === 'true');
+      // Begun before it is handed out: a client that goes at once ends it like one that goes later.
+      const first = await rotation.next();
       return {
         status: 200,
         headers: { 'content-type': 'application/x-ndjson' },
-        body: lines(info.query.get('dropUnusedKeys') === 'true'),
+        body: { [Symbol.asyncIterator]: () => resumed(first, rotation) },
       };
     },
+  };
+}
+
+/** A generator from its first step on; ending it ends the generator, also before anything was read. */
+function resumed<T>(first: IteratorResult<T>, rest: AsyncGenerator<T>): AsyncIterator<T> {
+  let taken = false;
+  return {
+    next() {
+      if (taken) return rest.next();
+      taken = true;
+      return Promise.resolve(first);
+    },
+    return: () => rest.return(undefined),
   };
 }

@@ -193,6 +193,14 @@ export class KeyRing implements ValueCodec {
   }
 }
 
+/** The keys of keys that a store's values need, as `provider/key`: read without any of them. */
+export async function wrappingKeys(store: Pick<Store, 'get'>, keys: KeySpace): Promise<string[]> {
+  const entry = await store.get(keys.keyRing);
+  if (!entry) return [];
+  const ring = JSON.parse(Buffer.from(entry.value).toString()) as RingContent;
+  return [...new Set(ring.keys.map(({ provider, wrappedBy }) => `${provider}/${wrappedBy}`))];
+}
+
 function ringTaken(): Error {
   return new Error('another server has changed the key ring: try again');
 }

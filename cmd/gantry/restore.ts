@@ -1,5 +1,6 @@
 import { createReadStream, existsSync, mkdirSync } from 'node:fs';
 import { type Checked, checkBackup, restoreBackup } from '#apiserver/backup/restore.ts';
+import { wrappingKeys } from '#apiserver/encryption/key-ring.ts';
 import { keySpace } from '#apiserver/engine/keys.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { textLogger } from '#machinery/log.ts';
@@ -38,11 +39,12 @@ export async function restore(file: string, flags: RestoreFlags): Promise<number
     random: systemRandom,
     log,
   });
+  const keys = keySpace(CLUSTER);
   const line = progressLine();
   try {
     const done = await restoreBackup({
       store,
-      keys: keySpace(CLUSTER),
+      keys,
       cluster: CLUSTER,
       read,
       force: flags.force ?? false,
@@ -51,10 +53,11 @@ export async function restore(file: string, flags: RestoreFlags): Promise<number
     });
     line.end();
     const { resourceVersion } = done;
+    const encryptionKeys = await wrappingKeys(store, keys);
     process.stdout.write(
       flags.output === 'json'
-        ? json(file, done, { resourceVersion })
-        : `restored ${summary(done)}; resourceVersions go on from ${resourceVersion}\n`,
+        ? json(file, done, { resourceVersion, encryptionKeys })
+        : `restored ${summary(done)}; resourceVersions go on from ${resourceVersion}\n${needed(encryptionKeys)}`,
     );
     return 0;
   } finally {
@@ -66,4 +69,9 @@ export async function restore(file: string, flags: RestoreFlags): Promise<number
 function summary({ header, end }: Checked): string {
   const made = new Date(header.time).toISOString();
   return `${end.entries} entries, ${megabytes(end.bytes)}, of ${made}`;
+}
+
+function needed(encryptionKeys: readonly string[]): string {
+  if (encryptionKeys.length === 0) return '';
+  return `to read what is encrypted, the server needs ${encryptionKeys.join(', ')}\n`;
 }
