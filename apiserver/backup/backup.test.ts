@@ -166,6 +166,16 @@ describe('a backup', () => {
   });
 });
 
+test('a backup of the first release is still read', async () => {
+  const written =
+    'R0FOVFJZQksAAQEAAAAxeyJjbHVzdGVyIjoidGVzdCIsInJldmlzaW9uIjoxLCJiYXNlIjowLCJ0aW1lIjo3fQIAAAAwAAAAKS9nYW50cnkvdGVz' +
+    'dC92MS9jb3JlL2NvbmZpZ21hcHMvZGVmYXVsdC9hb25lAwAAAGR7ImVudHJpZXMiOjEsImJ5dGVzIjo0NCwic2hhMjU2IjoiMGJkMTNiNTM4Yjkw' +
+    'YzcwNWM1NWFhNWE4MzJhOTQ4NTY0NmVmNTI0NmE1ZmYwOGQ5ZTk4ODZkZDY5NDBkMzk2ZiJ9';
+  const target = memory();
+  await restore(target, Buffer.from(written, 'base64'));
+  expect(await contents(target)).toEqual({ [key('a')]: 'one' });
+});
+
 describe('what is refused, with nothing changed', () => {
   async function refused(file: Uint8Array, words: RegExp) {
     const target = memory();

@@ -7,8 +7,8 @@ export interface ValueCodec {
   encode(key: string, header: ValueHeader, body: Uint8Array): Uint8Array;
   /** Throws ValueFormatError for what is damaged or was moved from another key, EncryptionKeyError without its key. */
   decode(key: string, value: Uint8Array): StoredValue;
-  /** To be part of each commit of encoded values: it fails when another server has changed the keys since. */
-  guard(): Op | undefined;
+  /** To be part of a commit of these: it fails when another server has changed the keys since they were encoded. */
+  guard(ops: readonly Op[]): Op | undefined;
 }
 
 /** A key that is needed is not there, or does not fit. Nothing is lost as long as the key can be brought back. */

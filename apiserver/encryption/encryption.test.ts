@@ -18,6 +18,7 @@ import { EncryptionKeyError } from './codec.ts';
 import { open, seal, sealedWith } from './envelope.ts';
 import { ROTATION_PATH, type RotationLine } from './handler.ts';
 import { keyFile } from './key-file.ts';
+import type { KeyProvider } from './key-provider.ts';
 import { type EncryptionSettings, KeyRing, wrappingKeys } from './key-ring.ts';
 
 const keys = keySpace('test');
@@ -104,6 +105,17 @@ describe('an encrypted value', () => {
     const value = sealed();
     for (let length = 0; length < value.length; length++)
       expect(() => open(find, 'a', value.subarray(0, length)), `${length} bytes`).toThrow();
+  });
+
+  test('of the first release is still read', () => {
+    const written =
+      'AQEAE3sidCI6NSwiYSI6ImFsaWNlIn0CazEAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eH0p1m7U+jHkywdy/O78BWin4tu0temWi';
+    const first = Uint8Array.from({ length: 32 }, (_, i) => i);
+    const value = Buffer.from(written, 'base64');
+    expect(sealedWith(value)).toBe('k1');
+    const { header, body: read } = open(() => first, '/a', value);
+    expect(header).toEqual({ time: 5, actor: 'alice', cause: undefined });
+    expect(Buffer.from(read).toString()).toBe('{"a":1}');
   });
 
   test('of an unknown key says which', () => {
@@ -284,6 +296,26 @@ describe('rotation', () => {
     if (first.body instanceof Uint8Array) throw new Error('no stream');
     await first.body[Symbol.asyncIterator]().return?.();
     expect(await rotate(server)).toHaveProperty('result');
+  });
+
+  test('moves to another holder of keys, after which the first is not needed', async () => {
+    const { store, files, server } = await filled(3);
+    await server.stop();
+    const turned = (bytes: Uint8Array) => Uint8Array.from(bytes, (byte) => byte ^ 0xff);
+    const service: KeyProvider = {
+      name: 'service',
+      wrap: async (_id, bytes) => ({ wrappedBy: 's1', wrapped: turned(bytes) }),
+      unwrap: async (_id, { wrapped }) => turned(wrapped),
+      renew: async () => undefined,
+      unused: async () => [],
+    };
+    const { providers, kinds } = settingsOf(files);
+    const both = await serve(store, { providers: [service, ...providers], kinds });
+    expect(await rotate(both)).toMatchObject({ result: { rewritten: 6 } });
+    await both.stop();
+    expect(await wrappingKeys(store, keys)).toEqual(['service/s1']);
+    const moved = await serve(store, { providers: [service], kinds });
+    expect((await callsTo(moved)('GET', `${SECRETS}/plain-0`)).body.data.password).toBe(ENCODED);
   });
 
   test('back to plain, when nothing is to be encrypted', async () => {

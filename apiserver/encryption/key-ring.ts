@@ -94,8 +94,9 @@ export class KeyRing implements ValueCodec {
     return open((id) => this.#secrets.get(id), key, value);
   }
 
-  guard(): Op | undefined {
+  guard(ops: readonly Op[]): Op | undefined {
     if (!this.#options.shared) return undefined;
+    if (!ops.some(({ op, key }) => op === 'put' && this.wanted(key) !== undefined)) return undefined;
     return { op: 'check', key: this.#options.keys.keyRing, expect: this.#revision };
   }
 

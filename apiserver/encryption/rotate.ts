@@ -97,7 +97,7 @@ async function renew(
   if (sealedWith(value) === ring.wanted(key)) return 'good';
   const { header, body } = ring.decode(key, value);
   const put = { op: 'put' as const, key, value: ring.encode(key, header, body), expect: revision };
-  const guard = ring.guard();
+  const guard = ring.guard([put]);
   const info: CommitInfo = { time: now(), actor: 'system:encryption', cause: 'keys are rotated' };
   const result = await store.commit(guard ? [put, guard] : [put], info);
   return result.ok ? 'rewritten' : 'lost';

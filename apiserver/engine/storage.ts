@@ -72,17 +72,17 @@ export class Storage {
   }
 
   async commit(ops: Op[], cause: WriteCause): Promise<CommitResult> {
-    const guard = this.#codec.guard();
+    const guard = this.#codec.guard(ops);
     const all = guard ? [...ops, guard] : ops;
     const result = await this.#store.commit(all, { time: this.#clock.now(), ...cause });
     if (result.ok) this.cache.acknowledge(result.revision);
-    else if (guard && result.key === guard.key) this.#keysChanged(guard);
+    else if (guard && result.key === guard.key) this.#keysChanged(ops, guard);
     return result;
   }
 
   /** The values may be encrypted with a key that is about to be dropped: they must be written anew. */
-  #keysChanged(guard: Op): never {
-    const mine = this.#codec.guard()?.expect !== guard.expect;
+  #keysChanged(ops: readonly Op[], guard: Op): never {
+    const mine = this.#codec.guard(ops)?.expect !== guard.expect;
     if (!mine) this.cache.fail(new Error('another server has changed the encryption keys'));
     throw new StatusError('ServiceUnavailable', 'the encryption keys have just been changed: try again', {
       retryAfterSeconds: 1,
