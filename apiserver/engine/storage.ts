@@ -108,6 +108,12 @@ export class Storage {
     return { items: page.entries.map((entry) => this.item(kind, entry)), more: page.more };
   }
 
+  /** An object as it was at a store revision. */
+  async past(kind: Kind, key: string, revision: number): Promise<CacheItem | undefined> {
+    const entry = await this.#store.get(key, revision);
+    return entry && this.item(kind, entry);
+  }
+
   get store(): Store {
     return this.#store;
   }

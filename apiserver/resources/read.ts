@@ -16,6 +16,7 @@ import { type Selection, selectionOf, selects } from './selection.ts';
 export async function getResource(scope: Scope): Promise<TransportResponse> {
   const { stored, namespace, name, parts, context } = scope;
   const { cache, keys } = parts.storage;
+  if (context.info.query.has('at')) return getPast(scope);
   const version = versionOf(context.info.query);
   if (version) await cache.waitFor(version);
   else if (version === undefined) {
@@ -25,6 +26,38 @@ export async function getResource(scope: Scope): Promise<TransportResponse> {
   const item = cache.of(stored).get(keys.object(stored, namespace, name));
   if (!item) throw notFound(scope.kind, name);
   return respondObject(scope, item.bytes);
+}
+
+async function getPast(scope: Scope): Promise<TransportResponse> {
+  const { stored, namespace, name, parts } = scope;
+  const { storage } = parts;
+  const revision = await revisionAtTime(scope);
+  const item = await storage
+    .past(stored, storage.keys.object(stored, namespace, name), revision)
+    .catch((error: unknown) => {
+      throw error instanceof CompactedError ? expired(EXPIRED_PAST) : error;
+    });
+  if (!item) throw notFound(scope.kind, name);
+  return respondObject(scope, item.bytes);
+}
+
+const EXPIRED_PAST = 'The history of that time is no longer kept.';
+
+/**
+ * Ours: `at=<RFC 3339 time>` reads the state of that time, within the history that the store keeps. The store revision of
+ * the newest commit then.
+ */
+async function revisionAtTime({ context, parts }: Scope): Promise<number> {
+  const { query } = context.info;
+  const text = query.get('at')!;
+  const time = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(time))
+    throw badRequest(`Invalid value: ${JSON.stringify(text)}: at must be a time as 2026-01-31T12:00:00Z`);
+  if (query.has('resourceVersion') || query.has('continue'))
+    throw badRequest('at: Forbidden: a time cannot be given beside resourceVersion or continue');
+  const revision = await parts.storage.store.revisionAt(time);
+  if (revision === undefined) throw expired(EXPIRED_PAST);
+  return revision;
 }
 
 /** Undefined = newest, 0 = whatever the cache holds. */
@@ -82,7 +115,12 @@ function limitOf(query: URLSearchParams): number {
 /** The snapshot a list without continue is of: undefined = the cache as it is now. */
 async function snapshotVersion(scope: Scope, limit: number): Promise<number | undefined> {
   const { query } = scope.context.info;
-  const { cache } = scope.parts.storage;
+  const { cache, base } = scope.parts.storage;
+  if (query.has('at')) {
+    const version = base.version(await revisionAtTime(scope));
+    await cache.waitFor(version);
+    return version;
+  }
   const version = versionOf(query);
   const match = query.get('resourceVersionMatch') ?? '';
   if (match && match !== 'Exact' && match !== 'NotOlderThan')

@@ -58,6 +58,42 @@ describe('lists', () => {
     expect((await call('GET', `${MAPS}?labelSelector=a%20in`)).status).toBe(400);
   });
 
+  it('show the past at a time, as does a single object', async () => {
+    const timeAfter = async (ms: number) => {
+      await clock.advance(ms);
+      return new Date(clock.now()).toISOString();
+    };
+    const start = new Date(clock.now() - 1_000).toISOString();
+    await make('a');
+    const one = await timeAfter(60_000);
+    await timeAfter(60_000);
+    await call(
+      'PATCH',
+      `${MAPS}/a`,
+      { data: { k: 'new' } },
+      { 'content-type': 'application/merge-patch+json' },
+    );
+    await make('b');
+    const two = await timeAfter(60_000);
+    await timeAfter(1_000);
+    await call('DELETE', `${MAPS}/a`);
+    const then = async (at: string) => namesOf((await call('GET', `${MAPS}?at=${at}`)).body);
+    expect(await then(one)).toEqual(['a']);
+    expect(await then(two)).toEqual(['a', 'b']);
+    expect(namesOf((await call('GET', MAPS)).body)).toEqual(['b']);
+    expect((await call('GET', `${MAPS}/a?at=${one}`)).body.data).toBeUndefined();
+    expect((await call('GET', `${MAPS}/a?at=${two}`)).body.data).toEqual({ k: 'new' });
+    expect((await call('GET', `${MAPS}/b?at=${one}`)).status).toBe(404);
+    expect(await call('GET', `${MAPS}?at=${start}`)).toMatchObject({
+      status: 410,
+      body: { reason: 'Expired' },
+    });
+    expect((await call('GET', `${MAPS}?at=yesterday`)).body.message).toContain('at must be a time');
+    expect((await call('GET', `${MAPS}?at=${one}&resourceVersion=1`)).status).toBe(400);
+    await store.compact(await store.revision());
+    expect((await call('GET', `${MAPS}/a?at=${one}`)).status).toBe(410);
+  });
+
   it('come in chunks of one snapshot, whatever is written in between', async () => {
     await make('a', 'b', 'c', 'd', 'e');
     const first = (await call('GET', `${MAPS}?limit=2`)).body;

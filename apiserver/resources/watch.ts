@@ -22,6 +22,7 @@ export async function watchResource(scope: Scope): Promise<TransportResponse> {
     throw badRequest(
       'resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
     );
+  if (query.has('at')) throw badRequest('at: Forbidden: only what is read once can be of a time');
   if (version) {
     await cache.waitFor(version);
     if (!initial) await cache.recall(cache.of(scope.stored), version);

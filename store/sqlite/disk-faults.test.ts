@@ -69,6 +69,14 @@ test.each([
   await expectAllThere();
 });
 
+test('who watches is told that the store has failed', async () => {
+  const { more, lines } = bound(await startWriter('watched', '--go-on', '--watch'));
+  await more(10, ACKNOWLEDGED);
+  disk.set('syncErrno', ERRNO.EIO);
+  await more(1, /^watch ended with StoreFailedError$/);
+  expect(lines.filter((line) => line.startsWith('watch ended'))).toHaveLength(1);
+});
+
 test('a full disk (ENOSPC) refuses commits, and takes them again when there is room', async () => {
   const { more, kill } = bound(await startWriter('full', '--go-on', '--compact'));
   await more(50, ACKNOWLEDGED);

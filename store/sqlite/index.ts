@@ -170,10 +170,11 @@ class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
-    if (this.#ended) return;
-    this.#leases.stopAll();
-    await this.#call('close');
-    this.#end(new Error('the store was closed'));
+    if (!this.#ended) {
+      this.#leases.stopAll();
+      await this.#call('close');
+      this.#end(new Error('the store was closed'));
+    }
     await this.#worker.terminate();
   }
 
@@ -213,6 +214,7 @@ class SqliteStore implements Store {
         waiting?.resolve(result);
       }
     } else if (message.type === 'happened') this.#feed.publish(message.batch);
+    else if (message.type === 'failed') this.#end(fromWire(message.error));
     else if (message.type === 'result') this.#take(message.id)?.resolve(message.result);
     else if (message.type === 'error') this.#take(message.id)?.reject(fromWire(message.error));
   }
@@ -226,6 +228,7 @@ class SqliteStore implements Store {
   #end(reason: Error): void {
     if (this.#ended) return;
     this.#ended = reason;
+    if (reason instanceof StoreFailedError) this.#condition = reason.message;
     this.#leases.stopAll();
     this.#feed.close(reason);
     for (const waiting of this.#waiting.values()) waiting.reject(reason);

@@ -45,6 +45,7 @@ export interface WireError {
 
 export type WorkerMessage =
   | { type: 'opened'; revision: Revision; leases: { id: LeaseId; ttlMs: number }[] }
+  /** It could not be opened, or has failed for good. */
   | { type: 'failed'; error: WireError }
   | { type: 'result'; id: number; result: unknown }
   | { type: 'error'; id: number; error: WireError }

@@ -159,7 +159,10 @@ class StoreWorker {
     if (code === undefined && !damaged) return error;
     const what = damaged ? 'is damaged' : 'cannot write';
     const failure = new StoreFailedError(`the store ${what}: ${(error as Error).message}`);
-    if (damaged || (code! & 0xff) !== SQLITE_FULL) this.#failed = failure;
+    if (!this.#failed && (damaged || (code! & 0xff) !== SQLITE_FULL)) {
+      this.#failed = failure;
+      send({ type: 'failed', error: toWire(failure) });
+    }
     return failure;
   }
 

@@ -17,6 +17,8 @@ export class TestCluster {
   readonly kubeconfig = join(this.directory, 'admin.kubeconfig');
   readonly instance = instanceOf(this.directory);
   kubectlBinary = anyKubectl();
+  /** Of `gantry up` and all it starts. */
+  env: Record<string, string> = {};
   /** Where the state is kept instead of SQLite, when the whole suite is run on etcd. */
   readonly #etcd: TestEtcd | undefined;
 
@@ -56,7 +58,8 @@ export class TestCluster {
     const store = this.#etcd && !flags.includes('--store') ? ['--store', this.#etcd.store] : [];
     const args = ['up', '--data-dir', this.directory, '--node-name', 'node-1', ...store, ...flags];
     const [command, all] = this.host.inside(join(ROOT, 'bin/gantry'), args);
-    spawn(command, all, { stdio: ['ignore', log, log], detached: true }).unref();
+    const env = { ...process.env, ...this.env };
+    spawn(command, all, { stdio: ['ignore', log, log], detached: true, env }).unref();
     closeSync(log);
   }
 

@@ -7,6 +7,7 @@
  *   --note            also notes each acknowledgement in the directory, in the file `acknowledged`
  *   --compact         forgets history now and then
  *   --commits=N       ends after so many commits of each writer, and closes the store
+ *   --watch           watches, and says `watch ended with NAME` when that ends by itself
  *   --tick            says `tick` every 50 ms, as long as its event loop turns
  */
 import { openSync, writeSync } from 'node:fs';
@@ -41,6 +42,7 @@ if (has('--tick'))
   every(systemClock, TICK_MS, new AbortController().signal, async () => {
     process.stdout.write('tick\n');
   });
+if (has('--watch')) void watch();
 await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)));
 await store.close().catch((error: Error) => process.stdout.write(`failed ${error.name}\n`));
 process.exit(0);
@@ -49,6 +51,14 @@ function acknowledge(key: string, revision: number, text: string): void {
   const line = `${key} ${revision} ${text}\n`;
   process.stdout.write(line);
   if (notes !== undefined) notedBytes += writeSync(notes, line, notedBytes);
+}
+
+async function watch(): Promise<void> {
+  try {
+    for await (const _ of store.watch('/', undefined, new AbortController().signal, { previous: false }));
+  } catch (error) {
+    process.stdout.write(`watch ended with ${(error as Error).name}\n`);
+  }
 }
 
 async function write(writer: number): Promise<void> {
