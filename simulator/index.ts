@@ -1,9 +1,11 @@
 /**
  * `node simulator/index.ts --seed N [--steps M] [--replay]`: one run; a failure is made small and told. With --replay the
- * run is repeated and must be the same. `--seeds A..B`: many runs and a summary.
+ * run is repeated and must be the same. `--seeds A..B`: many runs and a summary. `--store sqlite`: on the embedded store
+ * instead of memory.
  */
 import { parseArgs } from 'node:util';
-import { type Outcome, planFor, shrink, simulate, transcript } from './run.ts';
+import { type Outcome, planFor, type SimulateOptions, shrink, simulate, transcript } from './run.ts';
+import { SqliteWithoutThread } from './sqlite-store.ts';
 
 const { values } = parseArgs({
   options: {
@@ -11,10 +13,14 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     steps: { type: 'string', default: '60' },
     replay: { type: 'boolean', default: false },
+    store: { type: 'string', default: 'memory' },
   },
 });
 const steps = Number(values.steps);
-const run = (seed: number) => simulate(seed, planFor(seed, steps));
+if (values.store !== 'memory' && values.store !== 'sqlite') throw new Error('--store is memory or sqlite');
+const options: SimulateOptions =
+  values.store === 'sqlite' ? { store: (clock) => new SqliteWithoutThread(clock) } : {};
+const run = (seed: number) => simulate(seed, planFor(seed, steps), options);
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 async function one(seed: number): Promise<void> {
@@ -28,7 +34,7 @@ async function one(seed: number): Promise<void> {
   if (!outcome.fault) return;
   process.exitCode = 1;
   say(outcome.fault);
-  say(transcript(await shrink(outcome)));
+  say(transcript(await shrink(outcome, options)));
 }
 
 async function many(from: number, to: number): Promise<void> {

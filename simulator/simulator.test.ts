@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { VirtualClock } from '#machinery/clock-virtual.ts';
 import { planFor, shrink, simulate, transcript } from './run.ts';
+import { SqliteWithoutThread } from './sqlite-store.ts';
 
 const SEEDS = process.env['GANTRY_FULL'] ? 1_000 : 20;
 const STEPS = 60;
@@ -12,6 +14,14 @@ describe('a whole cluster under faults', () => {
       if (outcome.fault) throw new Error(transcript(await shrink(outcome)));
     },
   );
+
+  it.each([101, 102])('comes to rest on the embedded store too, seed %i', async (seed) => {
+    const store = (clock: VirtualClock) => new SqliteWithoutThread(clock);
+    const outcome = await simulate(seed, planFor(seed, STEPS), { store });
+    if (outcome.fault) throw new Error(transcript(await shrink(outcome, { store })));
+    // It holds what the store in memory does with the same seed.
+    expect(outcome.hash).toBe((await simulate(seed, planFor(seed, STEPS))).hash);
+  });
 
   it('is the same run for the same seed, and another one for another', async () => {
     const [first, again, other] = [

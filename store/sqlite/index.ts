@@ -11,15 +11,14 @@ import {
   type Op,
   type Revision,
   type Store,
-  type StoreEvent,
   StoreFailedError,
   type WatchBatch,
   type WatchOptions,
 } from '../contract.ts';
 import { Feed } from '../feed.ts';
 import { LeaseTimers } from '../lease-timers.ts';
-import type { Applied } from './database.ts';
 import { fromWire } from './errors.ts';
+import { batchOf } from './events.ts';
 import type { CallMessage, CallName, Calls, WorkerMessage, WorkerOptions } from './protocol.ts';
 
 export interface SqliteOptions {
@@ -240,16 +239,6 @@ class SqliteStore implements Store {
 function withOwnMemory(op: Op): Op {
   if (op.op !== 'put' || op.value.buffer.byteLength === op.value.length) return op;
   return { ...op, value: Uint8Array.from(op.value) };
-}
-
-/** The events of a commit, from its operations and what the worker told of them. */
-function batchOf(ops: readonly Op[], { revision, changes }: Applied): WatchBatch {
-  const events = changes.map(({ op: at, createRevision, previous }): StoreEvent => {
-    const op = ops[at]!;
-    if (op.op !== 'put') return { type: 'delete', key: op.key, revision, previous: previous! };
-    return { type: 'put', entry: { key: op.key, value: op.value, revision, createRevision }, previous };
-  });
-  return { revision, events };
 }
 
 /** A watch that begins when it is known from where; `leave` is called once, when it is over. */
