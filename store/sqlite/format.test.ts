@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { CompactedError, type Store, StoreFailedError } from '../contract.ts';
 import { openSqliteStore } from './index.ts';
-import { FORMAT } from './schema.ts';
+import { FORMAT, PAGE_BYTES } from './schema.ts';
 
 const FORMATS = [1, 2];
 
@@ -78,6 +78,15 @@ test.each(FORMATS)('format %i is opened with all that is in it', async (format) 
     expect(await store.renewLease('lease-1')).toBe(true);
     await store.close();
   }
+});
+
+test('a file of an older format gets pages of our size', async () => {
+  change(golden(1));
+  await (await open()).close();
+  const db = new DatabaseSync(join(directory, 'store.db'));
+  expect(db.prepare('PRAGMA page_size').get()).toEqual({ page_size: PAGE_BYTES });
+  expect(db.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
+  db.close();
 });
 
 test('the lease of an older format still ends its keys', async () => {

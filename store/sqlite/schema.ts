@@ -39,12 +39,20 @@ export function openDatabase(file: string): DatabaseSync {
         `${file} is damaged (${check?.quick_check.replaceAll('\n', ' ')}); restore it from a backup`,
       );
     if (format !== FORMAT) prepareTables(db, format);
+    if (format === 1) repack(db);
     return db;
   } catch (error) {
     db.close();
     if (error instanceof StoreFailedError) throw error;
     throw new StoreFailedError(`${file} cannot be opened: ${(error as Error).message}`);
   }
+}
+
+/** Gives a file of small pages the size of ours, which SQLite does only when it writes all of it anew, and not in WAL mode. */
+function repack(db: DatabaseSync): void {
+  db.exec(
+    `PRAGMA journal_mode = DELETE; PRAGMA page_size = ${PAGE_BYTES}; VACUUM; PRAGMA journal_mode = WAL`,
+  );
 }
 
 /** In one transaction: a process that dies in it leaves the file in its old format. */
