@@ -128,17 +128,25 @@ addUpOptions(program.command('agent', { hidden: true })).action(async (flags: Up
 
 /** Errors are for people: what went wrong, in a line; the stack only when asked for. */
 async function finish(work: Promise<number>): Promise<void> {
-  process.exitCode = await work;
+  process.exitCode = await kept(work);
 }
 
 /** A role that has ended must be gone, also when something it gave up still holds a connection. */
 async function end(work: Promise<number>): Promise<void> {
-  // While a role waits for etcd nothing else may keep the process alive: Node would end it in the middle.
-  setInterval(() => undefined, KEEP_ALIVE_MS);
-  process.exit(await work);
+  process.exit(await kept(work));
 }
 
 const KEEP_ALIVE_MS = 60_000;
+
+/** While nothing but a timer of ours is waited for, as for an etcd that does not answer, Node would end the process. */
+async function kept(work: Promise<number>): Promise<number> {
+  const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
+  try {
+    return await work;
+  } finally {
+    clearInterval(alive);
+  }
+}
 
 try {
   await program.parseAsync();

@@ -52,8 +52,8 @@ async function follow(
 function text({ rewritten, dataKey, unusedKeys, unusedKeysDropped }: RotationResult): string {
   const lines = [
     dataKey === null
-      ? `nothing is encrypted any more; ${rewritten} values were rewritten`
-      : `all is encrypted with the new key ${dataKey}; ${rewritten} values were rewritten`,
+      ? `nothing is encrypted any more; values rewritten: ${rewritten}`
+      : `all is encrypted with the new key ${dataKey}; values rewritten: ${rewritten}`,
   ];
   if (unusedKeys.length > 0)
     lines.push(
