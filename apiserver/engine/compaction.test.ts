@@ -5,7 +5,9 @@ import { CompactedError } from '#store/contract.ts';
 import { MemoryStore } from '#store/memory/index.ts';
 import { compactionsDue, type HistoryBudget, keepCompacted } from './compaction.ts';
 
-const LARGE = { keepMs: 1e9, keepBytes: 1e9, keepRevisions: 1e9, keepShortLivedMs: 1e9 };
+const LARGE = {
+  ...{ keepMs: 1e9, keepBytes: 1e9, keepRevisions: 1e9, keepUntoldRevisions: 1e9, keepShortLivedMs: 1e9 },
+};
 
 /** A key that changes at these times, each value as large as two of its names. */
 async function storeWith(times: number[]): Promise<MemoryStore> {
@@ -20,7 +22,8 @@ describe('compaction', () => {
     ['all is young and little', [100, 200, 300], {}, undefined],
     ['what is older than the time', [100, 200, 900], { keepMs: 500 }, 2],
     ['what is more than the bytes', [100, 200, 300, 400], { keepBytes: 18 }, 2],
-    ['the stricter of the two', [100, 200, 300, 400], { keepBytes: 18, keepMs: 650 }, 3],
+    ['what is more than the count', [100, 200, 300], { keepRevisions: 1 }, 2],
+    ['the strictest of all', [100, 200, 300, 400], { keepBytes: 18, keepMs: 650 }, 3],
   ])('%s', async (_, times, budget, target) => {
     const due = await compactionsDue(await storeWith(times), [], { ...LARGE, ...budget }, 1000);
     expect(due).toEqual(target === undefined ? [] : [{ prefix: '', revision: target }]);
@@ -42,7 +45,7 @@ describe('compaction', () => {
   test('an engine that does not tell its bytes keeps a number of revisions', async () => {
     const store = await storeWith([100, 200, 300]);
     store.revisionKeeping = async () => undefined as never;
-    expect(await compactionsDue(store, [], { ...LARGE, keepRevisions: 1 }, 1000)).toEqual([
+    expect(await compactionsDue(store, [], { ...LARGE, keepUntoldRevisions: 1 }, 1000)).toEqual([
       { prefix: '', revision: 2 },
     ]);
   });

@@ -8,8 +8,10 @@ import type { Revision, Store } from '#store/contract.ts';
 export interface HistoryBudget {
   keepMs: number;
   keepBytes: number;
-  /** For engines that do not tell what their history takes. */
+  /** Each revision takes some memory, also when it left nothing in the history. */
   keepRevisions: number;
+  /** In place of the bytes, for engines that do not tell what their history takes. */
+  keepUntoldRevisions: number;
   /** Of what changes all the time and of which nobody asks for the past: enough for a watch to go on after a break. */
   keepShortLivedMs: number;
 }
@@ -18,7 +20,8 @@ export interface HistoryBudget {
 export const DEFAULT_HISTORY: HistoryBudget = {
   keepMs: 24 * 3_600_000,
   keepBytes: 256_000_000,
-  keepRevisions: 100_000,
+  keepRevisions: 1_000_000,
+  keepUntoldRevisions: 100_000,
   keepShortLivedMs: 5 * 60_000,
 };
 
@@ -37,12 +40,12 @@ export async function compactionsDue(
   budget: HistoryBudget,
   nowMs: number,
 ): Promise<Compaction[]> {
-  const byBytes =
-    (await store.revisionKeeping(budget.keepBytes)) ?? (await store.revision()) - budget.keepRevisions;
+  const newest = await store.revision();
+  const byBytes = (await store.revisionKeeping(budget.keepBytes)) ?? newest - budget.keepUntoldRevisions;
   const byTime = (await store.revisionAt(nowMs - budget.keepMs)) ?? 0;
   const recent = (await store.revisionAt(nowMs - budget.keepShortLivedMs)) ?? 0;
   const all = [
-    { prefix: '', revision: Math.max(byBytes, byTime) },
+    { prefix: '', revision: Math.max(byBytes, byTime, newest - budget.keepRevisions) },
     ...shortLived.map((prefix) => ({ prefix, revision: recent })),
   ];
   return all.filter(({ revision }) => revision > 0);
