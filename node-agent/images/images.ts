@@ -4,6 +4,7 @@ import type { Clock } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import { formatGoDuration } from '#machinery/values/duration.ts';
 import { type Image, ImageError, type ImageStore, type RegistryCredentials } from '#oci/contract.ts';
+import { fieldPath } from '../pods/context.ts';
 import type { PodSources } from '../sources/sources.ts';
 import { credentialsFor } from './credentials.ts';
 
@@ -158,8 +159,7 @@ class Images implements ImageService {
   }
 
   #sayFor(pod: Pod, container: Container): Say {
-    const init = pod.spec?.initContainers?.includes(container);
-    const path = `spec.${init ? 'initContainers' : 'containers'}{${container.name}}`;
+    const path = fieldPath(pod, container.name);
     return (type, reason, message) => this.#options.recorder.record(pod, type, { reason, message }, path);
   }
 }

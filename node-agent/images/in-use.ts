@@ -18,9 +18,12 @@ function referencesOf({ pod, observed }: Pick<PodWorker, 'pod' | 'observed'>): s
   const { stage, images, containers } = observed();
   if (stage === 'finished' || stage === 'gone') return [];
   const { spec } = pod();
-  const named = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].flatMap(({ image }) =>
-    image ? canonical(image) : [],
-  );
+  const all = [
+    ...(spec?.initContainers ?? []),
+    ...(spec?.containers ?? []),
+    ...(spec?.ephemeralContainers ?? []),
+  ];
+  const named = all.flatMap(({ image }) => (image ? canonical(image) : []));
   const given = [...images.values()].flatMap((one) => ('image' in one ? [one.image.id] : []));
   const running = [...containers.values()].flatMap(({ run }) => (run && !run.exit ? [run.imageId] : []));
   return [...named, ...given, ...running];

@@ -18,7 +18,11 @@ export function adopt(
   nowMs: number,
 ): Observed {
   const observed = newObserved(Date.parse(pod.status?.startTime ?? '') || nowMs);
-  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
+  const statuses = [
+    ...(pod.status?.initContainerStatuses ?? []),
+    ...(pod.status?.containerStatuses ?? []),
+    ...(pod.status?.ephemeralContainerStatuses ?? []),
+  ];
   for (const status of statuses) recall(observed, status);
   // Files of the pod may be there; to undo what is not there is harmless.
   observed.mounted = true;

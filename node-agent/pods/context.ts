@@ -62,6 +62,7 @@ export interface PodContext {
 
 /** About one container of the pod, as events name it. */
 export function fieldPath(pod: Pod, container: string): string {
-  const init = pod.spec?.initContainers?.some(({ name }) => name === container);
-  return `spec.${init ? 'initContainers' : 'containers'}{${container}}`;
+  const lists = ['initContainers', 'ephemeralContainers'] as const;
+  const list = lists.find((one) => pod.spec?.[one]?.some(({ name }) => name === container));
+  return `spec.${list ?? 'containers'}{${container}}`;
 }

@@ -4,6 +4,7 @@ import { type Effect, effectKey } from './effects.ts';
 import { containerObserved, isRunning } from './observed.ts';
 import {
   appContainers,
+  ephemeralContainers,
   initContainers,
   isBusy,
   isInitDone,
@@ -39,7 +40,8 @@ const images: PodHook = {
   before(view) {
     const { pod, observed } = view;
     // Init containers run first: what comes later is fetched meanwhile all the same.
-    return [...initContainers(pod), ...appContainers(pod)].flatMap((container) => {
+    const all = [...initContainers(pod), ...appContainers(pod), ...ephemeralContainers(pod)];
+    return all.flatMap((container) => {
       const known = observed.images.get(container.name);
       return when(view, known === undefined || 'failed' in known, {
         do: 'resolveImage',
@@ -87,7 +89,7 @@ const containers: PodHook = {
   name: 'containers',
   before: nothing,
   after(view) {
-    return [...killUnhealthy(view), ...startNext(view), ...forget(view)];
+    return [...killUnhealthy(view), ...startNext(view), ...startEphemeral(view), ...forget(view)];
   },
   undo: nothing,
 };
@@ -111,6 +113,12 @@ function startNext(view: View): Effect[] {
     if (state?.run && !state.run.exit && !state.hooked) return effects;
   }
   return effects;
+}
+
+/** They wait for nobody, and nobody waits for them. Source: Kubernetes documentation, "Ephemeral Containers". */
+function startEphemeral(view: View): Effect[] {
+  if (!isPrepared(view)) return [];
+  return ephemeralContainers(view.pod).flatMap((container) => start(view, container, false));
 }
 
 function start(view: View, container: Container, isInit: boolean): Effect[] {

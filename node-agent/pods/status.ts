@@ -13,7 +13,15 @@ import { rfc3339 } from '#machinery/clock.ts';
 import { type ContainerObserved, isRunning, type Observed, type Run } from './observed.ts';
 import { restartAtMs } from './restart.ts';
 import { ending } from './step.ts';
-import { appContainers, initContainers, isInitDone, isInitialized, needOf, type View } from './view.ts';
+import {
+  appContainers,
+  ephemeralContainers,
+  initContainers,
+  isInitDone,
+  isInitialized,
+  needOf,
+  type View,
+} from './view.ts';
 
 /** What of the node a pod's status repeats. */
 export interface NodeAddresses {
@@ -29,6 +37,7 @@ export function podStatus(view: View, node: NodeAddresses): PodStatus {
   const initialized = isInitialized(pod, observed);
   const init = initContainers(pod).map((one) => containerStatus(view, one, true, initialized));
   const app = appContainers(pod).map((one) => containerStatus(view, one, false, initialized));
+  const ephemeral = ephemeralContainers(pod).map((one) => ephemeralStatus(view, one));
   const phase = phaseOf(view, app, initialized);
   const why = observed.terminal?.reason ? observed.terminal : phase === 'Failed' ? ending(view) : undefined;
   const ips = pod.spec?.hostNetwork
@@ -44,6 +53,7 @@ export function podStatus(view: View, node: NodeAddresses): PodStatus {
     startTime: rfc3339(observed.startTimeMs),
     ...(init.length > 0 && { initContainerStatuses: init }),
     containerStatuses: app,
+    ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
     qosClass: pod.status?.qosClass ?? qosClassOf(pod.spec!),
   };
 }
@@ -75,6 +85,12 @@ function containerStatus(
     state,
     lastState: last?.exit ? { terminated: terminated(view.pod, last) } : {},
   };
+}
+
+/** It has no probes, so it is never ready. */
+function ephemeralStatus(view: View, container: Container): ContainerStatus {
+  const { started: _, ...status } = containerStatus(view, container, false, true);
+  return { ...status, ready: false };
 }
 
 function isReady(observed: ContainerObserved | undefined): boolean {

@@ -31,11 +31,16 @@ export function appContainers(pod: Pod): Container[] {
   return pod.spec?.containers ?? [];
 }
 
+/** Those that people add to a pod that runs, to look into it. They decide nothing about the pod. */
+export function ephemeralContainers(pod: Pod): Container[] {
+  return (pod.spec?.ephemeralContainers ?? []) as Container[];
+}
+
 export function findContainer(pod: Pod, name: string): { container: Container; isInit: boolean } | undefined {
   const init = initContainers(pod).find((one) => one.name === name);
   if (init) return { container: init, isInit: true };
-  const app = appContainers(pod).find((one) => one.name === name);
-  return app && { container: app, isInit: false };
+  const other = [...appContainers(pod), ...ephemeralContainers(pod)].find((one) => one.name === name);
+  return other && { container: other, isInit: false };
 }
 
 /** Sandbox, network and volumes are there: containers may start. */
@@ -67,7 +72,9 @@ export function needOf(view: View, container: Container, isInit: boolean): Need 
   const observed = view.observed.containers.get(container.name);
   const run = observed?.run;
   if (!run) return 'start';
-  if (!run.exit) return 'nothing';
+  // An ephemeral container runs once, whatever becomes of it.
+  if (!run.exit || ephemeralContainers(view.pod).some(({ name }) => name === container.name))
+    return 'nothing';
   const lost = run.exit.reason === 'Lost' && (view.pod.spec?.restartPolicy ?? 'Always') !== 'Never';
   if (!lost && !restarts(view.pod, container, isInit, run.exit.code)) return 'nothing';
   return restartAtMs(observed) <= view.nowMs ? 'start' : 'wait';

@@ -13,7 +13,7 @@ import { type Observed, STAGES } from './observed.ts';
 import { podStatus } from './status.ts';
 import { ending, fresh, step } from './step.ts';
 import { terminationMessage } from './termination.ts';
-import type { View } from './view.ts';
+import { ephemeralContainers, type View } from './view.ts';
 
 /**
  * Brings one pod of this node to what its object says, and back to nothing. It holds no rules: it looks (step.ts), begins
@@ -87,10 +87,11 @@ class Worker implements PodWorker {
 
   update(pod: Pod): void {
     const images = imagesOf(this.#pod);
-    // Files of the downward API show them.
-    const relabelled = !sameNames(this.#pod, pod);
+    // Files of the downward API show names; a new ephemeral container may need ConfigMaps that no other does.
+    const changed =
+      !sameNames(this.#pod, pod) || ephemeralContainers(this.#pod).length < ephemeralContainers(pod).length;
     this.#pod = pod;
-    if (relabelled) learn(this.#observed, { is: 'volumesChanged' });
+    if (changed) learn(this.#observed, { is: 'volumesChanged' });
     for (const [name, image] of imagesOf(pod)) {
       if (images.get(name) === image) continue;
       // An image changed in place: fetch the new one and replace the container that runs the old one.

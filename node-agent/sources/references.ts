@@ -1,4 +1,4 @@
-import type { Pod } from '#api/objects.ts';
+import type { Container, Pod } from '#api/objects.ts';
 import { envReferences } from '../spec/env.ts';
 
 export interface References {
@@ -18,7 +18,12 @@ export function podReferences(pod: Pod): References {
       if (source.secret?.name) secrets.add(source.secret.name);
     }
   }
-  for (const container of [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]) {
+  const containers = [
+    ...(pod.spec?.initContainers ?? []),
+    ...(pod.spec?.containers ?? []),
+    ...((pod.spec?.ephemeralContainers ?? []) as Container[]),
+  ];
+  for (const container of containers) {
     const env = envReferences(container);
     for (const name of env.configMaps) configMaps.add(name);
     for (const name of env.secrets) secrets.add(name);
