@@ -45,7 +45,7 @@ const flipBit: Damage = (path, random) => {
 const zeroPage: Damage = (path, random) => {
   const bytes = readFileSync(path);
   const at = Math.floor((random.next() * bytes.length) / 4096) * 4096;
-  bytes.fill(0, at, at + 4096);
+  bytes.fill(0, at, Math.min(at + 4096, bytes.length));
   writeFileSync(path, bytes);
 };
 
