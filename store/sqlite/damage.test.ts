@@ -1,9 +1,19 @@
 /** Files that were damaged at rest: the store refuses them, or everything is as it was. Never a wrong value. */
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { systemClock } from '#machinery/clock.ts';
+import { sleep, systemClock } from '#machinery/clock.ts';
 import { type Random, seededRandom } from '#machinery/random.ts';
 import { CompactedError, StoreFailedError } from '../contract.ts';
 import { openSqliteStore } from './index.ts';
@@ -95,6 +105,74 @@ test.each([
   },
   300_000,
 );
+
+/** A database whose pages are whole, each for itself, as when a disk puts some of them back to an older state. */
+const changed =
+  (sql: string): Damage =>
+  (path) => {
+    const db = new DatabaseSync(path);
+    db.exec(sql);
+    db.close();
+  };
+
+test.each([
+  [
+    'a commit is missing',
+    'DELETE FROM log WHERE id / 256 = (SELECT max(id) / 256 - 5 FROM log)',
+    /revision \d+ are missing/,
+  ],
+  [
+    'the newest commit is missing',
+    'DELETE FROM log WHERE id / 256 = (SELECT max(id) / 256 FROM log)',
+    /was acknowledged/,
+  ],
+  [
+    'a part of a commit is missing',
+    'DELETE FROM log WHERE id = (SELECT max(id) FROM log WHERE id % 256 = 1)',
+    /revision \d+ are missing/,
+  ],
+  [
+    'the first part of a commit is missing',
+    'DELETE FROM log WHERE id = (SELECT max(id) - 1 FROM log WHERE id % 256 = 1)',
+    /revision \d+ are missing/,
+  ],
+  [
+    'a value became a number',
+    'UPDATE log SET value = 7 WHERE id = (SELECT max(id) FROM log)',
+    /not what was written/,
+  ],
+  [
+    'a key is another',
+    "UPDATE log SET key = '/x' WHERE id = (SELECT max(id) FROM log)",
+    /not what was written/,
+  ],
+  [
+    'the compacted revision is another',
+    "UPDATE meta SET value = '7' WHERE name = 'compacted'",
+    /meta and leases/,
+  ],
+  ['a lease appeared', "INSERT INTO leases VALUES ('lease-9', 1)", /meta and leases/],
+] as const)('%s: refused', async (_, sql, message) => {
+  const directory = mkdtempSync(join(workspace, 'case-'));
+  for (const name of ['store.db', 'store.head'])
+    cpSync(join(workspace, 'folded', name), join(directory, name));
+  const compacted = await openSqliteStore({ directory, clock: systemClock });
+  await compacted.compact(10);
+  await compacted.close();
+  changed(sql)(join(directory, 'store.db'), seededRandom(1));
+  await expect(openSqliteStore({ directory, clock: systemClock })).rejects.toThrow(message);
+});
+
+test('a log that is folded and that nobody writes to is emptied: it could only bring older pages back', async () => {
+  const directory = mkdtempSync(join(workspace, 'case-'));
+  const store = await openSqliteStore({ directory, clock: systemClock });
+  const ops = [{ op: 'put', key: '/a', value: Buffer.from('x') }] as const;
+  await store.commit(ops, { time: 1, actor: 'test' });
+  const log = join(directory, 'store.db-wal');
+  expect(statSync(log).size).toBeGreaterThan(0);
+  while (statSync(log).size > 0) await sleep(systemClock, 10);
+  await store.close();
+});
 
 test('what the disk has lost is said, and when that is accepted no revision is used again', async () => {
   const directory = mkdtempSync(join(workspace, 'case-'));

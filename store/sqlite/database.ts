@@ -15,8 +15,10 @@ import {
 import { Past } from '../past.ts';
 import { VersionIndex } from '../version-index.ts';
 import { Log, type Row, type RowVersion, rowId, versionOf } from './log.ts';
+import { Meta } from './meta.ts';
 import { openDatabase, PAGE_BYTES } from './schema.ts';
 import { WalIndex } from './wal-index.ts';
+import { WholeLog } from './whole-log.ts';
 
 /** Revisions read from the log at a time. */
 const PAGE = 500;
@@ -47,6 +49,7 @@ export type Committed = Applied | Extract<CommitResult, { ok: false }>;
 export class Database {
   readonly #db: DatabaseSync;
   readonly #log: Log;
+  readonly #meta: Meta;
   readonly #wal: WalIndex;
   readonly #index = new VersionIndex<RowVersion>();
   readonly #past: Past<RowVersion>;
@@ -60,8 +63,10 @@ export class Database {
     this.#db = openDatabase(file);
     try {
       this.#log = new Log(this.#db);
-      const floors = Object.entries(JSON.parse(this.#meta('floors') ?? '{}') as Record<string, Revision>);
-      this.#past = new Past(Number(this.#meta('compacted') ?? 0), floors);
+      this.#meta = new Meta(this.#db);
+      this.#meta.check();
+      const floors = Object.entries(JSON.parse(this.#meta.get('floors') ?? '{}') as Record<string, Revision>);
+      this.#past = new Past(Number(this.#meta.get('compacted') ?? 0), floors);
       this.#revision = this.#past.floorOf('');
       this.#load();
       this.#wal = new WalIndex(file);
@@ -76,20 +81,24 @@ export class Database {
   }
 
   #load(): void {
-    for (const row of this.#log.scan()) this.#place(row, versionOf(row));
-    for (const row of this.#db.prepare('SELECT id, ttl FROM leases').all() as { id: LeaseId; ttl: number }[])
-      this.#leases.set(row.id, row.ttl);
+    const whole = new WholeLog(this.#revision);
+    for (const row of this.#log.scan()) {
+      whole.next(row);
+      this.#place(row, versionOf(row));
+    }
+    whole.end();
+    for (const { id, ttl } of this.#meta.leases()) this.#leases.set(id, ttl);
   }
 
   /** Takes a row into what is known. */
-  #place({ key, info }: Row, version: RowVersion): void {
+  #place({ key, commit }: Row, version: RowVersion): void {
     const { revision } = version;
     const before = this.#index.newest(key);
     if (before) this.#past.supersede(key, before, revision, before.bytes);
     this.#index.add(key, version);
     // A deletion can be read at no revision; it is kept for who watches.
     if (version.gone) this.#past.supersede(key, version, revision, version.bytes);
-    if (info && revision > this.#past.compacted) this.#past.happened(revision, info.time);
+    if (commit && revision > this.#past.compacted) this.#past.happened(revision, commit.info.time);
     this.#revision = Math.max(this.#revision, revision);
   }
 
@@ -122,9 +131,13 @@ export class Database {
     }
     const revision = this.#revision + 1;
     const changes: Applied['changes'] = [];
+    const effective = ops.map(
+      ({ op, key }) => op === 'put' || (op === 'delete' && this.#index.newest(key) !== undefined),
+    );
+    const rows = effective.filter(Boolean).length;
     for (const [at, op] of ops.entries()) {
+      if (!effective[at]) continue;
       const before = this.#index.newest(op.key);
-      if (op.op === 'check' || (op.op === 'delete' && !before)) continue;
       const replaced = previous && before ? this.#entryOf(before) : undefined;
       const createRevision = before?.createRevision ?? revision;
       this.#append({
@@ -133,7 +146,7 @@ export class Database {
         previous: before?.id ?? 0,
         createRevision,
         lease: op.op === 'put' ? (op.lease ?? null) : null,
-        info: changes.length === 0 ? info : undefined,
+        commit: changes.length === 0 ? { info, rows } : undefined,
         value: op.op === 'put' ? op.value : null,
       });
       changes.push({ op: at, createRevision, ...(replaced && { previous: replaced }) });
@@ -193,8 +206,8 @@ export class Database {
     if (revision > this.#revision) throw new FutureRevisionError(revision, this.#revision);
     if (!this.#past.compact(revision, prefix)) return;
     this.transaction(() => {
-      this.#setMeta('compacted', String(this.#past.compacted));
-      this.#setMeta('floors', JSON.stringify(Object.fromEntries(this.#past.floors)));
+      this.#meta.set('compacted', String(this.#past.compacted));
+      this.#meta.set('floors', JSON.stringify(Object.fromEntries(this.#past.floors)));
     });
   }
 
@@ -230,11 +243,11 @@ export class Database {
   }
 
   addLease(ttlMs: number): LeaseId {
-    const number = Number(this.#meta('leases') ?? 0) + 1;
+    const number = Number(this.#meta.get('leases') ?? 0) + 1;
     const id = `lease-${number}`;
     this.transaction(() => {
-      this.#setMeta('leases', String(number));
-      this.#db.prepare('INSERT INTO leases VALUES (?, ?)').run(id, ttlMs);
+      this.#meta.set('leases', String(number));
+      this.#meta.addLease(id, ttlMs);
     });
     this.#leases.set(id, ttlMs);
     return id;
@@ -252,13 +265,16 @@ export class Database {
   }
 
   removeLease(lease: LeaseId): void {
-    this.#db.prepare('DELETE FROM leases WHERE id = ?').run(lease);
+    this.transaction(() => this.#meta.removeLease(lease));
     this.#leases.delete(lease);
   }
 
-  /** Moves the write-ahead log into the main file, as far as no reader holds it. */
-  checkpoint(): void {
-    this.#db.prepare('PRAGMA wal_checkpoint(PASSIVE)').get();
+  /**
+   * Folds the write-ahead log into the main file. `empty`: also cuts it to nothing, for a time without commits: a log that
+   * is folded already, and is damaged before it is begun anew, would bring older pages back over newer ones.
+   */
+  checkpoint(empty: boolean): void {
+    this.#db.prepare(`PRAGMA wal_checkpoint(${empty ? 'TRUNCATE' : 'PASSIVE'})`).get();
   }
 
   /** What a checkpoint would have to write. */
@@ -279,15 +295,6 @@ export class Database {
 
   #entryOf(version: RowVersion): Entry {
     return toEntry(this.#log.read(version.id))!;
-  }
-
-  #meta(name: string): string | undefined {
-    const row = this.#db.prepare('SELECT value FROM meta WHERE name = ?').get(name);
-    return (row as { value: string } | undefined)?.value;
-  }
-
-  #setMeta(name: string, value: string): void {
-    this.#db.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(name, value);
   }
 }
 

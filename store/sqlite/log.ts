@@ -12,8 +12,8 @@ export interface Row {
   previous: number;
   createRevision: Revision;
   lease: LeaseId | null;
-  /** Of the commit; only its first row has it. */
-  info: CommitInfo | undefined;
+  /** Of the commit, and how many rows it has; only its first row has them. */
+  commit: { info: CommitInfo; rows: number } | undefined;
   /** Null = deleted. */
   value: Uint8Array | null;
 }
@@ -63,20 +63,22 @@ export class Log {
 
   constructor(db: DatabaseSync) {
     this.#db = db;
-    this.#append = db.prepare('INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#append = db.prepare('INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
     this.#read = db.prepare('SELECT * FROM log WHERE id = ?');
     this.#remove = db.prepare('DELETE FROM log WHERE id = ?');
     this.#read.setReturnArrays(true);
   }
 
   append(row: Row): void {
-    const { id, key, previous, createRevision, lease, info, value } = row;
+    const { id, key, previous, createRevision, lease, commit, value } = row;
+    const { info, rows } = commit ?? {};
     this.#append.run(
       id,
       key,
       previous,
       createRevision,
       lease,
+      rows ?? null,
       info?.time ?? null,
       info?.actor ?? null,
       info?.cause ?? null,
@@ -112,6 +114,7 @@ type Columns = [
   previous: number,
   created: number,
   lease: string | null,
+  rows: number | null,
   time: number | null,
   actor: string | null,
   cause: string | null,
@@ -119,15 +122,40 @@ type Columns = [
   sum: number,
 ];
 
-function toRow([id, key, previous, created, lease, time, actor, cause, value, sum]: Columns): Row {
-  const info = time === null ? undefined : { time, actor: actor!, ...(cause !== null && { cause }) };
-  const row = { id, key, previous, createRevision: created, lease, info, value };
-  if (checksum(row) !== sum) throw new DamagedRowError(`row ${id} of the log is not what was written`);
+/** What each column holds; SQLite keeps the type with each value, where the disk may change it too. */
+const TYPES: readonly RegExp[] = [
+  /^number$/,
+  /^string$/,
+  /^number$/,
+  /^number$/,
+  /^(string|null)$/,
+  /^(number|null)$/,
+  /^(number|null)$/,
+  /^(string|null)$/,
+  /^(string|null)$/,
+  /^(bytes|null)$/,
+  /^number$/,
+];
+
+function typeOf(value: unknown): string {
+  if (value === null) return 'null';
+  return value instanceof Uint8Array ? 'bytes' : typeof value;
+}
+
+function toRow(columns: Columns): Row {
+  const [id, key, previous, created, lease, rows, time, actor, cause, value, sum] = columns;
+  const damaged = () => new DamagedRowError(`row ${String(id)} of the log is not what was written`);
+  if (!TYPES.every((type, i) => type.test(typeOf(columns[i])))) throw damaged();
+  const info = { time: time ?? 0, actor: actor ?? '', ...(cause !== null && { cause }) };
+  const commit = rows === null ? undefined : { rows, info };
+  const row = { id, key, previous, createRevision: created, lease, commit, value };
+  if (checksum(row) !== sum) throw damaged();
   return row;
 }
 
-function checksum({ id, key, previous, createRevision, lease, info, value }: Row): number {
-  const { time, actor, cause } = info ?? {};
-  const head = `${id},${previous},${createRevision},${lease ?? ''},${time ?? ''},${actor ?? ''},${cause ?? ''},${value === null}\0${key}`;
+function checksum({ id, key, previous, createRevision, lease, commit, value }: Row): number {
+  const { rows, info } = commit ?? {};
+  const about = `${rows ?? ''},${info?.time ?? ''},${info?.actor ?? ''},${info?.cause ?? ''}`;
+  const head = `${id},${previous},${createRevision},${lease ?? ''},${about},${value === null}\0${key}`;
   return value === null ? crc32(head) : crc32(value, crc32(head));
 }

@@ -13,6 +13,8 @@ interface OldVersion {
   actor: string | null;
   cause: string | null;
   lease: LeaseId | null;
+  /** Versions of its revision that are still there. */
+  rows: number;
 }
 
 /**
@@ -25,18 +27,18 @@ export function migrateFrom1(db: DatabaseSync): void {
   let last: Revision = 0;
   let index = 0;
   const old = db.prepare(`
-    SELECT v.*, c.time, c.actor, c.cause, n.lease FROM versions v
+    SELECT v.*, c.time, c.actor, c.cause, n.lease, count(*) OVER (PARTITION BY v.revision) AS rows FROM versions v
       LEFT JOIN commits c ON c.revision = v.revision LEFT JOIN current n ON n.id = v.id ORDER BY v.revision, v.id`);
   for (const row of old.iterate() as unknown as Iterable<OldVersion>) {
-    const { key, revision, created, previous, lease, value, time, actor, cause } = row;
+    const { key, revision, created, previous, lease, value, time, actor, cause, rows } = row;
     index = revision === last ? index + 1 : 0;
     last = revision;
     const id = rowId(revision, index);
     moved.set(row.id, id);
-    const known = index === 0 && time !== null;
+    const info = { time: time ?? 0, actor: actor ?? '', ...(cause !== null && { cause }) };
     log.append({
       ...{ id, key, createRevision: created, lease, value, previous: moved.get(previous) ?? 0 },
-      info: known ? { time, actor: actor ?? '', ...(cause !== null && { cause }) } : undefined,
+      commit: index === 0 && time !== null ? { info, rows } : undefined,
     });
   }
   // A newest revision whose versions are all compacted away is kept as what was compacted.

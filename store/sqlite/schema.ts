@@ -1,5 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { StoreFailedError } from '../contract.ts';
+import { Meta } from './meta.ts';
 import { migrateFrom1 } from './migrate.ts';
 
 /** Raised with every change of the tables; an older number is migrated, a newer one refused. */
@@ -11,12 +12,12 @@ const CACHE_KIB = 8 * 1024;
 /** Measured with values of 2 kB: half as many bytes and twice the commits of pages of 4096 bytes; larger ones gain little. */
 export const PAGE_BYTES = 16384;
 
-/** `sum` is the checksum of all other columns: see log.ts. */
+/** `sum` is the checksum of all other columns, `rows` how many rows the commit has: see log.ts. */
 const TABLES = `
   CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS log (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL, previous INTEGER NOT NULL, created INTEGER NOT NULL, lease TEXT,
-    time INTEGER, actor TEXT, cause TEXT, value BLOB, sum INTEGER NOT NULL);
+    rows INTEGER, time INTEGER, actor TEXT, cause TEXT, value BLOB, sum INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS leases (id TEXT PRIMARY KEY, ttl INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
@@ -61,6 +62,7 @@ function prepareTables(db: DatabaseSync, format: number | undefined): void {
   db.exec(TABLES);
   if (format === 1) migrateFrom1(db);
   db.prepare("INSERT OR REPLACE INTO meta VALUES ('format', ?)").run(String(FORMAT));
+  new Meta(db).seal();
   db.exec('COMMIT');
 }
 

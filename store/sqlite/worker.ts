@@ -98,7 +98,7 @@ class StoreWorker {
     mark: () => undefined,
     close: () => {
       this.#folding?.cancel();
-      this.#database.checkpoint();
+      this.#database.checkpoint(true);
       this.#database.close();
       this.#head.close();
       this.#lock.close();
@@ -130,22 +130,22 @@ class StoreWorker {
 
   /** Apart from commits where that can be: a pause is waited for, but not for ever. */
   #checkpointIfDue(): void {
-    if (this.#database.unfoldedBytes > CHECKPOINT_BYTES) this.#checkpoint();
+    if (this.#database.unfoldedBytes > CHECKPOINT_BYTES) this.#checkpoint(false);
     this.#lastCommitMs = systemClock.monotonic();
     this.#folding ??= systemClock.timer(CHECKPOINT_IDLE_MS, () => this.#whenIdle());
   }
 
   #whenIdle(): void {
     const leftMs = this.#lastCommitMs + CHECKPOINT_IDLE_MS - systemClock.monotonic();
-    if (leftMs <= 0) this.#checkpoint();
+    if (leftMs <= 0) this.#checkpoint(true);
     else this.#folding = systemClock.timer(leftMs, () => this.#whenIdle());
   }
 
-  #checkpoint(): void {
+  #checkpoint(empty: boolean): void {
     this.#folding?.cancel();
     this.#folding = undefined;
     try {
-      this.#database.checkpoint();
+      this.#database.checkpoint(empty);
     } catch (error) {
       // All is in the write-ahead log still. A full disk is tried again with the next commits; else the store has failed.
       this.#judge(error);
@@ -207,13 +207,14 @@ function syncDirectory(directory: string): void {
   closeSync(file);
 }
 
-/** A row that is not what was written makes the file useless: it is told as any other damage. */
+/** A file in which anything is not what was written is of no use: its newest rows may be missing too. */
 function openChecked(file: string): Database {
   try {
     return new Database(file);
   } catch (error) {
-    if (!(error instanceof DamagedRowError)) throw error;
-    throw new StoreFailedError(`${file} is damaged: ${error.message}; restore it from a backup`);
+    const bySqlite = (error as { errcode?: number }).errcode !== undefined;
+    if (!bySqlite && !(error instanceof DamagedRowError)) throw error;
+    throw new StoreFailedError(`${file} is damaged: ${(error as Error).message}; restore it from a backup`);
   }
 }
 

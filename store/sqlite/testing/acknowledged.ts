@@ -50,20 +50,21 @@ export class Acknowledged {
     for await (const batch of events) {
       if (batch.revision !== at + 1) throw new Error(`revision ${batch.revision} comes after ${at}`);
       at = batch.revision;
+      this.#checkTold(at, batch.events, state);
       for (const event of batch.events) apply(state, event);
       checkWhole(batch.events, at);
-      this.#checkTold(at, batch.events);
       if (at === head) stop.abort();
     }
     checkState(state, (await store.list('/')).entries);
   }
 
-  #checkTold(revision: Revision, events: readonly StoreEvent[]): void {
+  #checkTold(revision: Revision, events: readonly StoreEvent[], before: ReadonlyMap<string, Entry>): void {
     const told = this.#told.get(revision);
     if (!told) return;
     const found = events.find((event) => keyOf(event) === told.key);
     // A key that was not there is deleted without an event.
-    const text = found?.type === 'put' ? textOf(found.entry) : '-';
+    const none = before.has(told.key) ? 'as it was' : '-';
+    const text = found?.type === 'put' ? textOf(found.entry) : found ? '-' : none;
     if (text !== told.text) throw new Error(`${told.key} at ${revision} is ${text}, not ${told.text}`);
   }
 }
