@@ -14,12 +14,14 @@ const MISSING =
 /** The disk of the store fails under a cluster that runs. */
 describe.skipIf(MISSING)(`a failing disk${MISSING ? ` (${MISSING})` : ''}`, () => {
   const cluster = new TestCluster();
-  const workspace = mkdtempSync(join(tmpdir(), 'gantry-disk-'));
-  const disk = new FaultyDisk(join(cluster.directory, 'store'), workspace);
+  let workspace: string;
+  let disk: FaultyDisk;
   const pods = new TestPods(cluster);
   const configMap = (name: string) => cluster.kubectl(['create', 'configmap', name]);
 
   beforeAll(async () => {
+    workspace = mkdtempSync(join(tmpdir(), 'gantry-disk-'));
+    disk = new FaultyDisk(join(cluster.directory, 'store'), workspace);
     cluster.env = disk.env;
     await cluster.start();
     await cluster.loadImages(['gantry/busybox:1']);

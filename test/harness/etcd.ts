@@ -14,7 +14,8 @@ export class TestEtcd {
   readonly store: string;
   readonly #port: number;
   readonly #host: TestHost;
-  readonly #directory = mkdtempSync(join(tmpdir(), 'gantry-etcd-'));
+  /** Made when it is first started. */
+  #directory: string | undefined;
   #child: ChildProcess | undefined;
 
   constructor(host: TestHost) {
@@ -27,6 +28,7 @@ export class TestEtcd {
   /** Starts it (again); nothing when it runs. Resolves when it answers. */
   async start(): Promise<void> {
     if (this.#child && this.#child.exitCode === null && this.#child.signalCode === null) return;
+    this.#directory ??= mkdtempSync(join(tmpdir(), 'gantry-etcd-'));
     const client = `http://127.0.0.1:${this.#port}`;
     const peer = `http://127.0.0.1:${this.#port + 1}`;
     const [command, args] = this.#host.inside('etcd', [
@@ -51,7 +53,8 @@ export class TestEtcd {
 
   async remove(): Promise<void> {
     await this.kill();
-    rmSync(this.#directory, { recursive: true, force: true });
+    if (this.#directory) rmSync(this.#directory, { recursive: true, force: true });
+    this.#directory = undefined;
   }
 
   #answers(): Promise<true | undefined> {
