@@ -8,7 +8,12 @@ export interface Superseded<V extends Version> {
   /** The revision that ended it. A deletion is over at once. */
   at: Revision;
   bytes: number;
+  /** Removed; its place in the list is kept for a while. */
+  gone: boolean;
 }
+
+/** Places of what is gone are given up once they are so many, and half of all: the cost is spread over those removed. */
+const LEAST_SQUEEZED = 1_024;
 
 /**
  * What of the past a store still has: how far back each part of the keys can be read, the versions that only the past
@@ -20,6 +25,12 @@ export class Past<V extends Version> {
   readonly #floors: Map<string, Revision>;
   /** In order of `at`. */
   #superseded: Superseded<V>[] = [];
+  /** How many of them are gone. */
+  #gone = 0;
+  /** Before this place all are gone. */
+  #first = 0;
+  /** For each prefix the place before which none of its keys is left that could be over. */
+  readonly #looked = new Map<string, number>();
   #bytes = 0;
   /** Revisions and their times in ms, side by side. */
   #revisions: Revision[] = [];
@@ -45,7 +56,7 @@ export class Past<V extends Version> {
   }
 
   supersede(key: string, version: V, at: Revision, bytes: number): void {
-    this.#superseded.push({ key, version, at, bytes });
+    this.#superseded.push({ key, version, at, bytes, gone: false });
     this.#bytes += bytes;
   }
 
@@ -67,7 +78,7 @@ export class Past<V extends Version> {
     if (this.#bytes <= bytes) return this.#compacted;
     let left = bytes;
     const first = this.#superseded.findLastIndex((one) => {
-      left -= one.bytes;
+      if (!one.gone) left -= one.bytes;
       return left < 0;
     });
     return Math.max(this.#compacted, this.#superseded[first]?.at ?? 0);
@@ -105,27 +116,43 @@ export class Past<V extends Version> {
     return true;
   }
 
-  /** At most `limit` versions that nobody can read any more, oldest first. */
+  /** At most `limit` versions that nobody can read any more. */
   expired(limit: number): Superseded<V>[] {
-    const floors = [...this.#floors];
-    const oldest = Math.max(this.#compacted, ...floors.map(([, floor]) => floor));
-    const found: Superseded<V>[] = [];
-    for (const one of this.#superseded) {
-      if (one.at > oldest || found.length === limit) break;
-      if (
-        one.at <= this.#compacted ||
-        floors.some(([part, floor]) => one.at <= floor && one.key.startsWith(part))
-      )
-        found.push(one);
+    const found = new Set<Superseded<V>>();
+    this.#look(this.#first, this.#compacted, '', limit, found);
+    for (const [prefix, floor] of this.#floors) {
+      const from = Math.max(this.#first, this.#looked.get(prefix) ?? 0);
+      this.#looked.set(prefix, this.#look(from, floor, prefix, limit, found));
     }
-    return found;
+    return [...found];
+  }
+
+  /** Collects what ended up to `floor` under `prefix`; the place of the first of it, or where the look ended. */
+  #look(from: number, floor: Revision, prefix: string, limit: number, found: Set<Superseded<V>>): number {
+    let at = from;
+    let first: number | undefined;
+    for (; at < this.#superseded.length && found.size < limit; at++) {
+      const one = this.#superseded[at]!;
+      if (one.at > floor) break;
+      if (one.gone || !one.key.startsWith(prefix)) continue;
+      first ??= at;
+      found.add(one);
+    }
+    return first ?? at;
   }
 
   /** These are gone. */
   drop(gone: readonly Superseded<V>[]): void {
-    if (gone.length === 0) return;
-    const dropped = new Set(gone);
-    this.#superseded = this.#superseded.filter((one) => !dropped.has(one));
-    for (const { bytes } of gone) this.#bytes -= bytes;
+    for (const one of gone) {
+      one.gone = true;
+      this.#bytes -= one.bytes;
+    }
+    this.#gone += gone.length;
+    while (this.#superseded[this.#first]?.gone) this.#first++;
+    if (this.#gone < LEAST_SQUEEZED || this.#gone < this.#superseded.length / 2) return;
+    this.#superseded = this.#superseded.filter((one) => !one.gone);
+    this.#gone = 0;
+    this.#first = 0;
+    this.#looked.clear();
   }
 }

@@ -43,6 +43,11 @@ const KNOWN_FAULTS: readonly KnownFault[] = [
     what: 'a watch from a revision that is being compacted may miss its deletion',
     fixed: { '3.4': 36, '3.5': 18 },
   },
+  {
+    issue: 20418,
+    what: 'a leader that was paused may answer reads as of its past',
+    fixed: { '3.4': 42, '3.5': 28, '3.6': 9 },
+  },
 ];
 
 /** What is known to be wrong with a server's version, as sentences for a warning. */

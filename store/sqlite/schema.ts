@@ -40,7 +40,8 @@ export function openDatabase(file: string): DatabaseSync {
         `${file} is damaged (${check?.quick_check.replaceAll('\n', ' ')}); restore it from a backup`,
       );
     if (format !== FORMAT) prepareTables(db, format);
-    if (format === 1) repack(db);
+    const { page_size } = db.prepare('PRAGMA page_size').get() as { page_size: number };
+    if (page_size !== PAGE_BYTES) repack(db);
     return db;
   } catch (error) {
     db.close();

@@ -49,18 +49,17 @@ describe.skipIf(whyNoHost())('kubectl debug', () => {
     await eventually('it runs', async () => (await stateOf('stay'))?.running);
     const [agent] = cluster.pids('agent');
     process.kill(agent!, 'SIGKILL');
-    await eventually('another agent serves', async () => {
-      const { code, stdout } = await cluster.kubectl([
-        'exec',
-        'web',
-        '-c',
-        'stay',
-        '--',
-        'cat',
-        '/proc/1/comm',
-      ]);
-      return (code === 0 && stdout === 'sleep\n') || undefined;
-    });
+    // A call that met the agent on its way out is given up and made anew.
+    const enter = () =>
+      cluster.kubectl(['exec', 'web', '-c', 'stay', '--', 'cat', '/proc/1/comm'], { timeoutMs: 10_000 });
+    await eventually(
+      'another agent serves',
+      async () => {
+        const { code, stdout } = await enter();
+        return (code === 0 && stdout === 'sleep\n') || undefined;
+      },
+      { timeoutMs: 90_000 },
+    );
     expect((await stateOf('stay'))?.running).toBeDefined();
     await pods.delete('web');
   });

@@ -30,6 +30,7 @@ describe.skipIf(whyNoHost())('two instances on one machine', () => {
   afterAll(async () => {
     // The host goes with the first, so the second is taken down before it; harmless when its test has done that.
     await two.stop();
+    await two.removeEtcd();
     await two.gantry(['purge', '--yes']);
     rmSync(two.logFile, { force: true });
     expect(await one.destroy()).toEqual([]);

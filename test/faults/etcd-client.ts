@@ -1,6 +1,6 @@
 /**
- * A user of a store in etcd, as a process that a test runs in a network of its own: `etcd-client.ts ENDPOINT...`. Several
- * writers and one watcher; says on stdout, a line each, `ack REVISION KEY TEXT` for what was acknowledged, `failed NAME` for
+ * A user of a store in etcd, as a process that a test runs in a network of its own: `etcd-client.ts ENDPOINT...`, with
+ * `--read` to read only. Several writers and one watcher; says on stdout, a line each, `ack REVISION KEY TEXT` for what was acknowledged, `failed NAME` for
  * what was not, and `saw REVISION KEY TEXT` for each event. On stdin it takes `leader` (answers `leader ENDPOINT`), `read`
  * (answers `read REVISION` or `unread NAME`: one consistent read of the newest revision) and `stop`: then it ends its writers,
  * waits until the watcher has seen all, says `end REVISION` and ends.
@@ -19,7 +19,8 @@ const ROOT = '/gantry/faults/';
 const PAUSE_MS = 5;
 const RETRY_MS = 2_000;
 
-const endpoints = process.argv.slice(2);
+const endpoints = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
+const readsOnly = process.argv.includes('--read');
 const options = { endpoints, clock: systemClock, retryMs: RETRY_MS };
 const store = await openEtcdStore({ ...options, root: ROOT, random: systemRandom, log: silentLogger });
 const say = (line: string) => process.stdout.write(`${line}\n`);
@@ -29,7 +30,9 @@ let stopping = false;
 say('ready');
 
 const following = follow(store);
-const writing = Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(store, writer)));
+const writing = Promise.all(
+  Array.from({ length: readsOnly ? 0 : WRITERS }, (_, writer) => write(store, writer)),
+);
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'leader') void tellLeader();
   else if (line === 'read') void tellNewest(store);

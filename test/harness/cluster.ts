@@ -136,6 +136,11 @@ export class TestCluster {
     });
   }
 
+  /** Ends the etcd that it was started with, if any; to be called by who does not destroy it. */
+  async removeEtcd(): Promise<void> {
+    await this.#etcd?.remove();
+  }
+
   /** The host goes and comes back: its network is gone, and what ran on it; files stay. */
   async reboot(): Promise<void> {
     await this.#etcd?.kill();
@@ -145,8 +150,7 @@ export class TestCluster {
 
   /** Ends everything and removes every trace; returns what was left behind after the purge. */
   async destroy(): Promise<string[]> {
-    await this.stop();
-    await this.#etcd?.remove();
+    await this.stop().finally(() => this.removeEtcd());
     await this.gantry(['purge', '--yes']);
     const left = [...this.traces(), ...(await this.host.traces())];
     await this.host.remove();
