@@ -380,7 +380,31 @@ test.each([
     ];
     const found = places.filter((bytes) => bytes.includes(ENCODED) || bytes.includes(PLAINTEXT));
     expect(found.length > 0).toBe(!hidden);
+    // Else the files were not looked into.
+    expect(places.slice(0, -1).some((bytes) => bytes.includes(ENCODED))).toBe(!hidden);
     expect(places.at(-1)!.includes(ENCODED)).toBe(!hidden);
+  },
+);
+
+test.each([true, false])(
+  'a key file that is away for the moment is not made anew (create: %s)',
+  async (create) => {
+    const files = new MemoryFiles();
+    await keyFile(FILE, { files, random: systemRandom, create: true }).renew();
+    const store = new MemoryStore();
+    const ring = await KeyRing.open({
+      ...{ store, keys, random: systemRandom, now: () => 0, shared: false },
+      settings: {
+        providers: [keyFile(FILE, { files, random: systemRandom, create })],
+        kinds: [{ group: '', plural: 'secrets' }],
+      },
+    });
+    await files.remove(FILE);
+    await expect(ring.add()).rejects.toThrow(EncryptionKeyError);
+    expect(await files.read(FILE)).toBeUndefined();
+    const empty = keyFile(FILE, { files, random: systemRandom, create: false });
+    await expect(empty.renew()).rejects.toThrow(/does not exist/);
+    await store.close();
   },
 );
 

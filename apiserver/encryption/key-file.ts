@@ -69,8 +69,9 @@ export function keyFile(path: string, deps: { files: Files; random: Random; crea
       return unwrapWith(Buffer.from(key.secret, 'base64'), id, wrapped, path);
     },
     async renew() {
-      const content = (await read()) ?? { format: 1, keys: [] };
-      await write({ ...content, keys: [newKey(), ...content.keys] });
+      const content = await read();
+      if (!content && !deps.create) throw new EncryptionKeyError(`the key file ${path} does not exist`);
+      await write({ format: 1, keys: [newKey(), ...(content?.keys ?? [])] });
     },
     async unused(used, drop) {
       const content = await read();

@@ -115,6 +115,8 @@ export class KeyRing implements ValueCodec {
 
   /** Makes a new key of keys, where its provider makes them, and a new data key, which encrypts from now on. */
   async add(): Promise<string> {
+    // A key file that is away for the moment must not be taken for one that was never there.
+    for (const key of this.#content.keys) await this.#unwrap(key);
     await this.#provider().renew();
     if (!(await this.#tryAdd())) throw ringTaken();
     return this.#content.keys[0]!.id;

@@ -41,7 +41,7 @@ describe.skipIf(whyNoHost())('kubectl debug', () => {
       async () =>
         /ErrImagePull|ImagePullBackOff/.test((await stateOf('missing'))?.waiting?.reason ?? '') || undefined,
     );
-    await cluster.must(['wait', '--for=condition=Ready', 'pod/web', '--timeout=5s']);
+    await cluster.must(['wait', '--for=condition=Ready', 'pod/web', '--timeout=30s']);
   });
 
   test('it can be entered, and runs on while the agent is away', async () => {
