@@ -14,6 +14,8 @@ export interface Kind<T extends ApiObject = ApiObject> {
   categories?: string[];
   /** Every answer about it warns with these words. */
   deprecation?: string;
+  /** Nothing acts on it yet: what writes it is answered with a warning that says so. */
+  inert?: true;
   namespaced: boolean;
   /** All of create, delete, deletecollection, get, list, patch, update, watch unless given. */
   verbs?: Verb[];

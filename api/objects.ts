@@ -108,6 +108,52 @@ export type LocalSubjectAccessReview = Stored<k8s.V1LocalSubjectAccessReview, 'L
 export type SelfSubjectRulesReview = Stored<k8s.V1SelfSubjectRulesReview, 'SelfSubjectRulesReview'>;
 export type CustomResourceDefinition = Stored<k8s.V1CustomResourceDefinition, 'CustomResourceDefinition'>;
 export type CertificateSigningRequest = Stored<k8s.V1CertificateSigningRequest, 'CertificateSigningRequest'>;
+export type PersistentVolume = Stored<k8s.V1PersistentVolume, 'PersistentVolume'>;
+export type PersistentVolumeClaim = Stored<k8s.V1PersistentVolumeClaim, 'PersistentVolumeClaim'>;
+export type PodTemplate = Stored<k8s.V1PodTemplate, 'PodTemplate'>;
+export type ReplicationController = Stored<k8s.V1ReplicationController, 'ReplicationController'>;
+export type ResourceQuota = Stored<k8s.V1ResourceQuota, 'ResourceQuota'>;
+export type LimitRange = Stored<k8s.V1LimitRange, 'LimitRange'>;
+export type ComponentStatus = Stored<k8s.V1ComponentStatus, 'ComponentStatus'>;
+export type HorizontalPodAutoscaler = Stored<k8s.V2HorizontalPodAutoscaler, 'HorizontalPodAutoscaler'>;
+/** The view of an autoscaler in autoscaling/v1. */
+export type HorizontalPodAutoscalerV1 = Stored<k8s.V1HorizontalPodAutoscaler, 'HorizontalPodAutoscaler'>;
+export type PodDisruptionBudget = Stored<k8s.V1PodDisruptionBudget, 'PodDisruptionBudget'>;
+export type Ingress = Stored<k8s.V1Ingress, 'Ingress'>;
+export type IngressClass = Stored<k8s.V1IngressClass, 'IngressClass'>;
+export type NetworkPolicy = Stored<k8s.V1NetworkPolicy, 'NetworkPolicy'>;
+export type IPAddress = Stored<k8s.V1IPAddress, 'IPAddress'>;
+export type ServiceCIDR = Stored<k8s.V1ServiceCIDR, 'ServiceCIDR'>;
+export type StorageClass = Stored<k8s.V1StorageClass, 'StorageClass'>;
+export type CSIDriver = Stored<k8s.V1CSIDriver, 'CSIDriver'>;
+export type CSINode = Stored<k8s.V1CSINode, 'CSINode'>;
+export type CSIStorageCapacity = Stored<k8s.V1CSIStorageCapacity, 'CSIStorageCapacity'>;
+export type VolumeAttachment = Stored<k8s.V1VolumeAttachment, 'VolumeAttachment'>;
+export type VolumeAttributesClass = Stored<k8s.V1VolumeAttributesClass, 'VolumeAttributesClass'>;
+export type ValidatingWebhookConfiguration = Stored<
+  k8s.V1ValidatingWebhookConfiguration,
+  'ValidatingWebhookConfiguration'
+>;
+export type MutatingWebhookConfiguration = Stored<
+  k8s.V1MutatingWebhookConfiguration,
+  'MutatingWebhookConfiguration'
+>;
+export type ValidatingAdmissionPolicy = Stored<k8s.V1ValidatingAdmissionPolicy, 'ValidatingAdmissionPolicy'>;
+export type ValidatingAdmissionPolicyBinding = Stored<
+  k8s.V1ValidatingAdmissionPolicyBinding,
+  'ValidatingAdmissionPolicyBinding'
+>;
+export type MutatingAdmissionPolicy = Stored<k8s.V1MutatingAdmissionPolicy, 'MutatingAdmissionPolicy'>;
+export type MutatingAdmissionPolicyBinding = Stored<
+  k8s.V1MutatingAdmissionPolicyBinding,
+  'MutatingAdmissionPolicyBinding'
+>;
+export type APIService = Stored<k8s.V1APIService, 'APIService'>;
+export type FlowSchema = Stored<k8s.V1FlowSchema, 'FlowSchema'>;
+export type PriorityLevelConfiguration = Stored<
+  k8s.V1PriorityLevelConfiguration,
+  'PriorityLevelConfiguration'
+>;
 
 /** `namespace/name`, or `name` for a cluster-scoped object: the key of informers and work queues. */
 export type ObjectKey = string;

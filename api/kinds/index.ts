@@ -30,8 +30,8 @@ import { ServiceKind } from './service.ts';
 import { ServiceAccountKind } from './service-account.ts';
 
 /**
- * In order of discovery: core first, then the groups as kubectl should prefer them. A kind that nothing acts on is not
- * served. Each is a Kind of its own type; the engine handles them all as kinds of ApiObject.
+ * In order of discovery: core first, then the groups as kubectl should prefer them. A kind that nothing acts on yet says
+ * so (`inert`). Each is a Kind of its own type; the engine handles them all as kinds of ApiObject.
  */
 export const KINDS: readonly Kind[] = [
   ConfigMapKind,

@@ -49,6 +49,8 @@ export async function serveResource(
   const namespace = kind.namespaced ? info.namespace || undefined : undefined;
   const scope: Scope = { parts, kind, stored, context, namespace, name: info.name };
   if (kind.deprecation) context.warnings.push(kind.deprecation);
+  if (kind.inert && info.verb === 'create')
+    context.warnings.push(`${resourceName(kind)} are kept, but nothing acts on them yet`);
   if (info.subresource) return serveSubresource(scope, handlers);
   const verb = ALL_VERBS.find((known) => known === info.verb);
   if (!verb || !verbsOf(kind).includes(verb)) throw methodNotAllowed(kind, info.verb);
