@@ -2,7 +2,7 @@
  * What Kubernetes fills into a pod spec when the user leaves it out. A pod gets a little more than a template: what
  * depends on the pod being final. Source: Kubernetes API reference, defaults in the field descriptions of PodSpec.
  */
-import type { Pod, PodSpec, PodTemplateSpec, Volume } from '../objects.ts';
+import type { Pod, PodSpec, PodStatus, PodTemplateSpec, Volume } from '../objects.ts';
 import { defaultContainer, defaultFieldRef } from './container.ts';
 import { canonicalQuantities, canonicalQuantityOr } from './quantities.ts';
 
@@ -23,6 +23,7 @@ export function defaultPodTemplate(template: PodTemplateSpec): void {
 export function defaultPod(pod: Pod): void {
   pod.spec ??= { containers: [] };
   pod.status ??= {};
+  pairAddresses(pod.status);
   const { spec } = pod;
   defaultPodSpec(spec);
   spec.enableServiceLinks ??= true;
@@ -35,6 +36,13 @@ export function defaultPod(pod: Pod): void {
     if (!spec.hostNetwork) continue;
     for (const port of container.ports ?? []) port.hostPort ||= port.containerPort;
   }
+}
+
+/** The first of podIPs is the podIP; where they differ, podIP counts. Source: core/v1 conversion of PodStatus. */
+function pairAddresses(status: PodStatus): void {
+  const { podIP, podIPs } = status;
+  if (podIP && podIPs?.[0]?.ip !== podIP) status.podIPs = [{ ip: podIP }];
+  else if (!podIP && podIPs?.length) status.podIP = podIPs[0]!.ip;
 }
 
 function defaultPodSpec(spec: PodSpec): void {

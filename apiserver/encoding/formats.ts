@@ -46,6 +46,8 @@ export interface ApplyOptions {
   fieldManager: string;
   force: boolean;
   subresource: string;
+  /** The kind's status is written apart. */
+  hasStatus: boolean;
   time: string;
 }
 

@@ -102,6 +102,7 @@ class WireFormats implements Formats {
         manager: options.fieldManager,
         force: options.force,
         subresource: options.subresource,
+        hasStatus: options.hasStatus,
         time: options.time,
       },
     );

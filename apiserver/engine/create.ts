@@ -79,6 +79,12 @@ async function prepare(
 ): Promise<void> {
   const { strategy } = kind;
   strategy.defaults?.(object);
+  if (!options.isApplied)
+    parts.trackOwners(kind, undefined, object, {
+      context: options.context,
+      subresource: '',
+      now: parts.clock.now(),
+    });
   const at = { namespace, name: object.metadata.name ?? '' };
   const request = admissionRequest('CREATE', kind, options, at, object, undefined);
   await admit(parts, 'mutate', request);

@@ -23,8 +23,6 @@ export type ModifyScope = 'object' | 'status' | 'raw';
 export interface ModifyOptions extends WriteOptions {
   scope: ModifyScope;
   subresource?: string;
-  /** The new state comes from server-side apply, which has noted the owners of its fields. */
-  isApplied?: boolean;
 }
 
 /** Gives the new state from the current one, which it may change. Called again when somebody else was faster. */
@@ -55,10 +53,6 @@ export async function modifyObject(
     checkIdentity(kind, next, old);
     carryOver(kind, next, old, options.scope);
     await judge(parts, kind, next, old, options);
-    if (!options.isApplied) {
-      const { context, subresource = '' } = options;
-      parts.trackOwners(kind, old, next, { context, subresource, now: parts.clock.now() });
-    }
     if (isFinished(kind, next)) return finish(parts, kind, key, next, item, options);
     if (sameJson(next, old)) return { object: old, bytes: item.bytes };
     const outcome = await replace(parts, kind, key, next, item, avoid, options);
@@ -143,6 +137,11 @@ async function judge(
 ): Promise<void> {
   const { strategy } = kind;
   strategy.defaults?.(next);
+  // What the server changes on its own (a binding) has no owner.
+  if (options.scope !== 'raw' && !options.isApplied) {
+    const { context, subresource = '' } = options;
+    parts.trackOwners(kind, old, next, { context, subresource, now: parts.clock.now() });
+  }
   const at = { namespace: next.metadata.namespace, name: next.metadata.name };
   const request = admissionRequest('UPDATE', kind, options, at, next, old);
   if (options.scope !== 'raw') await admit(parts, 'mutate', request);

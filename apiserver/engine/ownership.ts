@@ -1,4 +1,4 @@
-/** Who owns which fields of an object that has been applied on the server; for all other objects nothing is kept. */
+/** Who owns which fields: noted on every write that people or programs ask for. */
 import type { Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
 import { rfc3339 } from '#machinery/clock.ts';
@@ -6,30 +6,38 @@ import { trackUpdate } from '#machinery/patch/apply.ts';
 import type { JsonObject, Schemas } from '#machinery/schema/model.ts';
 import type { RequestContext } from '../contract.ts';
 
-/** Notes in `next.metadata.managedFields` what a write other than apply changes. `now` in ms. */
+/**
+ * Notes in `next.metadata.managedFields` what a write other than apply changes; `old` is undefined when the object is made.
+ * Called before admission: what plugins add has no owner. `now` in ms.
+ */
 export type TrackOwners = (
   kind: Kind,
-  old: ApiObject,
+  old: ApiObject | undefined,
   next: ApiObject,
   writer: { context: RequestContext; subresource: string; now: number },
 ) => void;
 
 export function ownerTracking(schemas: Schemas): TrackOwners {
   return (kind, old, next, { context, subresource, now }) => {
-    if (!old.metadata.managedFields?.length) {
-      delete next.metadata.managedFields;
-      return;
-    }
-    trackUpdate(old as unknown as JsonObject, next as unknown as JsonObject, schemas.type(kind.schema), {
-      manager: managerOf(context),
-      time: rfc3339(now),
-      subresource,
-    });
+    trackUpdate(
+      old as unknown as JsonObject | undefined,
+      next as unknown as JsonObject,
+      schemas.type(kind.schema),
+      {
+        manager: managerOf(context),
+        time: rfc3339(now),
+        subresource,
+        hasStatus: kind.subresources?.status === true,
+      },
+    );
   };
 }
 
-/** As Kubernetes: what the request says, or the program in its User-Agent, or the user. */
+/** Source: kube-apiserver, field managers are named by the first 128 printable characters of the User-Agent up to `/`. */
+const AGENT_LIMIT = 128;
+
+/** What the request says, or the program in its User-Agent, or the user. */
 function managerOf({ info, request, identity }: RequestContext): string {
-  const agent = request.headers['user-agent']?.split('/')[0];
+  const agent = request.headers['user-agent']?.split('/')[0]?.slice(0, AGENT_LIMIT);
   return info.query.get('fieldManager') || agent || identity.name;
 }

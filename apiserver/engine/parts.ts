@@ -31,6 +31,8 @@ export interface EngineParts {
 export interface WriteOptions {
   context: RequestContext;
   dryRun?: boolean;
+  /** The new state comes from server-side apply, which has noted the owners of its fields. */
+  isApplied?: boolean;
 }
 
 /** How often a write is tried anew when others change the same object; more would be a livelock nobody sees. */

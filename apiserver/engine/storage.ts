@@ -57,7 +57,12 @@ export class Storage {
 
   /** Bytes to store; RequestEntityTooLarge beyond the limit. */
   encode(kind: Kind, object: ApiObject): Buffer {
-    const body = storedBytes(object);
+    let body = storedBytes(object);
+    if (body.length > OBJECT_LIMIT_BYTES && object.metadata.managedFields) {
+      // Better without owners than not at all. Source: kube-apiserver's create and update handlers.
+      delete object.metadata.managedFields;
+      body = storedBytes(object);
+    }
     if (body.length > OBJECT_LIMIT_BYTES)
       throw new StatusError(
         'RequestEntityTooLarge',

@@ -143,6 +143,7 @@ async function applyResource(scope: Scope, as: ModifyScope): Promise<TransportRe
     fieldManager,
     force: query.get('force') === 'true',
     subresource: context.info.subresource,
+    hasStatus: kind.subresources?.status === true,
     time: rfc3339(parts.clock.now()),
   };
   const merge = (current: ApiObject | undefined) =>
@@ -159,7 +160,11 @@ async function applyResource(scope: Scope, as: ModifyScope): Promise<TransportRe
   if (missing && as !== 'object') throw notFound(kind, name);
   if (!missing) return respondObject(scope, (await modify(scope, merge, as, true)).bytes);
   const dryRun = isDryRun(query);
-  const written = await parts.engine.insert(stored, namespace, merge(undefined), { context, dryRun });
+  const written = await parts.engine.insert(stored, namespace, merge(undefined), {
+    context,
+    dryRun,
+    isApplied: true,
+  });
   return respondObject(scope, written.bytes, 201);
 }
 
@@ -171,6 +176,7 @@ function checkApplied(scope: Scope, applied: ApiObject): void {
     throw badRequest(
       `patching object of type ${apiVersionOf(kind)}, Kind=${kind.kind} with ${applied.apiVersion}, Kind=${applied.kind}`,
     );
+  if (applied.metadata?.managedFields?.length) throw badRequest('metadata.managedFields must be nil');
   applied.metadata ??= { name };
   applied.metadata.name ||= name;
   if (applied.metadata.name !== name)

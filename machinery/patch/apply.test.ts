@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { generatedSchemas } from '../schema/load.ts';
 import type { JsonObject } from '../schema/model.ts';
 import { applyServerSide, trackUpdate } from './apply.ts';
-import { formatFields, leavesOf, parseFields, showPath } from './field-set.ts';
+import { namedFields, ownableParts } from './compare.ts';
+import { commonPaths, difference, isEmptySet, isFieldSet, showPath, union } from './field-set.ts';
 
 const deployment = generatedSchemas().type('io.k8s.api.apps.v1.Deployment');
 const NOW = '2026-01-01T00:00:00Z';
@@ -232,19 +233,125 @@ describe('other writes', () => {
   });
 });
 
-describe('sets of fields', () => {
-  test('are written as FieldsV1 and read back', () => {
-    const object = config(
+describe('an object that is made by another write', () => {
+  test('is owned as Kubernetes shows it: parts that were not there are marked, those that always are are not', () => {
+    const made = config(
       {
         replicas: 1,
-        selector: { matchLabels: { a: 'b' } },
-        ...containers({ name: 'a', args: ['x'], ports: [{ containerPort: 80 }] }),
+        selector: { matchLabels: { app: 'web' } },
+        strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1 } },
+        template: {
+          metadata: { labels: { app: 'web' } },
+          spec: {
+            containers: [{ name: 'a', resources: {}, ports: [{ containerPort: 80, protocol: 'TCP' }] }],
+            securityContext: {},
+          },
+        },
       },
-      { finalizers: ['f'], labels: {} },
+      { labels: { app: 'web' }, uid: 'u', generation: 1 },
     );
-    const set = new Set(leavesOf(object, deployment).keys());
-    expect(parseFields(formatFields(set))).toEqual(set);
-    const shown = [...set].map(showPath);
+    made['status'] = { replicas: 1 };
+    trackUpdate(undefined, made, deployment, { manager: 'kubectl-create', time: NOW });
+    expect(managers(made)).toEqual([
+      {
+        manager: 'kubectl-create',
+        operation: 'Update',
+        apiVersion: 'apps/v1',
+        time: NOW,
+        fieldsType: 'FieldsV1',
+        fieldsV1: {
+          'f:metadata': { 'f:labels': { '.': {}, 'f:app': {} } },
+          'f:spec': {
+            'f:replicas': {},
+            'f:selector': {},
+            'f:strategy': { 'f:rollingUpdate': { '.': {}, 'f:maxSurge': {} }, 'f:type': {} },
+            'f:template': {
+              'f:metadata': { 'f:labels': { '.': {}, 'f:app': {} } },
+              'f:spec': {
+                'f:containers': {
+                  'k:{"name":"a"}': {
+                    '.': {},
+                    'f:name': {},
+                    'f:ports': {
+                      '.': {},
+                      'k:{"containerPort":80,"protocol":"TCP"}': {
+                        '.': {},
+                        'f:containerPort': {},
+                        'f:protocol': {},
+                      },
+                    },
+                    'f:resources': {},
+                  },
+                },
+                'f:securityContext': {},
+              },
+            },
+          },
+        },
+      },
+    ]);
+  });
+
+  test('keeps the entries that the client sends with it', () => {
+    const sent = [
+      {
+        manager: 'a',
+        operation: 'Update',
+        apiVersion: 'apps/v1',
+        fieldsV1: { 'f:spec': { 'f:paused': {} } },
+      },
+    ];
+    const live = apply(undefined, config({ paused: true }));
+    const next = config({ paused: true }, { managedFields: sent });
+    trackUpdate(live, next, deployment, { manager: 'b', time: LATER });
+    expect(managers(next).map(({ manager }) => manager)).toEqual(['a']);
+    const unreadable = config({ paused: true }, { managedFields: [{ manager: 'a', operation: 'Nothing' }] });
+    trackUpdate(live, unreadable, deployment, { manager: 'b', time: LATER });
+    expect(managers(unreadable)).toEqual(managers(live));
+  });
+});
+
+describe('from client-side to server-side apply', () => {
+  const annotation = 'kubectl.kubernetes.io/last-applied-configuration';
+  const appliedBefore = (spec: object) => {
+    const text = JSON.stringify(config(spec));
+    const live = config(spec, { annotations: { [annotation]: text } });
+    trackUpdate(undefined, live, deployment, { manager: 'kubectl-client-side-apply', time: NOW });
+    return live;
+  };
+
+  test('kubectl takes over what it applied, and leaves the annotation as if it had been there', () => {
+    const next = apply(appliedBefore({ replicas: 1 }), config({ replicas: 2 }), 'kubectl');
+    expect(next).toMatchObject({ spec: { replicas: 2 } });
+    const annotations = (next['metadata'] as { annotations: Record<string, string> }).annotations;
+    expect(JSON.parse(annotations[annotation]!)).toEqual(config({ replicas: 2 }));
+  });
+
+  test('but not what others have written since, and nobody else does', () => {
+    const live = appliedBefore({ replicas: 1 });
+    const scaled = structuredClone(live);
+    scaled['spec'] = { replicas: 5, paused: true };
+    trackUpdate(live, scaled, deployment, { manager: 'x', time: LATER });
+    expect(() => apply(scaled, config({ paused: false }), 'kubectl')).toThrow('conflict with "x"');
+    expect(() => apply(live, config({ replicas: 2 }), 'other')).toThrow(
+      'conflict with "kubectl-client-side-apply"',
+    );
+  });
+});
+
+describe('sets of fields', () => {
+  const object = config(
+    {
+      replicas: 1,
+      selector: { matchLabels: { a: 'b' } },
+      ...containers({ name: 'a', args: ['x'], ports: [{ containerPort: 80 }] }),
+    },
+    { finalizers: ['f'], labels: {} },
+  );
+  const set = namedFields(object, deployment, ownableParts(''));
+
+  test('name leaves, atomic parts and elements', () => {
+    const shown = commonPaths(set, set).map(showPath);
     expect(shown).toContain('.spec.selector');
     expect(shown).toContain('.metadata.finalizers[="f"]');
     expect(shown).toContain('.metadata.labels');
@@ -253,7 +360,20 @@ describe('sets of fields', () => {
     );
   });
 
+  test('are joined and taken apart without changing those given', () => {
+    const a = { 'f:a': { '.': {}, 'f:b': {} }, 'f:c': {} };
+    const b = { 'f:a': { 'f:b': {}, 'f:d': {} } };
+    const frozen = structuredClone([a, b]);
+    expect(union(a, b)).toEqual({ 'f:a': { '.': {}, 'f:b': {}, 'f:d': {} }, 'f:c': {} });
+    expect(difference(a, b)).toEqual({ 'f:a': {}, 'f:c': {} });
+    expect(difference(a, { 'f:a': {} })).toEqual({ 'f:a': { 'f:b': {} }, 'f:c': {} });
+    expect(difference(union(a, b), a)).toEqual({ 'f:a': { 'f:d': {} } });
+    expect(isEmptySet(difference(a, a))).toBe(true);
+    expect(difference(a, { 'f:x': {} })).toBe(a);
+    expect([a, b]).toEqual(frozen);
+  });
+
   test.each([null, [], { 'f:a': 1 }, { x: {} }, { 'k:{': {} }, { 'k:1': {} }])('%j is no set', (fields) => {
-    expect(parseFields(fields)).toBeUndefined();
+    expect(isFieldSet(fields)).toBe(false);
   });
 });

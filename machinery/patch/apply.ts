@@ -1,15 +1,15 @@
 /**
  * Server-side apply and the ownership of fields: an applier owns what its configuration names, loses what it no longer
- * names, and meets a conflict where others own a field it would change.
- * Source: Kubernetes documentation, "Server-Side Apply".
+ * names, and meets a conflict where others own a field it would change; any other writer owns what it changed.
+ * Source: Kubernetes documentation, "Server-Side Apply"; structured-merge-diff, merge.Updater.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { StatusError } from '../errors.ts';
 import { MAX_DEPTH } from '../schema/conform.ts';
 import { isObject, type JsonObject, member, type StructType, setMember } from '../schema/model.ts';
 import { arrange } from './arrange.ts';
+import { type Comparison, compareObjects, namedFields, ownableParts, sameValue } from './compare.ts';
 import {
-  disown,
+  entriesOf,
   type FieldManager,
   isSame,
   readManagers,
@@ -17,19 +17,17 @@ import {
   writeManagers,
 } from './field-managers.ts';
 import {
-  elementPlace,
-  elementsOf,
-  elementText,
-  isAtomic,
-  isWithin,
-  join,
-  leavesOf,
-  memberPlace,
-  type PathText,
-  type Place,
-  prefixesOf,
+  commonPaths,
+  difference,
+  type FieldSet,
+  isEmptySet,
+  isMember,
+  type Path,
   showPath,
+  union,
 } from './field-set.ts';
+import { lastAppliedOf, updateLastApplied } from './last-applied.ts';
+import { elementPlace, elementText, isAtomic, memberPlace, type Place } from './place.ts';
 
 /** Who writes. */
 export interface FieldWriter {
@@ -38,6 +36,8 @@ export interface FieldWriter {
   time: string;
   /** '' for the object itself. */
   subresource?: string;
+  /** The status is written apart; true unless given. */
+  hasStatus?: boolean;
 }
 
 export interface ApplyRequest extends FieldWriter {
@@ -45,21 +45,13 @@ export interface ApplyRequest extends FieldWriter {
   force: boolean;
 }
 
-/** Nobody owns these: the server keeps them. */
-const UNOWNED: ReadonlySet<PathText> = new Set([
-  'f:apiVersion',
-  'f:kind',
-  ...[
-    'name',
-    'namespace',
-    'creationTimestamp',
-    'selfLink',
-    'uid',
-    'generation',
-    'managedFields',
-    'resourceVersion',
-  ].map((name) => join('f:metadata', `f:${name}`)),
-]);
+/** Only kubectl moves from client-side to server-side apply: its name is what Kubernetes looks for. */
+const KUBECTL = 'kubectl';
+
+interface Conflict {
+  manager: FieldManager;
+  paths: Path[];
+}
 
 /**
  * The object after `config` is applied to `live` (undefined = it is created), with its managedFields. Neither is changed.
@@ -71,37 +63,42 @@ export function applyServerSide(
   type: StructType,
   request: ApplyRequest,
 ): JsonObject {
-  const managers = managersOf(live, type);
+  const isOwnable = ownableParts(request.subresource ?? '', request.hasStatus);
+  const managers = managersOf(live, type, isOwnable);
   const me: FieldManager = {
     manager: request.manager,
     operation: 'Apply',
     apiVersion: String(config['apiVersion'] ?? ''),
     subresource: request.subresource ?? '',
     time: request.time,
-    fields: new Set(ownable(config, type, request).keys()),
+    fields: namedFields(config, type, isOwnable),
   };
   const before = managers.find((manager) => isSame(manager, me));
   const others = managers.filter((manager) => manager !== before);
   const place: Place = { value: { form: 'struct', type } };
-  let next = structuredClone(mergeObject(live ?? {}, strip(config, request), place, 0));
-  if (before) next = withoutAbandoned(next, before, [me, ...others], place);
-  const change = changes(live, next, type);
+  const next = structuredClone(mergeObject(live ?? {}, strip(config, request), place, 0));
+  if (before) removeAbandoned(next, before.fields, held([me, ...others]), place);
+  const change = compareObjects(live, next, type, isOwnable);
   const conflicts = others.map((manager) => ({
     manager,
-    paths: [...change.written].filter((path) => manager.fields.has(path)),
+    paths: commonPaths(manager.fields, change.written),
   }));
-  if (!request.force) refuseConflicts(conflicts.filter(({ paths }) => paths.length > 0));
-  for (const manager of others) for (const gone of [change.written, change.removed]) disown(manager, gone);
-  if (before && isDeepStrictEqual(before.fields, me.fields)) me.time = before.time;
-  setManagers(next, [...others, me]);
+  const found = conflicts.filter(({ paths }) => paths.length > 0);
+  if (!request.force && !mayTakeOver(live, found, type, request)) refuseConflicts(found);
+  const sameOwners = before !== undefined && sameValue(before.fields, me.fields);
+  if (sameOwners && isUnchanged(change)) {
+    keepEntries(next, live);
+    return next;
+  }
+  if (request.manager === KUBECTL) updateLastApplied(next, config);
+  writeManagers(next, [...disowned(others, change), me]);
   return next;
 }
 
 /**
  * Notes in `next` what a write other than apply has changed: the writer owns it now, others no longer. Changes only
- * next.metadata.managedFields. Objects that nobody has applied are not tracked (the first apply finds one owner of all
- * their fields): most objects never are, and tracking would double their size. A client that sends `managedFields: [{}]`
- * ends the tracking.
+ * next.metadata.managedFields. An object whose managers were taken away is not tracked again until it is applied; a
+ * client takes them away with `managedFields: [{}]`.
  */
 export function trackUpdate(
   live: JsonObject | undefined,
@@ -109,46 +106,72 @@ export function trackUpdate(
   type: StructType,
   writer: FieldWriter,
 ): void {
-  const managers = endsTracking(next) ? [] : readManagers(live);
-  if (managers.length === 0) {
-    setManagers(next, []);
-    return;
-  }
-  const change = changes(live, next, type);
-  for (const manager of managers) for (const gone of [change.written, change.removed]) disown(manager, gone);
-  const mine = [...change.written].filter((path) => !isUnowned(path, writer));
-  if (mine.length > 0) take(managers, mine, String(next['apiVersion'] ?? ''), writer);
-  setManagers(next, managers);
+  const managers = managersAfterUpdate(live, next, type, writer);
+  if (managers) writeManagers(next, managers);
+  else keepEntries(next, live);
 }
 
-function endsTracking(next: JsonObject): boolean {
-  const metadata = next['metadata'];
-  const sent = isObject(metadata) ? metadata['managedFields'] : undefined;
-  return Array.isArray(sent) && sent.length === 1 && isObject(sent[0]) && Object.keys(sent[0]).length === 0;
+/** Undefined when they are as before. */
+function managersAfterUpdate(
+  live: JsonObject | undefined,
+  next: JsonObject,
+  type: StructType,
+  writer: FieldWriter,
+): FieldManager[] | undefined {
+  const sent = entriesOf(next);
+  if (isReset(sent)) return [];
+  const own = writer.subresource || sent.length === 0 ? undefined : readManagers(next);
+  const managers = own ?? readManagers(live) ?? [];
+  if (live && managers.length === 0) return [];
+  const change = compareObjects(live, next, type, ownableParts(writer.subresource ?? '', writer.hasStatus));
+  if (isUnchanged(change)) return own;
+  const left = disowned(managers, change);
+  return isEmptySet(change.written) ? left : withWriter(left, change.written, next, writer);
 }
 
-function take(managers: FieldManager[], paths: PathText[], apiVersion: string, writer: FieldWriter): void {
-  const { manager, time, subresource = '' } = writer;
-  const me = { manager, operation: 'Update' as const, apiVersion, subresource };
+function isReset(sent: unknown[]): boolean {
+  return sent.length === 1 && isObject(sent[0]) && Object.keys(sent[0]).length === 0;
+}
+
+function isUnchanged({ written, removed }: Comparison): boolean {
+  return isEmptySet(written) && isEmptySet(removed);
+}
+
+function disowned(managers: readonly FieldManager[], { written, removed }: Comparison): FieldManager[] {
+  return managers.map((manager) => {
+    const fields = difference(difference(manager.fields, written), removed);
+    return fields === manager.fields ? manager : { ...manager, fields };
+  });
+}
+
+function withWriter(
+  managers: FieldManager[],
+  written: FieldSet,
+  next: JsonObject,
+  { manager, time, subresource = '' }: FieldWriter,
+): FieldManager[] {
+  const apiVersion = String(next['apiVersion'] ?? '');
+  const me = { manager, operation: 'Update' as const, apiVersion, subresource, time };
   const known = managers.find((candidate) => isSame(candidate, me));
-  if (!known) managers.push({ ...me, time, fields: new Set(paths) });
-  else {
-    known.time = time;
-    for (const path of paths) known.fields.add(path);
-  }
+  const fields = known ? union(known.fields, written) : written;
+  return [...managers.filter((candidate) => candidate !== known), { ...me, fields }];
 }
 
-function setManagers(object: JsonObject, managers: FieldManager[]): void {
-  const metadata = isObject(object['metadata']) ? object['metadata'] : {};
-  const entries = writeManagers(managers);
+function keepEntries(next: JsonObject, live: JsonObject | undefined): void {
+  const metadata = isObject(next['metadata']) ? next['metadata'] : {};
+  const entries = entriesOf(live);
   if (entries.length > 0) metadata['managedFields'] = entries;
   else delete metadata['managedFields'];
-  object['metadata'] = metadata;
+  next['metadata'] = metadata;
 }
 
 /** Fields from before anyone was tracked belong to a manager of that name. */
-function managersOf(live: JsonObject | undefined, type: StructType): FieldManager[] {
-  const managers = readManagers(live);
+function managersOf(
+  live: JsonObject | undefined,
+  type: StructType,
+  isOwnable: (name: string) => boolean,
+): FieldManager[] {
+  const managers = readManagers(live) ?? [];
   if (!live || managers.length > 0) return managers;
   return [
     {
@@ -157,54 +180,51 @@ function managersOf(live: JsonObject | undefined, type: StructType): FieldManage
       apiVersion: String(live['apiVersion'] ?? ''),
       subresource: '',
       time: undefined,
-      fields: new Set(ownable(live, type, {}).keys()),
+      fields: compareObjects(undefined, live, type, isOwnable).written,
     },
   ];
 }
 
-function isUnowned(path: PathText, { subresource }: { subresource?: string }): boolean {
-  if (!subresource && isWithin(path, 'f:status')) return true;
-  if (subresource === 'status' && !isWithin(path, 'f:status') && !isWithin(path, 'f:metadata')) return true;
-  return UNOWNED.has(path);
+function held(owners: readonly FieldManager[]): FieldSet {
+  return owners.map(({ fields }) => fields).reduce(union, {});
 }
 
-function ownable(
-  object: JsonObject,
+/** Whether all conflicts are about fields that kubectl itself has applied before, on the client's side. */
+function mayTakeOver(
+  live: JsonObject | undefined,
+  conflicts: readonly Conflict[],
   type: StructType,
-  request: { subresource?: string },
-): Map<PathText, unknown> {
-  const leaves = leavesOf(object, type);
-  for (const path of leaves.keys()) if (isUnowned(path, request)) leaves.delete(path);
-  return leaves;
+  { manager, subresource = '' }: ApplyRequest,
+): boolean {
+  const applied = manager === KUBECTL && conflicts.length > 0 ? lastAppliedOf(live) : undefined;
+  if (!applied) return conflicts.length === 0;
+  const allowed = namedFields(applied, type, ownableParts(subresource));
+  const refused = conflicts.map(({ manager: other, paths }) => ({
+    manager: other,
+    paths: paths.filter((path) => !contains(allowed, path)),
+  }));
+  refuseConflicts(refused.filter(({ paths }) => paths.length > 0));
+  return true;
+}
+
+function contains(set: FieldSet, path: Path): boolean {
+  let node: FieldSet | undefined = set;
+  for (const element of path) node = node && Object.hasOwn(node, element) ? node[element] : undefined;
+  return node !== undefined && isMember(node);
 }
 
 /** What a configuration may set: not the status, except through its subresource. */
-function strip(config: JsonObject, { subresource }: FieldWriter): JsonObject {
+function strip(config: JsonObject, { subresource, hasStatus = true }: FieldWriter): JsonObject {
   const { status, ...rest } = config;
   const metadata = isObject(rest['metadata']) ? { ...rest['metadata'] } : {};
   delete metadata['managedFields'];
   const stripped: JsonObject = { ...rest, metadata };
-  return subresource === 'status' ? { ...stripped, status } : stripped;
+  return subresource === 'status' || (!hasStatus && status !== undefined)
+    ? { ...stripped, status }
+    : stripped;
 }
 
-/** Most leaves are plain. */
-function isSameValue(a: unknown, b: unknown): boolean {
-  return a === b || (typeof a === 'object' && isDeepStrictEqual(a, b));
-}
-
-/** Paths with another value than before, and paths that are gone. */
-function changes(live: JsonObject | undefined, next: JsonObject, type: StructType) {
-  const before = live ? leavesOf(live, type) : new Map<PathText, unknown>();
-  const after = leavesOf(next, type);
-  const written = new Set<PathText>();
-  for (const [path, value] of after)
-    if (!before.has(path) || !isSameValue(before.get(path), value)) written.add(path);
-  const removed = new Set<PathText>();
-  for (const path of before.keys()) if (!after.has(path)) removed.add(path);
-  return { written, removed };
-}
-
-function refuseConflicts(conflicts: { manager: FieldManager; paths: PathText[] }[]): void {
+function refuseConflicts(conflicts: readonly Conflict[]): void {
   const all = conflicts.flatMap(({ manager, paths }) =>
     paths.map((path) => ({ who: showManager(manager), where: showPath(path) })),
   );
@@ -253,7 +273,7 @@ function mergeList(live: unknown[], config: unknown[], place: Place, depth: numb
   for (const element of config) {
     const id = idOf(element);
     if (seen.has(id))
-      throw new StatusError('BadRequest', `duplicate entries for key ${showPath(id)} in a list`);
+      throw new StatusError('BadRequest', `duplicate entries for key ${showPath([id])} in a list`);
     seen.add(id);
     const existing = result.get(id);
     const merged = isObject(element)
@@ -264,33 +284,30 @@ function mergeList(live: unknown[], config: unknown[], place: Place, depth: numb
   return arrange([...result.values()], live, config, idOf);
 }
 
-/** Takes out what the applier owned, no longer names, and nobody else owns. The first of the owners is the applier. */
-function withoutAbandoned(
-  object: JsonObject,
-  before: FieldManager,
-  owners: FieldManager[],
-  place: Place,
-): JsonObject {
-  const mine = owners[0]!.fields;
-  const left = [...before.fields].filter((path) => !mine.has(path));
-  if (left.length === 0) return object;
-  const held = new Set(owners.flatMap(({ fields }) => [...fields]).flatMap(prefixesOf));
-  for (const path of left) if (!held.has(path)) removeAt(object, elementsOf(path), 0, place);
-  return object;
+/** Takes out what the applier owned, and what lies in it, unless somebody owns it or something in it. */
+function removeAbandoned(value: unknown, before: FieldSet, kept: FieldSet, place: Place): void {
+  for (const element of Object.keys(before)) {
+    const node = before[element]!;
+    const still = kept[element];
+    if (element === '.') continue;
+    // The server owns the metadata that every object has.
+    const isRemoved = !still && (element.startsWith('f:') || isMember(node)) && element !== 'f:metadata';
+    visitElement(value, element, place, (inner, innerPlace, remove) => {
+      if (isRemoved) remove();
+      else removeAbandoned(inner, node, still ?? {}, innerPlace);
+    });
+  }
 }
 
-function removeAt(value: unknown, path: string[], at: number, place: Place): void {
-  const element = path[at]!;
-  const isLast = at === path.length - 1;
+type Visit = (value: unknown, place: Place, remove: () => void) => void;
+
+/** Calls `visit` for the part of `value` that an element of a path names, when it is there. */
+function visitElement(value: unknown, element: string, place: Place, visit: Visit): void {
   if (isObject(value) && element.startsWith('f:')) {
     const name = element.slice(2);
-    if (!Object.hasOwn(value, name)) return;
-    if (isLast) delete value[name];
-    else removeAt(value[name], path, at + 1, memberPlace(place, name));
+    if (Object.hasOwn(value, name)) visit(value[name], memberPlace(place, name), () => delete value[name]);
   } else if (Array.isArray(value)) {
     const index = value.findIndex((candidate) => elementText(candidate, place) === element);
-    if (index < 0) return;
-    if (isLast) value.splice(index, 1);
-    else removeAt(value[index], path, at + 1, elementPlace(place));
+    if (index >= 0) visit(value[index], elementPlace(place), () => value.splice(index, 1));
   }
 }

@@ -1,72 +1,97 @@
 /** metadata.managedFields: who owns which fields, read and written. Source: Kubernetes API, metav1.ManagedFieldsEntry. */
 import { isObject, type JsonObject } from '../schema/model.ts';
-import { type FieldSet, formatFields, type PathText, parseFields } from './field-set.ts';
+import { type FieldSet, isEmptySet, isFieldSet, union } from './field-set.ts';
 
 export interface FieldManager {
-  manager: string;
-  operation: 'Apply' | 'Update';
-  apiVersion: string;
-  subresource: string;
+  readonly manager: string;
+  readonly operation: 'Apply' | 'Update';
+  readonly apiVersion: string;
+  readonly subresource: string;
   /** RFC 3339. */
-  time: string | undefined;
-  fields: Set<PathText>;
+  readonly time: string | undefined;
+  readonly fields: FieldSet;
 }
 
-/** The managers in an object's metadata; entries that cannot be read are left out. */
-export function readManagers(object: JsonObject | undefined): FieldManager[] {
+/** The managers in an object's metadata; undefined when one of the entries cannot be read. */
+export function readManagers(object: JsonObject | undefined): FieldManager[] | undefined {
+  const managers = entriesOf(object).map(readManager);
+  return managers.includes(undefined) ? undefined : (managers as FieldManager[]);
+}
+
+/** The entries themselves, in whatever state. */
+export function entriesOf(object: JsonObject | undefined): unknown[] {
   const metadata = object?.['metadata'];
   const entries = isObject(metadata) ? metadata['managedFields'] : undefined;
-  if (!Array.isArray(entries)) return [];
-  return entries.flatMap((entry) => {
-    if (!isObject(entry)) return [];
-    const { manager, operation, apiVersion, subresource, time } = entry;
-    const fields = parseFields(entry['fieldsV1']);
-    if (!fields || (operation !== 'Apply' && operation !== 'Update')) return [];
-    return {
-      manager: String(manager ?? ''),
-      operation,
-      apiVersion: String(apiVersion ?? ''),
-      subresource: String(subresource ?? ''),
-      time: typeof time === 'string' ? time : undefined,
-      fields,
-    };
-  });
+  return Array.isArray(entries) ? entries : [];
+}
+
+function readManager(entry: unknown): FieldManager | undefined {
+  if (!isObject(entry)) return undefined;
+  const { manager, operation, apiVersion, subresource, time, fieldsV1: fields = {} } = entry;
+  if (!isFieldSet(fields) || (operation !== 'Apply' && operation !== 'Update')) return undefined;
+  return {
+    manager: String(manager ?? ''),
+    operation,
+    apiVersion: String(apiVersion ?? ''),
+    subresource: String(subresource ?? ''),
+    time: typeof time === 'string' ? time : undefined,
+    fields,
+  };
 }
 
 /** As many managers of the operation Update are kept apart; older ones become one. */
 const MAX_UPDATERS = 10;
 const ANCIENT = 'ancient-changes';
 
-/** The entries for the managers that still own something: appliers first, then by time and name. */
-export function writeManagers(managers: readonly FieldManager[]): JsonObject[] {
-  const owning = mergeAncient(managers.filter(({ fields }) => fields.size > 0));
-  const rank = ({ operation, time, manager }: FieldManager) =>
-    `${operation === 'Apply' ? 0 : 1}${operation === 'Apply' ? '' : (time ?? '')}\0${manager}`;
-  return owning
-    .sort((a, b) => (rank(a) < rank(b) ? -1 : 1))
-    .map(({ manager, operation, apiVersion, time, fields, subresource }) => ({
-      manager,
-      operation,
-      apiVersion,
-      ...(time !== undefined && { time }),
-      fieldsType: 'FieldsV1',
-      fieldsV1: formatFields(fields),
-      ...(subresource && { subresource }),
-    }));
+/** Sets the entries for the managers that still own something: appliers first, then by time and name. */
+export function writeManagers(object: JsonObject, managers: readonly FieldManager[]): void {
+  const metadata = isObject(object['metadata']) ? object['metadata'] : {};
+  object['metadata'] = metadata;
+  const owning = mergeAncient(managers.filter(({ fields }) => !isEmptySet(fields)));
+  if (owning.length === 0) delete metadata['managedFields'];
+  else metadata['managedFields'] = owning.sort(byRank).map(entryOf);
 }
 
+function entryOf({ manager, operation, apiVersion, time, fields, subresource }: FieldManager): JsonObject {
+  return {
+    manager,
+    operation,
+    apiVersion,
+    ...(time !== undefined && { time }),
+    fieldsType: 'FieldsV1',
+    fieldsV1: fields,
+    ...(subresource && { subresource }),
+  };
+}
+
+function byRank(a: FieldManager, b: FieldManager): number {
+  for (const key of ['operation', 'time', 'manager', 'apiVersion', 'subresource'] as const) {
+    const left = a[key] ?? '';
+    const right = b[key] ?? '';
+    if (left !== right) return left < right ? -1 : 1;
+  }
+  return 0;
+}
+
+/** The oldest updaters of one version become one, until there are few enough. Source: apimachinery, managedfields capmanagers. */
 function mergeAncient(managers: FieldManager[]): FieldManager[] {
-  const updaters = managers.filter(({ operation }) => operation === 'Update');
+  const updaters = managers.filter(({ operation }) => operation === 'Update').sort(byRank);
   const excess = updaters.length - MAX_UPDATERS;
   if (excess <= 0) return managers;
-  const byAge = [...updaters].sort((a, b) => ((a.time ?? '') < (b.time ?? '') ? -1 : 1));
-  const old = new Set(byAge.slice(0, excess + 1));
-  const last = [...old].at(-1)!;
-  const fields = new Set([...old].flatMap((manager) => [...manager.fields]));
-  return [
-    ...managers.filter((manager) => !old.has(manager)),
-    { ...last, manager: ANCIENT, subresource: '', fields },
-  ];
+  const old = new Set(updaters.slice(0, excess + 1));
+  const merged = new Map<string, FieldManager>();
+  for (const { apiVersion, fields, time } of old) {
+    const before = merged.get(apiVersion)?.fields ?? {};
+    merged.set(apiVersion, {
+      manager: ANCIENT,
+      operation: 'Update',
+      apiVersion,
+      subresource: '',
+      time,
+      fields: union(before, fields),
+    });
+  }
+  return [...managers.filter((manager) => !old.has(manager)), ...merged.values()];
 }
 
 /** The same manager: appliers do not depend on the version they wrote with. */
@@ -85,9 +110,4 @@ export function showManager({ manager, operation, subresource, apiVersion, time 
     JSON.stringify(manager) + (subresource ? ` with subresource ${JSON.stringify(subresource)}` : '');
   if (operation === 'Apply') return name;
   return `${name} using ${apiVersion}${time === undefined ? '' : ` at ${time}`}`;
-}
-
-/** Takes the fields that `gone` names out of a manager's. */
-export function disown(manager: FieldManager, gone: FieldSet): void {
-  for (const path of gone) manager.fields.delete(path);
 }

@@ -1,138 +1,96 @@
 /**
- * Sets of fields of an object, as server-side apply keeps them to know who owns what. A path is a list of elements in the
- * notation of FieldsV1: `f:spec`, `k:{"name":"web"}` (an element of a list by its keys), `v:"x"` (an element of a set).
+ * Sets of fields of an object, as server-side apply keeps them to know who owns what: trees in the form of FieldsV1, whose
+ * elements are `f:spec`, `k:{"name":"web"}` (an element of a list by its keys), `v:"x"` (an element of a set). A node is in
+ * the set itself when it has the member `.` or nothing inside. No function changes the sets it is given.
  * Source: Kubernetes API, metav1.FieldsV1; the sigs.k8s.io structured-merge-diff notation.
  */
 import { MAX_DEPTH } from '../schema/conform.ts';
-import {
-  type Field,
-  isObject,
-  type JsonObject,
-  member,
-  type StructType,
-  setMember,
-  type ValueType,
-} from '../schema/model.ts';
+import { isObject, type JsonObject } from '../schema/model.ts';
 
-/** Elements joined by SEPARATOR. */
-export type PathText = string;
-
-/** No element contains it: JSON escapes it, and a field name has none. */
-const SEPARATOR = '\0';
-
-export type FieldSet = ReadonlySet<PathText>;
-
-/** What the schema says of one place. */
-export interface Place {
-  value: ValueType | undefined;
-  field?: Field;
+export interface FieldSet {
+  [element: string]: FieldSet;
 }
 
-/** The fields of an object that someone can own, with their values: leaves, whole atomic parts, elements of lists. */
-export function leavesOf(object: JsonObject, type: StructType): Map<PathText, unknown> {
-  const found = new Map<PathText, unknown>();
-  collectMembers(object, { value: { form: 'struct', type } }, '', found, 0);
-  return found;
+const SELF = '.';
+
+export function isEmptySet(set: FieldSet): boolean {
+  for (const _element in set) return false;
+  return true;
 }
 
-/** Stands for a list element itself, whose content is told by longer paths. */
-const ELEMENT = Symbol('element');
-
-function collect(
-  value: unknown,
-  place: Place,
-  path: PathText,
-  found: Map<PathText, unknown>,
-  depth: number,
-): void {
-  if (depth > MAX_DEPTH || isAtomic(place)) found.set(path, value);
-  else if (isObject(value)) {
-    if (Object.keys(value).length === 0) found.set(path, value);
-    else collectMembers(value, place, path, found, depth);
-  } else if (Array.isArray(value)) collectElements(value, place, path, found, depth);
-  else found.set(path, value);
+/** Whether the node of a tree is in the set, beside what lies inside it. */
+export function isMember(node: FieldSet): boolean {
+  return Object.hasOwn(node, SELF) || isEmptySet(node);
 }
 
-function collectMembers(
-  object: JsonObject,
-  place: Place,
-  path: PathText,
-  found: Map<PathText, unknown>,
-  depth: number,
-): void {
-  for (const name of Object.keys(object))
-    collect(object[name], memberPlace(place, name), join(path, `f:${name}`), found, depth + 1);
+/** Puts a node that has just been made into the set. */
+export function markMember(node: FieldSet): void {
+  if (!isEmptySet(node)) node[SELF] = {};
 }
 
-function collectElements(
-  list: unknown[],
-  place: Place,
-  path: PathText,
-  found: Map<PathText, unknown>,
-  depth: number,
-): void {
-  const inner = elementPlace(place);
-  for (const element of list) {
-    const at = join(path, elementText(element, place));
-    found.set(at, ELEMENT);
-    if (isObject(element)) collectMembers(element, inner, at, found, depth + 1);
+function hasInside(node: FieldSet): boolean {
+  for (const element in node) if (element !== SELF) return true;
+  return false;
+}
+
+/** The node with its membership; undefined when nothing is left of it. */
+function withMembership(inside: FieldSet, member: boolean): FieldSet | undefined {
+  if (!hasInside(inside)) return member ? {} : undefined;
+  if (Object.hasOwn(inside, SELF) === member) return inside;
+  if (member) return { [SELF]: {}, ...inside };
+  const { [SELF]: _self, ...rest } = inside;
+  return rest;
+}
+
+/** What is in `set` and not in `gone`; `set` itself when that is all of it. */
+export function difference(set: FieldSet, gone: FieldSet): FieldSet {
+  let result = set;
+  for (const element in gone) {
+    const node = element === SELF ? undefined : set[element];
+    if (!node) continue;
+    const rest = gone[element]!;
+    const left = withMembership(difference(node, rest), isMember(node) && !isMember(rest));
+    if (left === node) continue;
+    if (result === set) result = { ...set };
+    if (left) result[element] = left;
+    else delete result[element];
   }
+  return result;
 }
 
-/** Whether apply sees the place as one value. */
-export function isAtomic({ value, field }: Place): boolean {
-  if (field?.atomic) return true;
-  if (value?.form === 'list') return (field?.list?.type ?? 'atomic') === 'atomic';
-  return value?.form === 'struct' ? value.type.atomic === true : value?.form !== 'map';
-}
-
-export function memberPlace(place: Place, name: string): Place {
-  if (place.value?.form === 'map') return { value: place.value.of };
-  const field = place.value?.form === 'struct' ? place.value.type.fields.get(name) : undefined;
-  return field ? { value: field.value, field } : { value: undefined };
-}
-
-export function elementPlace(place: Place): Place {
-  return { value: place.value?.form === 'list' ? place.value.of : undefined };
-}
-
-/** How a path names an element of a list. */
-export function elementText(element: unknown, place: Place): string {
-  const list = place.field?.list;
-  if (list?.type !== 'map' || !isObject(element)) return `v:${JSON.stringify(element)}`;
-  const keys: JsonObject = {};
-  const fields =
-    place.value?.form === 'list' && place.value.of.form === 'struct' ? place.value.of.type.fields : undefined;
-  // A key that is left out counts with its default: a port without protocol is a TCP port.
-  for (const key of [...list.keys].sort()) {
-    const value = member(element, key) ?? fields?.get(key)?.default;
-    if (value !== undefined) keys[key] = value;
+/** What is in one of them. */
+export function union(a: FieldSet, b: FieldSet): FieldSet {
+  const result = { ...a };
+  for (const element in b) {
+    if (element === SELF) continue;
+    const mine = a[element];
+    const theirs = b[element]!;
+    result[element] = mine
+      ? withMembership(union(mine, theirs), isMember(mine) || isMember(theirs))!
+      : theirs;
   }
-  return `k:${JSON.stringify(keys)}`;
+  return result;
 }
 
-export function join(path: PathText, element: string): PathText {
-  return path === '' ? element : path + SEPARATOR + element;
-}
+/** The elements that lead to a member. */
+export type Path = readonly string[];
 
-export function elementsOf(path: PathText): string[] {
-  return path.split(SEPARATOR);
-}
-
-/** A path and all that it lies in, outermost first. */
-export function prefixesOf(path: PathText): PathText[] {
-  const elements = elementsOf(path);
-  return elements.map((_, at) => elements.slice(0, at + 1).join(SEPARATOR));
-}
-
-/** Whether `path` is `at` or inside it. */
-export function isWithin(path: PathText, at: PathText): boolean {
-  return path === at || path.startsWith(at + SEPARATOR);
+/** The members that both have, in the order of the notation. */
+export function commonPaths(a: FieldSet, b: FieldSet, path: Path = []): Path[] {
+  return Object.keys(a)
+    .sort()
+    .flatMap((element) => {
+      const theirs = element === SELF ? undefined : b[element];
+      if (!theirs) return [];
+      const at = [...path, element];
+      const inside = commonPaths(a[element]!, theirs, at);
+      return isMember(a[element]!) && isMember(theirs) ? [at, ...inside] : inside;
+    });
 }
 
 /** `.spec.containers[name="web"].image`, as messages show a path. */
-export function showPath(path: PathText): string {
-  return elementsOf(path).map(showElement).join('');
+export function showPath(path: Path): string {
+  return path.map(showElement).join('');
 }
 
 function showElement(element: string): string {
@@ -140,60 +98,31 @@ function showElement(element: string): string {
   if (element.startsWith('f:')) return `.${rest}`;
   if (element.startsWith('v:')) return `[=${rest}]`;
   const keys = JSON.parse(rest) as JsonObject;
-  return `[${Object.entries(keys)
-    .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
-    .join(',')}]`;
+  const shown = Object.entries(keys).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
+  return `[${shown.join(',')}]`;
 }
 
-/** The FieldsV1 of a set: nested objects, `.` where a field with others inside is itself in the set. */
-export function formatFields(set: Iterable<PathText>): JsonObject {
-  const root: JsonObject = {};
-  const nodes = new Map<PathText, JsonObject>();
-  const sorted = [...set].sort();
-  const members = new Set(sorted);
-  for (const path of sorted) {
-    let node = root;
-    let at: PathText = '';
-    for (const element of elementsOf(path)) {
-      const parent = at;
-      at = at === '' ? element : at + SEPARATOR + element;
-      let next = nodes.get(at);
-      if (!next) {
-        next = {};
-        nodes.set(at, next);
-        if (members.has(parent) && !Object.hasOwn(node, '.')) node['.'] = {};
-        setMember(node, element, next);
-      }
-      node = next;
-    }
-  }
-  return root;
+/** More elements than this in one entry are refused: real objects have hundreds. */
+const MAX_ELEMENTS = 50_000;
+
+/** Whether a value from outside is a set. */
+export function isFieldSet(fields: unknown): fields is FieldSet {
+  return isObject(fields) && countElements(fields, 0) <= MAX_ELEMENTS;
 }
 
-/** More paths than this in one entry are refused: real objects have hundreds. */
-const MAX_PATHS = 50_000;
-
-/** The set in a FieldsV1; undefined when it is none. */
-export function parseFields(fields: unknown): Set<PathText> | undefined {
-  const set = new Set<PathText>();
-  return isObject(fields) && parseInto(fields, '', set, 0) ? set : undefined;
-}
-
-function parseInto(fields: JsonObject, path: PathText, set: Set<PathText>, depth: number): boolean {
-  const names = Object.keys(fields);
-  if (path !== '' && (names.length === 0 || Object.hasOwn(fields, '.'))) set.add(path);
-  if (depth > 2 * MAX_DEPTH || set.size > MAX_PATHS) return false;
-  for (const name of names) {
-    if (name === '.') continue;
+/** Infinity for what is no set. */
+function countElements(fields: JsonObject, depth: number): number {
+  if (depth > 2 * MAX_DEPTH) return Infinity;
+  let count = 0;
+  for (const name of Object.keys(fields)) {
     const inner = fields[name];
-    if (!isElement(name) || !isObject(inner)) return false;
-    if (!parseInto(inner, join(path, name), set, depth + 1)) return false;
+    if (!isObject(inner) || !(name === SELF || isElement(name))) return Infinity;
+    count += 1 + countElements(inner, depth + 1);
   }
-  return true;
+  return count;
 }
 
 function isElement(name: string): boolean {
-  if (name.includes(SEPARATOR)) return false;
   if (name.startsWith('f:')) return true;
   if (!/^[kvi]:/.test(name)) return false;
   try {

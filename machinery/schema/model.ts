@@ -46,6 +46,8 @@ export interface Field {
   readonly required: boolean;
   /** Zero ('', 0, false, {}, []) means something else than absent, and is kept. */
   readonly keepsZero: boolean;
+  /** A pointer in Kubernetes' own programs: what is not a pointer is there even when nobody has set it. */
+  readonly pointer?: boolean;
   readonly patch?: { readonly strategies: readonly PatchStrategy[]; readonly mergeKey?: string };
   /** How server-side apply sees the list; atomic unless given. */
   readonly list?: ListSemantics;

@@ -128,6 +128,7 @@ export function fieldOf(row: Row, resolver: Resolver): Field {
     value: valueTypeOf(row.type, resolver),
     required: row.presence.startsWith('!'),
     keepsZero: /[!*0]/.test(row.presence),
+    ...(row.presence.includes('*') && { pointer: true }),
     ...(patch && {
       patch: {
         strategies: patch[0]!.split(',') as PatchStrategy[],
