@@ -3,12 +3,16 @@ import type { Kind } from '../kind.ts';
 import { ClusterRoleKind } from './cluster-role.ts';
 import { ClusterRoleBindingKind } from './cluster-role-binding.ts';
 import { ConfigMapKind } from './config-map.ts';
+import { ControllerRevisionKind } from './controller-revision.ts';
+import { CronJobKind } from './cron-job.ts';
 import { CustomResourceDefinitionKind } from './custom-resource-definition.ts';
+import { DaemonSetKind } from './daemon-set.ts';
 import { DeploymentKind } from './deployment.ts';
 import { EndpointSliceKind } from './endpoint-slice.ts';
 import { EndpointsKind } from './endpoints.ts';
 import { EventKind } from './event.ts';
 import { EventsEventKind } from './events-event.ts';
+import { JobKind } from './job.ts';
 import { LeaseKind } from './lease.ts';
 import { NamespaceKind } from './namespace.ts';
 import { NodeKind } from './node.ts';
@@ -28,6 +32,7 @@ import { RoleBindingKind } from './role-binding.ts';
 import { SecretKind } from './secret.ts';
 import { ServiceKind } from './service.ts';
 import { ServiceAccountKind } from './service-account.ts';
+import { StatefulSetKind } from './stateful-set.ts';
 
 /**
  * In order of discovery: core first, then the groups as kubectl should prefer them. A kind that nothing acts on yet says
@@ -43,8 +48,11 @@ export const KINDS: readonly Kind[] = [
   SecretKind,
   ServiceAccountKind,
   ServiceKind,
+  ControllerRevisionKind,
+  DaemonSetKind,
   DeploymentKind,
   ReplicaSetKind,
+  StatefulSetKind,
   EventsEventKind,
   SelfSubjectReviewKind,
   TokenReviewKind,
@@ -52,6 +60,8 @@ export const KINDS: readonly Kind[] = [
   SelfSubjectAccessReviewKind,
   SelfSubjectRulesReviewKind,
   SubjectAccessReviewKind,
+  CronJobKind,
+  JobKind,
   LeaseKind,
   EndpointSliceKind,
   ClusterRoleBindingKind,

@@ -5,10 +5,45 @@
 type Exceptions = ReadonlyMap<string, string>;
 
 /** Required in the schema, but an object without it is taken. */
-export const MAY_BE_MISSING: Exceptions = new Map([]);
+export const MAY_BE_MISSING: Exceptions = new Map([
+  ['io.k8s.api.apps.v1.ControllerRevision.revision', 'a missing number is revision 0'],
+  ['io.k8s.api.batch.v1.PodFailurePolicy.rules', 'a policy without rules is one that never applies'],
+  ['io.k8s.api.core.v1.HTTPHeader.value', 'a header may be empty'],
+  ['io.k8s.api.core.v1.PreferredSchedulingTerm.preference', 'an empty term matches nothing and harms nobody'],
+  ['io.k8s.api.core.v1.SleepAction.seconds', 'a missing number is no sleep'],
+  ['io.k8s.api.core.v1.Sysctl.value', 'a parameter may be empty'],
+]);
 
 /** Strings with known values, where Kubernetes takes others too. */
 export const OPEN_ENUMS: Exceptions = new Map([]);
 
 /** Fields that no sound object of ours has. */
-export const NOT_IN_SPECIMENS: Exceptions = new Map([]);
+export const NOT_IN_SPECIMENS: readonly (readonly [RegExp, string])[] = [
+  [/core\.v1\.\w+VolumeSource\./, 'sources of volumes have specimens of their own, where we have them'],
+  [/core\.v1\.Volume\./, 'most sources are for drivers that nobody here has'],
+  [/core\.v1\.(VolumeProjection|ClusterTrustBundleProjection|PodCertificateProjection)\./, 'not served'],
+  [/[wW]indows/, 'nodes run Linux'],
+  [/core\.v1\.EphemeralContainer\.|PodSpec\.ephemeralContainers/, 'added by their subresource only'],
+  [
+    /core\.v1\.(PodSpec\.resourceClaims|PodResourceClaim\.|ResourceClaim\.|ResourceRequirements\.claims)/,
+    'devices are not shared out',
+  ],
+  [/core\.v1\.(PodSpec\.schedulingGroup|PodSchedulingGroup\.)/, 'not in use anywhere yet'],
+  [/core\.v1\.(Container\.restartPolicyRules|ContainerRestartRule)/, 'not acted on'],
+  [/core\.v1\.(EnvVarSource\.fileKeyRef|FileKeySelector\.)/, 'not acted on'],
+  [
+    /core\.v1\.(Container\.volumeDevices|VolumeDevice\.|Lifecycle\.stopSignal|PodSpec\.hostnameOverride)/,
+    'not acted on',
+  ],
+  [/core\.v1\.PodSecurityContext\.seLinuxChangePolicy/, 'not acted on'],
+  [
+    /core\.v1\.(PersistentVolumeClaim|ModifyVolumeStatus|TypedLocalObjectReference|TypedObjectReference|VolumeResourceRequirements)/,
+    'part of a template here',
+  ],
+];
+
+/** Parts that are looked at when they come into use: a kind and a path. */
+export const NOT_YET_JUDGED: readonly string[] = [
+  // Claims are judged when they are made of the template.
+  'StatefulSet spec.volumeClaimTemplates',
+];

@@ -1,5 +1,13 @@
 /** The specimens of all kinds. Adding a group is a file in this folder and a line in the list. */
+import { appsSpecimens } from './apps.ts';
+import { batchSpecimens } from './batch.ts';
 import { coordinationSpecimens } from './coordination.ts';
+import { podSpecimens } from './pods.ts';
 import type { Specimen } from './specimen.ts';
 
-export const SPECIMENS: readonly Specimen[] = [...coordinationSpecimens];
+export const SPECIMENS: readonly Specimen[] = [
+  ...appsSpecimens,
+  ...batchSpecimens,
+  ...coordinationSpecimens,
+  ...podSpecimens,
+];

@@ -16,11 +16,17 @@ export interface Found {
   holder: JsonObject;
 }
 
-/** Every field that an object has, with those inside; fields of metadata are the business of its own tests. */
+/** Metadata, of templates too, and what clients do not write are the business of other tests. */
+function isElsewhere({ name, value }: Field, isRoot: boolean): boolean {
+  if (value.form === 'struct' && value.type.name.endsWith('.ObjectMeta')) return true;
+  return isRoot && ['apiVersion', 'kind', 'status'].includes(name);
+}
+
+/** Every field that an object has, with those inside. */
 export function* fieldsOf(object: JsonObject, type: StructType, path = ''): Generator<Found> {
   for (const [name, value] of Object.entries(object)) {
     const field = type.fields.get(name);
-    if (!field || (path === '' && ['metadata', 'apiVersion', 'kind', 'status'].includes(name))) continue;
+    if (!field || isElsewhere(field, path === '')) continue;
     const at = path ? `${path}.${name}` : name;
     yield { path: at, tableName: `${type.name}.${name}`, field, holder: object };
     yield* within(value, field.value, at);
@@ -40,7 +46,7 @@ export function tableNames(type: StructType, seen = new Set<string>(), isRoot = 
   if (seen.has(type.name)) return [];
   seen.add(type.name);
   return [...type.fields.values()].flatMap((field) => {
-    if (isRoot && ['metadata', 'apiVersion', 'kind', 'status'].includes(field.name)) return [];
+    if (isElsewhere(field, isRoot)) return [];
     const inner = structIn(field.value);
     return [`${type.name}.${field.name}`, ...(inner ? tableNames(inner, seen, false) : [])];
   });

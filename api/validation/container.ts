@@ -140,7 +140,23 @@ function checkContainer(
   checkVolumeMounts(container, volumes, `${at}.volumeMounts`, faults);
   faults.oneOf(`${at}.imagePullPolicy`, container.imagePullPolicy, PULL_POLICIES);
   checkResources(container.resources, `${at}.resources`, faults);
+  checkResizePolicy(container.resizePolicy, `${at}.resizePolicy`, faults);
   checkSecurityContext(container.securityContext, `${at}.securityContext`, faults);
+}
+
+/** Kubernetes names the list for what is wrong in an element of it. */
+function checkResizePolicy(
+  policies: Container['resizePolicy'] | undefined,
+  field: string,
+  faults: Faults,
+): void {
+  const seen = new Set<string>();
+  for (const [index, { resourceName, restartPolicy }] of (policies ?? []).entries()) {
+    if (seen.has(resourceName)) faults.duplicate(`${field}[${index}]`, resourceName);
+    seen.add(resourceName);
+    faults.oneOf(field, resourceName, ['cpu', 'memory']);
+    faults.oneOf(field, restartPolicy, ['NotRequired', 'RestartContainer']);
+  }
 }
 
 function checkPorts(ports: ContainerPort[] | undefined, field: string, faults: Faults): void {

@@ -80,7 +80,13 @@ function checkPodSpec(spec: PodSpec, field: string, faults: Faults): void {
     faults.oneOf(`${field}.preemptionPolicy`, spec.preemptionPolicy, ['PreemptLowerPriority', 'Never']);
   }
   checkQuantities(spec.overhead, `${field}.overhead`, faults);
+  if (!spec.os) return;
+  if (!spec.os.name) faults.required(`${field}.os.name`, 'cannot be empty');
+  else if (!OPERATING_SYSTEMS.includes(spec.os.name))
+    faults.notSupported(`${field}.os`, spec.os.name, OPERATING_SYSTEMS);
 }
+
+const OPERATING_SYSTEMS = ['linux', 'windows'];
 
 /** Names of other objects, and of the pod in DNS. */
 function checkNames(spec: PodSpec, field: string, faults: Faults): void {

@@ -71,7 +71,8 @@ const CHECKS: Record<
     if (!SCHEMES.includes(httpGet!.scheme ?? ''))
       faults.notSupported(`${field}.scheme`, httpGet!.scheme, SCHEMES);
     for (const { name } of httpGet!.httpHeaders ?? []) {
-      if (!/^[-A-Za-z0-9]+$/.test(name)) faults.invalid(`${field}.httpHeaders`, name, HEADER_RULE);
+      if (!/^[-A-Za-z0-9]+$/.test(name ?? ''))
+        faults.invalid(`${field}.httpHeaders`, name ?? '', HEADER_RULE);
     }
   },
   tcpSocket({ tcpSocket }, field, _grace, faults) {

@@ -61,7 +61,8 @@ function checkPodTerms(terms: PodTerms, field: string, faults: Faults): void {
   }
 }
 
-function checkPodTerm(term: PodTerm, field: string, faults: Faults): void {
+function checkPodTerm(given: PodTerm | undefined, field: string, faults: Faults): void {
+  const term: Partial<PodTerm> = given ?? {};
   checkLabelSelector(term.labelSelector, `${field}.labelSelector`, faults);
   checkLabelSelector(term.namespaceSelector, `${field}.namespaceSelector`, faults);
   for (const name of term.namespaces ?? [])
@@ -97,6 +98,7 @@ export function checkTolerations(tolerations: Toleration[] | undefined, field: s
   }
 }
 
+const INCLUSION_POLICIES = ['Honor', 'Ignore'];
 const UNSATISFIABLE = ['DoNotSchedule', 'ScheduleAnyway'];
 
 export function checkSpread(constraints: Spread[] | undefined, field: string, faults: Faults): void {
@@ -115,6 +117,11 @@ export function checkSpread(constraints: Spread[] | undefined, field: string, fa
     seen.add(pair);
     if (minDomains !== undefined && minDomains <= 0) {
       faults.invalid(`${at}.minDomains`, minDomains, 'must be greater than zero');
+    }
+    for (const name of ['nodeAffinityPolicy', 'nodeTaintsPolicy'] as const) {
+      const policy = constraint[name];
+      if (policy !== undefined && !INCLUSION_POLICIES.includes(policy))
+        faults.notSupported(`${at}.${name}`, policy, INCLUSION_POLICIES);
     }
     checkLabelSelector(constraint.labelSelector, `${at}.labelSelector`, faults);
   }

@@ -15,7 +15,7 @@ export function checkDeployment(deployment: Deployment, faults: Faults): void {
     return;
   }
   faults.notNegative('spec.replicas', spec.replicas);
-  checkOwnTemplate(spec.selector, spec.template, faults);
+  checkOwnTemplate('deployment', spec.selector, spec.template, faults);
   checkStrategy(spec.strategy ?? {}, 'spec.strategy', faults);
   faults.notNegative('spec.minReadySeconds', spec.minReadySeconds);
   faults.notNegative('spec.revisionHistoryLimit', spec.revisionHistoryLimit);
@@ -35,17 +35,18 @@ export function checkReplicaSet(set: ReplicaSet, faults: Faults): void {
   }
   faults.notNegative('spec.replicas', spec.replicas);
   faults.notNegative('spec.minReadySeconds', spec.minReadySeconds);
-  checkOwnTemplate(spec.selector, spec.template, faults);
+  checkOwnTemplate('deployment', spec.selector, spec.template, faults);
 }
 
-/** The selector must pick the pods made from the template, and these restart for ever. */
-function checkOwnTemplate(
+/** The selector must pick the pods made from the template, and these restart for ever. `what` names the owner in messages. */
+export function checkOwnTemplate(
+  what: 'deployment' | 'statefulset' | 'daemonset',
   selector: LabelSelector | undefined,
   template: PodTemplateSpec | undefined,
   faults: Faults,
 ): void {
   const labels = template?.metadata?.labels;
-  if (!selectsOwn(selector, labels, faults)) {
+  if (!selectsOwn(what, selector, labels, faults)) {
     faults.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`');
   }
   checkPodTemplate(template, 'spec.template', faults);
@@ -54,13 +55,17 @@ function checkOwnTemplate(
     faults.notSupported('spec.template.spec.restartPolicy', restart, ['Always']);
   }
   if (template?.spec?.activeDeadlineSeconds !== undefined) {
-    const detail = 'activeDeadlineSeconds in ReplicaSet is not Supported';
+    const detail = `activeDeadlineSeconds in ${OWNERS[what]} is not Supported`;
     faults.forbidden('spec.template.spec.activeDeadlineSeconds', detail);
   }
 }
 
+/** Deployments and ReplicaSets share their words. */
+const OWNERS = { deployment: 'ReplicaSet', statefulset: 'StatefulSet', daemonset: 'DaemonSet' };
+
 /** False when a sound selector does not pick the labels. A missing selector picks nothing. */
 function selectsOwn(
+  what: string,
   selector: LabelSelector | undefined,
   labels: Record<string, string> | undefined,
   faults: Faults,
@@ -70,7 +75,7 @@ function selectsOwn(
     return false;
   }
   if (!Object.keys(selector.matchLabels ?? {}).length && !selector.matchExpressions?.length) {
-    faults.invalid('spec.selector', selector, 'empty selector is invalid for deployment');
+    faults.invalid('spec.selector', selector, `empty selector is invalid for ${what}`);
     return true;
   }
   const before = faults.list.length;
@@ -100,16 +105,19 @@ function checkStrategy({ type, rollingUpdate }: Strategy, field: string, faults:
   if (isZero(maxUnavailable) && isZero(maxSurge)) {
     faults.invalid(at, maxUnavailable, 'may not be 0 when `maxSurge` is 0');
   }
-  if (typeof maxUnavailable === 'string' && Number.parseInt(maxUnavailable, 10) > 100) {
-    faults.invalid(at, maxUnavailable, 'must not be greater than 100%');
-  }
+  notMoreThanAll(maxUnavailable, at, faults);
 }
 
-function checkCountOrPercent(value: number | string, field: string, faults: Faults): void {
+export function notMoreThanAll(value: number | string, field: string, faults: Faults): void {
+  if (typeof value === 'string' && Number.parseInt(value, 10) > 100)
+    faults.invalid(field, value, 'must not be greater than 100%');
+}
+
+export function checkCountOrPercent(value: number | string, field: string, faults: Faults): void {
   if (typeof value === 'string') faults.invalidFor(field, value, percentFaults(value));
   else if (value < 0) faults.invalid(field, value, NOT_NEGATIVE);
 }
 
-function isZero(value: number | string): boolean {
+export function isZero(value: number | string): boolean {
   return value === 0 || (typeof value === 'string' && /^0+%$/.test(value));
 }

@@ -1,14 +1,21 @@
+import { unmetRefusals } from '../refusals/index.ts';
 import { CHECKS } from './checks.ts';
 import { readTree } from './tree.ts';
 
-/** `npm run tidy`: every check over the whole tree; exits with 1 and the list when something is out of place. */
+/**
+ * `npm run tidy`: every check over the whole tree; exits with 1 and the list when something is out of place. `--refusals`
+ * runs the tests of validation too.
+ */
 const tree = readTree(process.cwd());
+const checks = CHECKS.map(({ name, run }) => ({ name, run: () => run(tree) }));
+if (process.argv.includes('--refusals'))
+  checks.push({ name: 'refusals', run: () => unmetRefusals(tree.root, tree.files) });
 let failed = 0;
-for (const check of CHECKS) {
-  const findings = check.run(tree);
+for (const { name, run } of checks) {
+  const findings = run();
   failed += findings.length > 0 ? 1 : 0;
-  console.log(`${findings.length === 0 ? 'ok  ' : 'FAIL'} ${check.name}`);
+  console.log(`${findings.length === 0 ? 'ok  ' : 'FAIL'} ${name}`);
   for (const finding of findings) console.log(`     ${finding}`);
 }
-console.log(`${CHECKS.length - failed} checks in order, ${failed} not`);
+console.log(`${checks.length - failed} checks in order, ${failed} not`);
 process.exitCode = failed > 0 ? 1 : 0;
