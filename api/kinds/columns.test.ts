@@ -3,11 +3,15 @@ import type { Kind } from '../kind.ts';
 import type { ApiObject } from '../objects.ts';
 import { ClusterRoleKind } from './cluster-role.ts';
 import { ConfigMapKind } from './config-map.ts';
+import { ControllerRevisionKind } from './controller-revision.ts';
+import { CronJobKind } from './cron-job.ts';
+import { DaemonSetKind } from './daemon-set.ts';
 import { DeploymentKind } from './deployment.ts';
 import { EndpointSliceKind } from './endpoint-slice.ts';
 import { EndpointsKind } from './endpoints.ts';
 import { EventKind } from './event.ts';
 import { EventsEventKind } from './events-event.ts';
+import { JobKind } from './job.ts';
 import { LeaseKind } from './lease.ts';
 import { NamespaceKind } from './namespace.ts';
 import { NodeKind } from './node.ts';
@@ -17,6 +21,7 @@ import { RoleBindingKind } from './role-binding.ts';
 import { SecretKind } from './secret.ts';
 import { ServiceKind } from './service.ts';
 import { ServiceAccountKind } from './service-account.ts';
+import { StatefulSetKind } from './stateful-set.ts';
 
 const NOW = Date.UTC(2026, 0, 1, 12, 0, 0);
 const ago = (seconds: number) => new Date(NOW - seconds * 1000).toISOString();
@@ -76,6 +81,78 @@ const TABLE: [Kind, Parts, string, string][] = [
     { spec: { replicas: 3, selector, template }, status: { replicas: 3, readyReplicas: 2 } },
     'Name|Desired|Current|Ready|Age|(Containers)|(Images)|(Selector)',
     'x|3|3|2|24h|a,b|one:1,two|app=x,!old,tier=web',
+  ],
+  [
+    StatefulSetKind as Kind,
+    { spec: { replicas: 3, selector, template }, status: { replicas: 3, readyReplicas: 2 } },
+    'Name|Ready|Age|(Containers)|(Images)',
+    'x|2/3|24h|a,b|one:1,two',
+  ],
+  [
+    DaemonSetKind as Kind,
+    {
+      spec: { selector, template: { spec: { ...template.spec, nodeSelector: { disk: 'ssd' } } } },
+      status: {
+        desiredNumberScheduled: 5,
+        currentNumberScheduled: 4,
+        numberReady: 3,
+        updatedNumberScheduled: 2,
+        numberAvailable: 1,
+      },
+    },
+    'Name|Desired|Current|Ready|Up-to-date|Available|Node Selector|Age|(Containers)|(Images)|(Selector)',
+    'x|5|4|3|2|1|disk=ssd|24h|a,b|one:1,two|app=x,!old,tier=web',
+  ],
+  [
+    ControllerRevisionKind as Kind,
+    {
+      metadata: {
+        ownerReferences: [
+          { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'web', uid: 'u', controller: true },
+        ],
+      },
+      revision: 2,
+    },
+    'Name|Controller|Revision|Age',
+    'x|statefulset.apps/web|2|24h',
+  ],
+  [
+    JobKind as Kind,
+    {
+      spec: { completions: 3, parallelism: 1, selector, template },
+      status: { succeeded: 1, startTime: ago(90) },
+    },
+    'Name|Status|Completions|Duration|Age|(Containers)|(Images)|(Selector)',
+    'x|Running|1/3|90s|24h|a,b|one:1,two|app=x,!old,tier=web',
+  ],
+  [
+    JobKind as Kind,
+    {
+      spec: { parallelism: 4, template },
+      status: {
+        succeeded: 1,
+        startTime: ago(90),
+        completionTime: ago(30),
+        conditions: [{ type: 'Complete', status: 'True' }],
+      },
+    },
+    'Name|Status|Completions|Duration|Age|(Containers)|(Images)|(Selector)',
+    'x|Complete|1/1 of 4|60s|24h|a,b|one:1,two|<none>',
+  ],
+  [
+    JobKind as Kind,
+    { spec: { template }, status: { conditions: [{ type: 'Suspended', status: 'True' }] } },
+    'Name|Status|Completions|Duration|Age|(Containers)|(Images)|(Selector)',
+    'x|Suspended|0/1||24h|a,b|one:1,two|<none>',
+  ],
+  [
+    CronJobKind as Kind,
+    {
+      spec: { schedule: '@daily', timeZone: 'UTC', suspend: true, jobTemplate: { spec: { template } } },
+      status: { active: [{}], lastScheduleTime: ago(3600 * 5) },
+    },
+    'Name|Schedule|Timezone|Suspend|Active|Last Schedule|Age|(Containers)|(Images)|(Selector)',
+    'x|@daily|UTC|True|1|5h|24h|a,b|one:1,two|<none>',
   ],
   [
     ServiceKind as Kind,

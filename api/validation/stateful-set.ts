@@ -73,7 +73,7 @@ export function checkStatefulSetStatus(set: StatefulSet, faults: Faults): void {
   const { replicas, readyReplicas = 0, availableReplicas = 0 } = status;
   for (const name of [...counts.slice(1), 'availableReplicas'] as const)
     if ((status[name] ?? 0) > replicas)
-      faults.invalid(`status.${name}`, status[name], 'cannot be greater than status.replicas');
+      faults.invalid(`status.${name}`, status[name] ?? 0, 'cannot be greater than status.replicas');
   if (availableReplicas > readyReplicas)
     faults.invalid(
       'status.availableReplicas',
