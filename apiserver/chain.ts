@@ -21,6 +21,7 @@ import type {
   ResourceHandler,
 } from './contract.ts';
 import { Discovery } from './discovery/index.ts';
+import { methodNotAllowed } from './engine/faults.ts';
 import type { KindIndex } from './engine/kind-index.ts';
 import { type Check, healthResponse } from './health.ts';
 import { openApiResponse } from './openapi/response.ts';
@@ -133,11 +134,7 @@ export class RequestChain {
       ({ path, verb }) => path === info.path && verb === info.verb,
     );
     if (handler) return handler.serve(context);
-    if (info.verb !== 'get')
-      throw new StatusError(
-        'MethodNotAllowed',
-        'the server does not allow this method on the requested resource',
-      );
+    if (info.verb !== 'get') throw methodNotAllowed();
     return this.#document(context);
   }
 

@@ -41,8 +41,9 @@ export function requestInfo(method: string, target: string): RequestInfo {
   info.isResource = true;
   info.group = legacy ? '' : (parts[1] ?? '');
   info.version = (legacy ? parts[1] : parts[2]) ?? '';
-  locate(info, rest);
-  info.verb = verbOf(method, info);
+  const watched = method === 'GET' && rest[0] === 'watch' && rest.length > 1;
+  locate(info, watched ? rest.slice(1) : rest);
+  info.verb = watched ? watchedByPath(info) : verbOf(method, info);
   return info;
 }
 
@@ -71,6 +72,12 @@ function locate(info: RequestInfo, rest: string[]): void {
   if (info.resource === 'namespaces') info.namespace = info.name;
 }
 
+/** The old form of a watch, deprecated and served still: `/api/v1/watch/namespaces/ns/pods/name`. */
+function watchedByPath({ query, name }: RequestInfo): string {
+  if (name && !query.get('fieldSelector')) query.set('fieldSelector', `metadata.name=${name}`);
+  return 'watch';
+}
+
 function verbOf(method: string, info: RequestInfo): string {
   const verb = VERBS[method] ?? method.toLowerCase();
   if (info.name !== '') return verb;
@@ -80,5 +87,6 @@ function verbOf(method: string, info: RequestInfo): string {
   // A list of one named object may be allowed by the object's name.
   const named = /^metadata\.name==?([^,=!]+)$/.exec(info.query.get('fieldSelector') ?? '');
   if (named) info.name = named[1]!;
-  return watch === 'true' || watch === '1' ? 'watch' : 'list';
+  // Source: apimachinery, the conversion of query parameters: `?watch` is a watch as well.
+  return watch === null || watch === '0' || watch.toLowerCase() === 'false' ? 'list' : 'watch';
 }

@@ -156,8 +156,8 @@ describe('creating', () => {
 
 describe('paths', () => {
   it('that name too much or too little are refused', async () => {
-    failed(await call('POST', `${MAPS}/a`, map('a')), 405, 'MethodNotAllowed', /create is not supported/);
-    failed(await call('PUT', MAPS, map('a')), 405, 'MethodNotAllowed', /update is not supported/);
+    failed(await call('POST', `${MAPS}/a`, map('a')), 405, 'MethodNotAllowed', /does not allow this method/);
+    failed(await call('PUT', MAPS, map('a')), 405, 'MethodNotAllowed', /does not allow this method/);
     expect((await call('GET', '/api/v1/namespaces/default/nodes')).status).toBe(404);
     expect((await call('GET', '/api/v1/configmaps/a')).status).toBe(404);
     expect((await call('DELETE', '/api/v1/namespaces')).status).toBe(405);
@@ -336,7 +336,7 @@ describe('deleting', () => {
       await call('DELETE', `${MAPS}/a`, { preconditions: { uid: 'other' } }),
       409,
       'Conflict',
-      /Precondition failed: UID in precondition: other/,
+      /the UID in the precondition \(other\) does not match the UID in record/,
     );
     const { uid } = body.metadata;
     const gone = await call('DELETE', `${MAPS}/a`, { preconditions: { uid } });

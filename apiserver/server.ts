@@ -135,7 +135,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const handlers = [
     ...(tunnels ? [tunnelHandler(tunnels)] : []),
     ...nodeSubresources(nodeLink, clock),
-    ...(tokens ? authenticationHandlers(tokens) : []),
+    ...(tokens ? authenticationHandlers(tokens, clock) : []),
     ...authorizationHandlers(authorizer),
     ...(deps.handlers?.({ objects: reader, authorizer, tokens, nodeLink }) ?? []),
   ];

@@ -88,7 +88,8 @@ export interface StatusDetails {
 export interface Status {
   kind: 'Status';
   apiVersion: 'v1';
-  metadata: Record<string, never>;
+  /** `continue`: with which a list in chunks may go on that has lost its snapshot. */
+  metadata: { continue?: string };
   status: 'Success' | 'Failure';
   message?: string;
   reason?: StatusReason;
@@ -102,6 +103,8 @@ export class StatusError extends Error {
   readonly reason: StatusReason;
   readonly code: number;
   readonly details: StatusDetails | undefined;
+  /** For Expired: the token with which a list in chunks goes on, of another snapshot. */
+  continueToken: string | undefined;
 
   constructor(reason: StatusReason, message: string, details?: StatusDetails, code = HTTP_STATUS[reason]) {
     super(message);
@@ -115,7 +118,7 @@ export class StatusError extends Error {
     return {
       kind: 'Status',
       apiVersion: 'v1',
-      metadata: {},
+      metadata: this.continueToken === undefined ? {} : { continue: this.continueToken },
       status: 'Failure',
       message: this.message,
       reason: this.reason,
@@ -127,12 +130,10 @@ export class StatusError extends Error {
   /** The error a Status received from a server stands for. */
   static from(status: Partial<Status>, httpStatus: number): StatusError {
     const reason = status.reason && status.reason in HTTP_STATUS ? status.reason : reasonOf(httpStatus);
-    return new StatusError(
-      reason,
-      status.message ?? `the server answered ${httpStatus}`,
-      status.details,
-      httpStatus,
-    );
+    const message = status.message ?? `the server answered ${httpStatus}`;
+    const error = new StatusError(reason, message, status.details, httpStatus);
+    error.continueToken = status.metadata?.continue;
+    return error;
   }
 }
 

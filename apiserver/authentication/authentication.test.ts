@@ -61,7 +61,9 @@ async function request(
   spec: Partial<NonNullable<TokenRequest['spec']>> = {},
   identity: Identity = { name: 'admin', groups: [] },
 ): Promise<TokenRequest> {
-  const handler = authenticationHandlers(tokens).find((each) => each.resource === 'serviceaccounts/token')!;
+  const handler = authenticationHandlers(tokens, clock).find(
+    (each) => each.resource === 'serviceaccounts/token',
+  )!;
   const context = { info: { namespace: 'shop', name: 'web' }, identity } as RequestContext;
   const body = {
     apiVersion: 'authentication.k8s.io/v1',
@@ -153,7 +155,9 @@ describe('service-account tokens', () => {
   test('for another audience it does not open the server, but a review for that audience', async () => {
     const made = await request({ audiences: ['vault'] });
     await expect(bearer(made.status!.token!)).rejects.toMatchObject({ reason: 'Unauthorized' });
-    const review = authenticationHandlers(tokens).find((each) => each.resource.startsWith('tokenreviews'))!;
+    const review = authenticationHandlers(tokens, clock).find((each) =>
+      each.resource.startsWith('tokenreviews'),
+    )!;
     const asked = async (audiences: string[]) => {
       const body = { spec: { token: made.status!.token!, audiences } } as TokenReview;
       return ((await review.serve!({} as RequestContext, body, objects)) as TokenReview).status;

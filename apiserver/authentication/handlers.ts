@@ -5,7 +5,7 @@ import { SelfSubjectReviewKind, TokenReviewKind } from '#api/kinds/reviews.ts';
 import { SecretKind } from '#api/kinds/secret.ts';
 import { ServiceAccountKind } from '#api/kinds/service-account.ts';
 import type { ApiObject, SelfSubjectReview, TokenRequest, TokenReview } from '#api/objects.ts';
-import { rfc3339 } from '#machinery/clock.ts';
+import { type Clock, rfc3339 } from '#machinery/clock.ts';
 import { isStatus, StatusError } from '#machinery/errors.ts';
 import type { Identity } from '#machinery/transport.ts';
 import { nodeNameOf } from '../authorization/node.ts';
@@ -13,19 +13,15 @@ import type { ObjectReader, ResourceHandler } from '../contract.ts';
 import type { ServiceAccountTokens, TokenOrder } from './tokens.ts';
 
 /** Who am I, whose token is this, and a new token. Source: authentication.k8s.io/v1. */
-export function authenticationHandlers(tokens: ServiceAccountTokens): ResourceHandler[] {
+export function authenticationHandlers(tokens: ServiceAccountTokens, clock: Clock): ResourceHandler[] {
   return [
     {
       resource: resourceName(SelfSubjectReviewKind),
-      async serve({ identity }) {
-        const review: SelfSubjectReview = {
-          apiVersion: 'authentication.k8s.io/v1',
-          kind: 'SelfSubjectReview',
-          metadata: { name: '' },
-          status: { userInfo: userInfo(identity) },
-        };
-        return review;
-      },
+      serve: async ({ identity }, body) => ({
+        ...needed<SelfSubjectReview>(body, 'SelfSubjectReview'),
+        metadata: { creationTimestamp: rfc3339(clock.now()) } as SelfSubjectReview['metadata'],
+        status: { userInfo: userInfo(identity) },
+      }),
     },
     {
       resource: resourceName(TokenReviewKind),

@@ -270,7 +270,7 @@ function isFinal(error: unknown): error is Error {
 
 /** Source: Kubernetes storage errors, "Too large resource version". */
 function tooLarge(wanted: number, current: number): StatusError {
-  return new StatusError('Timeout', `Too large resource version: ${wanted}, current: ${current}`, {
+  return new StatusError('Timeout', `Timeout: Too large resource version: ${wanted}, current: ${current}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     retryAfterSeconds: 1,
   });

@@ -50,8 +50,8 @@ export function tableOf(
   };
 }
 
-function rowObject(object: ApiObject, { includeObject, metaVersion }: TableOptions): object | undefined {
-  if (includeObject === 'None') return undefined;
+function rowObject(object: ApiObject, { includeObject, metaVersion }: TableOptions): object | null {
+  if (includeObject === 'None') return null;
   return includeObject === 'Object' ? object : partialOf(object, metaVersion);
 }
 

@@ -1,4 +1,5 @@
 import { type FieldError, type Kind, resourceName } from '#api/kind.ts';
+import type { ApiObject } from '#api/objects.ts';
 import { faultMessage, faultText } from '#api/validation/fault-text.ts';
 import { type StatusCause, StatusError } from '#machinery/errors.ts';
 
@@ -40,14 +41,32 @@ export function badRequest(message: string): StatusError {
   return new StatusError('BadRequest', message);
 }
 
-export function methodNotAllowed(kind: Named, action: string): StatusError {
+export function methodNotAllowed(): StatusError {
   return new StatusError(
     'MethodNotAllowed',
-    `${action} is not supported on resources of kind "${resourceName(kind)}"`,
-    {
-      ...(kind.group && { group: kind.group }),
-      kind: kind.plural,
-    },
+    'the server does not allow this method on the requested resource',
+    {},
+  );
+}
+
+/** Where kube-apiserver keeps the objects of kinds that it once had under other names: conflicts of uids name the place. */
+const REGISTRY_FOLDERS: Record<string, string> = {
+  nodes: 'minions',
+  services: 'services/specs',
+  endpoints: 'services/endpoints',
+  'ingresses.networking.k8s.io': 'ingress',
+};
+
+/** The object is another than the one that was read. Source: apiserver, storage.Preconditions. */
+export function uidConflict(kind: Named, { metadata }: ApiObject, wanted: string): StatusError {
+  const { name, namespace, uid } = metadata;
+  const folder = REGISTRY_FOLDERS[resourceName(kind)] ?? kind.plural;
+  const key = ['/registry', folder, ...(namespace ? [namespace] : []), name].join('/');
+  const why = `Precondition failed: UID in precondition: ${wanted}, UID in object meta: ${uid}`;
+  return conflict(
+    kind,
+    name,
+    `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`,
   );
 }
 

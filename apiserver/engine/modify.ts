@@ -4,7 +4,7 @@ import type { Op } from '#store/contract.ts';
 import { type CacheItem, parseItem } from '../cache/item.ts';
 import { claim } from './create.ts';
 import { sameJson } from './equal.ts';
-import { badRequest, conflict, notFound } from './faults.ts';
+import { badRequest, conflict, notFound, uidConflict } from './faults.ts';
 import { desireChanged, hasGeneration } from './generation.ts';
 import {
   admissionRequest,
@@ -74,12 +74,7 @@ function checkIdentity(kind: Kind, next: ApiObject, old: ApiObject): void {
   if (kind.namespaced) metadata.namespace ??= namespace;
   if (kind.namespaced && metadata.namespace !== namespace)
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
-  if (metadata.uid && metadata.uid !== uid)
-    throw conflict(
-      kind,
-      name,
-      `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${uid}`,
-    );
+  if (metadata.uid && metadata.uid !== uid) throw uidConflict(kind, old, metadata.uid);
   const wanted = metadata.resourceVersion;
   if (wanted && wanted !== '0' && wanted !== resourceVersion) throw conflict(kind, name);
 }

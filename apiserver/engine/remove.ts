@@ -69,19 +69,21 @@ export async function removeObject(
   throw conflict(kind, name);
 }
 
+/** Source: apiserver, BeforeDelete: its words, and the kind where others have the resource. */
 function checkPreconditions(kind: Kind, old: ApiObject, options: RemoveOptions): void {
   const { uid, resourceVersion, name } = old.metadata;
+  const named = { group: kind.group, plural: kind.kind };
   if (options.uid && options.uid !== uid)
     throw conflict(
-      kind,
+      named,
       name,
-      `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${uid}`,
+      `the UID in the precondition (${options.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`,
     );
   if (options.resourceVersion && options.resourceVersion !== resourceVersion)
     throw conflict(
-      kind,
+      named,
       name,
-      `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${resourceVersion}`,
+      `the ResourceVersion in the precondition (${options.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`,
     );
 }
 

@@ -53,16 +53,18 @@ export async function serveResource(
     context.warnings.push(`${resourceName(kind)} are kept, but nothing acts on them yet`);
   if (info.subresource) return serveSubresource(scope, handlers);
   const verb = ALL_VERBS.find((known) => known === info.verb);
-  if (!verb || !verbsOf(kind).includes(verb)) throw methodNotAllowed(kind, info.verb);
+  if (!verb || !verbsOf(kind).includes(verb)) throw methodNotAllowed();
   if (kind.virtual) {
     const handler = handlers.get(resourceName(kind));
     if (!handler?.serve) throw unknownPath();
     const object = decodeObject(scope);
     if (namespace) object.metadata.namespace ??= namespace;
+    // What is answered at once needs no name.
+    if (!object.metadata.name) delete (object.metadata as { name?: string }).name;
     return answer(scope, await handler.serve(context, object, parts.engine));
   }
   const named = info.name !== '' && NEEDS_NAME[verb] === false;
-  if (named || (info.name === '' && NEEDS_NAME[verb])) throw methodNotAllowed(kind, verb);
+  if (named || (info.name === '' && NEEDS_NAME[verb])) throw methodNotAllowed();
   if (kind.namespaced && !namespace && verb !== 'list' && verb !== 'watch' && verb !== 'create')
     throw unknownPath();
   return VERBS[verb](scope);

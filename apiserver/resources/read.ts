@@ -2,6 +2,7 @@
  * GET and LIST, from the watch cache. Rules of resourceVersion, resourceVersionMatch, limit and continue: Kubernetes API
  * concepts, "Resource versions" and "Retrieving large result sets in chunks".
  */
+import type { StatusError } from '#machinery/errors.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 import { CompactedError, FutureRevisionError } from '#store/contract.ts';
 import type { CacheItem } from '../cache/item.ts';
@@ -10,6 +11,7 @@ import type { ListMeta } from '../encoding/table.ts';
 import { badRequest, expired, notFound } from '../engine/faults.ts';
 import { filterInTurns } from '../turns.ts';
 import { candidatesOf } from './candidates.ts';
+import { checkListOptions, integerOf } from './options.ts';
 import { rendererOf, respond, respondObject, type Scope } from './scope.ts';
 import { type Selection, selectionOf, selects } from './selection.ts';
 
@@ -65,7 +67,9 @@ export function versionOf(query: URLSearchParams): number | undefined {
   const text = query.get('resourceVersion');
   if (text === null || text === '') return undefined;
   if (!/^\d{1,15}$/.test(text))
-    throw badRequest(`Invalid value: ${JSON.stringify(text)}: resourceVersion must be a number`);
+    throw badRequest(
+      `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+    );
   return Number(text);
 }
 
@@ -75,19 +79,35 @@ interface Continue {
   after: string;
 }
 
+/** Stands for the newest version: the list goes on, but is not consistent with its beginning. Source: etcd3/errors.go. */
+const NEWEST = -1;
+
 const EXPIRED_CONTINUE =
-  'The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.';
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.';
+
+/** The snapshot of a list is no longer kept, or never was. */
+function expiredList(token: Continue | undefined): StatusError {
+  if (!token) return expired('The resourceVersion for the provided list is too old.');
+  const error = expired(EXPIRED_CONTINUE);
+  error.continueToken = encodeContinue({ version: NEWEST, after: token.after });
+  return error;
+}
 
 export async function listResource(scope: Scope): Promise<TransportResponse> {
   const { context, kind } = scope;
   const { query } = context.info;
+  checkListOptions(query);
   const selection = selectionOf(kind, query);
   const limit = limitOf(query);
   const token = continueOf(query);
-  const at = token ? token.version : await snapshotVersion(scope, limit);
+  const goesOn = token !== undefined && token.version !== NEWEST;
+  const at = goesOn ? token.version : await snapshotVersion(scope, limit);
   // A list of "whatever the cache holds" is not cut: the cache has no such snapshot to go on from.
   const bounded = versionOf(query) === 0 && !token ? 0 : limit;
-  const page = await collectPage(scope, selection, at, token?.after, bounded);
+  const page = await collectPage(scope, selection, at, token?.after, bounded).catch((error: unknown) => {
+    const isLost = error instanceof CompactedError || error instanceof FutureRevisionError;
+    throw isLost ? expiredList(goesOn ? token : undefined) : error;
+  });
   const meta: ListMeta = { resourceVersion: String(page.version) };
   if (page.last !== undefined) {
     meta.continue = encodeContinue({ version: page.version, after: page.last });
@@ -104,12 +124,7 @@ export async function listResource(scope: Scope): Promise<TransportResponse> {
 }
 
 function limitOf(query: URLSearchParams): number {
-  const text = query.get('limit');
-  if (!text) return 0;
-  const limit = Number(text);
-  if (!Number.isSafeInteger(limit) || limit < 0)
-    throw badRequest(`Invalid value: ${JSON.stringify(text)}: limit must be a whole number`);
-  return limit;
+  return Math.max(0, integerOf(query, 'limit') ?? 0);
 }
 
 /** The snapshot a list without continue is of: undefined = the cache as it is now. */
@@ -123,18 +138,6 @@ async function snapshotVersion(scope: Scope, limit: number): Promise<number | un
   }
   const version = versionOf(query);
   const match = query.get('resourceVersionMatch') ?? '';
-  if (match && match !== 'Exact' && match !== 'NotOlderThan')
-    throw badRequest(
-      `resourceVersionMatch: Unsupported value: "${match}": supported values: "Exact", "NotOlderThan"`,
-    );
-  if (match && version === undefined)
-    throw badRequest(
-      'resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided',
-    );
-  if (match === 'Exact' && version === 0)
-    throw badRequest(
-      'resourceVersionMatch: Forbidden: resourceVersionMatch "Exact" is forbidden for resourceVersion "0"',
-    );
   if (version === undefined) {
     const waiting = cache.fresh();
     if (waiting) await waiting;
@@ -197,11 +200,13 @@ async function snapshotPage(
   const { stored, namespace, parts } = scope;
   const { storage } = parts;
   const revision = storage.base.revision(version);
+  if (revision < 0) throw new CompactedError(revision);
+  const prefix = storage.keys.prefix(stored, namespace);
   const items: CacheItem[] = [];
   const strip = storage.keys.prefix(stored).length;
   let after = from || undefined;
   for (;;) {
-    const page = await readSnapshot(scope, storage.keys.prefix(stored, namespace), revision, after);
+    const page = await storage.snapshot(stored, prefix, { revision, after, limit: SNAPSHOT_PAGE });
     for (const item of page.items) {
       if (!selects(selection, scope.kind, item)) continue;
       if (limit > 0 && items.length === limit)
@@ -210,21 +215,6 @@ async function snapshotPage(
     }
     after = page.items.at(-1)?.key;
     if (!page.more || after === undefined) return { items, version, last: undefined, remaining: undefined };
-  }
-}
-
-async function readSnapshot(scope: Scope, prefix: string, revision: number, after: string | undefined) {
-  try {
-    if (revision < 0) throw expired(EXPIRED_CONTINUE);
-    return await scope.parts.storage.snapshot(scope.stored, prefix, {
-      revision,
-      after,
-      limit: SNAPSHOT_PAGE,
-    });
-  } catch (error) {
-    if (error instanceof CompactedError || error instanceof FutureRevisionError)
-      throw expired(EXPIRED_CONTINUE);
-    throw error;
   }
 }
 
@@ -238,12 +228,27 @@ function continueOf(query: URLSearchParams): Continue | undefined {
   const text = query.get('continue');
   if (!text) return undefined;
   if (versionOf(query)) throw badRequest('specifying resource version is not allowed when using continue');
+  const { v, rv, start } = tokenOf(text);
+  if (v !== 'meta.k8s.io/v1')
+    throw invalidContinue(`: server does not recognize this encoded version ${v ?? ''}`);
+  if (typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv === 0)
+    throw invalidContinue(': incorrect encoded start resourceVersion (version meta.k8s.io/v1)');
+  if (typeof start !== 'string' || start === '')
+    throw invalidContinue(': encoded start key empty (version meta.k8s.io/v1)');
+  return { version: rv, after: start };
+}
+
+function tokenOf(text: string): Record<string, unknown> {
+  const wrong = text.search(/[^A-Za-z0-9_-]/);
+  if (wrong >= 0) throw invalidContinue(`: illegal base64 data at input byte ${wrong}`);
   try {
-    const { rv, start } = JSON.parse(Buffer.from(text, 'base64url').toString()) as Record<string, unknown>;
-    if (typeof rv === 'number' && Number.isSafeInteger(rv) && typeof start === 'string')
-      return { version: rv, after: start };
+    return Object(JSON.parse(Buffer.from(text, 'base64url').toString())) as Record<string, unknown>;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
+    throw invalidContinue(`: ${error.message}`);
   }
-  throw badRequest('continue key is not valid: it is not one that this server gave out');
+}
+
+function invalidContinue(why: string): StatusError {
+  return badRequest(`invalid continue token: continue key is not valid${why}`);
 }

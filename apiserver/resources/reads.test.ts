@@ -53,7 +53,7 @@ describe('lists', () => {
     expect(namesOf((await call('GET', `${MAPS}?labelSelector=n!%3Da`)).body)).toEqual(['b', 'c']);
     expect(namesOf((await call('GET', `${MAPS}?fieldSelector=metadata.name%3Db`)).body)).toEqual(['b']);
     expect((await call('GET', `${MAPS}?fieldSelector=data.x%3Db`)).body.message).toBe(
-      'field label not supported: data.x',
+      '"data.x" is not a known field selector: only "metadata.name", "metadata.namespace"',
     );
     expect((await call('GET', `${MAPS}?labelSelector=a%20in`)).status).toBe(400);
   });

@@ -23,11 +23,11 @@ export interface Selection {
 export function selectionOf(kind: Kind, query: URLSearchParams): Selection {
   const labelText = query.get('labelSelector') ?? '';
   const fieldText = query.get('fieldSelector') ?? '';
-  const labels = labelText ? parsed('labelSelector', labelText, parseSelector) : undefined;
-  const fields = fieldText ? parsed('fieldSelector', fieldText, parseFieldSelector) : undefined;
+  const labels = labelText ? parsed(labelText, parseSelector) : undefined;
+  const fields = fieldText ? parsed(fieldText, parseFieldSelector) : undefined;
   for (const { field } of fields ?? []) {
     if (field === 'metadata.name' || (field === 'metadata.namespace' && kind.namespaced)) continue;
-    if (!kind.selectableFields?.[field]) throw badRequest(`field label not supported: ${field}`);
+    if (!kind.selectableFields?.[field]) throw badRequest(unknownField(kind, field));
   }
   return {
     labels,
@@ -37,12 +37,18 @@ export function selectionOf(kind: Kind, query: URLSearchParams): Selection {
   };
 }
 
-function parsed<T>(parameter: string, text: string, parse: (text: string) => T): T {
+/** Kinds with fields of their own to select by have other words than those without. Source: runtime/conversion.go. */
+function unknownField({ selectableFields }: Kind, field: string): string {
+  if (selectableFields) return `field label not supported: ${field}`;
+  return `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`;
+}
+
+function parsed<T>(text: string, parse: (text: string) => T): T {
   try {
     return parse(text);
   } catch (error) {
     if (!(error instanceof SelectorError)) throw error;
-    throw badRequest(`unable to parse ${parameter} ${JSON.stringify(text)}: ${error.message}`);
+    throw badRequest(error.message);
   }
 }
 

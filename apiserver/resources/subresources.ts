@@ -37,7 +37,7 @@ function serveStatus(scope: Scope): Promise<TransportResponse> {
     case 'patch':
       return patchResource(scope, 'status');
     default:
-      throw methodNotAllowed(scope.kind, scope.context.info.verb);
+      throw methodNotAllowed();
   }
 }
 
@@ -72,10 +72,10 @@ async function serveScale(scope: Scope): Promise<TransportResponse> {
     change = () => sent;
   } else if (verb === 'patch') {
     const type = patchTypeOf(scope);
-    if (type === 'apply') throw methodNotAllowed(kind, 'apply of scale');
+    if (type === 'apply') throw methodNotAllowed();
     const patch = parts.formats.parse(bodyText(context.request), 'json');
     change = (scale) => parts.formats.patch(SCALE_KIND, type, scale, patch, validation).object as Scale;
-  } else throw methodNotAllowed(kind, verb);
+  } else throw methodNotAllowed();
   const produce = (object: ApiObject) => {
     const scale = change(scaleOf(object));
     const { resourceVersion } = scale.metadata ?? {};
@@ -111,7 +111,7 @@ function toScale(kind: Kind, object: ApiObject): Scale {
 /** Replaces spec.finalizers of a namespace; the last one gone, the namespace goes too. */
 async function serveFinalize(scope: Scope): Promise<TransportResponse> {
   const { context, parts, stored, name, kind } = scope;
-  if (context.info.verb !== 'update') throw methodNotAllowed(kind, context.info.verb);
+  if (context.info.verb !== 'update') throw methodNotAllowed();
   const sent = decodeBody(context.request, kind.schema, 'Ignore', parts.formats).object as Namespace;
   const produce = (current: ApiObject) => {
     const namespace = current as Namespace;
@@ -206,7 +206,7 @@ async function serveEphemeralContainers(scope: Scope): Promise<TransportResponse
     change = () => sent;
   } else {
     const type = patchTypeOf(scope);
-    if (type === 'apply') throw methodNotAllowed(kind, 'apply of ephemeralcontainers');
+    if (type === 'apply') throw methodNotAllowed();
     const patch = parts.formats.parse(bodyText(context.request), 'json');
     change = (pod) => parts.formats.patch(kind, type, pod, patch, validation).object as Pod;
   }

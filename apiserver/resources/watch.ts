@@ -7,6 +7,7 @@ import type { TransportResponse } from '#machinery/transport.ts';
 import { CONTENT_TYPES } from '../encoding/negotiate.ts';
 import { streamsProtobuf } from '../encoding/render.ts';
 import { badRequest } from '../engine/faults.ts';
+import { checkWatchOptions } from './options.ts';
 import { versionOf } from './read.ts';
 import { rendererOf, type Scope } from './scope.ts';
 import { selectionOf } from './selection.ts';
@@ -14,14 +15,11 @@ import { WatchStream } from './watch-stream.ts';
 
 export async function watchResource(scope: Scope): Promise<TransportResponse> {
   const { query } = scope.context.info;
+  checkWatchOptions(query);
   const { cache } = scope.parts.storage;
   const selection = selectionOf(scope.kind, query);
   const version = versionOf(query);
   const initial = query.get('sendInitialEvents') === 'true';
-  if (query.has('sendInitialEvents') && query.get('resourceVersionMatch') !== 'NotOlderThan')
-    throw badRequest(
-      'resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
-    );
   if (query.has('at')) throw badRequest('at: Forbidden: only what is read once can be of a time');
   if (version) {
     await cache.waitFor(version);

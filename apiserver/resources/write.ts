@@ -2,26 +2,30 @@
 import { apiVersionOf, type Kind, resourceName } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
 import { rfc3339 } from '#machinery/clock.ts';
-import { StatusError } from '#machinery/errors.ts';
+import { isStatus, StatusError } from '#machinery/errors.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 import { bodyText, decodeBody, fieldValidationOf, hasBody } from '../encoding/body.ts';
 import type { Decoded, PatchType } from '../encoding/formats.ts';
 import { parseMediaType } from '../encoding/negotiate.ts';
-import { badRequest, invalid, notFound } from '../engine/faults.ts';
+import { viewOf } from '../encoding/render.ts';
+import { badRequest, notFound } from '../engine/faults.ts';
 import type { ModifyScope, Produce } from '../engine/modify.ts';
 import type { RemoveOptions } from '../engine/remove.ts';
 import type { Written } from '../engine/storage.ts';
 import { filterInTurns } from '../turns.ts';
+import {
+  checkDeleteOptions,
+  checkPatchOptions,
+  checkWriteOptions,
+  type DeleteOptions,
+  integerOf,
+} from './options.ts';
 import { respondObject, respondValue, type Scope } from './scope.ts';
 import { selectionOf, selects } from './selection.ts';
 
 /** Nothing is written when `dryRun=All`. */
 export function isDryRun(query: URLSearchParams): boolean {
-  const asked = query.getAll('dryRun').filter((value) => value !== '');
-  const unknown = asked.find((value) => value !== 'All');
-  if (unknown !== undefined)
-    throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(unknown)}: supported values: "All"`);
-  return asked.length > 0;
+  return query.getAll('dryRun').includes('All');
 }
 
 /** The body as the scope's kind, with the type filled in or checked. */
@@ -63,18 +67,21 @@ export async function createResource(scope: Scope): Promise<TransportResponse> {
       'BadRequest',
       `an object of ${resourceName(kind)} is created in a namespace: the path names none`,
     );
+  const { query } = context.info;
+  checkWriteOptions('CreateOptions', query);
   const object = decodeObject(scope);
-  const dryRun = isDryRun(context.info.query);
+  const dryRun = isDryRun(query);
   const written = await parts.engine.insert(stored, namespace, toStored(kind, object), { context, dryRun });
   return respondObject(scope, written.bytes, 201);
 }
 
 export async function updateResource(scope: Scope, as: ModifyScope = 'object'): Promise<TransportResponse> {
+  checkWriteOptions('UpdateOptions', scope.context.info.query);
   const object = decodeObject(scope);
   if (!object.metadata.name)
-    throw invalid(scope.kind, '', [
-      { type: 'Required', field: 'metadata.name', detail: 'name must be provided' },
-    ]);
+    throw badRequest(
+      `the name of the object (${scope.name} based on URL) was undeterminable: name must be provided`,
+    );
   const produce: Produce = () => structuredClone(toStored(scope.kind, object));
   return respondObject(scope, (await modify(scope, produce, as)).bytes);
 }
@@ -110,6 +117,7 @@ export function patchTypeOf(scope: Scope): PatchType | 'apply' {
 
 export async function patchResource(scope: Scope, as: ModifyScope = 'object'): Promise<TransportResponse> {
   const type = patchTypeOf(scope);
+  checkPatchOptions(scope.context.info.query, type === 'apply');
   if (type === 'apply') return applyResource(scope, as);
   const { kind, context, parts } = scope;
   const { query } = context.info;
@@ -130,11 +138,7 @@ export async function patchResource(scope: Scope, as: ModifyScope = 'object'): P
 async function applyResource(scope: Scope, as: ModifyScope): Promise<TransportResponse> {
   const { kind, stored, context, parts, namespace, name } = scope;
   const { query } = context.info;
-  const fieldManager = query.get('fieldManager') ?? '';
-  if (!fieldManager)
-    throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [
-      { type: 'Required', field: 'fieldManager', detail: 'is required for apply patch' },
-    ]);
+  const fieldManager = query.get('fieldManager')!;
   const decoded = parts.formats.fromYaml(bodyText(context.request), kind.schema, fieldValidationOf(query));
   warn(scope, decoded);
   const applied = decoded.object;
@@ -188,9 +192,12 @@ function checkApplied(scope: Scope, applied: ApiObject): void {
 
 export async function deleteResource(scope: Scope): Promise<TransportResponse> {
   const { kind, stored, namespace, name, parts } = scope;
-  const removed = await parts.engine.remove(stored, namespace, name, removeOptionsOf(scope));
+  const asked = deleteOptionsOf(scope);
+  const removed = await parts.engine.remove(stored, namespace, name, removeOptionsOf(scope, asked));
+  // Who asked to wait for the dependents is told that the object is still there.
+  const waits = asked.propagationPolicy === 'Foreground' || asked.orphanDependents === false;
   if (!removed.gone || RETURNED_WHEN_DELETED.has(resourceName(kind)))
-    return respondObject(scope, removed.bytes);
+    return respondObject(scope, removed.bytes, waits && !removed.gone ? 202 : 200);
   return respondValue(scope, deletedStatus(kind, removed.object));
 }
 
@@ -218,74 +225,61 @@ function deletedStatus(kind: Kind, { metadata }: ApiObject): object {
   };
 }
 
-interface DeleteOptionsBody {
-  gracePeriodSeconds?: number;
-  orphanDependents?: boolean;
-  propagationPolicy?: string;
-  preconditions?: { uid?: string; resourceVersion?: string };
-  dryRun?: string[];
+/** Of the body, or of the query when there is no body. */
+function deleteOptionsOf({ context, parts }: Scope): DeleteOptions {
+  const { query } = context.info;
+  const policy = query.get('propagationPolicy');
+  const orphan = query.get('orphanDependents');
+  const options = hasBody(context.request)
+    ? (decodeBody(context.request, DELETE_OPTIONS, 'Ignore', parts.formats).object as DeleteOptions)
+    : {
+        gracePeriodSeconds: integerOf(query, 'gracePeriodSeconds'),
+        ...(policy !== null && { propagationPolicy: policy }),
+        ...(orphan !== null && { orphanDependents: orphan !== 'false' && orphan !== '0' }),
+        dryRun: query.getAll('dryRun'),
+      };
+  checkDeleteOptions(options);
+  return options;
 }
 
-const POLICIES = ['Background', 'Foreground', 'Orphan'] as const;
-
-/** metav1.DeleteOptions of the body, or of the query when there is no body. */
-function removeOptionsOf(scope: Scope): RemoveOptions {
-  const { context, parts } = scope;
-  const { query } = context.info;
-  const body: DeleteOptionsBody = hasBody(context.request)
-    ? (decodeBody(context.request, DELETE_OPTIONS, 'Ignore', parts.formats)
-        .object as unknown as DeleteOptionsBody)
-    : {};
-  const grace = body.gracePeriodSeconds ?? numberOf(query, 'gracePeriodSeconds');
-  if (grace !== undefined && (!Number.isSafeInteger(grace) || grace < 0))
-    throw badRequest(`gracePeriodSeconds: Invalid value: ${grace}: must be greater than or equal to 0`);
-  const orphan = body.orphanDependents === true ? 'Orphan' : undefined;
-  const policy = body.propagationPolicy ?? query.get('propagationPolicy') ?? orphan;
-  if (policy && !POLICIES.includes(policy as (typeof POLICIES)[number]))
-    throw badRequest(
-      `propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan"`,
-    );
+function removeOptionsOf({ context }: Scope, asked: DeleteOptions): RemoveOptions {
+  const { gracePeriodSeconds: grace, orphanDependents, propagationPolicy, preconditions, dryRun } = asked;
+  const legacy = orphanDependents === undefined ? undefined : orphanDependents ? 'Orphan' : 'Background';
   return {
     context,
-    dryRun: isDryRun(query) || body.dryRun?.includes('All') === true,
-    graceSeconds: grace,
-    uid: body.preconditions?.uid,
-    resourceVersion: body.preconditions?.resourceVersion,
-    propagation: policy ? (policy as RemoveOptions['propagation']) : undefined,
+    dryRun: isDryRun(context.info.query) || dryRun?.includes('All') === true,
+    // Source: apiserver, BeforeDelete: a negative grace period is one of a second.
+    graceSeconds: grace !== undefined && grace < 0 ? 1 : grace,
+    uid: preconditions?.uid,
+    resourceVersion: preconditions?.resourceVersion,
+    propagation: (propagationPolicy ?? legacy) as RemoveOptions['propagation'],
   };
 }
 
 /** The schema of a DELETE's body. */
 const DELETE_OPTIONS = 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions';
 
-function numberOf(query: URLSearchParams, name: string): number | undefined {
-  const text = query.get(name);
-  return text === null || text === '' ? undefined : Number(text);
-}
-
 /** Deletes at a time of a collection: the store's group commit takes them together. */
 const DELETES_AT_ONCE = 32;
 
 export async function deleteCollection(scope: Scope): Promise<TransportResponse> {
   const { kind, stored, namespace, context, parts } = scope;
-  const options = removeOptionsOf(scope);
+  const options = removeOptionsOf(scope, deleteOptionsOf(scope));
   const selection = selectionOf(kind, context.info.query);
   await parts.storage.cache.fresh();
   const { cache, keys } = parts.storage;
   const items = await filterInTurns(cache.of(stored).under(keys.prefix(stored, namespace)), (item) =>
     selects(selection, kind, item),
   );
-  const deleted: ApiObject[] = [];
+  // What is answered is what was found, as it was.
+  const metadata = { resourceVersion: String(cache.version) };
+  const deleted: ApiObject[] = items.map((item) => viewOf(kind, item.bytes));
   for (let at = 0; at < items.length; at += DELETES_AT_ONCE) {
-    const batch = items.slice(at, at + DELETES_AT_ONCE).map(async (item) => {
-      const removed = await gone(
-        parts.engine.remove(stored, item.namespace || undefined, item.name, options),
-      );
-      if (removed) deleted.push(removed);
-    });
+    const batch = items
+      .slice(at, at + DELETES_AT_ONCE)
+      .map((item) => gone(parts.engine.remove(stored, item.namespace || undefined, item.name, options)));
     await Promise.all(batch);
   }
-  const metadata = { resourceVersion: String(cache.version) };
   return respondValue(scope, {
     kind: `${kind.kind}List`,
     apiVersion: apiVersionOf(kind),
@@ -295,11 +289,10 @@ export async function deleteCollection(scope: Scope): Promise<TransportResponse>
 }
 
 /** Somebody else may delete an object of the collection first. */
-async function gone(removal: Promise<Written>): Promise<ApiObject | undefined> {
+async function gone(removal: Promise<Written>): Promise<void> {
   try {
-    return (await removal).object;
+    await removal;
   } catch (error) {
-    if (error instanceof StatusError && error.reason === 'NotFound') return undefined;
-    throw error;
+    if (!isStatus(error, 'NotFound')) throw error;
   }
 }

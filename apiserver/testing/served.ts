@@ -12,7 +12,7 @@ import { signingKeyOf } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { serviceAccountTokens } from '../authentication/index.ts';
 import { startTestServer } from '../fake/server.ts';
-import type { ApiServer } from '../server.ts';
+import type { ApiServer, ApiServerDeps } from '../server.ts';
 
 /** For tests: the whole server over TLS on loopback with a store in memory, and the real kubectl to ask it. */
 export interface Served {
@@ -54,12 +54,13 @@ export function kubectlBinary(version: string): string | undefined {
   return existsSync(path) ? path : undefined;
 }
 
-export async function serve(): Promise<Served> {
+/** `overrides`: parts of the server to be others than a test server's. */
+export async function serve(overrides: Partial<ApiServerDeps> = {}): Promise<Served> {
   const home = await mkdtemp(join(tmpdir(), 'gantry-served-'));
   const pki = pkiDirectory('/pki', { files: new MemoryFiles(), clock: systemClock, random: systemRandom });
   const authority = await pki.authority('server-ca', 'server');
   const clientAuthority = await pki.authority('client-ca', 'client');
-  const server = await start(pki, clientAuthority);
+  const server = await start(pki, clientAuthority, overrides);
   const port = server.addresses[0]!.port;
   const client = (name: string, groups: string[]) =>
     pki.certificate(name.replaceAll(':', '-'), 'client-ca', {
@@ -91,7 +92,11 @@ export async function serve(): Promise<Served> {
   };
 }
 
-async function start(pki: PkiDirectory, clientAuthority: KeyAndCertificate): Promise<ApiServer> {
+async function start(
+  pki: PkiDirectory,
+  clientAuthority: KeyAndCertificate,
+  overrides: Partial<ApiServerDeps>,
+): Promise<ApiServer> {
   const serving = await pki.certificate('apiserver', 'server-ca', {
     subject: { commonName: 'apiserver' },
     usages: ['server'],
@@ -116,6 +121,7 @@ async function start(pki: PkiDirectory, clientAuthority: KeyAndCertificate): Pro
       clientAuthority: clientAuthority.certificate,
     },
     listen: [{ host: HOST, port: 0 }],
+    ...overrides,
   });
 }
 

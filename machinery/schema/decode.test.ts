@@ -69,9 +69,9 @@ describe('fields that are unknown or given twice', () => {
     '{"apiVersion":"apps/v1","kind":"Deployment","spec":{"replicas":1,"foo":{"a":1},"replicas":2,"template":{"spec":{"containers":[{"name":"c","imag":"x"}]}}},"Metadata":{}}';
   const faults = [
     'unknown field "spec.foo"',
+    'duplicate field "spec.replicas"',
     'unknown field "spec.template.spec.containers[0].imag"',
     'unknown field "Metadata"',
-    'duplicate field "spec.replicas"',
   ];
 
   test('Strict refuses with the path of each', () => {

@@ -1,7 +1,7 @@
 /** From the bytes of a JSON request body to an object of a type, with the wording of Kubernetes for every fault. */
 import { StatusError } from '../errors.ts';
 import { conform, DecodeError, type Mismatch } from './conform.ts';
-import { countMembers, findDuplicates } from './duplicates.ts';
+import { countMembers, type Duplicates, findDuplicates, NO_DUPLICATES } from './duplicates.ts';
 import { isObject, type JsonObject, type StructType } from './model.ts';
 
 /** `fieldValidation` of a request: refuse unknown and duplicate fields, warn of them, or drop them silently. */
@@ -25,7 +25,7 @@ export function decodeJson(
   const text = textOf(body);
   const object = parseObject(text, type);
   return decode(object, type, validation, (members) =>
-    members === countMembers(text) ? [] : findDuplicates(text),
+    members === countMembers(text) ? NO_DUPLICATES : findDuplicates(text),
   );
 }
 
@@ -39,7 +39,7 @@ export function decodeParsed(
   validation: FieldValidation = 'Warn',
   refuse: Refuse = unhandled,
 ): Decoded {
-  return decode(object, type, validation, () => [], refuse);
+  return decode(object, type, validation, () => NO_DUPLICATES, refuse);
 }
 
 export type Refuse = (type: StructType, message: string, mismatch?: Mismatch) => StatusError;
@@ -48,22 +48,45 @@ export type Refuse = (type: StructType, message: string, mismatch?: Mismatch) =>
  * The JSON object in a body, whatever its type: patches, or to see its kind first. Throws StatusError BadRequest.
  */
 export function parseObject(body: string | Uint8Array, type?: StructType): JsonObject {
-  const must = type ? ` (must be of type ${kindOf(type)})` : '';
-  let value: unknown;
+  const text = textOf(body);
   try {
-    value = JSON.parse(textOf(body));
+    const value: unknown = JSON.parse(text);
+    if (isObject(value)) return value;
+    throw unrecognized(text, notAnObject(value), type);
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new StatusError(
-      'BadRequest',
-      `the object provided is unrecognized${must}: couldn't get version/kind; json parse error: ${error.message}`,
-    );
+    if (error instanceof SyntaxError) throw unrecognized(text, syntaxFault(error), type);
+    throw error;
   }
-  if (isObject(value)) return value;
-  throw new StatusError(
+}
+
+function unrecognized(text: string, why: string, type: StructType | undefined): StatusError {
+  const must = type ? ` (must be of type ${kindOf(type)})` : '';
+  return new StatusError(
     'BadRequest',
-    `the object provided is unrecognized${must}: couldn't get version/kind; json parse error: a JSON object was expected`,
+    `the object provided is unrecognized${must}: couldn't get version/kind; json parse error: ${why} (${summaryOf(text)})`,
   );
+}
+
+/** Source: Go's encoding/json. */
+function syntaxFault({ message }: SyntaxError): string {
+  return message === 'Unexpected end of JSON input' ? 'unexpected end of JSON input' : message;
+}
+
+/** Source: Go's encoding/json, of the type in which the kind is looked for first. */
+function notAnObject(value: unknown): string {
+  const found = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
+  const into = String.raw`struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }`;
+  return `json: cannot unmarshal ${found === 'boolean' ? 'bool' : found} into Go value of type ${into}`;
+}
+
+const SUMMARY_BYTES = 30;
+
+/** What the body begins with, in hexadecimal when it is no object. Source: apiserver's handlers. */
+function summaryOf(text: string): string {
+  const bytes = Buffer.from(text);
+  if (bytes.length === 0) return '<empty>';
+  const start = bytes.subarray(0, SUMMARY_BYTES).toString(text.startsWith('{') ? 'utf8' : 'hex');
+  return bytes.length > SUMMARY_BYTES ? `${start} ...` : start;
 }
 
 function textOf(body: string | Uint8Array): string {
@@ -79,15 +102,13 @@ function decode(
   object: JsonObject,
   type: StructType,
   validation: FieldValidation,
-  duplicates: (members: number) => string[],
+  duplicates: (members: number) => Duplicates,
   refuse: Refuse = unhandled,
 ): Decoded {
   let faults: string[];
   try {
     const { unknown, members } = conform(object, type);
-    faults = validation === 'Ignore' ? [] : unknown.map((path) => `unknown field ${quote(path)}`);
-    if (validation !== 'Ignore')
-      faults.push(...duplicates(members).map((path) => `duplicate field ${quote(path)}`));
+    faults = validation === 'Ignore' ? [] : strictFaults(unknown, duplicates(members));
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     throw refuse(type, error.message, error.mismatch);
@@ -95,6 +116,17 @@ function decode(
   if (validation === 'Strict' && faults.length)
     throw refuse(type, `strict decoding error: ${faults.join(', ')}`);
   return { object, warnings: faults };
+}
+
+/** In the order of the text, as far as that is known. */
+function strictFaults(unknown: readonly string[], { paths, order }: Duplicates): string[] {
+  const faults = [
+    ...unknown.map((path) => ({ path, text: `unknown field ${quote(path)}` })),
+    ...paths.map((path) => ({ path, text: `duplicate field ${quote(path)}` })),
+  ];
+  const placeOf = (path: string) => order.get(path) ?? -1;
+  if (paths.length > 0) faults.sort((a, b) => placeOf(a.path) - placeOf(b.path));
+  return faults.map(({ text }) => text);
 }
 
 function unhandled(type: StructType, message: string): StatusError {

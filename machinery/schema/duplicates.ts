@@ -45,9 +45,18 @@ interface Level {
   at: string | number;
 }
 
+/** `order`: the place of every member of the text; of one that occurs more than once, the second. */
+export interface Duplicates {
+  paths: readonly string[];
+  order: ReadonlyMap<string, number>;
+}
+
+export const NO_DUPLICATES: Duplicates = { paths: [], order: new Map() };
+
 /** Paths of the members that occur more than once, each once, in order: `spec.containers[0].name`. */
-export function findDuplicates(text: string): string[] {
+export function findDuplicates(text: string): Duplicates {
   const found = new Set<string>();
+  const order = new Map<string, number>();
   const levels: Level[] = [];
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -62,13 +71,16 @@ export function findDuplicates(text: string): string[] {
       while (isSpace(text.charCodeAt(next))) next++;
       if (text.charCodeAt(next) === COLON && level?.names) {
         level.at = JSON.parse(text.slice(at, end + 1)) as string;
-        if (level.names.has(level.at)) found.add(pathOf(level));
+        const path = pathOf(level);
+        const isSecond = level.names.has(level.at) && !found.has(path);
+        if (isSecond) found.add(path);
         level.names.add(level.at);
+        if (isSecond || !order.has(path)) order.set(path, at);
       }
       at = end;
     }
   }
-  return [...found];
+  return { paths: [...found], order };
 }
 
 function pathOf(level: Level | undefined): string {

@@ -55,16 +55,14 @@ export function parseCorpus(text: string): Corpus {
 }
 
 export function formatCorpus({ preamble, cases }: Corpus): string {
-  const blocks = cases.map(
-    ({ title, request, expected }) => `### ${title}\n${request}\n\n=== ${expected}\n`,
-  );
+  const blocks = cases.map(({ title, request, expected }) => `### ${title}\n${request}\n\n=== ${expected}\n`);
   return `${preamble}\n\n${blocks.join('\n')}`;
 }
 
-/** What a case sends; `{{...}}` is replaced by `valueOf`. */
-export function requestOf(asked: string, valueOf: (reference: string) => string): CaseRequest {
+/** What a case sends; `{{...}}` is replaced by `lookUp`. */
+export function requestOf(asked: string, lookUp: (reference: string) => string): CaseRequest {
   const text = asked.replace(/\{\{([^}]+)\}\}/g, (_, reference: string) =>
-    reference.startsWith('fill ') ? 'x'.repeat(Number(reference.slice(5))) : valueOf(reference),
+    reference.startsWith('fill ') ? 'x'.repeat(Number(reference.slice(5))) : lookUp(reference),
   );
   const [head = '', ...rest] = text.split('\n\n');
   const lines = head.split('\n');
@@ -77,7 +75,11 @@ export function requestOf(asked: string, valueOf: (reference: string) => string)
   const [line = '', ...headerLines] = lines.filter((candidate) => !candidate.startsWith('# '));
   const [method = '', path = ''] = line.split(' ');
   const body = rest.length > 0 ? rest.join('\n\n') : undefined;
-  const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
+  // Node sends the body of a DELETE without its length unless told.
+  const headers: Record<string, string> =
+    body === undefined
+      ? {}
+      : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) };
   for (const header of headerLines) {
     const colon = header.indexOf(':');
     headers[header.slice(0, colon).toLowerCase()] = header.slice(colon + 1).trim();
@@ -118,6 +120,12 @@ function sorted(value: object): [string, unknown][] {
   return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
+/** Cells of a table that say how old something is. */
+function aged(cells: unknown): unknown {
+  const isAge = (cell: unknown) => typeof cell === 'string' && /^\d+[smhdy](?:\d+[smhd])?$/.test(cell);
+  return Array.isArray(cells) ? cells.map((cell) => (isAge(cell) ? '<age>' : cell)) : cells;
+}
+
 /** Gives what differs from run to run a number each. One for a file. */
 export class Masks {
   readonly #words = new Map<string, string>();
@@ -136,6 +144,7 @@ export class Masks {
       if (key === 'managedFields' && this.#hideManaged) return [];
       const isToken = typeof member === 'string' && member !== '';
       if (key === 'resourceVersion' && isToken && member !== '0') return [[key, this.#word('rv', member)]];
+      if (key === 'cells') return [[key, this.json(aged(member))]];
       if (key === 'continue' && isToken) return [[key, this.#word('continue', member)]];
       return [[key, this.json(member)]];
     });
@@ -146,8 +155,9 @@ export class Masks {
     return text
       .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, (uid) => this.#word('uid', uid))
       .replace(/\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, '<time>')
-      .replace(/(?<=ersion: ?|ersion in \w+ \(|ersion in the \w+ \()\d+/g, (version) =>
-        version === '0' ? version : this.#word('rv', version),
+      .replace(
+        /(?<=ersion: ?|ersion: \d+, current: |ersion in \w+ \(|ersion in the \w+ \()\d+/g,
+        (version) => (version === '0' ? version : this.#word('rv', version)),
       );
   }
 

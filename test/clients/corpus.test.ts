@@ -52,9 +52,12 @@ async function play(corpus: Corpus, api: Served): Promise<string[]> {
   const agents = new Map<string, Agent>();
   const answers: string[] = [];
   try {
-    for (const { request } of corpus.cases) {
-      const asked = requestOf(request, (reference) => valueOf(bodies, reference));
-      const answer = await ask(asked, await agentOf(asked.user, api, agents), api.port);
+    for (const { title, request } of corpus.cases) {
+      const asked = requestOf(request, (reference) => lookUp(bodies, reference));
+      const agent = await agentOf(asked.user, api, agents);
+      const answer = await ask(asked, agent, api.port).catch((cause: unknown) => {
+        throw new Error(`no answer: ${title}`, { cause });
+      });
       if (asked.name) bodies.set(asked.name, JSON.parse(answer.text));
       answers.push(shown(answer, masks));
     }
@@ -65,7 +68,7 @@ async function play(corpus: Corpus, api: Served): Promise<string[]> {
 }
 
 /** `web.metadata.uid`, `list.items.0.metadata.name`: a member of the body that a named case was answered with. */
-function valueOf(bodies: ReadonlyMap<string, unknown>, reference: string): string {
+function lookUp(bodies: ReadonlyMap<string, unknown>, reference: string): string {
   const [name = '', ...members] = reference.split('.');
   let value = bodies.get(name);
   for (const member of members) value = (value as Record<string, unknown> | undefined)?.[member];
