@@ -22,8 +22,8 @@ export interface Formats {
   /** Undefined when the type has no protobuf form. */
   toProtobuf(object: object): Uint8Array | undefined;
   toYaml(object: object): string;
-  /** A JSON or YAML text that is no object of the API: a patch. */
-  parse(text: string, format: 'json' | 'yaml'): unknown;
+  /** The text of a patch. */
+  parsePatch(text: string, type: PatchType): unknown;
   /** The patched object, checked against the schema. */
   patch(
     kind: Kind,

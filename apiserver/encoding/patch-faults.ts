@@ -2,10 +2,12 @@
  * The words for a patch that leaves something which is no object of its kind. Source: Kubernetes apiserver: the patched
  * object is decoded as JSON after merge and JSON patches, and converted value by value after strategic ones.
  */
+import type { Kind } from '#api/kind.ts';
 import type { StatusError } from '#machinery/errors.ts';
 import type { Mismatch } from '#machinery/schema/conform.ts';
 import type { Refuse } from '#machinery/schema/decode.ts';
 import type { JsonObject, ValueType } from '#machinery/schema/model.ts';
+import { goText } from '#machinery/values/go-text.ts';
 import { invalid } from '../engine/faults.ts';
 
 /** For JSON and merge patches: the value at fault is the whole patched object. */
@@ -16,7 +18,18 @@ export function refusePatched(patched: JsonObject): Refuse {
 
 /** For strategic merge patches: the value at fault is the patch. */
 export function refuseStrategic(patch: JsonObject): Refuse {
-  return (_, message, mismatch) => refused(goText(patch), mismatch ? conversionFault(mismatch) : message);
+  return (_, message, mismatch) => refused(goText(patch), mismatch ? valueFault(mismatch) : message);
+}
+
+/** An object of one type where another is served. Source: apimachinery, conversion between Go types. */
+export function conversionFault(
+  kind: Pick<Kind, 'group' | 'kind'>,
+  apiVersion: string,
+  name: string,
+): string {
+  const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
+  const target = kind.group.split('.')[0] || 'core';
+  return `converting (${version}.${name}) to (${target}.${kind.kind}): unknown conversion`;
 }
 
 function refused(value: string, detail: string): StatusError {
@@ -33,7 +46,7 @@ const RESTORE: Record<ValueType['form'], string> = {
 
 const GO_KINDS: Record<string, string> = { array: 'slice', object: 'map', number: 'int64' };
 
-function conversionFault({ found, goType, form }: Mismatch): string {
+function valueFault({ found, goType, form }: Mismatch): string {
   const kind = found.startsWith('number ') ? 'float64' : (GO_KINDS[found] ?? found);
   if (form !== 'scalar') return `${RESTORE[form]} ${kind}`;
   // Go converts between numbers, and from a number to the text of that code point: it names the refusal of those only.
@@ -41,13 +54,4 @@ function conversionFault({ found, goType, form }: Mismatch): string {
   if ((kind === 'int64' && isText) || (kind === 'float64' && goType.startsWith('int')))
     return `cannot convert ${kind} to ${goType}`;
   return `unrecognized type: ${isText ? 'string' : goType}`;
-}
-
-/** As Go prints a value with %+v. */
-function goText(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(goText).join(' ')}]`;
-  if (typeof value !== 'object') return String(value);
-  if (value === null) return '<nil>';
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `map[${members.map(([name, member]) => `${name}:${goText(member)}`).join(' ')}]`;
 }

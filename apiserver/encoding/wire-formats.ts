@@ -1,4 +1,4 @@
-import type { Kind } from '#api/kind.ts';
+import { apiVersionOf, type Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
 import { StatusError } from '#machinery/errors.ts';
 import { applyServerSide } from '#machinery/patch/apply.ts';
@@ -6,11 +6,12 @@ import { applyJsonPatch } from '#machinery/patch/json-patch.ts';
 import { applyMergePatch } from '#machinery/patch/merge.ts';
 import { applyStrategicMergePatch } from '#machinery/patch/strategic.ts';
 import { decodeProtobuf, encodeProtobuf, readEnvelope } from '#machinery/protobuf/envelope.ts';
-import { decodeJson, decodeParsed, type Refuse } from '#machinery/schema/decode.ts';
+import { decodeJson, decodeParsed, type Refuse, syntaxFault } from '#machinery/schema/decode.ts';
 import { isObject, type JsonObject, type Schemas, type StructType } from '#machinery/schema/model.ts';
+import { goKind } from '#machinery/values/go-text.ts';
 import { formatYaml, parseYamlObject, YamlError } from '#machinery/yaml.ts';
 import type { ApplyOptions, Decoded, FieldValidation, Formats, OpenApi, PatchType } from './formats.ts';
-import { refusePatched, refuseStrategic } from './patch-faults.ts';
+import { conversionFault, refusePatched, refuseStrategic } from './patch-faults.ts';
 
 /** The formats of the Kubernetes wire, by the generated schemas. */
 export function wireFormats(schemas: Schemas, openapi: OpenApi): Formats {
@@ -64,13 +65,12 @@ class WireFormats implements Formats {
     return formatYaml(object);
   }
 
-  parse(text: string, format: 'json' | 'yaml'): unknown {
-    if (format === 'yaml') return readYaml(text);
+  parsePatch(text: string, type: PatchType): unknown {
     try {
       return JSON.parse(text);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
-      throw new StatusError('BadRequest', `error decoding patch: ${error.message}`);
+      throw undecodedPatch(type, syntaxFault(error));
     }
   }
 
@@ -88,6 +88,10 @@ class WireFormats implements Formats {
       const words = type === 'strategic' ? refuseStrategic(patch as JsonObject) : refusePatched(patched);
       return words(...fault);
     };
+    const otherType = patchedType(kind, patched);
+    if (otherType && type !== 'strategic') throw refuse(schema, otherType);
+    patched['apiVersion'] = apiVersionOf(kind);
+    patched['kind'] = kind.kind;
     // What the patch leaves alone is shared with the document, and decoding changes in place.
     const result = type === 'json' ? patched : structuredClone(patched);
     return decoded(decodeParsed(result, schema, validation, refuse));
@@ -113,10 +117,25 @@ class WireFormats implements Formats {
 function patchedBy(type: PatchType, document: JsonObject, patch: unknown, schema: StructType): JsonObject {
   if (type === 'json') return applyJsonPatch(document, patch);
   if (!isObject(patch))
-    throw new StatusError('BadRequest', 'error decoding patch: a JSON object was expected');
+    throw undecodedPatch(
+      type,
+      `json: cannot unmarshal ${goKind(patch)} into Go value of type map[string]interface {}`,
+    );
   return type === 'merge'
     ? applyMergePatch(document, patch)
     : applyStrategicMergePatch(document, patch, schema);
+}
+
+/** Why what a patch has made is of another type than before; undefined when it is not. */
+function patchedType(kind: Kind, { apiVersion, kind: name, ...rest }: JsonObject): string | undefined {
+  if (!name) return `Object 'Kind' is missing in '${JSON.stringify({ apiVersion, ...rest })}'`;
+  if (apiVersion === apiVersionOf(kind) && name === kind.kind) return undefined;
+  return conversionFault(kind, String(apiVersion), String(name));
+}
+
+/** Source: Kubernetes apiserver, which has a word for it with all patches but strategic ones. */
+function undecodedPatch(type: PatchType, why: string): StatusError {
+  return new StatusError('BadRequest', type === 'strategic' ? why : `error decoding patch: ${why}`);
 }
 
 /** Source: Kubernetes apiserver, the wording for a YAML body. */

@@ -61,6 +61,8 @@ function prepareMetadata(
   if (metadata.resourceVersion && metadata.resourceVersion !== '0')
     throw new StatusError('BadRequest', 'resourceVersion should not be set on objects to be created');
   delete metadata.resourceVersion;
+  // Deprecated: read, and kept nowhere.
+  Reflect.deleteProperty(metadata, 'selfLink');
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   metadata.uid = uuid(parts.random);

@@ -21,8 +21,13 @@ export function hasGeneration(kind: Kind, object: ApiObject): boolean {
   return 'spec' in object && !UNCOUNTED.has(resourceName(kind));
 }
 
-/** Whether anything but metadata and status differs. */
-export function desireChanged(object: ApiObject, old: ApiObject): boolean {
-  const desire = (of: ApiObject) => ({ ...of, metadata: undefined, status: undefined });
+/** Whether anything but metadata and status differs; with Deployments, annotations count too. Source: its strategy. */
+export function desireChanged(kind: Kind, object: ApiObject, old: ApiObject): boolean {
+  const annotated = resourceName(kind) === 'deployments.apps';
+  const desire = (of: ApiObject) => ({
+    ...of,
+    metadata: annotated ? of.metadata.annotations : undefined,
+    status: undefined,
+  });
   return !sameJson(desire(object), desire(old));
 }

@@ -92,6 +92,8 @@ function carryOver(kind: Kind, next: WithStatus, old: WithStatus, scope: ModifyS
     'resourceVersion',
   ] as const)
     keep(metadata, old.metadata, field);
+  // Deprecated: read, and kept nowhere.
+  Reflect.deleteProperty(metadata, 'selfLink');
   if (metadata.managedFields === undefined) keep(metadata, old.metadata, 'managedFields');
   if (!kind.namespaced) delete metadata.namespace;
   if (scope === 'status') {
@@ -144,7 +146,7 @@ async function judge(
     strategy.prepareForUpdate?.(next, old);
     strategy.defaults?.(next);
   }
-  if (hasGeneration(kind, next) && desireChanged(next, old))
+  if (options.scope !== 'status' && hasGeneration(kind, next) && desireChanged(kind, next, old))
     next.metadata.generation = (old.metadata.generation ?? 0) + 1;
   if (options.scope !== 'raw') refuse(kind, next.metadata.name, faultsOf(kind, next, old, options.scope));
   if (options.scope !== 'raw') await admit(parts, 'validate', request);

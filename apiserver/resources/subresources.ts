@@ -73,7 +73,7 @@ async function serveScale(scope: Scope): Promise<TransportResponse> {
   } else if (verb === 'patch') {
     const type = patchTypeOf(scope);
     if (type === 'apply') throw methodNotAllowed();
-    const patch = parts.formats.parse(bodyText(context.request), 'json');
+    const patch = parts.formats.parsePatch(bodyText(context.request), type);
     change = (scale) => parts.formats.patch(SCALE_KIND, type, scale, patch, validation).object as Scale;
   } else throw methodNotAllowed();
   const produce = (object: ApiObject) => {
@@ -207,7 +207,7 @@ async function serveEphemeralContainers(scope: Scope): Promise<TransportResponse
   } else {
     const type = patchTypeOf(scope);
     if (type === 'apply') throw methodNotAllowed();
-    const patch = parts.formats.parse(bodyText(context.request), 'json');
+    const patch = parts.formats.parsePatch(bodyText(context.request), type);
     change = (pod) => parts.formats.patch(kind, type, pod, patch, validation).object as Pod;
   }
   const produce = (current: ApiObject) => {

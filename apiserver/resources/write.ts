@@ -7,6 +7,7 @@ import type { TransportResponse } from '#machinery/transport.ts';
 import { bodyText, decodeBody, fieldValidationOf, hasBody } from '../encoding/body.ts';
 import type { Decoded, PatchType } from '../encoding/formats.ts';
 import { parseMediaType } from '../encoding/negotiate.ts';
+import { conversionFault } from '../encoding/patch-faults.ts';
 import { viewOf } from '../encoding/render.ts';
 import { badRequest, notFound } from '../engine/faults.ts';
 import type { ModifyScope, Produce } from '../engine/modify.ts';
@@ -48,7 +49,9 @@ export function decodeObject(scope: Scope): ApiObject {
       `the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersion})`,
     );
   if (object.kind !== kind.kind)
-    throw badRequest(`${object.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}`);
+    throw badRequest(
+      `${object.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${conversionFault(kind, apiVersion, object.kind)}`,
+    );
   return object;
 }
 
@@ -121,7 +124,7 @@ export async function patchResource(scope: Scope, as: ModifyScope = 'object'): P
   if (type === 'apply') return applyResource(scope, as);
   const { kind, context, parts } = scope;
   const { query } = context.info;
-  const patch = parts.formats.parse(bodyText(context.request), 'json');
+  const patch = parts.formats.parsePatch(bodyText(context.request), type);
   const validation = fieldValidationOf(query);
   let warnings: string[] = [];
   const produce: Produce = (current) => {

@@ -305,8 +305,11 @@ interface Parts {
   status?: unknown;
 }
 
+/** As the server: labels and annotations can be written with the status. */
 function withStatus<T extends ApiObject>(old: T, given: T): T {
   const object = structuredClone(old);
+  const { labels, annotations } = structuredClone(given.metadata);
+  Object.assign(object.metadata, { labels, annotations });
   (object as Parts).status = structuredClone((given as Parts).status);
   return object;
 }

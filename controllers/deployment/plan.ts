@@ -201,11 +201,12 @@ function scalingEvent(
   return { event: { about: deployment, type: 'Normal', why: { reason: 'ScalingReplicaSet', message } } };
 }
 
+/** Through the status, as Kubernetes: an annotation of the Deployment itself would be a new generation of it. */
 function revisionStep(deployment: Deployment, revision: string | undefined): Step[] {
   if (revision === undefined || revision === deployment.metadata.annotations?.[REVISION]) return [];
   const why = { reason: 'NewRevision', message: `the rollout is revision ${revision}` };
   const patch = { type: 'merge' as const, body: { metadata: { annotations: { [REVISION]: revision } } } };
-  return [{ do: 'patch', kind: DeploymentKind, key: keyOf(deployment), patch, why }];
+  return [{ do: 'patch', kind: DeploymentKind, key: keyOf(deployment), patch, subresource: 'status', why }];
 }
 
 function statusSteps(

@@ -2,6 +2,7 @@
 import fastJsonPatch, { type Operation } from 'fast-json-patch';
 import { StatusError } from '../errors.ts';
 import { isObject, type JsonObject } from '../schema/model.ts';
+import { goKind } from '../values/go-text.ts';
 
 // A CommonJS package: its names hang off the default import.
 const { applyOperation, JsonPatchError } = fastJsonPatch;
@@ -23,11 +24,11 @@ export function applyJsonPatch(document: JsonObject, patch: unknown): JsonObject
   for (const [index, operation] of operations.entries()) {
     if (operation.op === 'copy') {
       copied += JSON.stringify(valueAt(result, operation.from)).length;
-      if (copied > MAX_COPIED) throw rejected(`operation ${index} copies too much`);
+      if (copied > MAX_COPIED) throw rejected();
     }
     result = applyOne(result, operation, index);
   }
-  if (!isObject(result)) throw rejected('the patch leaves no object');
+  if (!isObject(result)) throw rejected();
   return result;
 }
 
@@ -35,26 +36,11 @@ function applyOne(document: unknown, operation: Operation, index: number): unkno
   try {
     return applyOperation(document, operation, true, true, true, index).newDocument;
   } catch (error) {
-    if (error instanceof JsonPatchError)
-      throw rejected(
-        `operation ${index} (${operation.op} ${operation.path}): ${FAULTS[error.name] ?? error.name}`,
-      );
     // The package refuses members of prototypes with a plain TypeError.
-    if (error instanceof TypeError)
-      throw rejected(`operation ${index} (${operation.op} ${operation.path}): ${error.message}`);
+    if (error instanceof JsonPatchError || error instanceof TypeError) throw rejected();
     throw error;
   }
 }
-
-/** The package's codes, in words. */
-const FAULTS: Record<string, string> = {
-  TEST_OPERATION_FAILED: 'the value there is another',
-  OPERATION_PATH_UNRESOLVABLE: 'there is nothing at this path',
-  OPERATION_FROM_UNRESOLVABLE: 'there is nothing to take',
-  OPERATION_PATH_CANNOT_ADD: 'nothing can be added at this path',
-  OPERATION_PATH_ILLEGAL_ARRAY_INDEX: 'a list has no such index',
-  OPERATION_VALUE_OUT_OF_BOUNDS: 'the index is beyond the end of the list',
-};
 
 /** Only to measure what would be copied: a path that leads nowhere fails when it is applied. */
 function valueAt(document: unknown, pointer: string): unknown {
@@ -70,34 +56,38 @@ function valueAt(document: unknown, pointer: string): unknown {
 const OPERATIONS = new Set(['add', 'remove', 'replace', 'move', 'copy', 'test']);
 
 function checkOperations(patch: unknown): Operation[] {
-  if (!Array.isArray(patch)) throw new StatusError('BadRequest', 'a JSON patch must be a list of operations');
+  if (!Array.isArray(patch)) throw undecoded(patch, '[]handlers.jsonPatchOp');
   if (patch.length > MAX_OPERATIONS)
     throw new StatusError(
       'RequestEntityTooLarge',
       `The allowed maximum operations in a JSON patch is ${MAX_OPERATIONS}, got ${patch.length}`,
     );
-  for (const [index, operation] of patch.entries()) {
-    const fault = operationFault(operation);
-    if (fault) throw new StatusError('BadRequest', `JSON patch operation ${index}: ${fault}`);
+  for (const operation of patch) {
+    if (!isObject(operation)) throw undecoded(operation, 'handlers.jsonPatchOp');
+    if (!isComplete(operation)) throw rejected();
   }
   return patch as Operation[];
 }
 
-function operationFault(operation: unknown): string | undefined {
-  if (!isObject(operation)) return 'must be an object';
-  const { op, path, from } = operation;
-  if (typeof op !== 'string' || !OPERATIONS.has(op)) return `unknown op ${JSON.stringify(op)}`;
-  if (!isPointer(path)) return 'path must be a JSON pointer';
-  if ((op === 'move' || op === 'copy') && !isPointer(from)) return 'from must be a JSON pointer';
-  if (['add', 'replace', 'test'].includes(op) && operation['value'] === undefined) return 'value is missing';
-  return undefined;
+function isComplete({ op, path, from, value }: JsonObject): boolean {
+  if (typeof op !== 'string' || !OPERATIONS.has(op) || !isPointer(path)) return false;
+  if (op === 'move' || op === 'copy') return isPointer(from);
+  return op === 'remove' || value !== undefined;
 }
 
 function isPointer(value: unknown): boolean {
   return typeof value === 'string' && (value === '' || value.startsWith('/'));
 }
 
-/** Kubernetes' words, and then which operation it was. */
-function rejected(why: string): StatusError {
-  return new StatusError('Invalid', `the server rejected our request due to an error in our request: ${why}`);
+/** Kubernetes does not say which operation it was, nor why. */
+function rejected(): StatusError {
+  return new StatusError('Invalid', 'the server rejected our request due to an error in our request', {});
+}
+
+/** Source: Go's encoding/json, of the type that the apiserver reads a patch into. */
+function undecoded(value: unknown, type: string): StatusError {
+  return new StatusError(
+    'BadRequest',
+    `error decoding patch: json: cannot unmarshal ${goKind(value)} into Go value of type ${type}`,
+  );
 }

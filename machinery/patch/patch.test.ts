@@ -29,6 +29,9 @@ describe('JSON patch', () => {
     [{ op: 'replace', path: '', value: 1 }],
     [{ op: 'add', path: '/__proto__/polluted', value: 1 }],
     [{ op: 'add', path: '/constructor/prototype/polluted', value: 1 }],
+    [{ op: 'x', path: '/a' }],
+    [{ op: 'add', path: 'a', value: 1 }],
+    [{ op: 'add', path: '/a' }],
   ])('%j fails as Invalid', (operation) => {
     expect(() => applyJsonPatch({ a: 1 }, [operation])).toThrow(
       expect.objectContaining({ reason: 'Invalid' }),
@@ -36,14 +39,7 @@ describe('JSON patch', () => {
     expect(({} as { polluted?: number }).polluted).toBeUndefined();
   });
 
-  test.each([
-    {},
-    null,
-    [1],
-    [{ op: 'x', path: '/a' }],
-    [{ op: 'add', path: 'a', value: 1 }],
-    [{ op: 'add', path: '/a' }],
-  ])('%j is no patch: BadRequest', (patch) => {
+  test.each([{}, null, [1]])('%j is no patch: BadRequest', (patch) => {
     expect(() => applyJsonPatch({ a: 1 }, patch)).toThrow(expect.objectContaining({ reason: 'BadRequest' }));
   });
 

@@ -14,6 +14,7 @@ import {
   setMember,
   type ValueType,
 } from '../schema/model.ts';
+import { goText } from '../values/go-text.ts';
 import { arrange } from './arrange.ts';
 
 const DIRECTIVE = '$patch';
@@ -41,7 +42,7 @@ function mergeObject(original: JsonObject, patch: JsonObject, place: Place, dept
   const directive = member(patch, DIRECTIVE);
   if (directive === 'replace') return mergeObject({}, without(patch, DIRECTIVE), place, depth);
   if (directive === 'delete') return {};
-  if (directive !== undefined && directive !== 'merge') throw unknownDirective(directive);
+  if (directive !== undefined && directive !== 'merge') throw unknownDirective(directive, patch);
   const result = retain(original, patch);
   for (const name in patch) {
     if (name === DIRECTIVE || name === RETAIN_KEYS || name.startsWith(DELETE_FROM)) continue;
@@ -125,6 +126,7 @@ function mergeList(
   if (!Array.isArray(original) && !Object.hasOwn(patch, name)) return;
   const of = at.value?.form === 'list' ? at.value.of : undefined;
   const mergeKey = at.field?.patch?.mergeKey;
+  if (order !== undefined) refuseMisordered(elements, order, mergeKey);
   const merged =
     mergeKey === undefined
       ? [...new Set([...live, ...elements])]
@@ -133,6 +135,24 @@ function mergeList(
   const lived = order === undefined ? live : merged.slice(0, live.length);
   setMember(result, name, inOrder(merged, lived, order ?? elements, mergeKey));
   if (mergeKey === undefined) deleteFrom(result, patch, name);
+}
+
+/** The elements of a patch stand in `$setElementOrder`, in the same order; what it deletes need not. */
+function refuseMisordered(elements: unknown[], order: unknown, key: string | undefined): void {
+  if (!Array.isArray(order)) throw bad('$setElementOrder must be a list');
+  const idOf = (element: unknown) =>
+    key !== undefined && isObject(element) ? member(element, key) : element;
+  const places = order.map(idOf);
+  let from = 0;
+  for (const element of elements) {
+    if (isObject(element) && Object.hasOwn(element, DIRECTIVE)) continue;
+    const place = places.indexOf(idOf(element), from);
+    if (place < 0)
+      throw bad(
+        `The order in patch list:\n${goText(elements)}\n doesn't match $setElementOrder list:\n${goText(order)}\n`,
+      );
+    from = place + 1;
+  }
 }
 
 /** A list that replaces the old one: directives inside have nothing to act on and vanish. */
@@ -154,7 +174,7 @@ function mergeByKey(live: unknown[], elements: unknown[], key: string, of: Place
     else if (directive === 'delete') {
       const value = keyOf(element, key);
       result = result.filter((existing) => !isObject(existing) || member(existing, key) !== value);
-    } else throw unknownDirective(directive);
+    } else throw unknownDirective(directive, element);
   }
   result = [...result];
   for (const change of changes) {
@@ -169,7 +189,7 @@ function mergeByKey(live: unknown[], elements: unknown[], key: string, of: Place
 function keyOf(element: JsonObject, key: string): unknown {
   const value = member(element, key);
   if (value === undefined || value === null)
-    throw bad(`map: ${JSON.stringify(element)} does not contain declared merge key: ${key}`);
+    throw bad(`map: ${goText(element)} does not contain declared merge key: ${key}`);
   return value;
 }
 
@@ -194,8 +214,8 @@ function inOrder(merged: unknown[], live: unknown[], order: unknown, key: string
   );
 }
 
-function unknownDirective(directive: unknown): StatusError {
-  return bad(`unknown patch type: ${JSON.stringify(directive)}`);
+function unknownDirective(directive: unknown, at: JsonObject): StatusError {
+  return bad(`unknown patch type: ${goText(directive)} in map: ${goText(at)}`);
 }
 
 function bad(message: string): StatusError {

@@ -1,5 +1,6 @@
 /** From the bytes of a JSON request body to an object of a type, with the wording of Kubernetes for every fault. */
 import { StatusError } from '../errors.ts';
+import { goKind } from '../values/go-text.ts';
 import { conform, DecodeError, type Mismatch } from './conform.ts';
 import { countMembers, type Duplicates, findDuplicates, NO_DUPLICATES } from './duplicates.ts';
 import { isObject, type JsonObject, type StructType } from './model.ts';
@@ -68,15 +69,14 @@ function unrecognized(text: string, why: string, type: StructType | undefined): 
 }
 
 /** Source: Go's encoding/json. */
-function syntaxFault({ message }: SyntaxError): string {
+export function syntaxFault({ message }: SyntaxError): string {
   return message === 'Unexpected end of JSON input' ? 'unexpected end of JSON input' : message;
 }
 
 /** Source: Go's encoding/json, of the type in which the kind is looked for first. */
 function notAnObject(value: unknown): string {
-  const found = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
   const into = String.raw`struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }`;
-  return `json: cannot unmarshal ${found === 'boolean' ? 'bool' : found} into Go value of type ${into}`;
+  return `json: cannot unmarshal ${goKind(value)} into Go value of type ${into}`;
 }
 
 const SUMMARY_BYTES = 30;

@@ -156,7 +156,7 @@ export class Masks {
       .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, (uid) => this.#word('uid', uid))
       .replace(/\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, '<time>')
       .replace(
-        /(?<=ersion: ?|ersion: \d+, current: |ersion in \w+ \(|ersion in the \w+ \()\d+/g,
+        /(?<=resourceVersion\\?":\\?"|ersion: ?|ersion: \d+, current: |ersion in \w+ \(|ersion in the \w+ \()\d+/g,
         (version) => (version === '0' ? version : this.#word('rv', version)),
       );
   }
