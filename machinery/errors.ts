@@ -21,7 +21,9 @@ export type StatusReason =
   | 'ServerTimeout'
   | 'Timeout'
   | 'ServiceUnavailable'
-  | 'InternalError';
+  | 'InternalError'
+  /** On the wire no reason at all: what Kubernetes answers where it has no word for a fault. */
+  | 'Unknown';
 
 const HTTP_STATUS: Record<StatusReason, number> = {
   BadRequest: 400,
@@ -42,6 +44,7 @@ const HTTP_STATUS: Record<StatusReason, number> = {
   Timeout: 504,
   ServiceUnavailable: 503,
   InternalError: 500,
+  Unknown: 500,
 };
 
 /** What a caller may do about it: `refetch` = read again and redo; `backoff` = the same again, later. */
@@ -66,6 +69,7 @@ export const RETRY: Record<StatusReason, Retry> = {
   Timeout: 'backoff',
   ServiceUnavailable: 'backoff',
   InternalError: 'backoff',
+  Unknown: 'never',
 };
 
 export interface StatusCause {
@@ -121,7 +125,7 @@ export class StatusError extends Error {
       metadata: this.continueToken === undefined ? {} : { continue: this.continueToken },
       status: 'Failure',
       message: this.message,
-      reason: this.reason,
+      ...(this.reason !== 'Unknown' && { reason: this.reason }),
       ...(this.details && { details: this.details }),
       code: this.code,
     };

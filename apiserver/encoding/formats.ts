@@ -17,6 +17,10 @@ export interface Formats {
    */
   fromJson(text: string, schema: string, validation: FieldValidation): Decoded;
   fromYaml(text: string, schema: string, validation: FieldValidation): Decoded;
+  /**
+   * The configuration of a server-side apply: it declares nothing but what its type has.
+   */
+  fromApplied(text: string, kind: Kind, validation: FieldValidation): Decoded;
   /** `k8s\0` + runtime.Unknown. The schema is that of the type named inside. */
   fromProtobuf(bytes: Uint8Array): Decoded;
   /** Undefined when the type has no protobuf form. */

@@ -2,6 +2,7 @@ import { apiVersionOf, type Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
 import { StatusError } from '#machinery/errors.ts';
 import { applyServerSide } from '#machinery/patch/apply.ts';
+import { undeclared } from '#machinery/patch/declared.ts';
 import { applyJsonPatch } from '#machinery/patch/json-patch.ts';
 import { applyMergePatch } from '#machinery/patch/merge.ts';
 import { applyStrategicMergePatch } from '#machinery/patch/strategic.ts';
@@ -35,6 +36,12 @@ class WireFormats implements Formats {
 
   fromYaml(text: string, schema: string, validation: FieldValidation): Decoded {
     return decoded(decodeParsed(readYaml(text), this.#schemas.type(schema), validation));
+  }
+
+  fromApplied(text: string, kind: Kind, validation: FieldValidation): Decoded {
+    const config = readYaml(text);
+    refuseApplied(config, kind, this.#schemas.type(kind.schema));
+    return decoded(decodeParsed(config, this.#schemas.type(kind.schema), validation));
   }
 
   fromProtobuf(bytes: Uint8Array): Decoded {
@@ -124,6 +131,22 @@ function patchedBy(type: PatchType, document: JsonObject, patch: unknown, schema
   return type === 'merge'
     ? applyMergePatch(document, patch)
     : applyStrategicMergePatch(document, patch, schema);
+}
+
+/** Kubernetes has no reason and no better status for a configuration that is not of its type. */
+function refuseApplied(config: JsonObject, kind: Kind, type: StructType): void {
+  const { apiVersion, metadata } = config;
+  if (apiVersion !== apiVersionOf(kind))
+    throw new StatusError(
+      'BadRequest',
+      `Incorrect version specified in apply patch. Specified patch version: ${apiVersion ?? ''}, expected: ${apiVersionOf(kind)}`,
+    );
+  const faults = undeclared(config, type);
+  if (faults.length === 0) return;
+  const { name = '', namespace = '' } = (isObject(metadata) ? metadata : {}) as Record<string, string>;
+  const object = `${namespace}/${name}; ${kind.group}/${kind.version}, Kind=${kind.kind}`;
+  const why = faults.length === 1 ? faults[0] : `errors:\n  ${faults.join('\n  ')}`;
+  throw new StatusError('Unknown', `failed to create typed patch object (${object}): ${why}`);
 }
 
 /** Why what a patch has made is of another type than before; undefined when it is not. */

@@ -9,7 +9,7 @@ import type { Decoded, PatchType } from '../encoding/formats.ts';
 import { parseMediaType } from '../encoding/negotiate.ts';
 import { conversionFault } from '../encoding/patch-faults.ts';
 import { viewOf } from '../encoding/render.ts';
-import { badRequest, notFound } from '../engine/faults.ts';
+import { badRequest, conflict, notFound } from '../engine/faults.ts';
 import type { ModifyScope, Produce } from '../engine/modify.ts';
 import type { RemoveOptions } from '../engine/remove.ts';
 import type { Written } from '../engine/storage.ts';
@@ -142,7 +142,7 @@ async function applyResource(scope: Scope, as: ModifyScope): Promise<TransportRe
   const { kind, stored, context, parts, namespace, name } = scope;
   const { query } = context.info;
   const fieldManager = query.get('fieldManager')!;
-  const decoded = parts.formats.fromYaml(bodyText(context.request), kind.schema, fieldValidationOf(query));
+  const decoded = parts.formats.fromApplied(bodyText(context.request), kind, fieldValidationOf(query));
   warn(scope, decoded);
   const applied = decoded.object;
   checkApplied(scope, applied);
@@ -166,6 +166,12 @@ async function applyResource(scope: Scope, as: ModifyScope): Promise<TransportRe
   const missing = (await parts.storage.read(stored, namespace, name)) === undefined;
   if (missing && as !== 'object') throw notFound(kind, name);
   if (!missing) return respondObject(scope, (await modify(scope, merge, as, true)).bytes);
+  if (applied.metadata.uid)
+    throw conflict(
+      kind,
+      name,
+      `uid mismatch: the provided object specified uid ${applied.metadata.uid}, and no existing object was found`,
+    );
   const dryRun = isDryRun(query);
   const written = await parts.engine.insert(stored, namespace, merge(undefined), {
     context,
@@ -177,11 +183,9 @@ async function applyResource(scope: Scope, as: ModifyScope): Promise<TransportRe
 
 function checkApplied(scope: Scope, applied: ApiObject): void {
   const { name, namespace, kind } = scope;
-  if (!applied.apiVersion || !applied.kind)
-    throw badRequest('invalid object type: apiVersion and kind must be set');
-  if (applied.apiVersion !== apiVersionOf(kind) || applied.kind !== kind.kind)
+  if (applied.kind !== kind.kind)
     throw badRequest(
-      `patching object of type ${apiVersionOf(kind)}, Kind=${kind.kind} with ${applied.apiVersion}, Kind=${applied.kind}`,
+      `patching object of type ${apiVersionOf(kind)}, Kind=${kind.kind} with ${applied.apiVersion}, Kind=${applied.kind ?? ''}`,
     );
   if (applied.metadata?.managedFields?.length) throw badRequest('metadata.managedFields must be nil');
   applied.metadata ??= { name };
