@@ -124,7 +124,13 @@ export function parseYamlObject(text: string, options: YamlOptions = {}): JsonOb
 
 /** One document as kubectl prints it: members sorted, lists not indented, long lines left alone. */
 export function formatYaml(value: unknown): string {
-  return dump(value, { sortKeys: true, seqNoIndent: true, lineWidth: -1, noRefs: true });
+  return dump(value, {
+    sortKeys: true,
+    seqNoIndent: true,
+    lineWidth: -1,
+    noRefs: true,
+    quoteStyle: 'double',
+  });
 }
 
 /** JSON as kubectl prints it: members sorted, four spaces, a line end. */

@@ -1,6 +1,7 @@
 /** Tables for people. Source: meta.k8s.io/v1 Table. */
 import type { Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
+import { StatusError } from '#machinery/errors.ts';
 
 export type IncludeObject = 'None' | 'Metadata' | 'Object';
 
@@ -12,8 +13,12 @@ export interface TableOptions {
 }
 
 export function includeObjectOf(query: URLSearchParams): IncludeObject {
-  const asked = query.get('includeObject');
-  return asked === 'None' || asked === 'Object' ? asked : 'Metadata';
+  const asked = query.get('includeObject') || 'Metadata';
+  if (asked === 'None' || asked === 'Object' || asked === 'Metadata') return asked;
+  throw new StatusError(
+    'BadRequest',
+    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(asked)}: must be 'Metadata', 'Object', 'None', or empty`,
+  );
 }
 
 export interface ListMeta {

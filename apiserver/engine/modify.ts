@@ -112,7 +112,7 @@ function carryOver(kind: Kind, next: WithStatus, old: WithStatus, scope: ModifyS
         {
           type: 'Forbidden',
           field: 'metadata.finalizers',
-          detail: `no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`,
+          detail: `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((name) => JSON.stringify(name)).join(', ')}}`,
         },
       ]);
   }

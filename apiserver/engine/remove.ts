@@ -50,7 +50,9 @@ export async function removeObject(
     await admit(parts, 'validate', request);
     const next = marked(parts, kind, parseItem(item), options);
     if (isFinished(kind, next)) {
-      const done = { object: next, bytes: item.bytes, gone: true };
+      // A kind with a grace period goes as it is then: with the time of its end, and none left.
+      const last = kind.strategy.graceSeconds ? Buffer.from(JSON.stringify(next)) : item.bytes;
+      const done = { object: next, bytes: last, gone: true };
       if (options.dryRun) return done;
       const cause = causeOf(options.context);
       const result = await storage.commit(
@@ -97,7 +99,8 @@ function marked(parts: EngineParts, kind: Kind, object: ApiObject, options: Remo
   const now = parts.clock.now();
   if (metadata.deletionTimestamp === undefined) {
     metadata.deletionTimestamp = rfc3339(now + grace * 1000);
-    metadata.deletionGracePeriodSeconds = grace;
+    // Namespaces are held by what is in them, for no time that anybody knows.
+    if (!kind.strategy.heldBy) metadata.deletionGracePeriodSeconds = grace;
     if (hasGeneration(kind, object)) metadata.generation = (metadata.generation ?? 0) + 1;
     kind.strategy.prepareForDelete?.(object);
   } else if (

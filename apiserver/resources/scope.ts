@@ -41,7 +41,7 @@ export function rendererOf({ parts, kind, context }: Scope): Renderer {
   const rendering = negotiate(context.request.headers['accept'], pretty === 'true' || pretty === '1');
   const table = {
     metaVersion: rendering.metaVersion,
-    includeObject: includeObjectOf(query),
+    includeObject: rendering.shape === 'table' ? includeObjectOf(query) : ('None' as const),
     now: parts.clock.now(),
   };
   return { kind, rendering, table, formats: parts.formats };

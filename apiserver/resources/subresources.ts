@@ -5,7 +5,7 @@ import { rfc3339 } from '#machinery/clock.ts';
 import type { StatusError } from '#machinery/errors.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 import { bodyText, decodeBody, fieldValidationOf } from '../encoding/body.ts';
-import { badRequest, conflict, methodNotAllowed, notFound } from '../engine/faults.ts';
+import { badRequest, conflict, invalid, methodNotAllowed, notFound } from '../engine/faults.ts';
 import { getResource } from './read.ts';
 import { respondObject, respondValue, type Scope } from './scope.ts';
 import { isDryRun, patchResource, patchTypeOf, updateResource } from './write.ts';
@@ -82,7 +82,12 @@ async function serveScale(scope: Scope): Promise<TransportResponse> {
     if (resourceVersion && resourceVersion !== object.metadata.resourceVersion) throw conflict(kind, name);
     const replicas = scale.spec?.replicas ?? 0;
     if (!Number.isSafeInteger(replicas) || replicas < 0)
-      throw badRequest(`spec.replicas: Invalid value: ${replicas}: must be greater than or equal to 0`);
+      throw invalid(SCALE_KIND, name, [
+        {
+          ...{ type: 'Invalid', field: 'spec.replicas', value: replicas },
+          detail: 'must be greater than or equal to 0',
+        },
+      ]);
     access.setReplicas(object, replicas);
     return object;
   };

@@ -4,6 +4,7 @@
  *   ### what the case shows
  *   # name web                 later cases may write {{web.metadata.uid}}: a value of this response's JSON body
  *   # as ann dev               a client certificate of that user and those groups; `# as nobody`: none
+ *   # after compaction         the store has forgotten all but the newest versions
  *   # take 2                   a watch: read so many events and hang up
  *   POST /api/v1/namespaces/default/configmaps
  *   accept: application/json
@@ -36,6 +37,7 @@ export interface CaseRequest {
   name: string | undefined;
   user: { name: string; groups: string[] } | 'nobody' | undefined;
   take: number | undefined;
+  afterCompaction: boolean;
   method: string;
   path: string;
   headers: Record<string, string>;
@@ -89,6 +91,7 @@ export function requestOf(asked: string, lookUp: (reference: string) => string):
     name: directives.get('name'),
     user: name === 'nobody' ? 'nobody' : name ? { name, groups } : undefined,
     take: directives.has('take') ? Number(directives.get('take')) : undefined,
+    afterCompaction: directives.get('after') === 'compaction',
     ...{ method, path, headers, body },
   };
 }
@@ -154,9 +157,10 @@ export class Masks {
   text(text: string): string {
     return text
       .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, (uid) => this.#word('uid', uid))
+      .replace(/\bX509SHA256=[0-9a-f]{64}\b/g, 'X509SHA256=<digest>')
       .replace(/\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, '<time>')
       .replace(
-        /(?<=resourceVersion\\?":\\?"|ersion: ?|ersion: \d+, current: |ersion in \w+ \(|ersion in the \w+ \()\d+/g,
+        /(?<=resourceVersion\\?":\\?"|resourceVersion: ['"]|ersion: ?|ersion: \d+, current: |ersion in \w+ \(|ersion in the \w+ \()\d+/g,
         (version) => (version === '0' ? version : this.#word('rv', version)),
       );
   }

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HOST, type Served, serve } from '#apiserver/testing/served.ts';
 import { type Clock, systemClock } from '#machinery/clock.ts';
+import { seededRandom } from '#machinery/random.ts';
+import { MemoryStore } from '#store/memory/index.ts';
 import {
   type CaseRequest,
   type Corpus,
@@ -34,8 +36,10 @@ for (const file of readdirSync(FOLDER)
     const answers: string[] = [];
     let api: Served;
     beforeAll(async () => {
-      api = await serve({ clock: standing() });
-      answers.push(...(await play(corpus, api)));
+      const clock = standing();
+      const store = new MemoryStore({ clock });
+      api = await serve({ store, clock, random: seededRandom(1) });
+      answers.push(...(await play(corpus, api, store)));
       if (!BLESS) return;
       for (const [i, answer] of answers.entries()) corpus.cases[i]!.expected = answer;
       writeFileSync(path, formatCorpus(corpus));
@@ -53,7 +57,7 @@ function standing(): Clock {
 }
 
 /** Each case in turn: later ones see what earlier ones have left. */
-async function play(corpus: Corpus, api: Served): Promise<string[]> {
+async function play(corpus: Corpus, api: Served, store: MemoryStore): Promise<string[]> {
   const masks = new Masks({ hideManaged: !/^managedFields: shown$/m.test(corpus.preamble) });
   const bodies = new Map<string, unknown>();
   const agents = new Map<string, Agent>();
@@ -61,6 +65,7 @@ async function play(corpus: Corpus, api: Served): Promise<string[]> {
   try {
     for (const { title, request } of corpus.cases) {
       const asked = requestOf(request, (reference) => lookUp(bodies, reference));
+      if (asked.afterCompaction) await store.compact(await store.revision());
       const agent = await agentOf(asked.user, api, agents);
       const answer = await ask(asked, agent, api.port).catch((cause: unknown) => {
         throw new Error(`no answer: ${title}`, { cause });
@@ -135,7 +140,7 @@ function shown({ status, headers, text }: Answer, masks: Masks): string {
     if (headers[name] !== undefined) lines.push(`${name}: ${masks.text(headers[name])}`);
   const body = text
     .split('\n')
-    .map((line) => line.trim())
+    .map((line) => line.trimEnd())
     .filter((line) => line !== '')
     .map((line) => (isJson(text) ? formatJson(masks.json(JSON.parse(line))) : masks.text(line)));
   return [...lines, '', ...body].join('\n').trim();
