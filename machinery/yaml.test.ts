@@ -92,8 +92,7 @@ test('output is as kubectl prints it and reads back the same', () => {
     spec: { containers: [{ name: 'yes', args: ['1', 'a: b', '012', ''] }] },
   };
   expect(formatYaml(object)).toBe(
-    'apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - args:\n    - "1"\n    - "a: b"\n    - "012"\n    - ""\n    name: "yes"
-',
+    'apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - args:\n    - "1"\n    - "a: b"\n    - "012"\n    - ""\n    name: "yes"\n',
   );
   expect(parseYaml(formatYaml(object))).toEqual([object]);
   expect(formatJson({ b: 1, a: [] })).toBe('{\n    "a": [],\n    "b": 1\n}\n');

@@ -134,7 +134,7 @@ describe('lists', () => {
     await clock.advance(3_000);
     expect((await answer).body).toMatchObject({
       code: 504,
-      message: expect.stringMatching(/^Too large resource version: 99999/),
+      message: expect.stringMatching(/^Timeout: Too large resource version: 99999/),
     });
   });
 
