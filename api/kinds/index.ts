@@ -17,6 +17,7 @@ import { LeaseKind } from './lease.ts';
 import { NamespaceKind } from './namespace.ts';
 import { NodeKind } from './node.ts';
 import { PodKind } from './pod.ts';
+import { PodDisruptionBudgetKind } from './pod-disruption-budget.ts';
 import { PriorityClassKind } from './priority-class.ts';
 import { ReplicaSetKind } from './replica-set.ts';
 import {
@@ -64,6 +65,7 @@ export const KINDS: readonly Kind[] = [
   JobKind,
   LeaseKind,
   EndpointSliceKind,
+  PodDisruptionBudgetKind,
   ClusterRoleBindingKind,
   ClusterRoleKind,
   RoleBindingKind,

@@ -3,6 +3,7 @@ import { appsSpecimens } from './apps.ts';
 import { batchSpecimens } from './batch.ts';
 import { coordinationSpecimens } from './coordination.ts';
 import { podSpecimens } from './pods.ts';
+import { policySpecimens } from './policy.ts';
 import type { Specimen } from './specimen.ts';
 
 export const SPECIMENS: readonly Specimen[] = [
@@ -10,4 +11,5 @@ export const SPECIMENS: readonly Specimen[] = [
   ...batchSpecimens,
   ...coordinationSpecimens,
   ...podSpecimens,
+  ...policySpecimens,
 ];

@@ -146,6 +146,18 @@ export function percentFaults(value: string): readonly string[] {
   ];
 }
 
+const CONDITION_REASON = '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?';
+const IS_CONDITION_REASON = whole(CONDITION_REASON);
+
+/** `ReasonA`: why a condition is as it is, for programs. */
+export function conditionReasonFaults(reason: string): readonly string[] {
+  if (IS_CONDITION_REASON.test(reason)) return NONE;
+  const rule =
+    "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_'";
+  const examples = ['my_name', 'MY_NAME', 'MyName', 'ReasonA,ReasonB', 'ReasonA:ReasonB'];
+  return [withExamples(rule, CONDITION_REASON, ...examples)];
+}
+
 /** Names that only have to fit into a path: RBAC. */
 export function pathSegmentFaults(name: string): readonly string[] {
   if (name === '.') return ["may not be '.'"];

@@ -109,7 +109,8 @@ function checkStrategy({ type, rollingUpdate }: Strategy, field: string, faults:
 }
 
 export function notMoreThanAll(value: number | string, field: string, faults: Faults): void {
-  if (typeof value === 'string' && Number.parseInt(value, 10) > 100)
+  const isShare = typeof value === 'string' && percentFaults(value).length === 0;
+  if (isShare && Number.parseInt(value, 10) > 100)
     faults.invalid(field, value, 'must not be greater than 100%');
 }
 

@@ -73,6 +73,7 @@ const CLUSTER_ROLES: ClusterRole[] = [
     rule(['list', 'watch'], [''], ['services', 'endpoints']),
     rule(read, [''], ['nodes']),
     rule(['list', 'watch'], ['discovery.k8s.io'], ['endpointslices']),
+    rule(['list', 'watch'], ['networking.k8s.io'], ['servicecidrs']),
   ]),
   clusterRole('system:kube-controller-manager', CONTROLLER_RULES),
   clusterRole('system:kube-scheduler', SCHEDULER_RULES),

@@ -6,6 +6,7 @@ import type { StatusError } from '#machinery/errors.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 import { bodyText, decodeBody, fieldValidationOf } from '../encoding/body.ts';
 import { badRequest, conflict, invalid, methodNotAllowed, notFound } from '../engine/faults.ts';
+import { serveEviction } from './eviction.ts';
 import { getResource } from './read.ts';
 import { respondObject, respondValue, type Scope } from './scope.ts';
 import { isDryRun, patchResource, patchTypeOf, updateResource } from './write.ts';
@@ -178,25 +179,6 @@ async function bindPod(scope: Scope, name: string, binding: Binding): Promise<vo
 
 function bindingConflict(name: string, why: string): StatusError {
   return conflict({ group: '', plural: 'pods/binding' }, name, why);
-}
-
-interface EvictionBody {
-  deleteOptions?: { gracePeriodSeconds?: number; preconditions?: { uid?: string; resourceVersion?: string } };
-}
-
-/** A delete that asks politely. Disruption budgets are not kept yet. Source: policy/v1 Eviction. */
-async function serveEviction(scope: Scope): Promise<TransportResponse> {
-  const { context, parts, stored, namespace, name } = scope;
-  const schema = 'io.k8s.api.policy.v1.Eviction';
-  const body = decodeBody(context.request, schema, 'Ignore', parts.formats).object as unknown as EvictionBody;
-  await parts.engine.remove(stored, namespace, name, {
-    context,
-    dryRun: isDryRun(context.info.query),
-    graceSeconds: body.deleteOptions?.gracePeriodSeconds,
-    uid: body.deleteOptions?.preconditions?.uid,
-    resourceVersion: body.deleteOptions?.preconditions?.resourceVersion,
-  });
-  return respondValue(scope, SUCCESS, 201);
 }
 
 /** Adds debug containers to a running pod; nothing else of the pod can change this way. */

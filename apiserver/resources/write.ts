@@ -249,7 +249,8 @@ function deleteOptionsOf({ context, parts }: Scope): DeleteOptions {
   return options;
 }
 
-function removeOptionsOf({ context }: Scope, asked: DeleteOptions): RemoveOptions {
+/** What the engine is to do for DeleteOptions that have been judged. */
+export function removeOptionsOf({ context }: Scope, asked: DeleteOptions): RemoveOptions {
   const { gracePeriodSeconds: grace, orphanDependents, propagationPolicy, preconditions, dryRun } = asked;
   const legacy = orphanDependents === undefined ? undefined : orphanDependents ? 'Orphan' : 'Background';
   return {
