@@ -15,6 +15,7 @@ import { EventsEventKind } from './events-event.ts';
 import { JobKind } from './job.ts';
 import { LeaseKind } from './lease.ts';
 import { NamespaceKind } from './namespace.ts';
+import { NetworkPolicyKind } from './network-policy.ts';
 import { NodeKind } from './node.ts';
 import { PodKind } from './pod.ts';
 import { PodDisruptionBudgetKind } from './pod-disruption-budget.ts';
@@ -65,6 +66,7 @@ export const KINDS: readonly Kind[] = [
   JobKind,
   LeaseKind,
   EndpointSliceKind,
+  NetworkPolicyKind,
   PodDisruptionBudgetKind,
   ClusterRoleBindingKind,
   ClusterRoleKind,

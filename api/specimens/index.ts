@@ -2,6 +2,7 @@
 import { appsSpecimens } from './apps.ts';
 import { batchSpecimens } from './batch.ts';
 import { coordinationSpecimens } from './coordination.ts';
+import { networkingSpecimens } from './networking.ts';
 import { podSpecimens } from './pods.ts';
 import { policySpecimens } from './policy.ts';
 import type { Specimen } from './specimen.ts';
@@ -10,6 +11,7 @@ export const SPECIMENS: readonly Specimen[] = [
   ...appsSpecimens,
   ...batchSpecimens,
   ...coordinationSpecimens,
+  ...networkingSpecimens,
   ...podSpecimens,
   ...policySpecimens,
 ];

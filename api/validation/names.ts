@@ -51,6 +51,18 @@ export function dnsSubdomainFaults(value: string): readonly string[] {
     : [...faults, withExamples(SUBDOMAIN_RULE, SUBDOMAIN, 'example.com')];
 }
 
+const WILDCARD_SUBDOMAIN = `\\*\\.${SUBDOMAIN}`;
+const IS_WILDCARD_SUBDOMAIN = whole(WILDCARD_SUBDOMAIN);
+
+/** `*.my.name`: every name one label below a DNS subdomain. */
+export function wildcardSubdomainFaults(value: string): readonly string[] {
+  const faults = tooLong(value, SUBDOMAIN_MAX);
+  if (IS_WILDCARD_SUBDOMAIN.test(value)) return faults;
+  const rule =
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character";
+  return [...faults, withExamples(rule, WILDCARD_SUBDOMAIN, '*.example.com')];
+}
+
 /** `my-name`, beginning with a letter: names of services. */
 export function dns1035LabelFaults(value: string): readonly string[] {
   if (value.length <= LABEL_MAX && IS_DNS_1035.test(value)) return NONE;
