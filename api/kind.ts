@@ -81,6 +81,8 @@ export interface Strategy<T extends ApiObject> {
   heldBy?(object: T): readonly string[];
   /** All faults, not only the first: of metadata too. */
   validate(object: T): FieldError[];
+  /** Faults that only a new object can have; `validate` is called as well. */
+  validateCreate?(object: T): FieldError[];
   /** Faults of the change itself (immutable fields); `validate` is called as well. */
   validateUpdate?(object: T, old: T): FieldError[];
   /** Validation of a write to the status subresource. */

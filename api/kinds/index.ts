@@ -12,6 +12,8 @@ import { EndpointSliceKind } from './endpoint-slice.ts';
 import { EndpointsKind } from './endpoints.ts';
 import { EventKind } from './event.ts';
 import { EventsEventKind } from './events-event.ts';
+import { IngressKind } from './ingress.ts';
+import { IngressClassKind } from './ingress-class.ts';
 import { JobKind } from './job.ts';
 import { LeaseKind } from './lease.ts';
 import { NamespaceKind } from './namespace.ts';
@@ -66,6 +68,8 @@ export const KINDS: readonly Kind[] = [
   JobKind,
   LeaseKind,
   EndpointSliceKind,
+  IngressClassKind,
+  IngressKind,
   NetworkPolicyKind,
   PodDisruptionBudgetKind,
   ClusterRoleBindingKind,

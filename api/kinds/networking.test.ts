@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { made, tableOf } from '../specimens/made.ts';
+import { IngressKind } from './ingress.ts';
+import { IngressClassKind } from './ingress-class.ts';
 import { NetworkPolicyKind } from './network-policy.ts';
 
 describe('a network policy', () => {
@@ -39,5 +41,69 @@ describe('a network policy', () => {
       'specimen|app=web,old|24h',
     ]);
     expect(tableOf(NetworkPolicyKind, { spec: { podSelector: {} } })[1]).toBe('specimen|<none>|24h');
+  });
+});
+
+describe('an ingress', () => {
+  it('begins with an empty status', () => {
+    const status = { loadBalancer: { ingress: [{ ip: '10.0.0.1' }] } };
+    expect(made(IngressKind, { status })).toEqual({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'Ingress',
+      metadata: { name: 'specimen', namespace: 'default' },
+      spec: {},
+      status: { loadBalancer: {} },
+    });
+  });
+
+  const hosts = (...list: string[]) => ({ rules: list.map((host) => ({ host })) });
+  it.each<[object, string]>([
+    [{}, '<none>|*||80'],
+    [{ ingressClassName: 'proxy', tls: [{}], ...hosts('a') }, 'proxy|a||80, 443'],
+    [hosts('a', '', 'b', 'c'), '<none>|a,b,c||80'],
+    [hosts('a', 'b', 'c', 'd', 'e'), '<none>|a,b,c + 2 more...||80'],
+  ])('is printed: %j', (spec, row) => {
+    expect(tableOf(IngressKind, { spec })).toEqual([
+      'Name|Class|Hosts|Address|Ports|Age',
+      `specimen|${row}|24h`,
+    ]);
+  });
+
+  it('is printed with each address once, in order', () => {
+    const points = [
+      { ip: '10.0.0.2' },
+      { hostname: 'b.c' },
+      { ip: '10.0.0.1', hostname: 'a' },
+      { ip: '10.0.0.2' },
+    ];
+    expect(tableOf(IngressKind, { status: { loadBalancer: { ingress: points } } })[1]).toBe(
+      'specimen|<none>|*|10.0.0.1,10.0.0.2,b.c|80|24h',
+    );
+  });
+});
+
+describe('an ingress class', () => {
+  const controller = 'example.com/proxy';
+  const reference = { kind: 'Proxy', name: 'p' };
+
+  it('has parameters of the cluster unless it says otherwise', () => {
+    const spec = { controller, parameters: reference };
+    expect(made(IngressClassKind, { spec })).toEqual({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'IngressClass',
+      metadata: { name: 'specimen' },
+      spec: { controller, parameters: { ...reference, scope: 'Cluster' } },
+    });
+  });
+
+  it.each<[object, string]>([
+    [{ controller }, '<none>'],
+    [{ controller, parameters: reference }, 'Proxy/p'],
+    [{ controller, parameters: { ...reference, apiGroup: 'example.com' } }, 'Proxy.example.com/p'],
+  ])('is printed: %j', (spec, parameters) => {
+    expect(tableOf(IngressClassKind, { spec })).toEqual([
+      'Name|Controller|Parameters|Age',
+      `specimen|example.com/proxy|${parameters}|24h`,
+    ]);
   });
 });

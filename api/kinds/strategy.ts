@@ -6,17 +6,26 @@ import { checkObjectMeta, checkObjectMetaUpdate } from '../validation/object-met
 
 /** What is special about a kind; metadata is checked for all of them alike. */
 export interface Rules<T extends ApiObject>
-  extends Omit<Strategy<T>, 'validate' | 'validateUpdate' | 'validateStatus'> {
+  extends Omit<Strategy<T>, 'validate' | 'validateCreate' | 'validateUpdate' | 'validateStatus'> {
   namespaced: boolean;
   name: NameRule;
   check?(object: T, faults: Faults): void;
+  checkCreate?(object: T, faults: Faults): void;
   checkUpdate?(object: T, old: T, faults: Faults): void;
   checkStatus?(object: T, old: T, faults: Faults): void;
 }
 
 /** The strategy of a kind out of its rules. */
 export function strategyOf<T extends ApiObject>(rules: Rules<T>): Strategy<T> {
-  const { namespaced: _namespaced, name: _name, check, checkUpdate, checkStatus, ...rest } = rules;
+  const {
+    namespaced: _namespaced,
+    name: _name,
+    check,
+    checkCreate,
+    checkUpdate,
+    checkStatus,
+    ...rest
+  } = rules;
   return {
     ...rest,
     validate(object) {
@@ -25,6 +34,13 @@ export function strategyOf<T extends ApiObject>(rules: Rules<T>): Strategy<T> {
       check?.(object, faults);
       return faults.list;
     },
+    ...(checkCreate && {
+      validateCreate(object: T) {
+        const faults = new Faults();
+        checkCreate(object, faults);
+        return faults.list;
+      },
+    }),
     validateUpdate(object, old) {
       const faults = new Faults();
       checkObjectMetaUpdate(object.metadata, old.metadata, faults);

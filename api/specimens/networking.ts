@@ -1,3 +1,5 @@
+import { IngressKind } from '../kinds/ingress.ts';
+import { IngressClassKind } from '../kinds/ingress-class.ts';
 import { NetworkPolicyKind } from '../kinds/network-policy.ts';
 import { type Specimen, specimenOf } from './specimen.ts';
 
@@ -6,7 +8,50 @@ const selector = {
   matchExpressions: [{ key: 'tier', operator: 'In', values: ['front'] }],
 };
 
+const bucket = { apiGroup: 'storage.example.com', kind: 'Bucket', name: 'static' };
+
 export const networkingSpecimens: readonly Specimen[] = [
+  specimenOf(IngressClassKind, {
+    'a class with parameters of the cluster': {
+      spec: {
+        controller: 'example.com/proxy',
+        parameters: { apiGroup: 'example.com', kind: 'Proxy', name: 'p', scope: 'Cluster' },
+      },
+    },
+    'a class with parameters of a namespace': {
+      spec: {
+        controller: 'example.com/proxy',
+        parameters: { kind: 'ConfigMap', name: 'p', scope: 'Namespace', namespace: 'default' },
+      },
+    },
+  }),
+  specimenOf(IngressKind, {
+    'an ingress with all that it can have': {
+      spec: {
+        ingressClassName: 'proxy',
+        defaultBackend: { resource: bucket },
+        tls: [{ hosts: ['example.com', '*.example.com'], secretName: 'tls' }],
+        rules: [
+          {
+            host: '*.example.com',
+            http: {
+              paths: [
+                {
+                  path: '/a',
+                  pathType: 'Prefix',
+                  backend: { service: { name: 'a', port: { name: 'http' } } },
+                },
+                {
+                  pathType: 'ImplementationSpecific',
+                  backend: { service: { name: 'b', port: { number: 80 } } },
+                },
+              ],
+            },
+          },
+        ],
+      },
+    },
+  }),
   specimenOf(NetworkPolicyKind, {
     'a policy for both directions': {
       spec: {

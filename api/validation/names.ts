@@ -158,6 +158,21 @@ export function percentFaults(value: string): readonly string[] {
   ];
 }
 
+const PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+";
+const IS_PATH = whole(PATH);
+
+/** `example.com/a/b`: a domain that owns a path. Each fault with the part that is wrong. */
+export function domainPathFaults(value: string): readonly (readonly [part: string, fault: string])[] {
+  const slash = value.indexOf('/');
+  if (slash <= 0 || slash === value.length - 1)
+    return [[value, 'must be a domain-prefixed path (such as "acme.io/foo")']];
+  const host = value.slice(0, slash);
+  const path = value.slice(slash + 1);
+  const faults = dnsSubdomainFaults(host).map((fault) => [host, fault] as const);
+  if (IS_PATH.test(path)) return faults;
+  return [...faults, [path, `Invalid path (regex used for validation is '${PATH}')`]];
+}
+
 const CONDITION_REASON = '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?';
 const IS_CONDITION_REASON = whole(CONDITION_REASON);
 

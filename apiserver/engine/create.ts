@@ -92,7 +92,8 @@ async function prepare(
   await admit(parts, 'mutate', request);
   strategy.prepareForCreate?.(object);
   strategy.defaults?.(object);
-  refuse(kind, object.metadata.name || (object.metadata.generateName ?? ''), strategy.validate(object));
+  const faults = [...strategy.validate(object), ...(strategy.validateCreate?.(object) ?? [])];
+  refuse(kind, object.metadata.name || (object.metadata.generateName ?? ''), faults);
   await admit(parts, 'validate', request);
 }
 
