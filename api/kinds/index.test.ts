@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { pathOf, resourceName } from '../kind.ts';
+import { apiVersionOf, pathOf, resourceName } from '../kind.ts';
 import { ClusterRoleKind } from './cluster-role.ts';
 import { CustomResourceDefinitionKind } from './custom-resource-definition.ts';
 import { EventKind } from './event.ts';
@@ -14,13 +14,18 @@ const DATED: unknown[] = [RoleKind, ClusterRoleKind, CustomResourceDefinitionKin
 
 describe('the list of kinds', () => {
   it('names each resource once', () => {
-    const names = KINDS.map(resourceName);
+    const names = KINDS.map((kind) => `${resourceName(kind)} ${kind.version}`);
     expect(names).toEqual([...new Set(names)]);
   });
 
+  it('stores each resource once: other versions of it are views', () => {
+    const stored = KINDS.filter((kind) => !kind.storedAs).map(resourceName);
+    expect(stored).toEqual([...new Set(stored)]);
+  });
+
   it('gives no two kinds of a group the same name', () => {
-    for (const group of new Set(KINDS.map((kind) => kind.group))) {
-      const names = KINDS.filter((kind) => kind.group === group).flatMap((kind) => [
+    for (const group of new Set(KINDS.map(apiVersionOf))) {
+      const names = KINDS.filter((kind) => apiVersionOf(kind) === group).flatMap((kind) => [
         ...new Set([kind.plural, kind.singular, ...(kind.shortNames ?? [])]),
       ]);
       expect(names).toEqual([...new Set(names)]);

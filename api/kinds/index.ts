@@ -12,6 +12,8 @@ import { EndpointSliceKind } from './endpoint-slice.ts';
 import { EndpointsKind } from './endpoints.ts';
 import { EventKind } from './event.ts';
 import { EventsEventKind } from './events-event.ts';
+import { HorizontalPodAutoscalerKind } from './horizontal-pod-autoscaler.ts';
+import { HorizontalPodAutoscalerV1Kind } from './horizontal-pod-autoscaler-v1.ts';
 import { IngressKind } from './ingress.ts';
 import { IngressClassKind } from './ingress-class.ts';
 import { JobKind } from './job.ts';
@@ -66,6 +68,8 @@ export const KINDS: readonly Kind[] = [
   SubjectAccessReviewKind,
   CronJobKind,
   JobKind,
+  HorizontalPodAutoscalerKind,
+  HorizontalPodAutoscalerV1Kind,
   LeaseKind,
   EndpointSliceKind,
   IngressClassKind,

@@ -1,5 +1,6 @@
 /** The specimens of all kinds. Adding a group is a file in this folder and a line in the list. */
 import { appsSpecimens } from './apps.ts';
+import { autoscalingSpecimens } from './autoscaling.ts';
 import { batchSpecimens } from './batch.ts';
 import { coordinationSpecimens } from './coordination.ts';
 import { networkingSpecimens } from './networking.ts';
@@ -9,6 +10,7 @@ import type { Specimen } from './specimen.ts';
 
 export const SPECIMENS: readonly Specimen[] = [
   ...appsSpecimens,
+  ...autoscalingSpecimens,
   ...batchSpecimens,
   ...coordinationSpecimens,
   ...networkingSpecimens,

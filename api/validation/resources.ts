@@ -53,13 +53,7 @@ function checkAgainstLimit(
 /** Whether the quantity can be read. */
 function checkResource(name: string, quantity: string, list: string, faults: Faults): boolean {
   const field = `${list}[${name}]`;
-  if (!STANDARD.has(name)) {
-    const details = qualifiedNameFaults(name);
-    faults.invalidFor(field, name, details);
-    const known = name.includes('/') || name.startsWith('hugepages-');
-    if (details.length === 0 && !known)
-      faults.invalid(field, name, 'must be a standard resource for containers');
-  }
+  checkContainerResourceName(name, field, faults);
   // Most quantities are plain: no need to do sums with them.
   if (/^[1-9][0-9]{0,9}(m|Mi|Gi|Ki)?$/.test(quantity) && (STANDARD.has(name) || !quantity.endsWith('m')))
     return true;
@@ -74,6 +68,16 @@ function checkResource(name: string, quantity: string, list: string, faults: Fau
     faults.invalid(field, quantity, error.message);
     return false;
   }
+}
+
+/** What a container can ask for: a standard resource, huge pages, or one with a domain. */
+export function checkContainerResourceName(name: string, field: string, faults: Faults): void {
+  if (STANDARD.has(name)) return;
+  const details = qualifiedNameFaults(name);
+  faults.invalidFor(field, name, details);
+  const known = name.includes('/') || name.startsWith('hugepages-');
+  if (details.length === 0 && !known)
+    faults.invalid(field, name, 'must be a standard resource for containers');
 }
 
 function isSound(quantity: string): boolean {

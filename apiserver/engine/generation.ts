@@ -14,6 +14,9 @@ const UNCOUNTED = new Set([
   'limitranges',
   'leases.coordination.k8s.io',
   'certificatesigningrequests.certificates.k8s.io',
+  'horizontalpodautoscalers.autoscaling',
+  'ipaddresses.networking.k8s.io',
+  'servicecidrs.networking.k8s.io',
 ]);
 
 /** Whether metadata.generation counts changes of what the user desires. */
