@@ -16,6 +16,7 @@ import { HorizontalPodAutoscalerKind } from './horizontal-pod-autoscaler.ts';
 import { HorizontalPodAutoscalerV1Kind } from './horizontal-pod-autoscaler-v1.ts';
 import { IngressKind } from './ingress.ts';
 import { IngressClassKind } from './ingress-class.ts';
+import { IPAddressKind } from './ip-address.ts';
 import { JobKind } from './job.ts';
 import { LeaseKind } from './lease.ts';
 import { NamespaceKind } from './namespace.ts';
@@ -38,6 +39,7 @@ import { RoleBindingKind } from './role-binding.ts';
 import { SecretKind } from './secret.ts';
 import { ServiceKind } from './service.ts';
 import { ServiceAccountKind } from './service-account.ts';
+import { ServiceCIDRKind } from './service-cidr.ts';
 import { StatefulSetKind } from './stateful-set.ts';
 
 /**
@@ -72,9 +74,11 @@ export const KINDS: readonly Kind[] = [
   HorizontalPodAutoscalerV1Kind,
   LeaseKind,
   EndpointSliceKind,
+  IPAddressKind,
   IngressClassKind,
   IngressKind,
   NetworkPolicyKind,
+  ServiceCIDRKind,
   PodDisruptionBudgetKind,
   ClusterRoleBindingKind,
   ClusterRoleKind,

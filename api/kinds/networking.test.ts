@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { made, tableOf } from '../specimens/made.ts';
 import { IngressKind } from './ingress.ts';
 import { IngressClassKind } from './ingress-class.ts';
+import { IPAddressKind } from './ip-address.ts';
 import { NetworkPolicyKind } from './network-policy.ts';
+import { ServiceCIDRKind } from './service-cidr.ts';
 
 describe('a network policy', () => {
   it('is about ingress to every pod unless it says otherwise', () => {
@@ -104,6 +106,30 @@ describe('an ingress class', () => {
     expect(tableOf(IngressClassKind, { spec })).toEqual([
       'Name|Controller|Parameters|Age',
       `specimen|example.com/proxy|${parameters}|24h`,
+    ]);
+  });
+});
+
+describe('an address', () => {
+  it.each<[object, string]>([
+    [{}, '<none>'],
+    [{ parentRef: { resource: 'services', namespace: 'default', name: 'web' } }, 'services/default/web'],
+    [{ parentRef: { group: 'example.com', resource: 'Gateways', name: 'g' } }, 'gateways.example.com/g'],
+  ])('is printed with whose it is: %j', (spec, parent) => {
+    expect(tableOf(IPAddressKind, { metadata: { name: '10.0.0.1' }, spec })).toEqual([
+      'Name|ParentRef|Age',
+      `10.0.0.1|${parent}|24h`,
+    ]);
+  });
+});
+
+describe('a range of addresses', () => {
+  it('is printed with both of its families', () => {
+    const range = made(ServiceCIDRKind, { spec: { cidrs: ['10.0.0.0/24', 'fd00::/64'] } });
+    expect(range).toMatchObject({ status: {} });
+    expect(tableOf(ServiceCIDRKind, { spec: range.spec })).toEqual([
+      'Name|CIDRs|Age',
+      'specimen|10.0.0.0/24,fd00::/64|24h',
     ]);
   });
 });

@@ -1,6 +1,8 @@
 import { IngressKind } from '../kinds/ingress.ts';
 import { IngressClassKind } from '../kinds/ingress-class.ts';
+import { IPAddressKind } from '../kinds/ip-address.ts';
 import { NetworkPolicyKind } from '../kinds/network-policy.ts';
+import { ServiceCIDRKind } from '../kinds/service-cidr.ts';
 import { type Specimen, specimenOf } from './specimen.ts';
 
 const selector = {
@@ -72,5 +74,14 @@ export const networkingSpecimens: readonly Specimen[] = [
       },
     },
     'a policy that refuses everything': { spec: { podSelector: {} } },
+  }),
+  specimenOf(IPAddressKind, {
+    'the address of a service': {
+      metadata: { name: '10.96.0.10' },
+      spec: { parentRef: { group: 'example.com', resource: 'gateways', namespace: 'default', name: 'g' } },
+    },
+  }),
+  specimenOf(ServiceCIDRKind, {
+    'a range of each family': { spec: { cidrs: ['10.96.0.0/12', 'fd00:10:96::/108'] } },
   }),
 ];
