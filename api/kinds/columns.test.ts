@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Kind } from '../kind.ts';
-import type { ApiObject } from '../objects.ts';
+import type { Parts } from '../testing/refusals.ts';
+import { NOON, wideRow } from '../testing/rows.ts';
 import { ClusterRoleKind } from './cluster-role.ts';
 import { ConfigMapKind } from './config-map.ts';
 import { ControllerRevisionKind } from './controller-revision.ts';
@@ -23,20 +24,7 @@ import { ServiceKind } from './service.ts';
 import { ServiceAccountKind } from './service-account.ts';
 import { StatefulSetKind } from './stateful-set.ts';
 
-const NOW = Date.UTC(2026, 0, 1, 12, 0, 0);
-const ago = (seconds: number) => new Date(NOW - seconds * 1000).toISOString();
-
-type Parts = Record<string, unknown>;
-
-/** Header and one row as `kubectl get -o wide` lays them out, `|` between the columns. */
-function wide(kind: Kind, parts: Parts): string[] {
-  const metadata = { name: 'x', creationTimestamp: '2025-12-31T12:00:00Z', ...(parts.metadata as object) };
-  const object = { apiVersion: 'v1', kind: kind.kind, ...parts, metadata } as ApiObject;
-  return [
-    kind.columns.map((column) => (column.priority ? `(${column.name})` : column.name)).join('|'),
-    kind.columns.map((column) => column.cell(object, NOW)).join('|'),
-  ];
-}
+const ago = (seconds: number) => new Date(NOON - seconds * 1000).toISOString();
 
 const template = {
   spec: {
@@ -324,7 +312,7 @@ describe('kubectl get -o wide', () => {
   it.each(TABLE.map(([kind, parts, header, row]) => ({ of: kind.kind, kind, parts, header, row })))(
     '$of: $row',
     ({ kind, parts, header, row }) => {
-      expect(wide(kind, parts)).toEqual([header, row]);
+      expect(wideRow(kind, parts)).toEqual([header, row]);
     },
   );
 });

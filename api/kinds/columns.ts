@@ -73,6 +73,16 @@ export function templateColumns<T extends ApiObject>(
   ];
 }
 
+/** Whether a volume is a file system or a bare device. */
+export function volumeModeColumn<T>(mode: (object: T) => string | undefined): Column<T> {
+  return wideColumn(
+    'VolumeMode',
+    'string',
+    'A file system or a block device.',
+    (object) => mode(object) ?? '<unset>',
+  );
+}
+
 /** `<none>` for what is missing or empty. */
 export function orNone(text: string | undefined): string {
   return text || '<none>';

@@ -22,6 +22,7 @@ import { LeaseKind } from './lease.ts';
 import { NamespaceKind } from './namespace.ts';
 import { NetworkPolicyKind } from './network-policy.ts';
 import { NodeKind } from './node.ts';
+import { PersistentVolumeClaimKind } from './persistent-volume-claim.ts';
 import { PodKind } from './pod.ts';
 import { PodDisruptionBudgetKind } from './pod-disruption-budget.ts';
 import { PriorityClassKind } from './priority-class.ts';
@@ -52,6 +53,7 @@ export const KINDS: readonly Kind[] = [
   EventKind,
   NamespaceKind,
   NodeKind,
+  PersistentVolumeClaimKind,
   PodKind,
   SecretKind,
   ServiceAccountKind,

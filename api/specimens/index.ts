@@ -6,6 +6,7 @@ import { coordinationSpecimens } from './coordination.ts';
 import { networkingSpecimens } from './networking.ts';
 import { podSpecimens } from './pods.ts';
 import { policySpecimens } from './policy.ts';
+import { volumeSpecimens } from './volumes.ts';
 import type { Specimen } from './specimen.ts';
 
 export const SPECIMENS: readonly Specimen[] = [
@@ -16,4 +17,5 @@ export const SPECIMENS: readonly Specimen[] = [
   ...networkingSpecimens,
   ...podSpecimens,
   ...policySpecimens,
+  ...volumeSpecimens,
 ];

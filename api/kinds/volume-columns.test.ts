@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import type { Kind } from '../kind.ts';
+import type { Parts } from '../testing/refusals.ts';
+import { wideRow } from '../testing/rows.ts';
+import { PersistentVolumeClaimKind } from './persistent-volume-claim.ts';
+
+const CLAIM = 'Name|Status|Volume|Capacity|Access Modes|StorageClass|VolumeAttributesClass|Age|(VolumeMode)';
+
+/** [kind, object, header, row]. */
+const TABLE: [Kind, Parts, string, string][] = [
+  [
+    PersistentVolumeClaimKind as Kind,
+    {
+      spec: {
+        volumeName: 'v',
+        storageClassName: 'fast',
+        volumeMode: 'Block',
+        volumeAttributesClassName: 'gold',
+      },
+      status: {
+        phase: 'Bound',
+        accessModes: ['ReadOnlyMany', 'ReadWriteOnce'],
+        capacity: { storage: '5Gi' },
+      },
+    },
+    CLAIM,
+    'x|Bound|v|5Gi|RWO,ROX|fast|gold|24h|Block',
+  ],
+  [
+    PersistentVolumeClaimKind as Kind,
+    {
+      metadata: { annotations: { 'volume.beta.kubernetes.io/storage-class': 'old' } },
+      spec: {},
+      status: { phase: 'Pending', accessModes: ['ReadWriteMany'], capacity: { storage: '5Gi' } },
+    },
+    CLAIM,
+    'x|Pending||||old|<unset>|24h|<unset>',
+  ],
+  [
+    PersistentVolumeClaimKind as Kind,
+    {
+      metadata: { deletionTimestamp: '2026-01-01T12:00:00Z' },
+      spec: { volumeName: 'v' },
+      status: { phase: 'Lost' },
+    },
+    CLAIM,
+    'x|Terminating|v|0|||<unset>|24h|<unset>',
+  ],
+];
+
+describe('kubectl get -o wide', () => {
+  it.each(TABLE.map(([kind, parts, header, row]) => ({ of: kind.kind, kind, parts, header, row })))(
+    '$of: $row',
+    ({ kind, parts, header, row }) => {
+      expect(wideRow(kind, parts)).toEqual([header, row]);
+    },
+  );
+});
