@@ -22,6 +22,7 @@ import { LeaseKind } from './lease.ts';
 import { NamespaceKind } from './namespace.ts';
 import { NetworkPolicyKind } from './network-policy.ts';
 import { NodeKind } from './node.ts';
+import { PersistentVolumeKind } from './persistent-volume.ts';
 import { PersistentVolumeClaimKind } from './persistent-volume-claim.ts';
 import { PodKind } from './pod.ts';
 import { PodDisruptionBudgetKind } from './pod-disruption-budget.ts';
@@ -54,6 +55,7 @@ export const KINDS: readonly Kind[] = [
   NamespaceKind,
   NodeKind,
   PersistentVolumeClaimKind,
+  PersistentVolumeKind,
   PodKind,
   SecretKind,
   ServiceAccountKind,

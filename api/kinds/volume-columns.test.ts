@@ -2,9 +2,13 @@ import { describe, expect, it } from 'vitest';
 import type { Kind } from '../kind.ts';
 import type { Parts } from '../testing/refusals.ts';
 import { wideRow } from '../testing/rows.ts';
+import { PersistentVolumeKind } from './persistent-volume.ts';
 import { PersistentVolumeClaimKind } from './persistent-volume-claim.ts';
 
 const CLAIM = 'Name|Status|Volume|Capacity|Access Modes|StorageClass|VolumeAttributesClass|Age|(VolumeMode)';
+
+const VOLUME =
+  'Name|Capacity|Access Modes|Reclaim Policy|Status|Claim|StorageClass|VolumeAttributesClass|Reason|Age|(VolumeMode)';
 
 /** [kind, object, header, row]. */
 const TABLE: [Kind, Parts, string, string][] = [
@@ -45,6 +49,29 @@ const TABLE: [Kind, Parts, string, string][] = [
     },
     CLAIM,
     'x|Terminating|v|0|||<unset>|24h|<unset>',
+  ],
+  [
+    PersistentVolumeKind as Kind,
+    {
+      spec: {
+        capacity: { storage: '5Gi' },
+        accessModes: ['ReadWriteMany', 'ReadWriteOncePod'],
+        claimRef: { namespace: 'n', name: 'c' },
+        persistentVolumeReclaimPolicy: 'Retain',
+        storageClassName: 'fast',
+        volumeAttributesClassName: 'gold',
+        volumeMode: 'Filesystem',
+      },
+      status: { phase: 'Failed', reason: 'Broken' },
+    },
+    VOLUME,
+    'x|5Gi|RWX,RWOP|Retain|Failed|n/c|fast|gold|Broken|24h|Filesystem',
+  ],
+  [
+    PersistentVolumeKind as Kind,
+    { metadata: { deletionTimestamp: '2026-01-01T12:00:00Z' }, status: { phase: 'Released' } },
+    VOLUME,
+    'x|0|||Terminating|||<unset>||24h|<unset>',
   ],
 ];
 

@@ -12,6 +12,9 @@ export const MAY_BE_MISSING: Exceptions = new Map([
   ['io.k8s.api.core.v1.PreferredSchedulingTerm.preference', 'an empty term matches nothing and harms nobody'],
   ['io.k8s.api.core.v1.SleepAction.seconds', 'a missing number is no sleep'],
   ['io.k8s.api.core.v1.Sysctl.value', 'a parameter may be empty'],
+  ['io.k8s.api.core.v1.GCEPersistentDiskVolumeSource.pdName', 'refused as spec.persistentDisk.pdName'],
+  ['io.k8s.api.core.v1.ISCSIPersistentVolumeSource.lun', 'a missing number is 0, the first unit'],
+  ['io.k8s.api.core.v1.ScaleIOPersistentVolumeSource.secretRef', 'not looked at'],
 ]);
 
 /** Strings with known values, where Kubernetes takes others too. */

@@ -1,9 +1,35 @@
+import { PersistentVolumeKind } from '../kinds/persistent-volume.ts';
 import { PersistentVolumeClaimKind } from '../kinds/persistent-volume-claim.ts';
 import { type Specimen, specimenOf } from './specimen.ts';
+import { VOLUME_SOURCES } from './volume-sources.ts';
 
 const resources = { requests: { storage: '1Gi' }, limits: { storage: '2Gi' } };
 const source = { apiGroup: 'example.com', kind: 'Backup', name: 'b' };
 const claim = { kind: 'PersistentVolumeClaim', name: 'other' };
+
+const volume = {
+  capacity: { storage: '1Gi' },
+  accessModes: ['ReadWriteOnce'],
+  nodeAffinity: {
+    required: {
+      nodeSelectorTerms: [
+        {
+          matchExpressions: [{ key: 'a', operator: 'In', values: ['b'] }],
+          matchFields: [{ key: 'metadata.name', operator: 'In', values: ['n'] }],
+        },
+      ],
+    },
+  },
+};
+const claimRef = {
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  namespace: 'default',
+  name: 'c',
+  uid: 'u',
+  resourceVersion: '1',
+  fieldPath: 'spec',
+};
 
 export const volumeSpecimens: readonly Specimen[] = [
   specimenOf(PersistentVolumeClaimKind, {
@@ -31,6 +57,28 @@ export const volumeSpecimens: readonly Specimen[] = [
         accessModes: ['ReadOnlyMany', 'ReadWriteMany'],
         resources,
         dataSourceRef: { ...source, namespace: 'far' },
+      },
+    },
+  }),
+  specimenOf(PersistentVolumeKind, {
+    ...Object.fromEntries(
+      Object.entries(VOLUME_SOURCES).map(([name, source]) => [
+        `a volume in ${name}`,
+        { spec: { ...volume, [name]: source } },
+      ]),
+    ),
+    'a volume of a Flocker by number': { spec: { ...volume, flocker: { datasetUUID: 'u' } } },
+    'a volume behind a fibre channel by number': { spec: { ...volume, fc: { wwids: ['w'] } } },
+    'a bound volume': {
+      spec: {
+        ...volume,
+        csi: VOLUME_SOURCES.csi,
+        claimRef,
+        mountOptions: ['ro'],
+        persistentVolumeReclaimPolicy: 'Delete',
+        storageClassName: 'fast',
+        volumeAttributesClassName: 'gold',
+        volumeMode: 'Block',
       },
     },
   }),

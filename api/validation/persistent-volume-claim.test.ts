@@ -191,11 +191,11 @@ it('the status of a claim holds sizes of storage', () => {
     allocatedResourceStatuses: { storage: 'Slow', 'example.com/x': 'NodeResizePending' },
   };
   expect(statusRefusals(PersistentVolumeClaimKind, { spec, status })).toEqual([
-    'status.capacity[storage]: Invalid value: "-1": must be greater than or equal to 0',
+    'status.capacity[storage]: Invalid value: -1: must be a valid resource quantity',
     'status.allocatedResourceStatus: Unsupported value: "storage": supported values: "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible", "NodeResizePending"',
     'status.allocatedResources: Unsupported value: "cpu": supported values: "storage"',
     expect.stringMatching(/^status.allocatedResources: Invalid value: "a\/b\/c": a qualified name /),
-    'status.allocatedResources[storage]: Invalid value: "-1": must be greater than or equal to 0',
+    'status.allocatedResources[storage]: Invalid value: -1: must be a valid resource quantity',
   ]);
 });
 

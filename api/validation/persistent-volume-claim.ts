@@ -5,7 +5,7 @@ import { STORAGE_CLASS_ANNOTATION } from '../semantics/volumes.ts';
 import { type Faults, sameData } from './faults.ts';
 import { dnsLabelFaults, dnsSubdomainFaults, qualifiedNameFaults } from './names.ts';
 import { checkLabelSelector } from './object-meta.ts';
-import { checkPositiveQuantity, checkQuantityNotNegative } from './quantities.ts';
+import { checkBasicQuantity, checkPositiveQuantity } from './quantities.ts';
 import { checkAccessModes, checkVolumeMode } from './volume-modes.ts';
 
 type Spec = NonNullable<PersistentVolumeClaim['spec']>;
@@ -140,7 +140,7 @@ const RESIZE_STATUSES = [
 /** Source: Kubernetes API reference, PersistentVolumeClaimStatus. */
 export function checkClaimStatus(status: Status | undefined, faults: Faults): void {
   const { capacity, allocatedResources, allocatedResourceStatuses } = status ?? {};
-  for (const name in capacity) checkQuantityNotNegative(capacity[name]!, `status.capacity[${name}]`, faults);
+  for (const name in capacity) checkBasicQuantity(capacity[name]!, `status.capacity[${name}]`, faults);
   for (const name in allocatedResourceStatuses) {
     const field = 'status.allocatedResourceStatus';
     checkResourceKey(name, field, faults);
@@ -151,7 +151,7 @@ export function checkClaimStatus(status: Status | undefined, faults: Faults): vo
   for (const name in allocatedResources) {
     const field = 'status.allocatedResources';
     if (!checkResourceKey(name, field, faults)) continue;
-    checkQuantityNotNegative(allocatedResources[name]!, `${field}[${name}]`, faults);
+    checkBasicQuantity(allocatedResources[name]!, `${field}[${name}]`, faults);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Quantities that stand alone: sizes of volumes, quotas, limits. Source: Kubernetes API, resource.Quantity. */
-import { parseQuantity, QuantityError } from '#machinery/values/quantity.ts';
+import { parseQuantity, QuantityError, quantityValue } from '#machinery/values/quantity.ts';
 import { type Faults, NOT_NEGATIVE } from './faults.ts';
 
 const NANO = 1_000_000_000n;
@@ -25,6 +25,13 @@ export function checkPositiveQuantity(text: string, field: string, faults: Fault
 export function checkQuantityNotNegative(text: string, field: string, faults: Faults): void {
   const nano = checkQuantity(text, field, faults);
   if (nano !== undefined && nano < 0n) faults.invalid(field, text, NOT_NEGATIVE);
+}
+
+/** A size: the words of Kubernetes for one below zero, which show it in whole units. */
+export function checkBasicQuantity(text: string, field: string, faults: Faults): void {
+  const nano = checkQuantity(text, field, faults);
+  if (nano === undefined || nano >= 0n) return;
+  faults.invalid(field, quantityValue(text), 'must be a valid resource quantity');
 }
 
 /** Zero or more in whole units, or Invalid. */

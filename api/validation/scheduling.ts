@@ -28,7 +28,8 @@ export function checkAffinity(affinity: Affinity | undefined, field: string, fau
   if (podAntiAffinity) checkPodTerms(podAntiAffinity, `${field}.podAntiAffinity`, faults);
 }
 
-function checkNodeSelector(selector: NodeSelector, field: string, faults: Faults): void {
+/** v1.NodeSelector. */
+export function checkNodeSelector(selector: NodeSelector, field: string, faults: Faults): void {
   const terms = selector.nodeSelectorTerms ?? [];
   if (terms.length === 0) {
     faults.required(`${field}.nodeSelectorTerms`, 'must have at least one node selector term');

@@ -38,14 +38,7 @@ function checkSource(volume: Volume, at: string, faults: Faults): void {
     faults.forbidden(`${at}.${extra}`, 'may not specify more than 1 volume type');
   }
   const { hostPath, secret, configMap, downwardAPI, projected, emptyDir, persistentVolumeClaim } = volume;
-  if (hostPath) {
-    if (!hostPath.path) faults.required(`${at}.hostPath.path`);
-    else if (climbs(hostPath.path))
-      faults.invalid(`${at}.hostPath.path`, hostPath.path, "must not contain '..'");
-    if (!HOST_PATH_TYPES.includes(hostPath.type ?? '')) {
-      faults.notSupported(`${at}.hostPath.type`, hostPath.type, HOST_PATH_TYPES);
-    }
-  }
+  if (hostPath) checkHostPath(hostPath, `${at}.hostPath`, faults);
   if (secret) {
     if (!secret.secretName) faults.required(`${at}.secret.secretName`);
     checkFiles(secret, `${at}.secret`, faults);
@@ -65,6 +58,17 @@ function checkSource(volume: Volume, at: string, faults: Faults): void {
   if (persistentVolumeClaim && !persistentVolumeClaim.claimName) {
     faults.required(`${at}.persistentVolumeClaim.claimName`);
   }
+}
+
+/** A path of the node, in a pod or behind a persistent volume. */
+export function checkHostPath(
+  { path, type = '' }: { path: string; type?: string },
+  field: string,
+  faults: Faults,
+): void {
+  if (!path) faults.required(`${field}.path`);
+  else checkNoBacksteps(path, `${field}.path`, faults);
+  if (!HOST_PATH_TYPES.includes(type)) faults.notSupported(`${field}.type`, type, HOST_PATH_TYPES);
 }
 
 const HOST_PATH_TYPES = [
@@ -148,11 +152,12 @@ function checkInnerPath(path: string, field: string, faults: Faults): void {
 
 export function checkDescendingPath(path: string, field: string, faults: Faults): void {
   if (path.startsWith('/')) faults.invalid(field, path, 'must be a relative path');
-  if (climbs(path)) faults.invalid(field, path, "must not contain '..'");
+  checkNoBacksteps(path, field, faults);
 }
 
-function climbs(path: string): boolean {
-  return path.split('/').includes('..');
+/** No part of the path goes up. */
+export function checkNoBacksteps(path: string, field: string, faults: Faults): void {
+  if (path.split('/').includes('..')) faults.invalid(field, path, "must not contain '..'");
 }
 
 const PROPAGATIONS = ['Bidirectional', 'HostToContainer', 'None'];

@@ -1,0 +1,42 @@
+import type { PersistentVolume } from '../objects.ts';
+import { canonicalQuantities } from './quantities.ts';
+
+type Spec = NonNullable<PersistentVolume['spec']>;
+
+/** Source: Kubernetes API reference, PersistentVolumeSpec. */
+export function defaultVolume(volume: PersistentVolume): void {
+  volume.spec ??= {};
+  volume.status ??= {};
+  volume.status.phase ||= 'Pending';
+  volume.spec.persistentVolumeReclaimPolicy ||= 'Retain';
+  defaultVolumeSpec(volume.spec);
+}
+
+/** What volumes of attachments get too. */
+export function defaultVolumeSpec(spec: Spec): void {
+  spec.volumeMode ??= 'Filesystem';
+  canonicalQuantities(spec.capacity);
+  const { hostPath, rbd, iscsi, azureDisk, scaleIO } = spec;
+  if (hostPath) hostPath.type ??= '';
+  if (rbd) {
+    rbd.pool ||= 'rbd';
+    rbd.user ||= 'admin';
+    rbd.keyring ||= '/etc/ceph/keyring';
+  }
+  if (iscsi) iscsi.iscsiInterface ||= 'default';
+  if (azureDisk) {
+    azureDisk.cachingMode ??= 'ReadWrite';
+    azureDisk.kind ??= 'Shared';
+    azureDisk.fsType ??= 'ext4';
+    azureDisk.readOnly ??= false;
+  }
+  if (scaleIO) {
+    scaleIO.storageMode ||= 'ThinProvisioned';
+    scaleIO.fsType ||= 'xfs';
+  }
+}
+
+/** Before the first write: the first phase begins when the volume is made. */
+export function prepareVolumeForCreate(volume: PersistentVolume): void {
+  volume.status = { phase: 'Pending', lastPhaseTransitionTime: volume.metadata.creationTimestamp };
+}
