@@ -43,6 +43,7 @@ import { ServiceKind } from './service.ts';
 import { ServiceAccountKind } from './service-account.ts';
 import { ServiceCIDRKind } from './service-cidr.ts';
 import { StatefulSetKind } from './stateful-set.ts';
+import { StorageClassKind } from './storage-class.ts';
 
 /**
  * In order of discovery: core first, then the groups as kubectl should prefer them. A kind that nothing acts on yet says
@@ -88,6 +89,7 @@ export const KINDS: readonly Kind[] = [
   ClusterRoleKind,
   RoleBindingKind,
   RoleKind,
+  StorageClassKind,
   PriorityClassKind,
   CustomResourceDefinitionKind,
 ] as readonly Kind[];

@@ -4,11 +4,14 @@ import type { Parts } from '../testing/refusals.ts';
 import { wideRow } from '../testing/rows.ts';
 import { PersistentVolumeKind } from './persistent-volume.ts';
 import { PersistentVolumeClaimKind } from './persistent-volume-claim.ts';
+import { StorageClassKind } from './storage-class.ts';
 
 const CLAIM = 'Name|Status|Volume|Capacity|Access Modes|StorageClass|VolumeAttributesClass|Age|(VolumeMode)';
 
 const VOLUME =
   'Name|Capacity|Access Modes|Reclaim Policy|Status|Claim|StorageClass|VolumeAttributesClass|Reason|Age|(VolumeMode)';
+
+const CLASS = 'Name|Provisioner|ReclaimPolicy|VolumeBindingMode|AllowVolumeExpansion|Age';
 
 /** [kind, object, header, row]. */
 const TABLE: [Kind, Parts, string, string][] = [
@@ -73,6 +76,19 @@ const TABLE: [Kind, Parts, string, string][] = [
     VOLUME,
     'x|0|||Terminating|||<unset>||24h|<unset>',
   ],
+  [
+    StorageClassKind as Kind,
+    {
+      metadata: { annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
+      provisioner: 'p',
+      reclaimPolicy: 'Retain',
+      volumeBindingMode: 'WaitForFirstConsumer',
+      allowVolumeExpansion: true,
+    },
+    CLASS,
+    'x (default)|p|Retain|WaitForFirstConsumer|true|24h',
+  ],
+  [StorageClassKind as Kind, { provisioner: 'p' }, CLASS, 'x|p|Delete|Immediate|false|24h'],
 ];
 
 describe('kubectl get -o wide', () => {

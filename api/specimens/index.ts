@@ -6,6 +6,7 @@ import { coordinationSpecimens } from './coordination.ts';
 import { networkingSpecimens } from './networking.ts';
 import { podSpecimens } from './pods.ts';
 import { policySpecimens } from './policy.ts';
+import { storageSpecimens } from './storage.ts';
 import { volumeSpecimens } from './volumes.ts';
 import type { Specimen } from './specimen.ts';
 
@@ -17,5 +18,6 @@ export const SPECIMENS: readonly Specimen[] = [
   ...networkingSpecimens,
   ...podSpecimens,
   ...policySpecimens,
+  ...storageSpecimens,
   ...volumeSpecimens,
 ];
