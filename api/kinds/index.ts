@@ -38,6 +38,7 @@ import {
 } from './reviews.ts';
 import { RoleKind } from './role.ts';
 import { RoleBindingKind } from './role-binding.ts';
+import { RuntimeClassKind } from './runtime-class.ts';
 import { SecretKind } from './secret.ts';
 import { ServiceKind } from './service.ts';
 import { ServiceAccountKind } from './service-account.ts';
@@ -78,6 +79,7 @@ export const KINDS: readonly Kind[] = [
   HorizontalPodAutoscalerKind,
   HorizontalPodAutoscalerV1Kind,
   LeaseKind,
+  RuntimeClassKind,
   EndpointSliceKind,
   IPAddressKind,
   IngressClassKind,

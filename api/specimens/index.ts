@@ -4,6 +4,7 @@ import { autoscalingSpecimens } from './autoscaling.ts';
 import { batchSpecimens } from './batch.ts';
 import { coordinationSpecimens } from './coordination.ts';
 import { networkingSpecimens } from './networking.ts';
+import { nodeSpecimens } from './node.ts';
 import { podSpecimens } from './pods.ts';
 import { policySpecimens } from './policy.ts';
 import { storageSpecimens } from './storage.ts';
@@ -16,6 +17,7 @@ export const SPECIMENS: readonly Specimen[] = [
   ...batchSpecimens,
   ...coordinationSpecimens,
   ...networkingSpecimens,
+  ...nodeSpecimens,
   ...podSpecimens,
   ...policySpecimens,
   ...storageSpecimens,

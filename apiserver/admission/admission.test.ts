@@ -8,14 +8,10 @@ import { PriorityClassKind } from '#api/kinds/priority-class.ts';
 import { ServiceAccountKind } from '#api/kinds/service-account.ts';
 import type { ApiObject, Namespace, Node, Pod, PriorityClass, ServiceAccount } from '#api/objects.ts';
 import { settle, VirtualClock } from '#machinery/clock-virtual.ts';
-import { seededRandom } from '#machinery/random.ts';
 import type { Identity } from '#machinery/transport.ts';
-import { authorizer } from '../authorization/index.ts';
-import type { AdmissionOperation, AdmissionRequest } from '../contract.ts';
 import { FakeEngine } from '../fake/engine.ts';
-import { admissionPlugins } from './index.ts';
+import { admitted, type Write } from '../testing/admitted.ts';
 
-const ann: Identity = { name: 'ann', groups: [] };
 const node1: Identity = { name: 'system:node:n1', groups: ['system:nodes'] };
 let objects: FakeEngine;
 let clock: VirtualClock;
@@ -51,37 +47,9 @@ function priorityClass(name: string, value: number, globalDefault = false): Prio
   };
 }
 
-interface Write {
-  operation?: AdmissionOperation;
-  old?: ApiObject;
-  subresource?: string;
-  identity?: Identity;
-}
-
 /** Runs all plugins as the engine does and returns the object. */
-async function admit<T extends ApiObject>(
-  kind: Kind<T>,
-  object: T | undefined,
-  write: Write = {},
-): Promise<T> {
-  const { operation = 'CREATE', old, subresource = '', identity = ann } = write;
-  const about = (object ?? old)!;
-  const request = {
-    operation,
-    kind,
-    subresource,
-    namespace: about.metadata.namespace ?? '',
-    name: about.metadata.name,
-    identity,
-    object,
-    old,
-    dryRun: false,
-  } as unknown as AdmissionRequest;
-  const plugins = admissionPlugins({ authorizer: authorizer(objects), clock, random: seededRandom(1) });
-  for (const phase of ['mutate', 'validate'] as const) {
-    for (const plugin of plugins) await plugin[phase]?.(request, objects);
-  }
-  return object as T;
+function admit<T extends ApiObject>(kind: Kind<T>, object: T | undefined, write?: Write): Promise<T> {
+  return admitted({ objects, clock }, kind, object, write);
 }
 
 describe('namespaces', () => {

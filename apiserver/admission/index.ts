@@ -3,11 +3,13 @@ import type { Random } from '#machinery/random.ts';
 import { escalationPlugin } from '../authorization/escalation.ts';
 import type { ServerAuthorizer } from '../authorization/index.ts';
 import type { AdmissionPlugin } from '../contract.ts';
+import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { podSecurity } from './pod-security/plugin.ts';
 import { priority } from './priority.ts';
+import { runtimeClass } from './runtime-class.ts';
 import { serviceAccountPlugin } from './service-account.ts';
 
 export { SYSTEM_PRIORITY_CLASSES } from './priority.ts';
@@ -26,6 +28,8 @@ export function admissionPlugins({ authorizer, clock, random }: AdmissionDeps): 
     nodeRestriction,
     priority,
     defaultTolerationSeconds,
+    defaultStorageClass,
+    runtimeClass,
     escalationPlugin(authorizer),
     podSecurity,
   ];
