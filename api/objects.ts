@@ -4,13 +4,13 @@
  */
 import type * as k8s from '@kubernetes/client-node';
 
-/** A model as JSON: Date becomes string. */
+/** A model as JSON: Date becomes string, and `_default` is called `default` again, as words of the language are. */
 export type Wire<T> = T extends Date
   ? string
   : T extends (infer U)[]
     ? Wire<U>[]
     : T extends object
-      ? { [K in keyof T]: Wire<T[K]> }
+      ? { [K in keyof T as K extends `_${infer Name}` ? Name : K]: Wire<T[K]> }
       : T;
 
 /** metav1.ObjectMeta of an object that has passed the server. */

@@ -5,12 +5,13 @@ import { CustomResourceDefinitionKind } from './custom-resource-definition.ts';
 import { EventKind } from './event.ts';
 import { EventsEventKind } from './events-event.ts';
 import { KINDS } from './index.ts';
+import { LimitRangeKind } from './limit-range.ts';
 import { RoleKind } from './role.ts';
 
 const CASES = KINDS.map((kind) => [pathOf(kind), kind] as const);
 const EVENTS: unknown[] = [EventKind, EventsEventKind];
 /** Kubernetes shows when these were made, not how long ago. */
-const DATED: unknown[] = [RoleKind, ClusterRoleKind, CustomResourceDefinitionKind];
+const DATED: unknown[] = [RoleKind, ClusterRoleKind, CustomResourceDefinitionKind, LimitRangeKind];
 
 describe('the list of kinds', () => {
   it('names each resource once', () => {

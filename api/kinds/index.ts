@@ -19,6 +19,7 @@ import { IngressClassKind } from './ingress-class.ts';
 import { IPAddressKind } from './ip-address.ts';
 import { JobKind } from './job.ts';
 import { LeaseKind } from './lease.ts';
+import { LimitRangeKind } from './limit-range.ts';
 import { NamespaceKind } from './namespace.ts';
 import { NetworkPolicyKind } from './network-policy.ts';
 import { NodeKind } from './node.ts';
@@ -54,6 +55,7 @@ export const KINDS: readonly Kind[] = [
   ConfigMapKind,
   EndpointsKind,
   EventKind,
+  LimitRangeKind,
   NamespaceKind,
   NodeKind,
   PersistentVolumeClaimKind,

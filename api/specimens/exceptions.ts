@@ -14,6 +14,7 @@ export const MAY_BE_MISSING: Exceptions = new Map([
   ['io.k8s.api.core.v1.Sysctl.value', 'a parameter may be empty'],
   ['io.k8s.api.core.v1.GCEPersistentDiskVolumeSource.pdName', 'refused as spec.persistentDisk.pdName'],
   ['io.k8s.api.core.v1.ISCSIPersistentVolumeSource.lun', 'a missing number is 0, the first unit'],
+  ['io.k8s.api.core.v1.LimitRangeSpec.limits', 'no limits are sound limits'],
   ['io.k8s.api.core.v1.ScaleIOPersistentVolumeSource.secretRef', 'not looked at'],
 ]);
 

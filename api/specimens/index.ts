@@ -7,6 +7,7 @@ import { networkingSpecimens } from './networking.ts';
 import { nodeSpecimens } from './node.ts';
 import { podSpecimens } from './pods.ts';
 import { policySpecimens } from './policy.ts';
+import { quotaSpecimens } from './quotas.ts';
 import { storageSpecimens } from './storage.ts';
 import { volumeSpecimens } from './volumes.ts';
 import type { Specimen } from './specimen.ts';
@@ -20,6 +21,7 @@ export const SPECIMENS: readonly Specimen[] = [
   ...nodeSpecimens,
   ...podSpecimens,
   ...policySpecimens,
+  ...quotaSpecimens,
   ...storageSpecimens,
   ...volumeSpecimens,
 ];

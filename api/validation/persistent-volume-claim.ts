@@ -6,6 +6,7 @@ import { type Faults, sameData } from './faults.ts';
 import { dnsLabelFaults, dnsSubdomainFaults, qualifiedNameFaults } from './names.ts';
 import { checkLabelSelector } from './object-meta.ts';
 import { checkBasicQuantity, checkPositiveQuantity } from './quantities.ts';
+import { isNative } from './resource-names.ts';
 import { checkAccessModes, checkVolumeMode } from './volume-modes.ts';
 
 type Spec = NonNullable<PersistentVolumeClaim['spec']>;
@@ -160,8 +161,7 @@ function checkResourceKey(name: string, field: string, faults: Faults): boolean 
   const details = qualifiedNameFaults(name);
   faults.invalidFor(field, name, details);
   if (details.length > 0) return false;
-  const isNative = !name.includes('/') || name.includes('kubernetes.io/');
-  if (!isNative || name === 'storage') return true;
+  if (!isNative(name) || name === 'storage') return true;
   faults.notSupported(field, name, ['storage']);
   return false;
 }

@@ -3,6 +3,7 @@ import { compareQuantities, parseQuantity, QuantityError } from '#machinery/valu
 import type { ResourceRequirements } from '../objects.ts';
 import { type Faults, NOT_NEGATIVE } from './faults.ts';
 import { qualifiedNameFaults } from './names.ts';
+import { isOvercommittable } from './resource-names.ts';
 
 const STANDARD = new Set(['cpu', 'memory', 'ephemeral-storage']);
 
@@ -88,8 +89,4 @@ function isSound(quantity: string): boolean {
     if (error instanceof QuantityError) return false;
     throw error;
   }
-}
-
-function isOvercommittable(name: string): boolean {
-  return !name.includes('/') && !name.startsWith('hugepages-');
 }

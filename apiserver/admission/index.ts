@@ -5,6 +5,7 @@ import type { ServerAuthorizer } from '../authorization/index.ts';
 import type { AdmissionPlugin } from '../contract.ts';
 import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
+import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { podSecurity } from './pod-security/plugin.ts';
@@ -24,6 +25,7 @@ export interface AdmissionDeps {
 export function admissionPlugins({ authorizer, clock, random }: AdmissionDeps): readonly AdmissionPlugin[] {
   return [
     namespaceLifecycle(clock),
+    limitRanger,
     serviceAccountPlugin(clock, random),
     nodeRestriction,
     priority,
