@@ -29,6 +29,7 @@ import { PodKind } from './pod.ts';
 import { PodDisruptionBudgetKind } from './pod-disruption-budget.ts';
 import { PriorityClassKind } from './priority-class.ts';
 import { ReplicaSetKind } from './replica-set.ts';
+import { ResourceQuotaKind } from './resource-quota.ts';
 import {
   LocalSubjectAccessReviewKind,
   SelfSubjectAccessReviewKind,
@@ -61,6 +62,7 @@ export const KINDS: readonly Kind[] = [
   PersistentVolumeClaimKind,
   PersistentVolumeKind,
   PodKind,
+  ResourceQuotaKind,
   SecretKind,
   ServiceAccountKind,
   ServiceKind,

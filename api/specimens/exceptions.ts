@@ -4,6 +4,9 @@
  */
 type Exceptions = ReadonlyMap<string, string>;
 
+/** Refused, but under a name that leaves the index of the element out. */
+const NO_INDEX = 'refused as a field of the list, without the index';
+
 /** Required in the schema, but an object without it is taken. */
 export const MAY_BE_MISSING: Exceptions = new Map([
   ['io.k8s.api.apps.v1.ControllerRevision.revision', 'a missing number is revision 0'],
@@ -15,11 +18,16 @@ export const MAY_BE_MISSING: Exceptions = new Map([
   ['io.k8s.api.core.v1.GCEPersistentDiskVolumeSource.pdName', 'refused as spec.persistentDisk.pdName'],
   ['io.k8s.api.core.v1.ISCSIPersistentVolumeSource.lun', 'a missing number is 0, the first unit'],
   ['io.k8s.api.core.v1.LimitRangeSpec.limits', 'no limits are sound limits'],
+  ['io.k8s.api.core.v1.ScopedResourceSelectorRequirement.scopeName', NO_INDEX],
+  ['io.k8s.api.core.v1.ScopedResourceSelectorRequirement.operator', NO_INDEX],
   ['io.k8s.api.core.v1.ScaleIOPersistentVolumeSource.secretRef', 'not looked at'],
 ]);
 
 /** Strings with known values, where Kubernetes takes others too. */
-export const OPEN_ENUMS: Exceptions = new Map([]);
+export const OPEN_ENUMS: Exceptions = new Map([
+  ['io.k8s.api.core.v1.ScopedResourceSelectorRequirement.scopeName', NO_INDEX],
+  ['io.k8s.api.core.v1.ScopedResourceSelectorRequirement.operator', NO_INDEX],
+]);
 
 /** Fields that no sound object of ours has. */
 export const NOT_IN_SPECIMENS: readonly (readonly [RegExp, string])[] = [

@@ -1,4 +1,5 @@
 import { LimitRangeKind } from '../kinds/limit-range.ts';
+import { ResourceQuotaKind } from '../kinds/resource-quota.ts';
 import { type Specimen, specimenOf } from './specimen.ts';
 
 export const quotaSpecimens: readonly Specimen[] = [
@@ -17,6 +18,17 @@ export const quotaSpecimens: readonly Specimen[] = [
           { type: 'Pod', max: { cpu: '8' } },
           { type: 'PersistentVolumeClaim', max: { storage: '10Gi' } },
         ],
+      },
+    },
+  }),
+  specimenOf(ResourceQuotaKind, {
+    'a quota of some pods': {
+      spec: {
+        hard: { pods: '10', 'requests.cpu': '4' },
+        scopes: ['NotBestEffort'],
+        scopeSelector: {
+          matchExpressions: [{ scopeName: 'PriorityClass', operator: 'In', values: ['high'] }],
+        },
       },
     },
   }),
