@@ -6,12 +6,15 @@ import { EventKind } from './event.ts';
 import { EventsEventKind } from './events-event.ts';
 import { KINDS } from './index.ts';
 import { LimitRangeKind } from './limit-range.ts';
+import { PodTemplateKind } from './pod-template.ts';
 import { RoleKind } from './role.ts';
 
 const CASES = KINDS.map((kind) => [pathOf(kind), kind] as const);
 const EVENTS: unknown[] = [EventKind, EventsEventKind];
 /** Kubernetes shows when these were made, not how long ago. */
 const DATED: unknown[] = [RoleKind, ClusterRoleKind, CustomResourceDefinitionKind, LimitRangeKind];
+/** Kubernetes shows neither. */
+const AGELESS: unknown[] = [PodTemplateKind];
 
 describe('the list of kinds', () => {
   it('names each resource once', () => {
@@ -52,6 +55,7 @@ describe('the list of kinds', () => {
     // Events are read by time; their names say nothing.
     expect(nameAt).toBe(EVENTS.includes(kind) ? names.length - 1 : 0);
     if (EVENTS.includes(kind)) expect(names[0]).toBe('Last Seen');
+    else if (AGELESS.includes(kind)) expect(names).not.toContain('Age');
     else expect(names).toContain(DATED.includes(kind) ? 'Created At' : 'Age');
   });
 

@@ -27,8 +27,10 @@ import { PersistentVolumeKind } from './persistent-volume.ts';
 import { PersistentVolumeClaimKind } from './persistent-volume-claim.ts';
 import { PodKind } from './pod.ts';
 import { PodDisruptionBudgetKind } from './pod-disruption-budget.ts';
+import { PodTemplateKind } from './pod-template.ts';
 import { PriorityClassKind } from './priority-class.ts';
 import { ReplicaSetKind } from './replica-set.ts';
+import { ReplicationControllerKind } from './replication-controller.ts';
 import { ResourceQuotaKind } from './resource-quota.ts';
 import {
   LocalSubjectAccessReviewKind,
@@ -62,6 +64,8 @@ export const KINDS: readonly Kind[] = [
   PersistentVolumeClaimKind,
   PersistentVolumeKind,
   PodKind,
+  PodTemplateKind,
+  ReplicationControllerKind,
   ResourceQuotaKind,
   SecretKind,
   ServiceAccountKind,

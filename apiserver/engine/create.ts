@@ -6,7 +6,7 @@ import { nameSuffix, uuid } from '#machinery/random.ts';
 import type { Op } from '#store/contract.ts';
 import { type ClaimPlan, planClaims } from './allocations.ts';
 import { alreadyExists, badRequest, conflict } from './faults.ts';
-import { hasGeneration } from './generation.ts';
+import { firstGeneration } from './generation.ts';
 import {
   admissionRequest,
   admit,
@@ -67,8 +67,8 @@ function prepareMetadata(
   delete metadata.deletionGracePeriodSeconds;
   metadata.uid = uuid(parts.random);
   metadata.creationTimestamp = rfc3339(parts.clock.now());
-  if (hasGeneration(kind, object)) metadata.generation = 1;
-  else delete metadata.generation;
+  metadata.generation = firstGeneration(kind, object);
+  if (metadata.generation === undefined) delete metadata.generation;
 }
 
 /** Defaults, admission and validation: everything that may refuse the object before a value is claimed for it. */

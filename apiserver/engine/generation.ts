@@ -17,11 +17,30 @@ const UNCOUNTED = new Set([
   'horizontalpodautoscalers.autoscaling',
   'ipaddresses.networking.k8s.io',
   'servicecidrs.networking.k8s.io',
+  'csinodes.storage.k8s.io',
+  'volumeattachments.storage.k8s.io',
 ]);
+
+/** Kinds without a spec whose generation it counts all the same. */
+const COUNTED = new Set(['podtemplates']);
+
+/** Kinds that only ever have their first generation. */
+const FIXED = new Set(['priorityclasses.scheduling.k8s.io']);
+
+/** Kinds of which it counts the changes, but not that they are made. */
+const COUNTED_LATE = new Set(['csidrivers.storage.k8s.io']);
 
 /** Whether metadata.generation counts changes of what the user desires. */
 export function hasGeneration(kind: Kind, object: ApiObject): boolean {
-  return 'spec' in object && !UNCOUNTED.has(resourceName(kind));
+  const name = resourceName(kind);
+  return ('spec' in object && !UNCOUNTED.has(name)) || COUNTED.has(name);
+}
+
+/** The generation of a new object, undefined when it has none. */
+export function firstGeneration(kind: Kind, object: ApiObject): number | undefined {
+  const name = resourceName(kind);
+  if (FIXED.has(name)) return 1;
+  return hasGeneration(kind, object) && !COUNTED_LATE.has(name) ? 1 : undefined;
 }
 
 /** Whether anything but metadata and status differs; with Deployments, annotations count too. Source: its strategy. */
