@@ -9,12 +9,12 @@ export function defaultVolume(volume: PersistentVolume): void {
   volume.status ??= {};
   volume.status.phase ||= 'Pending';
   volume.spec.persistentVolumeReclaimPolicy ||= 'Retain';
+  volume.spec.volumeMode ??= 'Filesystem';
   defaultVolumeSpec(volume.spec);
 }
 
 /** What volumes of attachments get too. */
 export function defaultVolumeSpec(spec: Spec): void {
-  spec.volumeMode ??= 'Filesystem';
   canonicalQuantities(spec.capacity);
   const { hostPath, rbd, iscsi, azureDisk, scaleIO } = spec;
   if (hostPath) hostPath.type ??= '';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { apiVersionOf, pathOf, resourceName } from '../kind.ts';
 import { ClusterRoleKind } from './cluster-role.ts';
+import { CSIStorageCapacityKind } from './csi-storage-capacity.ts';
 import { CustomResourceDefinitionKind } from './custom-resource-definition.ts';
 import { EventKind } from './event.ts';
 import { EventsEventKind } from './events-event.ts';
@@ -14,7 +15,7 @@ const EVENTS: unknown[] = [EventKind, EventsEventKind];
 /** Kubernetes shows when these were made, not how long ago. */
 const DATED: unknown[] = [RoleKind, ClusterRoleKind, CustomResourceDefinitionKind, LimitRangeKind];
 /** Kubernetes shows neither. */
-const AGELESS: unknown[] = [PodTemplateKind];
+const AGELESS: unknown[] = [PodTemplateKind, CSIStorageCapacityKind];
 
 describe('the list of kinds', () => {
   it('names each resource once', () => {

@@ -5,6 +5,9 @@ import { ClusterRoleBindingKind } from './cluster-role-binding.ts';
 import { ConfigMapKind } from './config-map.ts';
 import { ControllerRevisionKind } from './controller-revision.ts';
 import { CronJobKind } from './cron-job.ts';
+import { CSIDriverKind } from './csi-driver.ts';
+import { CSINodeKind } from './csi-node.ts';
+import { CSIStorageCapacityKind } from './csi-storage-capacity.ts';
 import { CustomResourceDefinitionKind } from './custom-resource-definition.ts';
 import { DaemonSetKind } from './daemon-set.ts';
 import { DeploymentKind } from './deployment.ts';
@@ -49,6 +52,8 @@ import { ServiceAccountKind } from './service-account.ts';
 import { ServiceCIDRKind } from './service-cidr.ts';
 import { StatefulSetKind } from './stateful-set.ts';
 import { StorageClassKind } from './storage-class.ts';
+import { VolumeAttachmentKind } from './volume-attachment.ts';
+import { VolumeAttributesClassKind } from './volume-attributes-class.ts';
 
 /**
  * In order of discovery: core first, then the groups as kubectl should prefer them. A kind that nothing acts on yet says
@@ -99,7 +104,12 @@ export const KINDS: readonly Kind[] = [
   ClusterRoleKind,
   RoleBindingKind,
   RoleKind,
+  CSIDriverKind,
+  CSINodeKind,
+  CSIStorageCapacityKind,
   StorageClassKind,
+  VolumeAttachmentKind,
+  VolumeAttributesClassKind,
   PriorityClassKind,
   CustomResourceDefinitionKind,
 ] as readonly Kind[];

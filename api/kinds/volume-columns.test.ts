@@ -2,9 +2,14 @@ import { describe, expect, it } from 'vitest';
 import type { Kind } from '../kind.ts';
 import type { Parts } from '../testing/refusals.ts';
 import { wideRow } from '../testing/rows.ts';
+import { CSIDriverKind } from './csi-driver.ts';
+import { CSINodeKind } from './csi-node.ts';
+import { CSIStorageCapacityKind } from './csi-storage-capacity.ts';
 import { PersistentVolumeKind } from './persistent-volume.ts';
 import { PersistentVolumeClaimKind } from './persistent-volume-claim.ts';
 import { StorageClassKind } from './storage-class.ts';
+import { VolumeAttachmentKind } from './volume-attachment.ts';
+import { VolumeAttributesClassKind } from './volume-attributes-class.ts';
 
 const CLAIM = 'Name|Status|Volume|Capacity|Access Modes|StorageClass|VolumeAttributesClass|Age|(VolumeMode)';
 
@@ -12,6 +17,8 @@ const VOLUME =
   'Name|Capacity|Access Modes|Reclaim Policy|Status|Claim|StorageClass|VolumeAttributesClass|Reason|Age|(VolumeMode)';
 
 const CLASS = 'Name|Provisioner|ReclaimPolicy|VolumeBindingMode|AllowVolumeExpansion|Age';
+
+const DRIVER = 'Name|AttachRequired|PodInfoOnMount|StorageCapacity|TokenRequests|RequiresRepublish|Modes|Age';
 
 /** [kind, object, header, row]. */
 const TABLE: [Kind, Parts, string, string][] = [
@@ -89,6 +96,40 @@ const TABLE: [Kind, Parts, string, string][] = [
     'x (default)|p|Retain|WaitForFirstConsumer|true|24h',
   ],
   [StorageClassKind as Kind, { provisioner: 'p' }, CLASS, 'x|p|Delete|Immediate|false|24h'],
+  [CSIDriverKind as Kind, {}, DRIVER, 'x|true|false|false|<unset>|false|<none>|24h'],
+  [
+    CSIDriverKind as Kind,
+    {
+      spec: {
+        attachRequired: false,
+        podInfoOnMount: true,
+        storageCapacity: true,
+        tokenRequests: [{ audience: 'a' }, { audience: 'b' }],
+        requiresRepublish: true,
+        volumeLifecycleModes: ['Persistent', 'Ephemeral'],
+      },
+    },
+    DRIVER,
+    'x|false|true|true|a,b|true|Persistent,Ephemeral|24h',
+  ],
+  [CSINodeKind as Kind, { spec: { drivers: [{ name: 'a' }, { name: 'b' }] } }, 'Name|Drivers|Age', 'x|2|24h'],
+  [
+    CSIStorageCapacityKind as Kind,
+    { storageClassName: 'fast', capacity: '1Gi' },
+    'Name|StorageClassName|Capacity',
+    'x|fast|1Gi',
+  ],
+  [CSIStorageCapacityKind as Kind, {}, 'Name|StorageClassName|Capacity', 'x||<unset>'],
+  [
+    VolumeAttachmentKind as Kind,
+    {
+      spec: { attacher: 'd', nodeName: 'n', source: { persistentVolumeName: 'v' } },
+      status: { attached: true },
+    },
+    'Name|Attacher|PV|Node|Attached|Age',
+    'x|d|v|n|true|24h',
+  ],
+  [VolumeAttributesClassKind as Kind, { driverName: 'd' }, 'Name|DriverName|Age', 'x|d|24h'],
 ];
 
 describe('kubectl get -o wide', () => {

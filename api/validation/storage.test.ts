@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Kind } from '../kind.ts';
 import { StorageClassKind } from '../kinds/storage-class.ts';
+import { VolumeAttributesClassKind } from '../kinds/volume-attributes-class.ts';
 import { made, type Parts, refusals, updateRefusals } from '../testing/refusals.ts';
 
 const provisioner = 'csi.example.com';
@@ -67,6 +68,11 @@ const WRONG: [Kind, Parts, unknown[]][] = [
     },
     ['allowedTopologies[1].matchLabelExpressions: Duplicate value: ""'],
   ],
+  [
+    VolumeAttributesClassKind as Kind,
+    {},
+    ['driverName: Required value', 'parameters: Required value: must contain at least one key/value pair'],
+  ],
 ];
 
 describe('what is wrong is refused', () => {
@@ -97,6 +103,15 @@ const CHANGES: [Kind, Parts, Parts, string[]][] = [
     ],
   ],
   [StorageClassKind as Kind, { provisioner }, { provisioner, allowVolumeExpansion: true }, []],
+  [
+    VolumeAttributesClassKind as Kind,
+    { driverName: 'a', parameters: { a: 'b' } },
+    { driverName: 'b', parameters: { a: 'c' } },
+    [
+      'driverName: Forbidden: updates to driverName are forbidden.',
+      'parameters: Forbidden: updates to parameters are forbidden.',
+    ],
+  ],
 ];
 
 describe('what cannot change stays', () => {

@@ -1,5 +1,5 @@
 /** Classes of storage. Source: Kubernetes API reference, StorageClass, VolumeAttributesClass. */
-import type { StorageClass } from '../objects.ts';
+import type { StorageClass, VolumeAttributesClass } from '../objects.ts';
 import { type Faults, sameData } from './faults.ts';
 import { qualifiedNameFaults } from './names.ts';
 
@@ -29,6 +29,24 @@ export function checkStorageClassUpdate(now: StorageClass, old: StorageClass, fa
     if (!sameData(now[field], old[field])) faults.forbidden(field, `updates to ${field} are forbidden.`);
   }
   faults.immutable('volumeBindingMode', now.volumeBindingMode, old.volumeBindingMode);
+}
+
+export function checkVolumeAttributesClass(attributes: VolumeAttributesClass, faults: Faults): void {
+  checkDriver(attributes.driverName, 'driverName', faults);
+  checkParameters(attributes.parameters, faults);
+  if (Object.keys(attributes.parameters ?? {}).length === 0) {
+    faults.required('parameters', 'must contain at least one key/value pair');
+  }
+}
+
+export function checkVolumeAttributesClassUpdate(
+  now: VolumeAttributesClass,
+  old: VolumeAttributesClass,
+  faults: Faults,
+): void {
+  for (const field of ['driverName', 'parameters'] as const) {
+    if (!sameData(now[field], old[field])) faults.forbidden(field, `updates to ${field} are forbidden.`);
+  }
 }
 
 /** Who makes the volumes of a class: a qualified name, in whatever case. */

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Kind } from '#api/kind.ts';
+import { CSIDriverKind } from '#api/kinds/csi-driver.ts';
+import { CSINodeKind } from '#api/kinds/csi-node.ts';
 import { DeploymentKind } from '#api/kinds/deployment.ts';
 import { PodKind } from '#api/kinds/pod.ts';
 import { PodTemplateKind } from '#api/kinds/pod-template.ts';
@@ -11,6 +13,8 @@ test.each<[Kind, object, number | undefined, boolean]>([
   [DeploymentKind as Kind, { spec: {} }, 1, true],
   [PodTemplateKind as Kind, { template: {} }, 1, true],
   [PriorityClassKind as Kind, { value: 1 }, 1, false],
+  [CSIDriverKind as Kind, { spec: {} }, undefined, true],
+  [CSINodeKind as Kind, { spec: {} }, undefined, false],
   [PodKind as Kind, { spec: {} }, undefined, false],
   [SecretKind as Kind, { data: {} }, undefined, false],
 ])('the generation of a $kind begins and counts as in Kubernetes', (kind, parts, first, counts) => {
