@@ -8,6 +8,7 @@ import { nodeSpecimens } from './node.ts';
 import { podSpecimens } from './pods.ts';
 import { policySpecimens } from './policy.ts';
 import { quotaSpecimens } from './quotas.ts';
+import { replicationSpecimens } from './replication.ts';
 import { storageSpecimens } from './storage.ts';
 import { volumeSpecimens } from './volumes.ts';
 import type { Specimen } from './specimen.ts';
@@ -22,6 +23,7 @@ export const SPECIMENS: readonly Specimen[] = [
   ...podSpecimens,
   ...policySpecimens,
   ...quotaSpecimens,
+  ...replicationSpecimens,
   ...storageSpecimens,
   ...volumeSpecimens,
 ];
