@@ -9,9 +9,9 @@ import { podSpecimens } from './pods.ts';
 import { policySpecimens } from './policy.ts';
 import { quotaSpecimens } from './quotas.ts';
 import { replicationSpecimens } from './replication.ts';
+import type { Specimen } from './specimen.ts';
 import { storageSpecimens } from './storage.ts';
 import { volumeSpecimens } from './volumes.ts';
-import type { Specimen } from './specimen.ts';
 
 export const SPECIMENS: readonly Specimen[] = [
   ...appsSpecimens,

@@ -8,21 +8,18 @@ import { checkLabelSelector } from './object-meta.ts';
 type Spec = NonNullable<NetworkPolicy['spec']>;
 type Ingress = NonNullable<Spec['ingress']>[number];
 type Port = NonNullable<Ingress['ports']>[number];
-type Peer = NonNullable<Ingress['_from']>[number];
+type Peer = NonNullable<Ingress['from']>[number];
 type Block = NonNullable<Peer['ipBlock']>;
 
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'];
 const TYPES = ['Ingress', 'Egress'];
-
-/** The wire's name for what client-node calls `_from`. */
-type IngressOnWire = Omit<Ingress, '_from'> & { from?: Peer[] };
 
 export const CIDR_RULE = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
 
 export function checkNetworkPolicy(policy: NetworkPolicy, faults: Faults): void {
   const { podSelector, ingress = [], egress = [], policyTypes = [] } = policy.spec ?? {};
   checkLabelSelector(podSelector, 'spec.podSelector', faults);
-  for (const [index, rule] of (ingress as IngressOnWire[]).entries()) {
+  for (const [index, rule] of ingress.entries()) {
     checkPorts(rule.ports, `spec.ingress[${index}].ports`, faults);
     checkPeers(rule.from, `spec.ingress[${index}].from`, faults);
   }
