@@ -1,10 +1,11 @@
 /**
- * The request chain: authenticate → authorize → route → decode, admit, validate, store (engine) → encode. Every failure
- * becomes a Status object here and nowhere else.
+ * The request chain: authenticate → wait for a seat → authorize → route → decode, admit, validate, store (engine) →
+ * encode. Every failure becomes a Status object here and nowhere else.
  */
 import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
 import { gzip as gzipCallback } from 'node:zlib';
+import type { Kind } from '#api/kind.ts';
 import { isStatus, messageOf, type Status, StatusError } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { TransportRequest, TransportResponse, Upgraded } from '#machinery/transport.ts';
@@ -20,19 +21,26 @@ import type {
   RequestInfo,
   ResourceHandler,
 } from './contract.ts';
+import { timeoutMs } from './deadline.ts';
 import { Discovery } from './discovery/index.ts';
 import { methodNotAllowed } from './engine/faults.ts';
 import type { KindIndex } from './engine/kind-index.ts';
+import { seatsOf } from './fairness/cost.ts';
+import type { Ticket } from './fairness/ticket.ts';
 import { type Check, healthResponse } from './health.ts';
 import { openApiResponse } from './openapi/response.ts';
-import { requestInfo } from './request-info.ts';
+import type { Operation } from './operation.ts';
+import { isLongRunning, requestInfo } from './request-info.ts';
 import { serveResource } from './resources/index.ts';
 import type { ResourceParts } from './resources/scope.ts';
+import { logSlowRequest, RequestTrace } from './trace.ts';
 import { unknownPath } from './unknown-path.ts';
 import { SERVER_VERSION } from './version.ts';
 
 export interface ServerRequest extends TransportRequest {
   credentials?: Credentials;
+  /** When it has been worked out already. */
+  info?: RequestInfo;
 }
 
 export interface ChainParts {
@@ -47,7 +55,7 @@ export interface ChainParts {
   /** `host:port` as clients outside reach the server. */
   address: string;
   metrics?: () => Promise<{ contentType: string; text: string }>;
-  observe?: (info: RequestInfo, status: number, durationMs: number) => void;
+  operation: Operation;
 }
 
 /** Larger answers are compressed for clients that ask. Source: kube-apiserver's APIResponseCompression. */
@@ -68,55 +76,108 @@ export class RequestChain {
 
   /** Answers a request, whatever happens: never rejects. */
   async serve(request: ServerRequest): Promise<TransportResponse> {
-    const info = requestInfo(request.method, request.path);
-    const { clock } = this.#parts.resources;
-    const started = clock.monotonic();
-    const context = this.#contextOf(info, request);
-    let response: TransportResponse;
-    try {
-      await this.#admitCaller(context, request.credentials);
-      response = await this.#route(context);
-      response = await compressed(response, request.headers['accept-encoding']);
-    } catch (error) {
-      response = this.#failure(error, context);
-    }
+    const { log, operation } = this.#parts;
+    const { requests, slowRequestMs } = operation;
+    const context = this.#contextOf(request);
+    const { info, trace } = context;
+    requests.begin(info, trace.startedMs);
+    const response = await this.#answer(context, request.credentials);
     if (context.warnings.length > 0) response.headers['warning'] = warningHeader(context.warnings);
     response.headers['audit-id'] = context.requestId;
-    this.#parts.observe?.(info, response.status, clock.monotonic() - started);
+    const tookMs = trace.end();
+    requests.answered(context, response, tookMs, trace.spentMs('queue'));
+    if (tookMs > slowRequestMs) logSlowRequest(log, context, response.status, tookMs);
+    if (isLongRunning(info) && !(response.body instanceof Uint8Array))
+      response.body = watched(response.body, requests.longRunning(info));
     return response;
+  }
+
+  async #answer(context: TracedContext, credentials: Credentials | undefined): Promise<TransportResponse> {
+    const { fairness, shutdown } = this.#parts.operation;
+    const isCounted = !isLongRunning(context.info);
+    if (isCounted) shutdown.enter();
+    let ticket: Ticket | undefined;
+    try {
+      shutdown.refuse(context.info);
+      timeoutMs(context.info);
+      await this.#identify(context, credentials);
+      const place = this.#placeFor(context);
+      ticket = place instanceof Promise ? await place : place;
+      this.#authorize(context);
+      context.trace.enter('serve');
+      const response = await this.#route(context);
+      context.trace.enter('encode');
+      return await compressed(response, context.request.headers['accept-encoding']);
+    } catch (error) {
+      return this.#failure(error, context);
+    } finally {
+      if (ticket) fairness.finish(ticket);
+      if (isCounted) shutdown.leave();
+    }
   }
 
   /** For requests with an Upgrade header: the handler of the subresource takes the connection. Rejects with a StatusError. */
   async upgrade(request: ServerRequest, client: Duplex): Promise<Upgraded | undefined> {
-    const info = requestInfo(request.method, request.path);
-    const context = this.#contextOf(info, request);
-    await this.#admitCaller(context, request.credentials);
+    const { operation, resources } = this.#parts;
+    const { requests, shutdown } = operation;
+    const context = this.#contextOf(request);
+    shutdown.refuse(context.info);
+    await this.#identify(context, request.credentials);
+    this.#authorize(context);
     // By the handler alone: the tunnel of a node is of no stored kind.
-    const handler = this.#handlers.get(handlerName(info));
+    const handler = this.#handlers.get(handlerName(context.info));
     if (!handler?.upgrade) throw unknownPath();
-    return handler.upgrade(context, client, this.#parts.resources.engine);
+    client.once('close', requests.longRunning(context.info));
+    return handler.upgrade(context, client, resources.engine);
   }
 
-  #contextOf(info: RequestInfo, request: ServerRequest): RequestContext {
+  /** A request that took too long has been answered without waiting for its end. */
+  gaveUp(info: RequestInfo, code: number): void {
+    this.#parts.operation.requests.terminated(info, code);
+  }
+
+  #contextOf(request: ServerRequest): TracedContext {
+    const { startId, clock } = this.#parts.resources;
     return {
-      info,
+      info: request.info ?? requestInfo(request.method, request.path),
       request,
       identity: request.identity ?? ANONYMOUS,
-      requestId: `${this.#parts.resources.startId}-${(++this.#requests).toString(36)}`,
+      requestId: `${startId}-${(++this.#requests).toString(36)}`,
       warnings: [],
       signal: request.signal ?? NEVER,
+      trace: new RequestTrace(clock),
     };
   }
 
-  async #admitCaller(context: RequestContext, credentials: Credentials | undefined): Promise<void> {
+  async #identify(context: RequestContext, credentials: Credentials | undefined): Promise<void> {
+    const { authenticators, authorizer } = this.#parts;
     if (!context.request.identity && credentials)
-      context.identity = await authenticate(this.#parts.authenticators, credentials);
-    context.identity = impersonated(context.identity, context.request.headers, this.#parts.authorizer);
-    if (isPublic(context.info)) return;
-    const attributes = attributesOf(context.info, context.identity);
+      context.identity = await authenticate(authenticators, credentials);
+    context.identity = impersonated(context.identity, context.request.headers, authorizer);
+  }
+
+  /** What goes on for as long as the client wants takes no seat, but for watches, which take one while they start. */
+  #placeFor(context: TracedContext): Ticket | Promise<Ticket> | undefined {
+    const { info, trace } = context;
+    if (isLongRunning(info) && info.verb !== 'watch') return undefined;
+    trace.enter('queue');
+    return this.#parts.operation.fairness.admit(context, seatsOf(info, this.#count));
+  }
+
+  /** Objects of the resource that a request is about. */
+  readonly #count = (info: RequestInfo): number => {
+    const { kinds, resources } = this.#parts;
+    const kind = kinds.at(info.group, info.version, info.resource);
+    if (!kind || kind.virtual) return 0;
+    return resources.storage.cache.of(storedKindOf(kinds, kind)).size;
+  };
+
+  #authorize({ info, identity, trace }: TracedContext): void {
+    trace.enter('authorize');
+    if (isPublic(info)) return;
+    const attributes = attributesOf(info, identity);
     const decision = this.#parts.authorizer.authorize(attributes);
-    if (decision.allowed) return;
-    throw forbidden(attributes, decision);
+    if (!decision.allowed) throw forbidden(attributes, decision);
   }
 
   async #route(context: RequestContext): Promise<TransportResponse> {
@@ -125,10 +186,7 @@ export class RequestChain {
     if (info.isResource) {
       const kind = kinds.at(info.group, info.version, info.resource);
       if (!kind) throw unknownPath();
-      const stored = kind.storedAs
-        ? kinds.at(kind.storedAs.group, kind.storedAs.version, kind.storedAs.plural)!
-        : kind;
-      return serveResource(resources, { kind, stored }, context, this.#handlers);
+      return serveResource(resources, { kind, stored: storedKindOf(kinds, kind) }, context, this.#handlers);
     }
     const handler = this.#parts.pathHandlers.find(
       ({ path, verb }) => path === info.path && verb === info.verb,
@@ -183,6 +241,7 @@ export class RequestChain {
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     const retry = known.details?.retryAfterSeconds;
     if (retry) headers['retry-after'] = String(retry);
+    if (this.#parts.operation.shutdown.draining.aborted) headers['connection'] = 'close';
     if (known.reason === 'Unauthorized') headers['www-authenticate'] = 'Bearer';
     return { status: known.code, headers, body: statusBody(known, context, this.#parts) };
   }
@@ -198,6 +257,35 @@ export class RequestChain {
 }
 
 const NEVER = new AbortController().signal;
+
+type TracedContext = RequestContext & { trace: RequestTrace };
+
+function storedKindOf(kinds: KindIndex, kind: Kind): Kind {
+  const { storedAs } = kind;
+  return storedAs ? kinds.at(storedAs.group, storedAs.version, storedAs.plural)! : kind;
+}
+
+/** The same chunks; `ended` is called when there are no more, or nobody wants them any more. */
+function watched(body: AsyncIterable<Uint8Array>, ended: () => void): AsyncIterable<Uint8Array> {
+  const chunks = body[Symbol.asyncIterator]();
+  const note = (result: IteratorResult<Uint8Array>) => {
+    if (result.done) ended();
+    return result;
+  };
+  const failed = (error: unknown): never => {
+    ended();
+    throw error;
+  };
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: () => chunks.next().then(note, failed),
+      return: (value?: unknown) => {
+        ended();
+        return chunks.return?.(value) ?? Promise.resolve({ done: true, value });
+      },
+    }),
+  };
+}
 
 /** Health and version are for everybody: load balancers and kubectl ask before they have credentials. */
 function isPublic(info: RequestInfo): boolean {

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
 import type { Identity, TransportRequest, TransportResponse, Upgraded } from '#machinery/transport.ts';
+import type { RequestTrace } from './trace.ts';
 
 /**
  * The seams inside the server. The request chain is an ordered list (chain.ts): authenticate → audit → authorize →
@@ -86,6 +87,8 @@ export interface RequestContext {
   /** Sent as Warning headers (RFC 9110, code 299). */
   warnings: string[];
   signal: AbortSignal;
+  /** Where its time goes; not of the server's own writes. */
+  trace?: RequestTrace;
 }
 
 export type AdmissionOperation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';

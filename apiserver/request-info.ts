@@ -90,3 +90,13 @@ function verbOf(method: string, info: RequestInfo): string {
   // Source: apimachinery, the conversion of query parameters: `?watch` is a watch as well.
   return watch === null || watch === '0' || watch.toLowerCase() === 'false' ? 'list' : 'watch';
 }
+
+const LONG_RUNNING = new Set(['attach', 'exec', 'log', 'portforward', 'proxy']);
+
+/** Goes on for as long as the client wants: no deadline holds, and its time says nothing. Source: kube-apiserver. */
+export function isLongRunning({ verb, isResource, path, subresource }: RequestInfo): boolean {
+  if (verb === 'watch') return true;
+  if (!isResource) return path.startsWith('/debug/pprof/');
+  if (subresource === '') return false;
+  return LONG_RUNNING.has(subresource) || subresource.startsWith('proxy/');
+}

@@ -38,8 +38,9 @@ import { Storage } from './engine/storage.ts';
 import type { Check } from './health.ts';
 import { type HttpListener, type ListenAddress, listenHttps, type TlsFiles } from './http/index.ts';
 import { inProcessTransport } from './in-process.ts';
-import { EXPOSITION_TYPE, RequestMetrics } from './metrics.ts';
+import type { ObjectCount } from './metrics/requests.ts';
 import { openApiDocuments, type ReadyDocuments } from './openapi/documents.ts';
+import { Operation, type OperationSettings } from './operation.ts';
 import { nodeSubresources } from './subresources/index.ts';
 import { tunnelHandler } from './tunnel/handler.ts';
 import { NodeLinks } from './tunnel/node-links.ts';
@@ -80,6 +81,7 @@ export interface ApiServerDeps {
   nodeLink?: NodeLink;
   /** What /metrics says of the process, in the Prometheus exposition format; requests and objects are counted anyway. */
   metrics?: () => Promise<{ contentType: string; text: string }>;
+  operation?: OperationSettings;
   /** HTTPS is served when both are given. */
   tls?: TlsFiles;
   listen?: readonly ListenAddress[];
@@ -120,7 +122,9 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
 
   const standard = deps.authorizer ? undefined : standardAuthorizer(reader);
   const authorizer = deps.authorizer ?? standard!;
-  const storage = new Storage({ store, keys, base, codec, cache, clock });
+  const operation = new Operation(clock, kinds, deps.operation);
+  const { shutdown, requests } = operation;
+  const storage = new Storage({ store, keys, base, codec, cache, clock, metrics: operation.commits });
   const admission =
     deps.admission ?? (standard ? admissionPlugins({ authorizer: standard, clock, random }) : []);
   const pools = poolsOf(config.serviceCidr, config.nodePorts);
@@ -140,36 +144,33 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     ...(deps.handlers?.({ objects: reader, authorizer, tokens, nodeLink }) ?? []),
   ];
   let ready = false;
-  const checks = checksOf(cache, store, () => ready);
+  const checks = [...checksOf(cache, store, () => ready), shutdown.check];
   const { schemas, descriptions, documents } = deps;
   const formats = wireFormats(schemas, openApiDocuments(kinds.all, schemas, descriptions, documents));
-  const requests = new RequestMetrics(kinds);
   const startId = uuid(random).slice(0, 8);
   const chain = new RequestChain({
     kinds,
-    resources: { engine, storage, formats, clock, random, startId, stopping: stop.signal },
+    resources: {
+      engine,
+      storage,
+      formats,
+      clock,
+      random,
+      startId,
+      stopping: AbortSignal.any([stop.signal, shutdown.draining]),
+      requests,
+    },
     authenticators: authenticators(tokens, clock),
     authorizer,
     handlers,
-    pathHandlers: pathHandlers(deps, { keys, base, codec, cache }),
+    pathHandlers: [...pathHandlers(deps, { keys, base, codec, cache }), ...operation.debug],
     checks,
-    metrics: async () => {
-      const process = await deps.metrics?.();
-      const counts = kinds.stored.map((kind) => ({
-        resource: resourceName(kind),
-        count: cache.of(kind).size,
-      }));
-      return { contentType: EXPOSITION_TYPE, text: requests.text(counts) + (process?.text ?? '') };
-    },
-    observe: (info, status, durationMs) => requests.observe(info, status, durationMs),
+    metrics: () => operation.metrics(objectCounts(kinds, cache), deps.metrics),
+    operation,
     log,
     address: addressText(config),
   });
-  const listeners: HttpListener[] = [];
-  if (deps.tls) {
-    for (const listen of deps.listen ?? [])
-      listeners.push(await listenHttps(chain, deps.tls, listen, { clock, log }));
-  }
+  const listeners = await listen(chain, deps);
   const becomesReady = prepareCluster(engine, config, standard).then(() => {
     ready = true;
   });
@@ -180,12 +181,30 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     engine,
     addresses: listeners.map(({ address }) => address),
     async stop() {
+      await shutdown.run(() => {
+        for (const listener of listeners) listener.drain();
+      });
       stop.abort();
       await Promise.all(listeners.splice(0).map((listener) => listener.close()));
       tunnels?.close();
       standard?.close();
     },
   };
+}
+
+async function listen(
+  chain: RequestChain,
+  { tls, listen = [], operation, clock, log }: ApiServerDeps,
+): Promise<HttpListener[]> {
+  const listeners: HttpListener[] = [];
+  if (!tls) return listeners;
+  for (const address of listen)
+    listeners.push(await listenHttps(chain, tls, address, { clock, log, limits: operation?.http ?? {} }));
+  return listeners;
+}
+
+function objectCounts(kinds: KindIndex, cache: WatchCache): ObjectCount[] {
+  return kinds.stored.map((kind) => ({ resource: resourceName(kind), count: cache.of(kind).size }));
 }
 
 /** What stands between the store's bytes and the server's objects. */

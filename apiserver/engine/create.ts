@@ -120,6 +120,7 @@ async function insert(
       return { object, bytes: body };
     }
     const ops: Op[] = [storage.put(key, body, cause, 0), ...claims.ops];
+    options.context.trace?.enter('store');
     const result = await storage.commit(ops, cause);
     if (result.ok) return storage.written(object, body, result.revision);
     if (result.key === key) return undefined;

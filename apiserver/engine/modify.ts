@@ -44,6 +44,7 @@ export async function modifyObject(
 ): Promise<Written> {
   const { storage } = parts;
   const key = storage.keys.object(kind, namespace, name);
+  options.context.trace?.enter('store');
   let item = await storage.read(kind, namespace, name);
   const avoid = new Set<string>();
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
@@ -187,6 +188,7 @@ async function replace(
   if (options.dryRun) return { object: next, bytes: Buffer.from(JSON.stringify(next)) };
   const cause = causeOf(options.context);
   const ops: Op[] = [storage.put(key, body, cause, item.revision), ...claims.ops];
+  options.context.trace?.enter('store');
   const result = await storage.commit(ops, cause);
   if (result.ok) return storage.written(next, body, result.revision);
   return {
@@ -207,6 +209,7 @@ async function finish(
   const { storage } = parts;
   if (!options.dryRun) {
     const cause = causeOf(options.context);
+    options.context.trace?.enter('store');
     const result = await storage.commit(
       [{ op: 'delete', key, expect: item.revision }, ...releases(parts, kind, next)],
       cause,

@@ -50,6 +50,7 @@ export async function admit(
   phase: 'mutate' | 'validate',
   request: AdmissionRequest,
 ): Promise<void> {
+  request.context.trace?.enter('admit');
   for (const plugin of parts.admission) {
     const step = plugin[phase];
     if (!step) continue;

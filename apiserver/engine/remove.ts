@@ -40,6 +40,7 @@ export async function removeObject(
 ): Promise<Removed> {
   const { storage } = parts;
   const key = storage.keys.object(kind, namespace, name);
+  options.context.trace?.enter('store');
   let item = await storage.read(kind, namespace, name);
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     if (!item) throw notFound(kind, name);
@@ -55,6 +56,7 @@ export async function removeObject(
       const done = { object: next, bytes: last, gone: true };
       if (options.dryRun) return done;
       const cause = causeOf(options.context);
+      options.context.trace?.enter('store');
       const result = await storage.commit(
         [{ op: 'delete', key, expect: item.revision }, ...releases(parts, kind, old)],
         cause,
@@ -142,6 +144,7 @@ async function mark(
   const body = storage.encode(kind, next);
   if (options.dryRun) return { object: next, bytes: Buffer.from(JSON.stringify(next)), gone: false };
   const cause = causeOf(options.context);
+  options.context.trace?.enter('store');
   const result = await storage.commit([storage.put(key, body, cause, item.revision)], cause);
   if (result.ok) return { ...storage.written(next, body, result.revision), gone: false };
   return { actual: result.actual && storage.item(kind, result.actual) };

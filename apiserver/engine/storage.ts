@@ -6,6 +6,7 @@ import type { CommitResult, Entry, Op, Store } from '#store/contract.ts';
 import { type CacheItem, itemOf, spliceVersion, storedBytes } from '../cache/item.ts';
 import type { WatchCache } from '../cache/watch-cache.ts';
 import type { ValueCodec } from '../encryption/codec.ts';
+import type { StoreMetrics } from '../metrics/store.ts';
 import type { VersionBase } from './base.ts';
 import type { KeySpace } from './keys.ts';
 
@@ -32,6 +33,7 @@ export class Storage {
   readonly #codec: ValueCodec;
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #metrics: StoreMetrics | undefined;
 
   constructor(options: {
     store: Store;
@@ -40,6 +42,7 @@ export class Storage {
     codec: ValueCodec;
     cache: WatchCache;
     clock: Clock;
+    metrics?: StoreMetrics;
   }) {
     this.#codec = options.codec;
     this.#store = options.store;
@@ -47,6 +50,7 @@ export class Storage {
     this.base = options.base;
     this.cache = options.cache;
     this.#clock = options.clock;
+    this.#metrics = options.metrics;
   }
 
   /** The newest state that this server can know of. */
@@ -79,7 +83,9 @@ export class Storage {
   async commit(ops: Op[], cause: WriteCause): Promise<CommitResult> {
     const guard = this.#codec.guard(ops);
     const all = guard ? [...ops, guard] : ops;
+    const started = this.#clock.monotonic();
     const result = await this.#store.commit(all, { time: this.#clock.now(), ...cause });
+    if (ops[0]) this.#metrics?.committed(ops[0], this.#clock.monotonic() - started);
     if (result.ok) this.cache.acknowledge(result.revision);
     else if (guard && result.key === guard.key) this.#keysChanged(ops, guard);
     return result;

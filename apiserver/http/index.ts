@@ -1,23 +1,21 @@
 /** HTTPS, HTTP/1.1 and HTTP/2 on one port: a thin layer over the request chain. */
-import type { IncomingMessage, Server } from 'node:http';
-import type {
-  Http2SecureServer,
-  Http2ServerRequest,
-  Http2ServerResponse,
-  ServerHttp2Session,
-} from 'node:http2';
-import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type { Server } from 'node:http';
+import type { Http2SecureServer, Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import fastify from 'fastify';
 import type { Clock } from '#machinery/clock.ts';
-import { StatusError } from '#machinery/errors.ts';
+import { isStatus, StatusError } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 import type { RequestChain } from '../chain.ts';
-import { BODY_LIMIT_BYTES, tooLarge } from '../encoding/body.ts';
+import { timeoutOrDefaultMs } from '../deadline.ts';
+import { requestInfo } from '../request-info.ts';
 import { unknownPath } from '../unknown-path.ts';
+import { mayHaveBody, readBody } from './body.ts';
+import { Connections } from './connections.ts';
 import { credentialsOf } from './credentials.ts';
-import { sendResponse } from './respond.ts';
+import { Deadline } from './deadline.ts';
+import { DEFAULT_LIMITS, type HttpLimits } from './limits.ts';
+import { breakOff, sendResponse, statusResponse } from './respond.ts';
 import { serveUpgrade } from './upgrade.ts';
 
 export interface TlsFiles {
@@ -36,27 +34,35 @@ export interface ListenAddress {
 
 export interface HttpListener {
   address: ListenAddress;
-  /** Stops accepting, lets requests finish for a moment, then closes what is left. */
+  /** Asks clients to go elsewhere (GOAWAY); what they have asked for goes on. */
+  drain(): void;
+  /** Stops accepting, lets answers be sent for a moment, then closes what is left. */
   close(): Promise<void>;
 }
 
-/** Until the head of the answer is there. Source: kube-apiserver --request-timeout. */
-const REQUEST_TIMEOUT_MS = 60_000;
 /** Streams get this much before the client must acknowledge: the default of 64 kB makes watches and lists crawl. */
 const STREAM_WINDOW_BYTES = 1024 * 1024;
-const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** Above this Node refuses new streams of a connection; its default of 10 MB is one large list and a few slow watches. */
 const SESSION_MEMORY_MB = 256;
 const CLOSE_GRACE_MS = 2_000;
+
+interface ListenParts {
+  clock: Clock;
+  log: Logger;
+  limits?: Partial<HttpLimits>;
+}
 
 export async function listenHttps(
   chain: RequestChain,
   tls: TlsFiles,
   listen: ListenAddress,
-  parts: { clock: Clock; log: Logger },
+  parts: ListenParts,
 ): Promise<HttpListener> {
+  const limits = { ...DEFAULT_LIMITS, ...parts.limits };
   const app = fastify({
     http2: true,
+    // Connections watches for idle ones: it knows whether a watch is open on them.
+    http2SessionTimeout: 0,
     https: {
       allowHTTP1: true,
       key: tls.key,
@@ -65,10 +71,15 @@ export async function listenHttps(
       requestCert: true,
       rejectUnauthorized: false,
       minVersion: 'TLSv1.2',
+      handshakeTimeout: limits.headMs,
       maxSessionMemory: SESSION_MEMORY_MB,
-      settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: 1000 },
+      maxHeaderListPairs: limits.headers,
+      settings: {
+        initialWindowSize: STREAM_WINDOW_BYTES,
+        maxConcurrentStreams: 1000,
+        maxHeaderListSize: limits.headBytes,
+      },
     },
-    bodyLimit: BODY_LIMIT_BYTES,
     routerOptions: { maxParamLength: 4096 },
     exposeHeadRoutes: false,
     logger: false,
@@ -77,31 +88,31 @@ export async function listenHttps(
     },
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  app.setErrorHandler((error: { code?: string; message: string }, _request, reply) => {
-    const status =
-      error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' ? tooLarge() : new StatusError('BadRequest', error.message);
-    sendStatus(reply, status);
-  });
+  // Bodies are read in `serve`, within the deadline of their request.
+  app.addContentTypeParser('*', (_request, _body, done) => done(null));
+  app.setErrorHandler((error: Error, _request, reply) =>
+    sendStatus(reply, new StatusError('BadRequest', error.message)),
+  );
   app.setNotFoundHandler((_request, reply) => sendStatus(reply, unknownPath()));
   app.all('/*', (request, reply) => {
     reply.hijack();
     const raw = request.raw as unknown as Http2ServerRequest;
-    const response = reply.raw as unknown as Http2ServerResponse;
-    return serve(chain, raw, response, request.body as Uint8Array | undefined, parts);
+    return serve(chain, raw, reply.raw as unknown as Http2ServerResponse, parts);
   });
-  await app.listen({ host: listen.host, port: listen.port });
   const server = app.server as unknown as Http2SecureServer & Server;
-  const sessions = track(server, chain, parts.log);
+  const connections = new Connections(server, limits, parts);
+  server.on('upgrade', (message, socket, head) => void serveUpgrade(chain, message, socket, head, parts.log));
+  await app.listen({ host: listen.host, port: listen.port });
   const bound = server.address() as { port: number };
   return {
     address: { host: listen.host, port: bound.port },
+    drain: () => connections.drain(),
     async close() {
-      const force = parts.clock.timer(CLOSE_GRACE_MS, () => sessions.destroy());
-      sessions.close();
+      const force = parts.clock.timer(CLOSE_GRACE_MS, () => connections.destroy());
+      connections.drain();
       await app.close();
       force.cancel();
-      sessions.destroy();
+      connections.destroy();
     },
   };
 }
@@ -121,27 +132,35 @@ async function serve(
   chain: RequestChain,
   raw: Http2ServerRequest,
   reply: Http2ServerResponse,
-  body: Uint8Array | undefined,
-  { clock, log }: { clock: Clock; log: Logger },
+  { clock, log }: ListenParts,
 ): Promise<void> {
+  const info = requestInfo(raw.method, raw.url);
   const abort = new AbortController();
   let answered = false;
+  const deadline = new Deadline(clock, timeoutOrDefaultMs(info), () => {
+    chain.gaveUp(info, GATEWAY_TIMEOUT);
+    abort.abort();
+  });
   reply.once('close', () => {
+    deadline.cancel();
     // An answer that was sent whole needs nobody stopped, and aborting costs more than a read.
     if (!answered) abort.abort();
   });
-  const timeout = late(clock, abort);
-  const served = chain.serve({
-    method: raw.method,
-    path: raw.url,
-    headers: raw.headers as Record<string, string>,
-    credentials: credentialsOf(raw),
-    signal: abort.signal,
-    ...(body && { body }),
-  });
-  const response = await Promise.race([served, timeout.response]);
-  timeout.cancel();
+  const handOver = (body?: Uint8Array) =>
+    chain.serve({
+      method: raw.method,
+      path: raw.url,
+      headers: raw.headers as Record<string, string>,
+      credentials: credentialsOf(raw),
+      signal: abort.signal,
+      info,
+      ...(body && { body }),
+    });
+  const served = mayHaveBody(raw) ? readBody(raw).then(handOver, refused) : handOver();
+  const response = await Promise.race([served, deadline.response]);
   try {
+    if (response.body instanceof Uint8Array) deadline.sending(() => breakOff(reply));
+    else deadline.cancel();
     await sendResponse(reply, response, raw.method === 'HEAD');
     answered = true;
   } catch (error) {
@@ -151,53 +170,12 @@ async function serve(
   }
 }
 
-function late(
-  clock: Clock,
-  abort: AbortController,
-): { response: Promise<TransportResponse>; cancel(): void } {
-  let cancel = () => {};
-  const response = new Promise<TransportResponse>((resolve) => {
-    const timer = clock.timer(REQUEST_TIMEOUT_MS, () => {
-      const error = new StatusError(
-        'Timeout',
-        'Timeout: request did not complete within the allotted timeout',
-      );
-      resolve({
-        status: error.code,
-        headers: { 'content-type': 'application/json' },
-        body: Buffer.from(JSON.stringify(error.status())),
-      });
-      abort.abort();
-    });
-    cancel = () => timer.cancel();
-  });
-  return { response, cancel: () => cancel() };
-}
+const GATEWAY_TIMEOUT = 504;
 
-/** Connections, so that the server can close them, with windows that let them run. */
-function track(server: Http2SecureServer & Server, chain: RequestChain, log: Logger) {
-  const sessions = new Set<ServerHttp2Session>();
-  const sockets = new Set<Socket>();
-  server.on('session', (session: ServerHttp2Session) => {
-    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-    sessions.add(session);
-    session.once('close', () => sessions.delete(session));
-    session.on('error', (error) => log.debug('an HTTP/2 connection broke', { error }));
-  });
-  server.on('secureConnection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => {
-    void serveUpgrade(chain, message, socket, head, log);
-  });
-  return {
-    close: () => {
-      for (const session of sessions) session.close();
-    },
-    destroy: () => {
-      for (const session of sessions) session.destroy();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
+/** A body that cannot be taken. What is left of it is not read: the connection cannot go on. */
+function refused(error: unknown): TransportResponse {
+  if (!isStatus(error)) throw error;
+  const response = statusResponse(error);
+  response.headers['connection'] = 'close';
+  return response;
 }

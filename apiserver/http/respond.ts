@@ -1,9 +1,19 @@
 import type { ServerResponse } from 'node:http';
 import { constants, type Http2ServerResponse } from 'node:http2';
+import type { StatusError } from '#machinery/errors.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 
 /** Headers that HTTP/2 forbids. */
 const CONNECTION_HEADERS = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade']);
+
+/** The answer that an error stands for, where there is no request to answer to in another format. */
+export function statusResponse(error: StatusError): TransportResponse {
+  return {
+    status: error.code,
+    headers: { 'content-type': 'application/json' },
+    body: Buffer.from(`${JSON.stringify(error.status())}\n`),
+  };
+}
 
 /** Sends a response; a stream with backpressure, until it ends or the client goes away. */
 export async function sendResponse(
@@ -39,7 +49,7 @@ export async function sendResponse(
 }
 
 /** Whoever does not read must not hold what it was to be sent; a client takes a stream that breaks for one to open anew. */
-function breakOff(reply: ServerResponse | Http2ServerResponse): void {
+export function breakOff(reply: ServerResponse | Http2ServerResponse): void {
   if ('stream' in reply) reply.stream.close(constants.NGHTTP2_CANCEL);
   else reply.destroy();
 }

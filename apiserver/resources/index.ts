@@ -90,6 +90,7 @@ async function serveSubresource(
 /** The body of a subresource by the type that the kind declares for it. */
 function subresourceBody(scope: Scope, name: string): ApiObject {
   const { kind, context, parts } = scope;
+  context.trace?.enter('decode');
   const declared = kind.subresources?.others?.find((other) => other.name === name);
   const group = declared?.group ?? kind.group;
   const version = declared?.version ?? kind.version;

@@ -18,6 +18,7 @@ import { type Selection, selectionOf, selects } from './selection.ts';
 export async function getResource(scope: Scope): Promise<TransportResponse> {
   const { stored, namespace, name, parts, context } = scope;
   const { cache, keys } = parts.storage;
+  context.trace?.enter('store');
   if (context.info.query.has('at')) return getPast(scope);
   const version = versionOf(context.info.query);
   if (version) await cache.waitFor(version);
@@ -97,6 +98,7 @@ export async function listResource(scope: Scope): Promise<TransportResponse> {
   const { context, kind } = scope;
   const { query } = context.info;
   checkListOptions(query);
+  context.trace?.enter('store');
   const selection = selectionOf(kind, query);
   const limit = limitOf(query);
   const token = continueOf(query);

@@ -9,6 +9,7 @@ import { type Rendered, type Renderer, renderObject, renderValue } from '../enco
 import { includeObjectOf } from '../encoding/table.ts';
 import type { ObjectEngine } from '../engine/index.ts';
 import type { Storage } from '../engine/storage.ts';
+import type { RequestMetrics } from '../metrics/requests.ts';
 
 /** What the handlers of resources work with. */
 export interface ResourceParts {
@@ -21,6 +22,7 @@ export interface ResourceParts {
   startId: string;
   /** Aborts when the server stops: ends watches. */
   stopping: AbortSignal;
+  requests: RequestMetrics;
 }
 
 /** One request about a resource. */
@@ -36,6 +38,7 @@ export interface Scope {
 }
 
 export function rendererOf({ parts, kind, context }: Scope): Renderer {
+  context.trace?.enter('encode');
   const { query } = context.info;
   const pretty = query.get('pretty');
   const rendering = negotiate(context.request.headers['accept'], pretty === 'true' || pretty === '1');

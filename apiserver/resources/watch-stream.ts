@@ -4,6 +4,7 @@ import { StatusError } from '#machinery/errors.ts';
 import { type CacheItem, withVersion } from '../cache/item.ts';
 import type { CacheEvent } from '../cache/ring.ts';
 import { eventRenderer, jsonFrame, jsonFrames, type Renderer } from '../encoding/render.ts';
+import type { WatchCount } from '../metrics/requests.ts';
 import { turn } from '../turns.ts';
 import { candidatesOf, interestOf } from './candidates.ts';
 import type { Scope } from './scope.ts';
@@ -45,6 +46,7 @@ export class WatchStream {
   #wake: (() => void) | undefined;
   #bookmarks: Timer | undefined;
   #lastRead: Timer | undefined;
+  readonly #sent: WatchCount;
   readonly #cut = new AbortController();
   readonly #undo: (() => void)[] = [];
 
@@ -56,6 +58,7 @@ export class WatchStream {
     this.#render = eventRenderer(renderer);
     this.#special = specialFrame(renderer);
     this.#shared = this.#render === jsonFrame;
+    this.#sent = scope.parts.requests.watchCount(scope.kind);
     this.#begin(from);
     if (!this.#ended) this.#follow();
   }
@@ -219,6 +222,7 @@ export class WatchStream {
   }
 
   #added(objects: readonly Buffer[]): Uint8Array {
+    this.#sent.events += objects.length;
     if (this.#shared) return jsonFrames('ADDED', objects);
     return Buffer.concat(objects.map((bytes) => this.#render('ADDED', bytes)));
   }
@@ -229,6 +233,7 @@ export class WatchStream {
     while (count < this.#queue.length && (count === 0 || size + sizeOf(this.#queue[count]!) <= CHUNK_BYTES))
       size += sizeOf(this.#queue[count++]!);
     this.#queued = Math.max(0, this.#queued - size);
+    this.#sent.events += count;
     const frames = this.#queue.splice(0, count).map((frame) => rendered(frame, this.#render));
     return frames.length === 1 ? frames[0]! : Buffer.concat(frames);
   }

@@ -32,6 +32,7 @@ export function isDryRun(query: URLSearchParams): boolean {
 /** The body as the scope's kind, with the type filled in or checked. */
 export function decodeObject(scope: Scope): ApiObject {
   const { kind, context, parts } = scope;
+  context.trace?.enter('decode');
   const decoded = decodeBody(
     context.request,
     kind.schema,
