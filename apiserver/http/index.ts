@@ -11,6 +11,7 @@ import { timeoutOrDefaultMs } from '../deadline.ts';
 import { requestInfo } from '../request-info.ts';
 import { unknownPath } from '../unknown-path.ts';
 import { mayHaveBody, readBody } from './body.ts';
+import { answerClientError } from './client-error.ts';
 import { Connections } from './connections.ts';
 import { credentialsOf } from './credentials.ts';
 import { Deadline } from './deadline.ts';
@@ -83,6 +84,7 @@ export async function listenHttps(
     routerOptions: { maxParamLength: 4096 },
     exposeHeadRoutes: false,
     logger: false,
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, parts.clock),
     frameworkErrors: (error, _request, reply) => {
       sendStatus(reply as unknown as StatusReply, new StatusError('BadRequest', error.message));
     },

@@ -15,7 +15,8 @@ export interface HttpLimits {
 
 export const DEFAULT_LIMITS: HttpLimits = {
   headMs: 32_000,
-  requestMs: 60_000,
+  // Longer than any deadline, whose end says more.
+  requestMs: 90_000,
   idleMs: 90_000,
   headBytes: 64 * 1024,
   headers: 256,
