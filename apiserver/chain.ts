@@ -106,6 +106,7 @@ export class RequestChain {
       this.#authorize(context);
       context.trace.enter('serve');
       const response = await this.#route(context);
+      if (ticket) tellPlace(response, ticket);
       context.trace.enter('encode');
       return await compressed(response, context.request.headers['accept-encoding']);
     } catch (error) {
@@ -263,6 +264,12 @@ type TracedContext = RequestContext & { trace: RequestTrace };
 function storedKindOf(kinds: KindIndex, kind: Kind): Kind {
   const { storedAs } = kind;
   return storedAs ? kinds.at(storedAs.group, storedAs.version, storedAs.plural)! : kind;
+}
+
+/** By uid: the names that administrators choose are nobody's business. Source: Kubernetes, "API Priority and Fairness". */
+function tellPlace({ headers }: TransportResponse, { schema, level }: Ticket): void {
+  if (schema.uid) headers['x-kubernetes-pf-flowschema-uid'] = schema.uid;
+  if (level.uid) headers['x-kubernetes-pf-prioritylevel-uid'] = level.uid;
 }
 
 /** The same chunks; `ended` is called when there are no more, or nobody wants them any more. */
