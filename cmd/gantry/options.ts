@@ -6,11 +6,12 @@ import { LOG_LEVELS, type LogLevel } from '#machinery/log.ts';
 import { parseCidr } from '#machinery/values/cidr.ts';
 import { nodeAddress, parseListen } from './addresses.ts';
 import { addEncryptionOptions, type EncryptionFlags, encryptionArguments } from './encryption-options.ts';
+import { addOperationOptions, type OperationFlags, operationArguments } from './operation-options.ts';
 import { instanceOf, type Paths, pathsOf } from './paths.ts';
 import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
 
 /** Flags of `gantry up`, as commander gives them. */
-export interface UpFlags extends StoreFlags, EncryptionFlags {
+export interface UpFlags extends StoreFlags, EncryptionFlags, OperationFlags {
   dataDir: string;
   listen: { host: string; port: number };
   advertiseAddress?: string;
@@ -99,7 +100,7 @@ export function addUpOptions(command: Command): Command {
   )
     .argParser(collect)
     .default([], 'none');
-  return addEncryptionOptions(addStoreOptions(command))
+  return addOperationOptions(addEncryptionOptions(addStoreOptions(command)))
     .option('--data-dir <dir>', 'where everything is kept', DEFAULT_DATA_DIR)
     .addOption(listen)
     .option(
@@ -145,6 +146,7 @@ export function toArguments(settings: Settings): string[] {
     ...etcdFlags(settings),
     ...(settings.acceptLostWrites ? [['--accept-lost-writes']] : []),
     ...encryptionArguments(settings),
+    ...operationArguments(settings),
     ['--log-level', settings.logLevel],
   ].flat();
 }

@@ -16,7 +16,7 @@ import { generated } from './assets.ts';
 import { startControl } from './control/start.ts';
 import { encryptionOf, UnknownKindError } from './encryption.ts';
 import { processMetrics } from './metrics.ts';
-import { type Settings, settle, type UpFlags } from './options.ts';
+import { type Settings, settle, toArguments, type UpFlags } from './options.ts';
 import { preparePki, serverUrl } from './pki.ts';
 import { stopSignal } from './stop.ts';
 import { CLUSTER, openStore } from './store.ts';
@@ -90,6 +90,11 @@ async function run(
           random,
         }),
       metrics: processMetrics(),
+      operation: {
+        concurrency: settings.maxRequestsInflight,
+        shutdown: { delayMs: settings.shutdownDelayDuration },
+        flags: toArguments(settings),
+      },
       tls: { certificate: pki.server.certificate, key: pki.server.key, clientAuthority: pki.clientCa },
       listen: listenAddresses(settings),
     },

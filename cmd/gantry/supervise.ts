@@ -8,6 +8,8 @@ export interface Role {
   name: string;
   /** Program and arguments. */
   command: [string, ...string[]];
+  /** How long it goes on serving when it is to stop. */
+  stopDelayMs?: number;
 }
 
 /** A role that ran this long is well: the next restart is at once. */
@@ -65,7 +67,7 @@ async function keepRunning(
     });
     // A role that dies takes the pipe's other end with it; its exit is what counts.
     child.stdin.on('error', () => {});
-    const ended = await waitFor(child, clock, signal);
+    const ended = await waitFor(child, clock, signal, STOP_TIMEOUT_MS + (role.stopDelayMs ?? 0));
     if (ended.code === EXIT_FINAL) return EXIT_FINAL;
     if (signal.aborted) return undefined;
     if (clock.monotonic() - started > WELL_AFTER_MS) delayMs = FIRST_DELAY_MS;
@@ -80,11 +82,12 @@ function waitFor(
   child: ChildProcess,
   clock: Clock,
   signal: AbortSignal,
+  stopTimeoutMs: number,
 ): Promise<{ code?: number; by?: string }> {
   return new Promise((resolve) => {
     const stop = () => {
       child.kill('SIGTERM');
-      const timer = clock.timer(STOP_TIMEOUT_MS, () => child.kill('SIGKILL'));
+      const timer = clock.timer(stopTimeoutMs, () => child.kill('SIGKILL'));
       child.once('exit', () => timer.cancel());
     };
     if (signal.aborted) stop();

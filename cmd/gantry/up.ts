@@ -63,6 +63,6 @@ function rolesOf(settings: Settings): Role[] {
       ...toArguments(settings),
     ],
   });
-  const server = roleOf('server', SERVER_FLAGS);
+  const server = { ...roleOf('server', SERVER_FLAGS), stopDelayMs: settings.shutdownDelayDuration };
   return settings.agent ? [server, roleOf('agent', AGENT_FLAGS)] : [server];
 }

@@ -1,0 +1,49 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+/** How much the server bears at once, and how it stops. Names and meaning are those of kube-apiserver's flags. */
+export interface OperationFlags {
+  /** Reading and changing requests together. */
+  maxRequestsInflight: number;
+  /** Milliseconds. */
+  shutdownDelayDuration: number;
+}
+
+export function addOperationOptions(command: Command): Command {
+  const inflight = new Option(
+    '--max-requests-inflight <count>',
+    'requests worked on at once, shared by priority level',
+  )
+    .argParser(countOf)
+    .default(600);
+  const delay = new Option(
+    '--shutdown-delay-duration <duration>',
+    'how long requests are still served when stopping, while /readyz fails: 10s',
+  )
+    .argParser(durationOf)
+    .default(0, '0s');
+  return command.addOption(inflight).addOption(delay);
+}
+
+/** The flags again as arguments. */
+export function operationArguments({
+  maxRequestsInflight,
+  shutdownDelayDuration,
+}: OperationFlags): string[][] {
+  return [
+    ['--max-requests-inflight', String(maxRequestsInflight)],
+    ['--shutdown-delay-duration', `${shutdownDelayDuration}ms`],
+  ];
+}
+
+function countOf(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('it is a number of at least 1.');
+  return Number(text);
+}
+
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000 } as const;
+
+function durationOf(text: string): number {
+  const [, amount, unit] = /^(\d{1,6})(ms|s|m)$/.exec(text) ?? [];
+  if (unit === undefined) throw new InvalidArgumentError('write it as 10s, 500ms or 1m.');
+  return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
+}
