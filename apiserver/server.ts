@@ -17,6 +17,7 @@ import {
   type ServerAuthorizer,
   authorizer as standardAuthorizer,
 } from './authorization/index.ts';
+import { BOOTSTRAP_ACTOR } from './authorization/reconcile.ts';
 import { authorizationHandlers } from './authorization/reviews.ts';
 import { backupHandler } from './backup/handler.ts';
 import { refuseHalfRestored } from './backup/marker.ts';
@@ -34,7 +35,9 @@ import { CacheReader, ObjectEngine } from './engine/index.ts';
 import { type KeySpace, keySpace } from './engine/keys.ts';
 import { KindIndex } from './engine/kind-index.ts';
 import { ownerTracking } from './engine/ownership.ts';
+import { internalContext } from './engine/parts.ts';
 import { Storage } from './engine/storage.ts';
+import { type FlowObjects, followFlowObjects } from './fairness/objects.ts';
 import type { Check } from './health.ts';
 import { type HttpListener, type ListenAddress, listenHttps, type TlsFiles } from './http/index.ts';
 import { inProcessTransport } from './in-process.ts';
@@ -173,6 +176,13 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const listeners = await listen(chain, deps);
   const becomesReady = prepareCluster(engine, config, standard).then(() => {
     ready = true;
+    followFlowObjects({
+      kinds,
+      objects: flowObjects(engine, stop.signal),
+      fairness: operation.fairness,
+      clock,
+      log,
+    });
   });
   return {
     ready: becomesReady,
@@ -201,6 +211,17 @@ async function listen(
   for (const address of listen)
     listeners.push(await listenHttps(chain, tls, address, { clock, log, limits: operation?.http ?? {} }));
   return listeners;
+}
+
+/** The engine as the configuration of priority and fairness sees it. */
+function flowObjects(engine: ObjectEngine, signal: AbortSignal): FlowObjects {
+  const context = internalContext(BOOTSTRAP_ACTOR, 'priority and fairness', signal);
+  return {
+    list: (kind) => engine.list(kind),
+    onChange: (kind, listener) => engine.onChange(kind, listener),
+    updateStatus: (kind, name, change) =>
+      engine.modify(kind, undefined, name, change, { context, scope: 'status', subresource: 'status' }),
+  };
 }
 
 function objectCounts(kinds: KindIndex, cache: WatchCache): ObjectCount[] {

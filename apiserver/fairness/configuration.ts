@@ -80,7 +80,7 @@ const SCHEMAS: readonly SchemaRow[] = [
     'leader-election',
     100,
     'ByUser',
-    [{ subjects: [user(CONTROLLERS), user(SCHEDULER)], resourceRules: [LEASES] }],
+    [{ subjects: [user(CONTROLLERS), user(SCHEDULER), kubeSystem('*')], resourceRules: [LEASES] }],
   ],
   [
     'endpoint-controller',
@@ -92,13 +92,9 @@ const SCHEMAS: readonly SchemaRow[] = [
         subjects: [
           user(CONTROLLERS),
           kubeSystem('endpoint-controller'),
-          kubeSystem('endpointslice-controller'),
           kubeSystem('endpointslicemirroring-controller'),
         ],
-        resourceRules: [
-          on(READ_MODIFY, '', ['endpoints']),
-          on(READ_MODIFY, 'discovery.k8s.io', ['endpointslices']),
-        ],
+        resourceRules: [on(READ_MODIFY, '', ['endpoints'])],
       },
     ],
   ],
@@ -107,7 +103,12 @@ const SCHEMAS: readonly SchemaRow[] = [
     'leader-election',
     200,
     'ByUser',
-    [{ subjects: [kubeSystem('*')], resourceRules: [LEASES] }],
+    [
+      {
+        subjects: [kubeSystem('*')],
+        resourceRules: [on(READ_MODIFY, '', ['endpoints', 'configmaps']), LEASES],
+      },
+    ],
   ],
   [
     'system-node-high',
