@@ -126,7 +126,8 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const standard = deps.authorizer ? undefined : standardAuthorizer(reader);
   const authorizer = deps.authorizer ?? standard!;
   const operation = new Operation(clock, kinds, deps.operation);
-  const { shutdown, requests } = operation;
+  const { fairness, requests, shutdown } = operation;
+  const stopping = AbortSignal.any([stop.signal, shutdown.draining]);
   const storage = new Storage({ store, keys, base, codec, cache, clock, metrics: operation.commits });
   const admission =
     deps.admission ?? (standard ? admissionPlugins({ authorizer: standard, clock, random }) : []);
@@ -153,16 +154,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const startId = uuid(random).slice(0, 8);
   const chain = new RequestChain({
     kinds,
-    resources: {
-      engine,
-      storage,
-      formats,
-      clock,
-      random,
-      startId,
-      stopping: AbortSignal.any([stop.signal, shutdown.draining]),
-      requests,
-    },
+    resources: { engine, storage, formats, clock, random, startId, stopping, requests },
     authenticators: authenticators(tokens, clock),
     authorizer,
     handlers,
@@ -176,13 +168,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const listeners = await listen(chain, deps);
   const becomesReady = prepareCluster(engine, config, standard).then(() => {
     ready = true;
-    followFlowObjects({
-      kinds,
-      objects: flowObjects(engine, stop.signal),
-      fairness: operation.fairness,
-      clock,
-      log,
-    });
+    followFlowObjects({ kinds, objects: flowObjects(engine, stop.signal), fairness, clock, log });
   });
   return {
     ready: becomesReady,

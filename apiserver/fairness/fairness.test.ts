@@ -251,6 +251,20 @@ describe('requests are sorted', () => {
     expect(ticket.level.name).toBe(expected);
   });
 
+  it('and the levels divide 600 seats as those of kube-apiserver do', () => {
+    const fairness = new Fairness({ clock: new VirtualClock() });
+    expect(fairness.levels().map(({ name, limits }) => `${name} ${limits.nominal}`)).toEqual([
+      'catch-all 13',
+      'exempt 0',
+      'global-default 49',
+      'leader-election 25',
+      'node-high 98',
+      'system 74',
+      'workload-high 98',
+      'workload-low 245',
+    ]);
+  });
+
   it('to catch-all when nothing is about them', async () => {
     const context = { ...request('stranger'), identity: { name: 'stranger', groups: [] } };
     expect((await small().fairness.admit(context, 1)).level.name).toBe('catch-all');
