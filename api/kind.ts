@@ -1,3 +1,4 @@
+import type { Identity } from '#machinery/transport.ts';
 import type { ApiObject } from './objects.ts';
 
 /**
@@ -72,9 +73,11 @@ export interface Strategy<T extends ApiObject> {
   /** Fills in what the user left out. Applied on every write and when reading from the wire. */
   defaults?(object: T): void;
   /** Before the first write: resets what users cannot set (status, generation is the engine's). */
-  prepareForCreate?(object: T): void;
+  prepareForCreate?(object: T, write?: Write): void;
   /** Before a write to the object itself; the engine has already put the old status back. Not for subresources. */
   prepareForUpdate?(object: T, old: T): void;
+  /** Before a write to the status subresource, or to one that writes a part of it (approval). */
+  prepareForStatus?(object: T, old: T, write: Write): void;
   /** When deletion has begun and somebody still holds the object: deletionTimestamp has just been set. */
   prepareForDelete?(object: T): void;
   /** Who holds the object back besides metadata.finalizers: it goes only when both are empty (namespaces). */
@@ -85,12 +88,21 @@ export interface Strategy<T extends ApiObject> {
   validateCreate?(object: T): FieldError[];
   /** Faults of the change itself (immutable fields); `validate` is called as well. */
   validateUpdate?(object: T, old: T): FieldError[];
-  /** Validation of a write to the status subresource. */
-  validateStatus?(object: T, old: T): FieldError[];
+  /** Validation of a write to the status subresource, or to `subresource`, which writes a part of it. */
+  validateStatus?(object: T, old: T, subresource?: string): FieldError[];
   /** What the server must allocate in the same transaction. `old` is undefined on create, `object` on delete. */
   allocations?(object: T | undefined, old: T | undefined): AllocationRequest[];
   /** Whether a delete must wait for someone (pods: the node) and for how long, in seconds; 0 = at once. */
   graceSeconds?(object: T, asked: number | undefined): number;
+}
+
+/** Who writes what and when, for the kinds that note it. */
+export interface Write {
+  identity: Identity;
+  /** RFC 3339. */
+  now: string;
+  /** Empty for the object itself. */
+  subresource: string;
 }
 
 /**

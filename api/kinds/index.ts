@@ -1,5 +1,6 @@
 /** The kinds the server ships with. Adding one is a file in this folder and a line in the list. */
 import type { Kind } from '../kind.ts';
+import { CertificateSigningRequestKind } from './certificate-signing-request.ts';
 import { ClusterRoleKind } from './cluster-role.ts';
 import { ClusterRoleBindingKind } from './cluster-role-binding.ts';
 import { ConfigMapKind } from './config-map.ts';
@@ -91,6 +92,7 @@ export const KINDS: readonly Kind[] = [
   JobKind,
   HorizontalPodAutoscalerKind,
   HorizontalPodAutoscalerV1Kind,
+  CertificateSigningRequestKind,
   LeaseKind,
   RuntimeClassKind,
   EndpointSliceKind,

@@ -12,7 +12,7 @@ export interface Rules<T extends ApiObject>
   check?(object: T, faults: Faults): void;
   checkCreate?(object: T, faults: Faults): void;
   checkUpdate?(object: T, old: T, faults: Faults): void;
-  checkStatus?(object: T, old: T, faults: Faults): void;
+  checkStatus?(object: T, old: T, faults: Faults, subresource: string): void;
 }
 
 /** The strategy of a kind out of its rules. */
@@ -47,10 +47,10 @@ export function strategyOf<T extends ApiObject>(rules: Rules<T>): Strategy<T> {
       checkUpdate?.(object, old, faults);
       return faults.list;
     },
-    validateStatus(object, old) {
+    validateStatus(object, old, subresource = 'status') {
       const faults = new Faults();
       checkObjectMetaUpdate(object.metadata, old.metadata, faults);
-      checkStatus?.(object, old, faults);
+      checkStatus?.(object, old, faults, subresource);
       return faults.list;
     },
   };

@@ -2,6 +2,7 @@
 import { appsSpecimens } from './apps.ts';
 import { autoscalingSpecimens } from './autoscaling.ts';
 import { batchSpecimens } from './batch.ts';
+import { certificateSpecimens } from './certificates.ts';
 import { coordinationSpecimens } from './coordination.ts';
 import { networkingSpecimens } from './networking.ts';
 import { nodeSpecimens } from './node.ts';
@@ -17,6 +18,7 @@ export const SPECIMENS: readonly Specimen[] = [
   ...appsSpecimens,
   ...autoscalingSpecimens,
   ...batchSpecimens,
+  ...certificateSpecimens,
   ...coordinationSpecimens,
   ...networkingSpecimens,
   ...nodeSpecimens,

@@ -4,6 +4,7 @@ import { escalationPlugin } from '../authorization/escalation.ts';
 import type { ServerAuthorizer } from '../authorization/index.ts';
 import type { AdmissionPlugin } from '../contract.ts';
 import { defaultStorageClass } from './default-storage-class.ts';
+import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
@@ -33,6 +34,9 @@ export function admissionPlugins({ authorizer, clock, random }: AdmissionDeps): 
     defaultStorageClass,
     runtimeClass,
     escalationPlugin(authorizer),
+    certificateApproval(authorizer),
+    certificateSigning(authorizer),
+    certificateSubjectRestriction,
     podSecurity,
   ];
 }

@@ -12,6 +12,7 @@ import type {
   Role,
   RoleBinding,
 } from '#api/objects.ts';
+import { CERTIFICATE_ROLES } from './bootstrap-certificates.ts';
 import { NODE_RULES } from './bootstrap-node.ts';
 import { CONTROLLER_RULES, SCHEDULER_RULES } from './bootstrap-system.ts';
 import { ADMIN_RULES, EDIT_RULES, VIEW_RULES } from './bootstrap-users.ts';
@@ -68,6 +69,7 @@ const CLUSTER_ROLES: ClusterRole[] = [
   clusterRole('system:service-account-issuer-discovery', [
     path('/.well-known/openid-configuration', '/openid/v1/jwks'),
   ]),
+  ...Object.entries(CERTIFICATE_ROLES).map(([name, rules]) => clusterRole(name, rules)),
   clusterRole('system:node', NODE_RULES),
   clusterRole('system:node-proxier', [
     rule(['list', 'watch'], [''], ['services', 'endpoints']),

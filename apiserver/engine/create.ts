@@ -15,6 +15,7 @@ import {
   MAX_TRIES,
   refuse,
   type WriteOptions,
+  writeOf,
 } from './parts.ts';
 import type { Written } from './storage.ts';
 
@@ -90,7 +91,7 @@ async function prepare(
   const at = { namespace, name: object.metadata.name ?? '' };
   const request = admissionRequest('CREATE', kind, options, at, object, undefined);
   await admit(parts, 'mutate', request);
-  strategy.prepareForCreate?.(object);
+  strategy.prepareForCreate?.(object, writeOf(parts, options));
   strategy.defaults?.(object);
   const faults = [...strategy.validate(object), ...(strategy.validateCreate?.(object) ?? [])];
   refuse(kind, object.metadata.name || (object.metadata.generateName ?? ''), faults);

@@ -14,6 +14,7 @@ import {
   MAX_TRIES,
   refuse,
   type WriteOptions,
+  writeOf,
 } from './parts.ts';
 import type { Written } from './storage.ts';
 
@@ -146,16 +147,16 @@ async function judge(
   if (options.scope === 'object') {
     strategy.prepareForUpdate?.(next, old);
     strategy.defaults?.(next);
-  }
+  } else if (options.scope === 'status') strategy.prepareForStatus?.(next, old, writeOf(parts, options));
   if (options.scope !== 'status' && hasGeneration(kind, next) && desireChanged(kind, next, old))
     next.metadata.generation = (old.metadata.generation ?? 0) + 1;
-  if (options.scope !== 'raw') refuse(kind, next.metadata.name, faultsOf(kind, next, old, options.scope));
+  if (options.scope !== 'raw') refuse(kind, next.metadata.name, faultsOf(kind, next, old, options));
   if (options.scope !== 'raw') await admit(parts, 'validate', request);
 }
 
-function faultsOf(kind: Kind, next: ApiObject, old: ApiObject, scope: ModifyScope): FieldError[] {
+function faultsOf(kind: Kind, next: ApiObject, old: ApiObject, options: ModifyOptions): FieldError[] {
   const { strategy } = kind;
-  if (scope === 'status') return strategy.validateStatus?.(next, old) ?? [];
+  if (options.scope === 'status') return strategy.validateStatus?.(next, old, options.subresource) ?? [];
   // What is wrong in itself comes first, then what cannot change: the order in which Kubernetes names them.
   return [...strategy.validate(next), ...(strategy.validateUpdate?.(next, old) ?? [])];
 }

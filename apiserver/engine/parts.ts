@@ -1,7 +1,7 @@
-import type { FieldError, Kind } from '#api/kind.ts';
+import type { FieldError, Kind, Write } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
 import { CAUSE_HEADER, causeOfHeader } from '#api/why.ts';
-import type { Clock } from '#machinery/clock.ts';
+import { type Clock, rfc3339 } from '#machinery/clock.ts';
 import type { Random } from '#machinery/random.ts';
 import type { Identity } from '#machinery/transport.ts';
 import type {
@@ -42,6 +42,14 @@ export const MAX_TRIES = 24;
 export function causeOf({ identity, request, requestId }: RequestContext): WriteCause {
   const said = causeOfHeader(request.headers[CAUSE_HEADER]);
   return { actor: identity.name, cause: said === undefined ? requestId : `${said} (${requestId})` };
+}
+
+/** The same for strategies. */
+export function writeOf(
+  { clock }: Pick<EngineParts, 'clock'>,
+  { context, subresource = '' }: WriteOptions & { subresource?: string },
+): Write {
+  return { identity: context.identity, now: rfc3339(clock.now()), subresource };
 }
 
 /** Runs one phase of all plugins, in their order. */

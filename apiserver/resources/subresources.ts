@@ -1,4 +1,4 @@
-/** Subresources that the engine serves itself: status, scale, finalize, binding, eviction, ephemeralcontainers. */
+/** Subresources that the engine serves itself: status, scale, approval, finalize, binding, eviction, ephemeralcontainers. */
 import { type Kind, resourceName } from '#api/kind.ts';
 import type { ApiObject, Binding, Namespace, Pod, Scale } from '#api/objects.ts';
 import { rfc3339 } from '#machinery/clock.ts';
@@ -21,6 +21,7 @@ export function ownSubresource({ kind }: Scope, subresource: string): Serve | un
 }
 
 const OTHERS: Record<string, Serve | undefined> = {
+  'certificatesigningrequests.certificates.k8s.io/approval': serveStatus,
   'namespaces/finalize': serveFinalize,
   'pods/binding': serveBinding,
   'pods/eviction': serveEviction,
