@@ -17,6 +17,8 @@ export interface Kind<T extends ApiObject = ApiObject> {
   deprecation?: string;
   /** Nothing acts on it yet: what writes it is answered with a warning that says so. */
   inert?: true;
+  /** A PUT must say which resourceVersion it replaces. */
+  needsVersion?: true;
   namespaced: boolean;
   /** All of create, delete, deletecollection, get, list, patch, update, watch unless given. */
   verbs?: Verb[];
@@ -34,6 +36,8 @@ export interface Kind<T extends ApiObject = ApiObject> {
   subresources?: Subresources<T>;
   strategy: Strategy<T>;
   columns: Column<T>[];
+  /** How the rows of a table are ordered where not by name. */
+  rowOrder?(a: T, b: T): number;
   /** Field selectors besides metadata.name and metadata.namespace: `spec.nodeName` → its value. */
   selectableFields?: Record<string, (object: T) => string>;
   /** Those of them by which the server finds objects without looking at all: many clients select by them. */

@@ -166,7 +166,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     address: addressText(config),
   });
   const listeners = await listen(chain, deps);
-  const becomesReady = prepareCluster(engine, config, standard).then(() => {
+  const becomesReady = prepareCluster(engine, kinds.all, config, standard).then(() => {
     ready = true;
     followFlowObjects({ kinds, objects: flowObjects(engine, stop.signal), fairness, clock, log });
   });
@@ -246,10 +246,11 @@ function pathHandlers({ store, clock, config }: ApiServerDeps, data: Data): Path
 
 async function prepareCluster(
   engine: ObjectEngine,
+  kinds: readonly Kind[],
   config: ApiServerConfig,
   standard: ServerAuthorizer | undefined,
 ): Promise<void> {
-  await bootstrap(engine, config);
+  await bootstrap(engine, kinds, config);
   if (standard) await reconcilePolicy(engine);
 }
 

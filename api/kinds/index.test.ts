@@ -43,7 +43,7 @@ describe('the list of kinds', () => {
     expect(kind.singular).toBe(kind.kind.toLowerCase());
     expect(kind.schema).toMatch(
       new RegExp(
-        `^io\\.k8s\\.(api|apiextensions-apiserver\\.pkg\\.apis)\\.[a-z]+\\.${kind.version}\\.${kind.kind}$`,
+        `^io\\.k8s\\.(api|(apiextensions-apiserver|kube-aggregator)\\.pkg\\.apis)\\.[a-z]+\\.${kind.version}\\.${kind.kind}$`,
       ),
     );
     expect(kind.virtual ?? false).toBe(kind.verbs?.length === 1 && kind.verbs[0] === 'create');

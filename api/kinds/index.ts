@@ -1,5 +1,6 @@
 /** The kinds the server ships with. Adding one is a file in this folder and a line in the list. */
 import type { Kind } from '../kind.ts';
+import { APIServiceKind } from './api-service.ts';
 import { CertificateSigningRequestKind } from './certificate-signing-request.ts';
 import { ClusterRoleKind } from './cluster-role.ts';
 import { ClusterRoleBindingKind } from './cluster-role-binding.ts';
@@ -18,6 +19,7 @@ import { EventKind } from './event.ts';
 import { EventsEventKind } from './events-event.ts';
 import { HorizontalPodAutoscalerKind } from './horizontal-pod-autoscaler.ts';
 import { HorizontalPodAutoscalerV1Kind } from './horizontal-pod-autoscaler-v1.ts';
+import { FlowSchemaKind } from './flow-schema.ts';
 import { IngressKind } from './ingress.ts';
 import { IngressClassKind } from './ingress-class.ts';
 import { IPAddressKind } from './ip-address.ts';
@@ -33,6 +35,7 @@ import { PodKind } from './pod.ts';
 import { PodDisruptionBudgetKind } from './pod-disruption-budget.ts';
 import { PodTemplateKind } from './pod-template.ts';
 import { PriorityClassKind } from './priority-class.ts';
+import { PriorityLevelConfigurationKind } from './priority-level-configuration.ts';
 import { ReplicaSetKind } from './replica-set.ts';
 import { ReplicationControllerKind } from './replication-controller.ts';
 import { ResourceQuotaKind } from './resource-quota.ts';
@@ -76,6 +79,7 @@ export const KINDS: readonly Kind[] = [
   SecretKind,
   ServiceAccountKind,
   ServiceKind,
+  APIServiceKind,
   ControllerRevisionKind,
   DaemonSetKind,
   DeploymentKind,
@@ -114,4 +118,6 @@ export const KINDS: readonly Kind[] = [
   VolumeAttributesClassKind,
   PriorityClassKind,
   CustomResourceDefinitionKind,
+  FlowSchemaKind,
+  PriorityLevelConfigurationKind,
 ] as readonly Kind[];

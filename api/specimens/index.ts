@@ -1,9 +1,11 @@
 /** The specimens of all kinds. Adding a group is a file in this folder and a line in the list. */
+import { apiRegistrationSpecimens } from './api-registration.ts';
 import { appsSpecimens } from './apps.ts';
 import { autoscalingSpecimens } from './autoscaling.ts';
 import { batchSpecimens } from './batch.ts';
 import { certificateSpecimens } from './certificates.ts';
 import { coordinationSpecimens } from './coordination.ts';
+import { flowControlSpecimens } from './flow-control.ts';
 import { networkingSpecimens } from './networking.ts';
 import { nodeSpecimens } from './node.ts';
 import { podSpecimens } from './pods.ts';
@@ -15,11 +17,13 @@ import { storageSpecimens } from './storage.ts';
 import { volumeSpecimens } from './volumes.ts';
 
 export const SPECIMENS: readonly Specimen[] = [
+  ...apiRegistrationSpecimens,
   ...appsSpecimens,
   ...autoscalingSpecimens,
   ...batchSpecimens,
   ...certificateSpecimens,
   ...coordinationSpecimens,
+  ...flowControlSpecimens,
   ...networkingSpecimens,
   ...nodeSpecimens,
   ...podSpecimens,

@@ -43,6 +43,8 @@ beforeAll(async () => {
   );
   await grant('ann', [writes]);
   await grant('bob', [writes, rule(['approve', 'sign'], ['signers'], ['example.com/*'])]);
+  // Rights count once the cache shows them.
+  await server.engine.fresh();
 });
 
 afterAll(() => server.stop());

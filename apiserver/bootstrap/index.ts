@@ -1,4 +1,4 @@
-/** What every cluster has from its first start: namespaces, the default roles, and the way pods reach the server and DNS. */
+/** What every cluster has from its first start: namespaces, what the server says of itself, and the way pods reach the server and DNS. */
 
 import type { Kind } from '#api/kind.ts';
 import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
@@ -13,6 +13,9 @@ import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts'
 import { SYSTEM_PRIORITY_CLASSES } from '../admission/index.ts';
 import { BOOTSTRAP_ACTOR } from '../authorization/reconcile.ts';
 import type { Engine } from '../contract.ts';
+import { ensureApiServices } from './api-services.ts';
+import { ensure } from './ensure.ts';
+import { ensureFlowControl } from './flow-control.ts';
 
 const BOOTSTRAP_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
@@ -22,22 +25,19 @@ export interface BootstrapConfig {
   advertise?: { address: string; port: number };
 }
 
-/** Makes what is missing and never takes anything away. */
-export async function bootstrap(engine: Engine, config: BootstrapConfig): Promise<void> {
+/** Makes what is missing and never takes anything away. `kinds` are those that are served. */
+export async function bootstrap(
+  engine: Engine,
+  kinds: readonly Kind[],
+  config: BootstrapConfig,
+): Promise<void> {
   for (const name of BOOTSTRAP_NAMESPACES)
     await ensure(engine, NamespaceKind, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   for (const priorityClass of SYSTEM_PRIORITY_CLASSES)
     await ensure(engine, PriorityClassKind, structuredClone(priorityClass));
+  await Promise.all([ensureApiServices(engine, kinds), ensureFlowControl(engine)]);
   if (config.advertise) await kubernetesService(engine, config.serviceCidr, config.advertise);
   await dnsService(engine, config.serviceCidr);
-}
-
-async function ensure<T extends ApiObject>(engine: Engine, kind: Kind<T>, object: T): Promise<void> {
-  if (engine.get(kind, object.metadata.name, object.metadata.namespace)) return;
-  await engine.create(kind, object, BOOTSTRAP_ACTOR).catch((error: unknown) => {
-    // Another server was faster.
-    if (!isStatus(error, 'AlreadyExists')) throw error;
-  });
 }
 
 const KUBERNETES = { name: 'kubernetes', namespace: 'default' };

@@ -48,7 +48,7 @@ export function tableOf(
           priority,
         }))
       : null,
-    rows: objects.map((object) => ({
+    rows: (kind.rowOrder ? objects.toSorted(kind.rowOrder) : objects).map((object) => ({
       cells: kind.columns.map((column) => column.cell(object, options.now)),
       object: rowObject(object, options),
     })),

@@ -19,6 +19,7 @@ const UNCOUNTED = new Set([
   'servicecidrs.networking.k8s.io',
   'csinodes.storage.k8s.io',
   'volumeattachments.storage.k8s.io',
+  'apiservices.apiregistration.k8s.io',
 ]);
 
 /** Kinds without a spec whose generation it counts all the same. */

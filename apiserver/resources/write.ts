@@ -9,7 +9,7 @@ import type { Decoded, PatchType } from '../encoding/formats.ts';
 import { parseMediaType } from '../encoding/negotiate.ts';
 import { conversionFault } from '../encoding/patch-faults.ts';
 import { viewOf } from '../encoding/render.ts';
-import { badRequest, conflict, notFound } from '../engine/faults.ts';
+import { badRequest, conflict, invalid, notFound } from '../engine/faults.ts';
 import type { ModifyScope, Produce } from '../engine/modify.ts';
 import type { RemoveOptions } from '../engine/remove.ts';
 import type { Written } from '../engine/storage.ts';
@@ -86,6 +86,15 @@ export async function updateResource(scope: Scope, as: ModifyScope = 'object'): 
     throw badRequest(
       `the name of the object (${scope.name} based on URL) was undeterminable: name must be provided`,
     );
+  if (scope.kind.needsVersion && !object.metadata.resourceVersion)
+    throw invalid(scope.kind, object.metadata.name, [
+      {
+        type: 'Invalid',
+        field: 'metadata.resourceVersion',
+        value: 0,
+        detail: 'must be specified for an update',
+      },
+    ]);
   const produce: Produce = () => structuredClone(toStored(scope.kind, object));
   return respondObject(scope, (await modify(scope, produce, as)).bytes);
 }

@@ -1,0 +1,33 @@
+import type { Kind } from '#api/kind.ts';
+import type { ApiObject } from '#api/objects.ts';
+import { sameData } from '#api/validation/faults.ts';
+import { isStatus } from '#machinery/errors.ts';
+import { BOOTSTRAP_ACTOR } from '../authorization/reconcile.ts';
+import type { Engine } from '../contract.ts';
+
+/** Makes the object when there is none of its name. */
+export async function ensure<T extends ApiObject>(engine: Engine, kind: Kind<T>, object: T): Promise<void> {
+  if (engine.get(kind, object.metadata.name, object.metadata.namespace)) return;
+  await engine.create(kind, object, BOOTSTRAP_ACTOR).catch((error: unknown) => {
+    // Another server was faster.
+    if (!isStatus(error, 'AlreadyExists')) throw error;
+  });
+}
+
+type WithSpec = ApiObject & { spec?: unknown };
+
+/** Makes the object, or brings the spec of the one that is there to `object`'s where `isOurs` says that it is the server's. */
+export async function ensureSpec<T extends WithSpec>(
+  engine: Engine,
+  kind: Kind<T>,
+  object: T,
+  isOurs: (found: T) => boolean,
+): Promise<void> {
+  const { name } = object.metadata;
+  const found = engine.get(kind, name);
+  if (!found) return ensure(engine, kind, object);
+  if (sameData(found.spec, object.spec)) return;
+  await engine.update(kind, name, undefined, BOOTSTRAP_ACTOR, (current) =>
+    isOurs(current) ? { ...current, spec: structuredClone(object.spec) } : current,
+  );
+}
