@@ -1,13 +1,17 @@
 import type { Kind } from '../kind.ts';
 import type { CustomResourceDefinition } from '../objects.ts';
+import {
+  checkDefinition,
+  checkDefinitionStatus,
+  checkDefinitionUpdate,
+} from '../validation/custom-resource-definition.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { column, nameColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
-/**
- * Read-only while nothing makes kinds of it: clients list the definitions to tell a misspelt kind from one that a
- * definition in the same file will bring (kubectl create does), and are told that there are none.
- */
+const HTTPS_PORT = 443;
+
+/** A kind that users bring. No custom resources are served yet. */
 export const CustomResourceDefinitionKind: Kind<CustomResourceDefinition> = {
   group: 'apiextensions.k8s.io',
   version: 'v1',
@@ -16,10 +20,24 @@ export const CustomResourceDefinitionKind: Kind<CustomResourceDefinition> = {
   singular: 'customresourcedefinition',
   shortNames: ['crd', 'crds'],
   categories: ['api-extensions'],
+  inert: true,
+  needsVersion: true,
   namespaced: false,
-  verbs: ['get', 'list', 'watch'],
   schema: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition',
-  strategy: strategyOf<CustomResourceDefinition>({ namespaced: false, name: isDnsSubdomain }),
+  subresources: { status: true },
+  strategy: strategyOf<CustomResourceDefinition>({
+    namespaced: false,
+    name: isDnsSubdomain,
+    defaults: defaultDefinition,
+    prepareForCreate(definition) {
+      definition.status = { acceptedNames: { plural: '', kind: '' }, storedVersions: [] };
+      noteStorageVersion(definition);
+    },
+    prepareForUpdate: noteStorageVersion,
+    check: checkDefinition,
+    checkUpdate: checkDefinitionUpdate,
+    checkStatus: (definition, _old, faults) => checkDefinitionStatus(definition, faults),
+  }),
   columns: [
     nameColumn,
     column(
@@ -30,3 +48,26 @@ export const CustomResourceDefinitionKind: Kind<CustomResourceDefinition> = {
     ),
   ],
 };
+
+function defaultDefinition(definition: CustomResourceDefinition): void {
+  const { spec } = definition;
+  if (!spec) return;
+  const { names } = spec;
+  if (names?.kind) {
+    names.singular ||= names.kind.toLowerCase();
+    names.listKind ||= `${names.kind}List`;
+  }
+  spec.conversion ??= { strategy: 'None' };
+  const service = spec.conversion.webhook?.clientConfig?.service;
+  if (service) service.port ??= HTTPS_PORT;
+  definition.status ??= {};
+  if (!definition.status.storedVersions?.length) noteStorageVersion(definition);
+}
+
+/** Whatever has been the storage version may have been stored. */
+function noteStorageVersion(definition: CustomResourceDefinition): void {
+  const storage = definition.spec?.versions?.find((version) => version.storage)?.name;
+  definition.status ??= {};
+  const stored = definition.status.storedVersions ?? [];
+  if (storage && !stored.includes(storage)) definition.status.storedVersions = [...stored, storage];
+}

@@ -4,8 +4,11 @@
  */
 type Exceptions = ReadonlyMap<string, string>;
 
+const CRD = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1';
+
 /** Required in the schema, but an object without it is taken. */
 export const MAY_BE_MISSING: Exceptions = new Map([
+  [`${CRD}.CustomResourceDefinitionVersion.served`, 'a missing flag is false'],
   ['io.k8s.api.apps.v1.ControllerRevision.revision', 'a missing number is revision 0'],
   ['io.k8s.api.batch.v1.PodFailurePolicy.rules', 'a policy without rules is one that never applies'],
   ['io.k8s.api.core.v1.GCEPersistentDiskVolumeSource.pdName', 'refused as spec.persistentDisk.pdName'],
@@ -48,6 +51,11 @@ export const NOT_IN_SPECIMENS: readonly (readonly [RegExp, string])[] = [
     /core\.v1\.(PersistentVolumeClaim(\.|Status|Condition|Template)|ModifyVolumeStatus)/,
     'part of a template here',
   ],
+  [/CustomResourceDefinitionSpec\.preserveUnknownFields/, 'may only be false, which reads as missing'],
+  [
+    /JSONSchemaProps\.(id|\$schema|\$ref|uniqueItems|patternProperties|dependencies|additionalItems|definitions)$/,
+    'not supported in definitions',
+  ],
 ];
 
 /** Parts that are looked at when they come into use: a kind and a path. */
@@ -55,3 +63,12 @@ export const NOT_YET_JUDGED: readonly string[] = [
   // Claims are judged when they are made of the template.
   'StatefulSet spec.volumeClaimTemplates',
 ];
+
+/** How the field that a fault is about ends where Kubernetes names it in the words of its internal types. */
+export const NAMED_OTHERWISE: Exceptions = new Map([
+  [`${CRD}.CustomResourceDefinitionVersion.storage`, 'spec.versions'],
+  [`${CRD}.CustomResourceColumnDefinition.jsonPath`, '.JSONPath'],
+  [`${CRD}.WebhookConversion.conversionReviewVersions`, 'spec.conversion.conversionReviewVersions'],
+  [`${CRD}.ServiceReference.name`, 'spec.conversion.webhookClientConfig.service.namespace'],
+  [`${CRD}.ServiceReference.namespace`, 'spec.conversion.webhookClientConfig.service.name'],
+]);

@@ -1,4 +1,5 @@
 /** The specimens of all kinds. Adding a group is a file in this folder and a line in the list. */
+import { apiExtensionSpecimens } from './api-extensions.ts';
 import { apiRegistrationSpecimens } from './api-registration.ts';
 import { appsSpecimens } from './apps.ts';
 import { autoscalingSpecimens } from './autoscaling.ts';
@@ -17,6 +18,7 @@ import { storageSpecimens } from './storage.ts';
 import { volumeSpecimens } from './volumes.ts';
 
 export const SPECIMENS: readonly Specimen[] = [
+  ...apiExtensionSpecimens,
   ...apiRegistrationSpecimens,
   ...appsSpecimens,
   ...autoscalingSpecimens,
