@@ -166,10 +166,15 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     address: addressText(config),
   });
   const listeners = await listen(chain, deps);
-  const becomesReady = prepareCluster(engine, kinds.all, config, standard).then(() => {
-    ready = true;
-    followFlowObjects({ kinds, objects: flowObjects(engine, stop.signal), fairness, clock, log });
-  });
+  const becomesReady = prepareCluster(engine, kinds.all, config, standard)
+    .then(() => cache.fresh())
+    .then(() => {
+      const objects = flowObjects(engine, stop.signal);
+      return followFlowObjects({ kinds, objects, fairness, clock, log }).settled;
+    })
+    .then(() => {
+      ready = true;
+    });
   return {
     ready: becomesReady,
     health: () => healthOf(cache),

@@ -75,7 +75,7 @@ function follow() {
   const fairness = new Fairness({ clock });
   const objects = new Objects();
   const kinds = new KindIndex([SCHEMA, LEVEL]);
-  const stop = followFlowObjects({ kinds, objects, fairness, clock, log: silentLogger });
+  const { stop } = followFlowObjects({ kinds, objects, fairness, clock, log: silentLogger });
   const names = () => fairness.levels().map(({ name }) => name);
   return { fairness, objects, stop, names };
 }

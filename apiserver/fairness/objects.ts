@@ -32,8 +32,8 @@ export interface FlowObjects {
 }
 
 /**
- * Follows the objects until the answer is called. Without any level among them the built-in configuration stays: they
- * have not been made yet.
+ * Follows the objects until `stop` is called; `settled` resolves when those that are there are in force and have been told
+ * so. Without any level among them the built-in configuration stays: they have not been made yet.
  */
 export function followFlowObjects(parts: {
   kinds: KindIndex;
@@ -41,29 +41,32 @@ export function followFlowObjects(parts: {
   fairness: Fairness;
   clock: Clock;
   log: Logger;
-}): () => void {
+}): { settled: Promise<void>; stop(): void } {
   const { kinds, objects, fairness } = parts;
   const schemaKind = kinds.at(GROUP, 'v1', 'flowschemas') as Kind<SchemaObject> | undefined;
   const levelKind = kinds.at(GROUP, 'v1', 'prioritylevelconfigurations') as Kind<LevelObject> | undefined;
-  if (!schemaKind || !levelKind) return () => {};
+  if (!schemaKind || !levelKind) return { settled: Promise.resolve(), stop() {} };
   let isPlanned = false;
-  const read = () => {
+  const read = async (): Promise<void> => {
     isPlanned = false;
     const levels = objects.list(levelKind);
     const schemas = objects.list(schemaKind);
     if (levels.length === 0) return;
     fairness.configure({ levels: levels.flatMap(withSpec), schemas: schemas.flatMap(withSpec) });
     const names = new Set(levels.map(({ metadata }) => metadata.name));
-    for (const schema of schemas) tellDangling(parts, schemaKind, schema, names);
+    await Promise.all(schemas.map((schema) => tellDangling(parts, schemaKind, schema, names)));
   };
   // One change of many objects is one change of the configuration.
   const plan = () => {
-    if (!isPlanned) queueMicrotask(read);
+    if (!isPlanned) queueMicrotask(() => void read());
     isPlanned = true;
   };
   const stops = [objects.onChange(schemaKind, plan), objects.onChange(levelKind, plan)];
-  return () => {
-    for (const stop of stops) stop();
+  return {
+    settled: read(),
+    stop() {
+      for (const stop of stops) stop();
+    },
   };
 }
 
@@ -76,12 +79,12 @@ function withSpec<T>({
 }
 
 /** Writes into a schema whether its level is there, when it does not say so yet. */
-function tellDangling(
+async function tellDangling(
   { objects, clock, log }: Parameters<typeof followFlowObjects>[0],
   kind: Kind<SchemaObject>,
   schema: SchemaObject,
   levels: ReadonlySet<string>,
-): void {
+): Promise<void> {
   const level = schema.spec?.priorityLevelConfiguration.name ?? '';
   const isThere = levels.has(level);
   const others = (object: SchemaObject) =>
@@ -99,7 +102,7 @@ function tellDangling(
     message,
   };
   const { name } = schema.metadata;
-  objects
+  await objects
     .updateStatus(kind as unknown as Kind, name, (object) => {
       const conditions = [...others(object as SchemaObject), condition];
       return { ...object, status: { ...(object as SchemaObject).status, conditions } } as ApiObject;
