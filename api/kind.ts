@@ -46,7 +46,10 @@ export interface Kind<T extends ApiObject = ApiObject> {
 
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
 
-/** How a kind without storage of its own reads and writes the objects of another. */
+/**
+ * How a kind without storage of its own reads and writes the objects of another. The strategy of the stored kind makes and
+ * judges them; what the view demands besides, of requests that name it, is its own validateCreate and validateUpdate.
+ */
 export interface StoredAs {
   group: string;
   version: string;

@@ -74,6 +74,12 @@ describe('the recorder of events', () => {
     expect(cluster.all(EventKind)).toMatchObject([{ series: { count: 2 } }]);
   });
 
+  it('cuts a long message where the server would refuse it, between characters', async () => {
+    events.record(pod(), 'Normal', { reason: 'Long', message: `a${'ä'.repeat(600)}` });
+    await events.flush();
+    expect(cluster.all(EventKind)[0]?.message).toBe(`a${'ä'.repeat(511)}`);
+  });
+
   it('begins anew when its event has been deleted meanwhile', async () => {
     events.record(pod(), 'Normal', pulled);
     await events.flush();

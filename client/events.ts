@@ -44,7 +44,7 @@ const RETRY_MS = 500;
 /** Who stops does not wait longer for a server that does not answer. */
 const FLUSH_MS = 2000;
 /** Longer messages are cut. Source: events.k8s.io, note is at most 1 kB. */
-const MESSAGE_LENGTH = 1024;
+const MESSAGE_BYTES = 1024;
 
 export function eventRecorder(options: RecorderOptions): EventRecorder {
   return new Recorder(options);
@@ -73,7 +73,7 @@ class Recorder implements EventRecorder {
   record(about: ApiObject, type: 'Normal' | 'Warning', why: Why, fieldPath?: string): void {
     const { clock, signal } = this.#options;
     if (signal.aborted || this.#queue.length >= QUEUE_LENGTH || !this.#mayTell(about)) return;
-    const message = explain(why).slice(0, MESSAGE_LENGTH);
+    const message = beginningOf(explain(why), MESSAGE_BYTES);
     this.#queue.push({ about, type, reason: why.reason, message, fieldPath, at: clock.now() });
     this.#running ??= this.#drain().finally(() => {
       this.#running = undefined;
@@ -192,6 +192,16 @@ class Recorder implements EventRecorder {
     return (BigInt(at) * 1_000_000n + BigInt(this.#serial)).toString(16);
   }
   #serial = 0;
+}
+
+/** As many whole characters as fit. */
+function beginningOf(text: string, maxBytes: number): string {
+  if (Buffer.byteLength(text) <= maxBytes) return text;
+  // A character that was cut in two has become one that stands for what cannot be read.
+  return Buffer.from(text)
+    .subarray(0, maxBytes)
+    .toString()
+    .replace(/\uFFFD$/, '');
 }
 
 /** Source: Kubernetes API, MicroTime. */

@@ -1,7 +1,8 @@
 import { ageOf } from '#machinery/values/duration.ts';
 import type { Column, Kind } from '../kind.ts';
 import type { Event } from '../objects.ts';
-import { isDnsSubdomain } from '../validation/names.ts';
+import { checkEvent } from '../validation/event.ts';
+import { isPathSegment } from '../validation/names.ts';
 import { column, nameColumn, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -18,13 +19,9 @@ export const EventKind: Kind<Event> = {
   shortLived: true,
   strategy: strategyOf<Event>({
     namespaced: true,
-    name: isDnsSubdomain,
-    check(event, faults) {
-      const about = event.involvedObject?.namespace ?? '';
-      const { namespace } = event.metadata;
-      const fits = about === '' ? !namespace || namespace === 'default' : namespace === about;
-      if (!fits) faults.invalid('involvedObject.namespace', about, 'does not match event.namespace');
-    },
+    // They are named after objects whose names may be anything that fits into a path.
+    name: isPathSegment,
+    check: checkEvent,
   }),
   columns: eventColumns(),
   selectableFields: {

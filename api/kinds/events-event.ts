@@ -1,5 +1,7 @@
 import type { Kind } from '../kind.ts';
 import type { ApiObject, Event, EventsEvent } from '../objects.ts';
+import { checkStrictEvent, checkStrictEventUpdate } from '../validation/event.ts';
+import { Faults } from '../validation/faults.ts';
 import { EventKind } from './event.ts';
 
 /** The view of events in group events.k8s.io: the same objects with fields renamed, stored as core events. */
@@ -15,7 +17,16 @@ export const EventsEventKind: Kind<EventsEvent> = {
   storedAs: { group: '', version: 'v1', plural: 'events', toStored, fromStored },
   strategy: {
     validate: (event) => EventKind.strategy.validate(toStored(event)),
-    validateUpdate: (event, old) => EventKind.strategy.validateUpdate!(toStored(event), toStored(old)),
+    validateCreate(event) {
+      const faults = new Faults();
+      checkStrictEvent(toStored(event), faults);
+      return faults.list;
+    },
+    validateUpdate(event, old) {
+      const faults = new Faults();
+      checkStrictEventUpdate(toStored(event), toStored(old), faults);
+      return faults.list;
+    },
   },
   columns: EventKind.columns.map((column) => ({
     ...column,

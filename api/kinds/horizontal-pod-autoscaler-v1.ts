@@ -24,8 +24,6 @@ export const HorizontalPodAutoscalerV1Kind: Kind<HorizontalPodAutoscalerV1> = {
   subresources: { status: true },
   strategy: {
     validate: (autoscaler) => HorizontalPodAutoscalerKind.strategy.validate(complete(autoscaler)),
-    validateUpdate: (autoscaler, old) =>
-      HorizontalPodAutoscalerKind.strategy.validateUpdate!(complete(autoscaler), complete(old)),
   },
   columns: HorizontalPodAutoscalerKind.columns.map((column) => ({
     ...column,

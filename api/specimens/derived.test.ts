@@ -23,7 +23,8 @@ function faultsOf(kind: Kind, object: JsonObject): FieldError[] {
   strategy.defaults?.(object as unknown as ApiObject);
   strategy.prepareForCreate?.(object as unknown as ApiObject);
   strategy.defaults?.(object as unknown as ApiObject);
-  return strategy.validate(object as unknown as ApiObject);
+  const whole = object as unknown as ApiObject;
+  return [...strategy.validate(whole), ...(strategy.validateCreate?.(whole) ?? [])];
 }
 
 /** The faults after `spoil` changed the field called `tableName` at `path`. */

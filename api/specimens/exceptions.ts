@@ -12,6 +12,7 @@ export const MAY_BE_MISSING: Exceptions = new Map([
   ['io.k8s.api.apps.v1.ControllerRevision.revision', 'a missing number is revision 0'],
   ['io.k8s.api.batch.v1.PodFailurePolicy.rules', 'a policy without rules is one that never applies'],
   ['io.k8s.api.core.v1.GCEPersistentDiskVolumeSource.pdName', 'refused as spec.persistentDisk.pdName'],
+  ['io.k8s.api.core.v1.Event.involvedObject', 'an event of namespace default may be about nothing'],
   ['io.k8s.api.core.v1.HTTPHeader.value', 'a header may be empty'],
   ['io.k8s.api.core.v1.ISCSIPersistentVolumeSource.lun', 'a missing number is 0, the first unit'],
   ['io.k8s.api.core.v1.LimitRangeSpec.limits', 'no limits are sound limits'],
@@ -23,6 +24,7 @@ export const MAY_BE_MISSING: Exceptions = new Map([
   ['io.k8s.api.storage.v1.CSINode.spec', 'a node may have no drivers'],
   ['io.k8s.api.storage.v1.CSINodeSpec.drivers', 'a node may have no drivers'],
   ['io.k8s.api.storage.v1.TokenRequest.audience', 'a missing audience is that of the server'],
+  ['io.k8s.api.discovery.v1.ForZone.name', 'a zone is a label value, and that may be empty'],
 ]);
 
 /** Strings with known values, where Kubernetes takes others too. */
@@ -30,6 +32,7 @@ export const OPEN_ENUMS: Exceptions = new Map([]);
 
 /** Fields that no sound object of ours has. */
 export const NOT_IN_SPECIMENS: readonly (readonly [RegExp, string])[] = [
+  [/events\.v1\.Event\.deprecated/, 'must be unset in new events'],
   [/core\.v1\.\w+VolumeSource\./, 'sources of volumes have specimens of their own, where we have them'],
   [/core\.v1\.Volume\./, 'most sources are for drivers that nobody here has'],
   [/core\.v1\.(VolumeProjection|ClusterTrustBundleProjection|PodCertificateProjection)\./, 'not served'],

@@ -6,6 +6,8 @@ import { autoscalingSpecimens } from './autoscaling.ts';
 import { batchSpecimens } from './batch.ts';
 import { certificateSpecimens } from './certificates.ts';
 import { coordinationSpecimens } from './coordination.ts';
+import { coreNetworkSpecimens } from './core-network.ts';
+import { discoverySpecimens } from './discovery.ts';
 import { flowControlSpecimens } from './flow-control.ts';
 import { networkingSpecimens } from './networking.ts';
 import { nodeSpecimens } from './node.ts';
@@ -26,6 +28,8 @@ export const SPECIMENS: readonly Specimen[] = [
   ...certificateSpecimens,
   ...coordinationSpecimens,
   ...flowControlSpecimens,
+  ...coreNetworkSpecimens,
+  ...discoverySpecimens,
   ...networkingSpecimens,
   ...nodeSpecimens,
   ...podSpecimens,

@@ -15,9 +15,11 @@ export function made<T extends ApiObject>(kind: Kind<T>, parts: Parts): T {
   return object;
 }
 
-/** What is wrong with an object of these parts. */
+/** What is wrong with a new object of these parts. */
 export function faultsOf<T extends ApiObject>(kind: Kind<T>, parts: Parts): string[] {
-  return kind.strategy.validate(made(kind, parts)).map(faultText);
+  const object = made(kind, parts);
+  const { strategy } = kind;
+  return [...strategy.validate(object), ...(strategy.validateCreate?.(object) ?? [])].map(faultText);
 }
 
 /** What is wrong with a change from one to the other. */

@@ -11,6 +11,7 @@ import { conversionFault } from '../encoding/patch-faults.ts';
 import { viewOf } from '../encoding/render.ts';
 import { badRequest, conflict, invalid, notFound } from '../engine/faults.ts';
 import type { ModifyScope, Produce } from '../engine/modify.ts';
+import { refuse } from '../engine/parts.ts';
 import type { RemoveOptions } from '../engine/remove.ts';
 import type { Written } from '../engine/storage.ts';
 import { filterInTurns } from '../turns.ts';
@@ -60,6 +61,14 @@ function warn(scope: Scope, decoded: Decoded): void {
   scope.context.warnings.push(...decoded.warnings);
 }
 
+/** Rejects with Invalid what a view demands of its objects besides what the stored kind does. */
+function judgeView(kind: Kind, view: ApiObject, stored: ApiObject | undefined, as: ModifyScope): void {
+  if (!kind.storedAs || as !== 'object') return;
+  const { validateCreate, validateUpdate } = kind.strategy;
+  const faults = stored ? validateUpdate?.(view, kind.storedAs.fromStored(stored)) : validateCreate?.(view);
+  refuse(kind, view.metadata.name, faults ?? []);
+}
+
 function toStored(kind: Kind, object: ApiObject): ApiObject {
   return kind.storedAs ? kind.storedAs.toStored(object) : object;
 }
@@ -74,6 +83,7 @@ export async function createResource(scope: Scope): Promise<TransportResponse> {
   const { query } = context.info;
   checkWriteOptions('CreateOptions', query);
   const object = decodeObject(scope);
+  judgeView(kind, object, undefined, 'object');
   const dryRun = isDryRun(query);
   const written = await parts.engine.insert(stored, namespace, toStored(kind, object), { context, dryRun });
   return respondObject(scope, written.bytes, 201);
@@ -95,7 +105,10 @@ export async function updateResource(scope: Scope, as: ModifyScope = 'object'): 
         detail: 'must be specified for an update',
       },
     ]);
-  const produce: Produce = () => structuredClone(toStored(scope.kind, object));
+  const produce: Produce = (current) => {
+    judgeView(scope.kind, object, current, as);
+    return structuredClone(toStored(scope.kind, object));
+  };
   return respondObject(scope, (await modify(scope, produce, as)).bytes);
 }
 
@@ -141,6 +154,7 @@ export async function patchResource(scope: Scope, as: ModifyScope = 'object'): P
     const view = kind.storedAs ? kind.storedAs.fromStored(current) : current;
     const patched = parts.formats.patch(kind, type, view, patch, validation);
     warnings = patched.warnings;
+    judgeView(kind, patched.object, current, as);
     return toStored(kind, patched.object);
   };
   const written = await modify(scope, produce, as);
@@ -163,16 +177,12 @@ async function applyResource(scope: Scope, as: ModifyScope): Promise<TransportRe
     hasStatus: kind.subresources?.status === true,
     time: rfc3339(parts.clock.now()),
   };
-  const merge = (current: ApiObject | undefined) =>
-    toStored(
-      kind,
-      parts.formats.apply(
-        kind,
-        current && kind.storedAs ? kind.storedAs.fromStored(current) : current,
-        applied,
-        options,
-      ),
-    );
+  const merge = (current: ApiObject | undefined) => {
+    const live = current && kind.storedAs ? kind.storedAs.fromStored(current) : current;
+    const merged = parts.formats.apply(kind, live, applied, options);
+    judgeView(kind, merged, current, as);
+    return toStored(kind, merged);
+  };
   const missing = (await parts.storage.read(stored, namespace, name)) === undefined;
   if (missing && as !== 'object') throw notFound(kind, name);
   if (!missing) return respondObject(scope, (await modify(scope, merge, as, true)).bytes);
