@@ -20,7 +20,7 @@ type Path = NonNullable<NonNullable<Spec['rules']>[number]['http']>['paths'][num
 type Parameters = NonNullable<NonNullable<IngressClass['spec']>['parameters']>;
 
 /** Named the class before spec.ingressClassName did. */
-const CLASS_ANNOTATION = 'kubernetes.io/ingress.class';
+export const CLASS_ANNOTATION = 'kubernetes.io/ingress.class';
 
 const NOT_AN_ADDRESS = 'must be a DNS name, not an IP address';
 const PATH_TYPES = ['Exact', 'ImplementationSpecific', 'Prefix'];

@@ -4,6 +4,7 @@ import { escalationPlugin } from '../authorization/escalation.ts';
 import type { ServerAuthorizer } from '../authorization/index.ts';
 import type { AdmissionPlugin } from '../contract.ts';
 import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
+import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { limitRanger } from './limit-ranger.ts';
@@ -33,6 +34,7 @@ export function admissionPlugins({ authorizer, clock, random }: AdmissionDeps): 
     defaultTolerationSeconds,
     defaultStorageClass,
     runtimeClass,
+    defaultIngressClass,
     escalationPlugin(authorizer),
     certificateApproval(authorizer),
     certificateSigning(authorizer),
