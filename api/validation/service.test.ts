@@ -112,6 +112,34 @@ describe('a service that is wrong', () => {
       ['spec.ports[1].nodePort: Duplicate value: 30000'],
     ],
     [
+      { ports: [{ name: 'a.b', port: 1, appProtocol: '/h2' }] },
+      [
+        'spec.ports[0].name: Invalid value: "a.b": must not contain dots',
+        'spec.ports[0].appProtocol: Invalid value: "/h2": prefix part must be non-empty',
+      ],
+    ],
+    [
+      { clusterIPs: ['10.0.0.1', 'None', '10.0.0.3'] },
+      [
+        'spec.clusterIPs: Invalid value: ["10.0.0.1","None","10.0.0.3"]: may only hold up to 2 values',
+        'spec.clusterIPs[1]: Invalid value: "None": \'None\' must be the first and only value',
+      ],
+    ],
+    [
+      { loadBalancerClass: 'example.com/lb' },
+      ["spec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'"],
+    ],
+    [
+      { type: 'LoadBalancer', loadBalancerClass: 'a/b/c' },
+      [
+        "spec.loadBalancerClass: Invalid value: \"a/b/c\": a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+      ],
+    ],
+    [
+      { trafficDistribution: 'Far' },
+      ['spec.trafficDistribution: Unsupported value: "Far": supported values: "PreferClose"'],
+    ],
+    [
       { sessionAffinity: 'Cookie' },
       ['spec.sessionAffinity: Unsupported value: "Cookie": supported values: "ClientIP", "None"'],
     ],
@@ -190,6 +218,28 @@ describe('a service that is wrong', () => {
     ],
   ])('%j', (spec, expected) => {
     expect(strategy.validate(service(spec)).map(faultText)).toEqual(expected);
+  });
+
+  it('by what the defaults would have put right', () => {
+    const faultsOf = (change: (spec: NonNullable<Service['spec']>) => void) => {
+      const object = service();
+      change(object.spec!);
+      return strategy.validate(object).map(faultText);
+    };
+    expect(
+      faultsOf((spec) => {
+        spec.sessionAffinityConfig = {};
+      }),
+    ).toEqual(['spec.sessionAffinityConfig: Forbidden: must not be set when session affinity is None']);
+    expect(
+      faultsOf((spec) => {
+        spec.sessionAffinity = 'ClientIP';
+        delete spec.internalTrafficPolicy;
+      }),
+    ).toEqual([
+      'spec.sessionAffinityConfig.clientIP.timeoutSeconds: Required value: when session affinity type is ClientIP',
+      'spec.internalTrafficPolicy: Required value',
+    ]);
   });
 
   it('by its name, which must begin with a letter', () => {
@@ -337,6 +387,18 @@ describe('an update of a service', () => {
     const toName = update({ type: 'ExternalName', externalName: 'a.b', clusterIP: '10.96.1.7' });
     expect(strategy.validate(toName)).toEqual([]);
     expect(allocate(toName, old).releases).toEqual(['clusterIP 10.96.1.7', 'nodePort 30001']);
+  });
+
+  it('cannot change the family of the address, nor the class of the load balancer', () => {
+    const other = update({ type: 'NodePort', ports: [{ name: 'a', port: 80 }] });
+    other.spec!.ipFamilies = ['IPv6'];
+    expect(strategy.validateUpdate!(other, old).map(faultText)).toEqual([
+      'spec.ipFamilies[0]: Invalid value: "IPv6": may not change once set',
+    ]);
+    const balanced = (loadBalancerClass: string) => service({ type: 'LoadBalancer', loadBalancerClass });
+    expect(strategy.validateUpdate!(balanced('a'), balanced('b')).map(faultText)).toEqual([
+      'spec.loadBalancerClass: Invalid value: "a": may not change once set',
+    ]);
   });
 
   it('cannot change the address', () => {

@@ -22,6 +22,7 @@ const AFFINITIES = ['ClientIP', 'None'];
 const POLICIES = ['Cluster', 'Local'];
 const FAMILIES = ['IPv4', 'IPv6'];
 const FAMILY_POLICIES = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
+const DISTRIBUTIONS = ['PreferClose'];
 /** One day. */
 const AFFINITY_SECONDS_MAX = 86_400;
 
@@ -173,9 +174,10 @@ function checkLoadBalancer(spec: Spec, faults: Faults): void {
   if (spec.allocateLoadBalancerNodePorts !== undefined && !balanced) {
     faults.forbidden('spec.allocateLoadBalancerNodePorts', LOAD_BALANCER_ONLY);
   }
-  if (spec.loadBalancerClass !== undefined && !balanced) {
-    faults.forbidden('spec.loadBalancerClass', LOAD_BALANCER_ONLY);
-  }
+  const type = spec.loadBalancerClass;
+  if (type === undefined) return;
+  if (balanced) faults.invalidFor('spec.loadBalancerClass', type, qualifiedNameFaults(type));
+  else faults.forbidden('spec.loadBalancerClass', LOAD_BALANCER_ONLY);
 }
 
 function checkPolicies(spec: Spec, faults: Faults): void {
@@ -193,12 +195,23 @@ function checkPolicies(spec: Spec, faults: Faults): void {
   } else if (needsClusterIP(spec) && spec.internalTrafficPolicy === undefined) {
     faults.required('spec.internalTrafficPolicy');
   }
+  const distribution = spec.trafficDistribution;
+  if (distribution !== undefined && !DISTRIBUTIONS.includes(distribution))
+    faults.notSupported('spec.trafficDistribution', distribution, DISTRIBUTIONS);
 }
 
 /** An address, once given, stays until the type has no use for one. */
 export function checkServiceUpdate(service: Service, old: Service, faults: Faults): void {
   const spec = service.spec ?? {};
   const before = old.spec ?? {};
+  if (spec.type === 'LoadBalancer' && before.type === 'LoadBalancer') {
+    faults.immutable(
+      'spec.loadBalancerClass',
+      spec.loadBalancerClass,
+      before.loadBalancerClass,
+      'may not change once set',
+    );
+  }
   if (!needsClusterIP(spec) || !needsClusterIP(before)) return;
   const primary = before.clusterIPs?.[0];
   if (primary && spec.clusterIPs?.[0] !== primary) {
