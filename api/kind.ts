@@ -29,6 +29,8 @@ export interface Kind<T extends ApiObject = ApiObject> {
    * only fills defaults and validates.
    */
   virtual?: true;
+  /** Worked out by the server each time somebody asks, and never stored: `verbs` is ['get', 'list']. */
+  computed?: true;
   /** Another view of objects that are stored as another kind: same names, resourceVersions and watch events. */
   storedAs?: StoredAs;
   /** Changes all the time, and nobody asks for its past: the store keeps minutes of it. */

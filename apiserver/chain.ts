@@ -169,7 +169,7 @@ export class RequestChain {
   readonly #count = (info: RequestInfo): number => {
     const { kinds, resources } = this.#parts;
     const kind = kinds.at(info.group, info.version, info.resource);
-    if (!kind || kind.virtual) return 0;
+    if (!kind || kind.virtual || kind.computed) return 0;
     return resources.storage.cache.of(storedKindOf(kinds, kind)).size;
   };
 

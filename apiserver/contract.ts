@@ -140,7 +140,7 @@ export interface ObjectWriter {
   ): Promise<T>;
 }
 
-/** A subresource or virtual kind with a handler of its own: log, exec, binding, eviction, token, reviews. */
+/** A subresource, virtual or computed kind with a handler of its own: log, exec, binding, eviction, token, reviews. */
 export interface ResourceHandler {
   /** `pods/log`, `serviceaccounts/token`, `selfsubjectaccessreviews.authorization.k8s.io`. */
   resource: string;
@@ -150,6 +150,8 @@ export interface ResourceHandler {
     body: ApiObject | undefined,
     engine: Engine,
   ): Promise<TransportResponse | ApiObject>;
+  /** All objects of a computed kind, as they are now. */
+  objects?(): Promise<readonly ApiObject[]>;
   /** For requests with an Upgrade header. The handler owns the raw connection from then on. */
   upgrade?(context: RequestContext, client: Duplex, engine: Engine): Promise<Upgraded | undefined>;
 }

@@ -24,6 +24,7 @@ import { refuseHalfRestored } from './backup/marker.ts';
 import { type BootstrapConfig, bootstrap } from './bootstrap/index.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { RequestChain } from './chain.ts';
+import { componentStatusHandler, type Probe } from './component-status.ts';
 import type { AdmissionPlugin, Authorizer, ObjectReader, PathHandler, ResourceHandler } from './contract.ts';
 import { wireFormats } from './encoding/wire-formats.ts';
 import { rotationHandler } from './encryption/handler.ts';
@@ -74,11 +75,13 @@ export interface ApiServerDeps {
   history?: HistoryBudget;
   /** Service-account tokens, made when the cache can be read; no tokens are known without. */
   tokens?: (objects: ObjectReader) => ServiceAccountTokens;
+  /** How the parts beside the server are asked for their health; unknown without. */
+  probes?: Partial<Record<'scheduler' | 'controller-manager', Probe>>;
   /** In place of RBAC and the node authorizer: for tests. */
   authorizer?: Authorizer;
   /** In place of the standard plugins: for tests. */
   admission?: readonly AdmissionPlugin[];
-  /** More subresources and virtual kinds. */
+  /** More subresources, virtual and computed kinds. */
   handlers?: (parts: HandlerParts) => readonly ResourceHandler[];
   /** In place of the tunnels that agents dial: for tests and the simulator. */
   nodeLink?: NodeLink;
@@ -145,6 +148,11 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     ...nodeSubresources(nodeLink, clock),
     ...(tokens ? authenticationHandlers(tokens, clock) : []),
     ...authorizationHandlers(authorizer),
+    componentStatusHandler({
+      scheduler: deps.probes?.scheduler,
+      'controller-manager': deps.probes?.['controller-manager'],
+      'etcd-0': () => cache.failure?.message ?? store.condition(),
+    }),
     ...(deps.handlers?.({ objects: reader, authorizer, tokens, nodeLink }) ?? []),
   ];
   let ready = false;

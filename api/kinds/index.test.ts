@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { apiVersionOf, pathOf, resourceName } from '../kind.ts';
 import { ClusterRoleKind } from './cluster-role.ts';
+import { ComponentStatusKind } from './component-status.ts';
 import { CSIStorageCapacityKind } from './csi-storage-capacity.ts';
 import { CustomResourceDefinitionKind } from './custom-resource-definition.ts';
 import { EventKind } from './event.ts';
@@ -15,7 +16,7 @@ const EVENTS: unknown[] = [EventKind, EventsEventKind];
 /** Kubernetes shows when these were made, not how long ago. */
 const DATED: unknown[] = [RoleKind, ClusterRoleKind, CustomResourceDefinitionKind, LimitRangeKind];
 /** Kubernetes shows neither. */
-const AGELESS: unknown[] = [PodTemplateKind, CSIStorageCapacityKind];
+const AGELESS: unknown[] = [ComponentStatusKind, PodTemplateKind, CSIStorageCapacityKind];
 
 describe('the list of kinds', () => {
   it('names each resource once', () => {
@@ -47,6 +48,7 @@ describe('the list of kinds', () => {
       ),
     );
     expect(kind.virtual ?? false).toBe(kind.verbs?.length === 1 && kind.verbs[0] === 'create');
+    expect(kind.computed ?? false).toBe(kind.verbs?.join() === 'get,list');
   });
 
   it.each(CASES)('%s shows a name and an age', (_path, kind) => {

@@ -4,6 +4,7 @@ import { APIServiceKind } from './api-service.ts';
 import { CertificateSigningRequestKind } from './certificate-signing-request.ts';
 import { ClusterRoleKind } from './cluster-role.ts';
 import { ClusterRoleBindingKind } from './cluster-role-binding.ts';
+import { ComponentStatusKind } from './component-status.ts';
 import { ConfigMapKind } from './config-map.ts';
 import { ControllerRevisionKind } from './controller-revision.ts';
 import { CronJobKind } from './cron-job.ts';
@@ -64,6 +65,7 @@ import { VolumeAttributesClassKind } from './volume-attributes-class.ts';
  * so (`inert`). Each is a Kind of its own type; the engine handles them all as kinds of ApiObject.
  */
 export const KINDS: readonly Kind[] = [
+  ComponentStatusKind,
   ConfigMapKind,
   EndpointsKind,
   EventKind,

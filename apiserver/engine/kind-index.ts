@@ -29,6 +29,6 @@ export class KindIndex {
 
   /** Kinds whose objects lie in the store under their own name. */
   get stored(): Kind[] {
-    return this.all.filter((kind) => !kind.virtual && !kind.storedAs);
+    return this.all.filter((kind) => !kind.virtual && !kind.computed && !kind.storedAs);
   }
 }

@@ -6,6 +6,7 @@ import { decodeBody, fieldValidationOf, hasBody } from '../encoding/body.ts';
 import { schemaOf } from '../encoding/formats.ts';
 import { methodNotAllowed } from '../engine/faults.ts';
 import { unknownPath } from '../unknown-path.ts';
+import { readComputed } from './computed.ts';
 import { getResource, listResource } from './read.ts';
 import { type ResourceParts, respondValue, type Scope } from './scope.ts';
 import { ownSubresource } from './subresources.ts';
@@ -54,6 +55,7 @@ export async function serveResource(
   if (info.subresource) return serveSubresource(scope, handlers);
   const verb = ALL_VERBS.find((known) => known === info.verb);
   if (!verb || !verbsOf(kind).includes(verb)) throw methodNotAllowed();
+  if (kind.computed) return readComputed(scope, handlers.get(resourceName(kind)));
   if (kind.virtual) {
     const handler = handlers.get(resourceName(kind));
     if (!handler?.serve) throw unknownPath();

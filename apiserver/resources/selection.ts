@@ -10,6 +10,9 @@ import type { CacheItem } from '../cache/item.ts';
 import { viewOf } from '../encoding/render.ts';
 import { badRequest } from '../engine/faults.ts';
 
+/** What a selection asks of an object. */
+export type Selectable = Pick<CacheItem, 'name' | 'namespace' | 'labels' | 'fields' | 'bytes'>;
+
 /** Which objects of a kind a list or watch is about. */
 export interface Selection {
   labels: Selector | undefined;
@@ -52,7 +55,7 @@ function parsed<T>(text: string, parse: (text: string) => T): T {
   }
 }
 
-export function selects(selection: Selection, kind: Kind, item: CacheItem): boolean {
+export function selects(selection: Selection, kind: Kind, item: Selectable): boolean {
   if (selection.labels && !matchesSelector(selection.labels, item.labels)) return false;
   if (!selection.fields) return true;
   let view: Record<string, string> | undefined;
@@ -65,7 +68,7 @@ export function selects(selection: Selection, kind: Kind, item: CacheItem): bool
   });
 }
 
-function viewFields(kind: Kind, item: CacheItem): Record<string, string> {
+function viewFields(kind: Kind, item: Selectable): Record<string, string> {
   const object = viewOf(kind, item.bytes);
   const entries = Object.entries(kind.selectableFields ?? {});
   return Object.fromEntries(entries.map(([field, value]) => [field, value(object)]));

@@ -13,7 +13,7 @@ import { systemRandom } from '#machinery/random.ts';
 import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
 import { StoreLockedError } from '#store/contract.ts';
 import { generated } from './assets.ts';
-import { startControl } from './control/start.ts';
+import { type Control, type ControlHealth, startControl } from './control/start.ts';
 import { encryptionOf, UnknownKindError } from './encryption.ts';
 import { processMetrics } from './metrics.ts';
 import { type Settings, settle, toArguments, type UpFlags } from './options.ts';
@@ -63,6 +63,11 @@ async function run(
   const schemas = loadSchemas(readFileSync(join(generated, 'schemas.json')));
   const { listen, advertiseAddress, serviceCidr, nodePortRange } = settings;
   const crash = new AbortController();
+  let control: Control | undefined;
+  const probe = (part: keyof ControlHealth) => async () => {
+    const health = (await control?.health())?.[part] ?? { ok: false, message: 'not started yet' };
+    return health.ok ? undefined : health.message;
+  };
   const running = await apiServer.start(
     {
       store,
@@ -95,6 +100,7 @@ async function run(
         shutdown: { delayMs: settings.shutdownDelayDuration },
         flags: toArguments(settings),
       },
+      probes: { scheduler: probe('scheduler'), 'controller-manager': probe('controllers') },
       tls: { certificate: pki.server.certificate, key: pki.server.key, clientAuthority: pki.clientCa },
       listen: listenAddresses(settings),
     },
@@ -102,7 +108,7 @@ async function run(
   );
   await running.ready;
   log.info('The API is served', { url: serverUrl(settings), advertised: advertiseAddress });
-  const control = await startControl(settings, pki, log);
+  control = await startControl(settings, pki, log);
   await Promise.race([aborted(signal), control.failed, lostStore(running, signal)]);
   await control.stop();
   await running.stop();

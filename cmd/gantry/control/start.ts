@@ -1,4 +1,6 @@
 import { Worker } from 'node:worker_threads';
+import { systemClock } from '#machinery/clock.ts';
+import type { Health } from '#machinery/component.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { controlWorker } from '../assets.ts';
@@ -15,15 +17,31 @@ export interface ControlOptions {
   logLevel: Settings['logLevel'];
 }
 
+/** What the worker answers when asked how its two parts are. */
+export interface ControlHealth {
+  controllers: Health;
+  scheduler: Health;
+}
+
+/** To the worker: to stop, or the number of a question for its health. */
+export type ControlMessage = 'stop' | number;
+
+/** A worker that stalls for longer is not well. */
+const ANSWER_WITHIN_MS = 5_000;
+
+export interface Control {
+  /** Rejects when the worker ends by itself. */
+  failed: Promise<never>;
+  /** Rejects when the worker does not answer in time. */
+  health(): Promise<ControlHealth>;
+  stop(): Promise<void>;
+}
+
 /**
  * Controllers and scheduler on a thread of their own, so that their stalls are not the API's. They speak to the API as
  * any client does.
  */
-export async function startControl(
-  settings: Settings,
-  pki: Pki,
-  log: Logger,
-): Promise<{ failed: Promise<never>; stop(): Promise<void> }> {
+export async function startControl(settings: Settings, pki: Pki, log: Logger): Promise<Control> {
   const options: ControlOptions = {
     url: serverUrl(settings),
     ca: pki.serverCa,
@@ -47,12 +65,37 @@ export async function startControl(
   });
   // It is awaited once the server is up; a failure before that is kept until then.
   failed.catch((error: Error) => log.error('The controllers failed', { error: error.message }));
+  const send = (message: ControlMessage) => worker.postMessage(message);
   return {
     failed,
+    health: healthOf(worker, send),
     async stop() {
       stopping = true;
-      worker.postMessage('stop');
+      send('stop');
       await exited;
     },
+  };
+}
+
+function healthOf(worker: Worker, send: (message: ControlMessage) => void): () => Promise<ControlHealth> {
+  const waiting = new Map<number, (health: ControlHealth) => void>();
+  let questions = 0;
+  worker.on('message', ({ question, health }: { question: number; health: ControlHealth }) => {
+    waiting.get(question)?.(health);
+    waiting.delete(question);
+  });
+  return () => {
+    const question = ++questions;
+    return new Promise((resolve, reject) => {
+      const timer = systemClock.timer(ANSWER_WITHIN_MS, () => {
+        waiting.delete(question);
+        reject(new Error(`no answer within ${ANSWER_WITHIN_MS / 1000} s`));
+      });
+      waiting.set(question, (health) => {
+        timer.cancel();
+        resolve(health);
+      });
+      send(question);
+    });
   };
 }

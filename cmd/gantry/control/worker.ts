@@ -9,7 +9,7 @@ import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { schedulerComponent } from '#scheduler/scheduler.ts';
 import { version } from '../assets.ts';
-import type { ControlOptions } from './start.ts';
+import type { ControlHealth, ControlMessage, ControlOptions } from './start.ts';
 
 /** The worker's own wiring: a connection for each of the two, and both components. Ends when told to stop. */
 const options = workerData as ControlOptions;
@@ -38,7 +38,12 @@ const scheduler = await schedulerComponent.start(
   crash.signal,
 );
 
-parentPort!.once('message', async () => {
+parentPort!.on('message', async (message: ControlMessage) => {
+  if (message !== 'stop') {
+    const health: ControlHealth = { controllers: controllers.health(), scheduler: scheduler.health() };
+    parentPort!.postMessage({ question: message, health });
+    return;
+  }
   await Promise.all([controllers.stop(), scheduler.stop()]);
   controllersTransport.close();
   schedulerTransport.close();
