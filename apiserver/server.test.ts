@@ -235,6 +235,22 @@ describe('changing', () => {
     expect(ignored.body.status.replicas).toBe(2);
   });
 
+  it('counts changes of webhooks as generations, though they have no spec', async () => {
+    const path = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
+    const made = await call('POST', path, { metadata: { name: 'none' } });
+    expect(made.body.metadata.generation).toBe(1);
+    const merge = { 'content-type': 'application/merge-patch+json' };
+    const clientConfig = { url: 'https://example.com' };
+    const webhook = {
+      name: 'a.example.com',
+      admissionReviewVersions: ['v1'],
+      sideEffects: 'None',
+      clientConfig,
+    };
+    const changed = await call('PATCH', `${path}/none`, { webhooks: [webhook] }, merge);
+    expect(changed.body.metadata.generation).toBe(2);
+  });
+
   it('writes nothing when nothing changes', async () => {
     const { body } = await call('POST', MAPS, map('a'));
     const again = await call('PUT', `${MAPS}/a`, map('a'));

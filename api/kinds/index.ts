@@ -27,6 +27,9 @@ import { IPAddressKind } from './ip-address.ts';
 import { JobKind } from './job.ts';
 import { LeaseKind } from './lease.ts';
 import { LimitRangeKind } from './limit-range.ts';
+import { MutatingAdmissionPolicyKind } from './mutating-admission-policy.ts';
+import { MutatingAdmissionPolicyBindingKind } from './mutating-admission-policy-binding.ts';
+import { MutatingWebhookConfigurationKind } from './mutating-webhook-configuration.ts';
 import { NamespaceKind } from './namespace.ts';
 import { NetworkPolicyKind } from './network-policy.ts';
 import { NodeKind } from './node.ts';
@@ -57,6 +60,9 @@ import { ServiceAccountKind } from './service-account.ts';
 import { ServiceCIDRKind } from './service-cidr.ts';
 import { StatefulSetKind } from './stateful-set.ts';
 import { StorageClassKind } from './storage-class.ts';
+import { ValidatingAdmissionPolicyKind } from './validating-admission-policy.ts';
+import { ValidatingAdmissionPolicyBindingKind } from './validating-admission-policy-binding.ts';
+import { ValidatingWebhookConfigurationKind } from './validating-webhook-configuration.ts';
 import { VolumeAttachmentKind } from './volume-attachment.ts';
 import { VolumeAttributesClassKind } from './volume-attributes-class.ts';
 
@@ -118,8 +124,14 @@ export const KINDS: readonly Kind[] = [
   StorageClassKind,
   VolumeAttachmentKind,
   VolumeAttributesClassKind,
-  PriorityClassKind,
+  MutatingAdmissionPolicyKind,
+  MutatingAdmissionPolicyBindingKind,
+  MutatingWebhookConfigurationKind,
+  ValidatingAdmissionPolicyKind,
+  ValidatingAdmissionPolicyBindingKind,
+  ValidatingWebhookConfigurationKind,
   CustomResourceDefinitionKind,
+  PriorityClassKind,
   FlowSchemaKind,
   PriorityLevelConfigurationKind,
 ] as readonly Kind[];

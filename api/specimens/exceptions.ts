@@ -72,6 +72,8 @@ export const NAMED_OTHERWISE: Exceptions = new Map([
   [`${CRD}.CustomResourceDefinitionVersion.storage`, 'spec.versions'],
   [`${CRD}.CustomResourceColumnDefinition.jsonPath`, '.JSONPath'],
   [`${CRD}.WebhookConversion.conversionReviewVersions`, 'spec.conversion.conversionReviewVersions'],
+  ['io.k8s.api.admissionregistration.v1.ServiceReference.name', '.clientConfig.service.namespace'],
+  ['io.k8s.api.admissionregistration.v1.ServiceReference.namespace', '.clientConfig.service.name'],
   [`${CRD}.ServiceReference.name`, 'spec.conversion.webhookClientConfig.service.namespace'],
   [`${CRD}.ServiceReference.namespace`, 'spec.conversion.webhookClientConfig.service.name'],
 ]);

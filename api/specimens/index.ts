@@ -1,4 +1,5 @@
 /** The specimens of all kinds. Adding a group is a file in this folder and a line in the list. */
+import { admissionRegistrationSpecimens } from './admission-registration.ts';
 import { apiExtensionSpecimens } from './api-extensions.ts';
 import { apiRegistrationSpecimens } from './api-registration.ts';
 import { appsSpecimens } from './apps.ts';
@@ -20,6 +21,7 @@ import { storageSpecimens } from './storage.ts';
 import { volumeSpecimens } from './volumes.ts';
 
 export const SPECIMENS: readonly Specimen[] = [
+  ...admissionRegistrationSpecimens,
   ...apiExtensionSpecimens,
   ...apiRegistrationSpecimens,
   ...appsSpecimens,

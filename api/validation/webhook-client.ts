@@ -1,6 +1,6 @@
 /** How the server reaches webhooks. Source: Kubernetes API reference, WebhookClientConfig. */
 import type { Faults } from './faults.ts';
-import { dnsSubdomainFaults, portNumberFaults } from './names.ts';
+import { dns1035LabelFaults, dnsSubdomainFaults, portNumberFaults } from './names.ts';
 
 export interface WebhookService {
   namespace?: string;
@@ -11,7 +11,19 @@ export interface WebhookService {
 
 const FORM = '; desired format: https://host[/path]';
 
-export function checkWebhookUrl(text: string, field: string, faults: Faults): void {
+export interface WebhookClient {
+  url?: string;
+  service?: WebhookService;
+}
+
+export function checkWebhookClient({ url, service }: WebhookClient, field: string, faults: Faults): void {
+  if ((url === undefined) === (service === undefined))
+    faults.required(field, 'exactly one of url or service is required');
+  else if (url !== undefined) checkWebhookUrl(url, `${field}.url`, faults);
+  else if (service) checkWebhookService(service, `${field}.service`, faults);
+}
+
+function checkWebhookUrl(text: string, field: string, faults: Faults): void {
   const fault = urlFault(text);
   if (fault) {
     faults.required(field, `url must be a valid URL: parse ${JSON.stringify(text)}: ${fault}${FORM}`);
@@ -47,10 +59,11 @@ function partsOf(text: string) {
   return { scheme, user, host: authority.slice(at + 1), query, fragment };
 }
 
-export function checkWebhookService(service: WebhookService, field: string, faults: Faults): void {
+/** Kubernetes mistakes the name for the namespace and the other way round when one is missing: so do these faults. */
+function checkWebhookService(service: WebhookService, field: string, faults: Faults): void {
   const { namespace, name, path, port = 0 } = service;
-  if (!name) faults.required(`${field}.name`, 'service name is required');
-  if (!namespace) faults.required(`${field}.namespace`, 'service namespace is required');
+  if (!namespace) faults.required(`${field}.name`, 'service name is required');
+  if (!name) faults.required(`${field}.namespace`, 'service namespace is required');
   const details = portNumberFaults(port).map((fault) => `port is not valid: ${fault}`);
   faults.invalidFor(`${field}.port`, port, details);
   if (path && path !== '/') faults.invalidFor(`${field}.path`, path, pathFaults(path));
@@ -68,4 +81,27 @@ function pathFaults(path: string): string[] {
         : dnsSubdomainFaults(segment).map((fault) => `segment[${index}]: ${fault}`),
     ),
   ];
+}
+
+/** Versions of reviews that the server can send. */
+const REVIEW_VERSIONS = ['v1', 'v1beta1'];
+
+/** Which versions of a review a webhook understands; `detail` of what is missing when there are none. */
+export function checkReviewVersions(
+  versions: readonly string[],
+  field: string,
+  detail: string,
+  faults: Faults,
+): void {
+  if (versions.length === 0) {
+    faults.required(field, detail);
+    return;
+  }
+  for (const [index, version] of versions.entries()) {
+    const at = `${field}[${index}]`;
+    if (versions.indexOf(version) < index) faults.invalid(at, version, 'duplicate version');
+    else faults.invalidFor(at, version, dns1035LabelFaults(version));
+  }
+  if (!versions.some((version) => REVIEW_VERSIONS.includes(version)))
+    faults.invalid(field, versions, `must include at least one of ${REVIEW_VERSIONS.join(', ')}`);
 }

@@ -23,7 +23,11 @@ const UNCOUNTED = new Set([
 ]);
 
 /** Kinds without a spec whose generation it counts all the same. */
-const COUNTED = new Set(['podtemplates']);
+const COUNTED = new Set([
+  'podtemplates',
+  'mutatingwebhookconfigurations.admissionregistration.k8s.io',
+  'validatingwebhookconfigurations.admissionregistration.k8s.io',
+]);
 
 /** Kinds that only ever have their first generation. */
 const FIXED = new Set(['priorityclasses.scheduling.k8s.io']);
