@@ -67,7 +67,7 @@ export const NOT_YET_JUDGED: readonly string[] = [
   'StatefulSet spec.volumeClaimTemplates',
 ];
 
-/** How the field that a fault is about ends where Kubernetes names it in the words of its internal types. */
+/** How the field that a fault is about ends where Kubernetes names it in the words of its internal types, or for what holds it. */
 export const NAMED_OTHERWISE: Exceptions = new Map([
   [`${CRD}.CustomResourceDefinitionVersion.storage`, 'spec.versions'],
   [`${CRD}.CustomResourceColumnDefinition.jsonPath`, '.JSONPath'],
@@ -76,4 +76,6 @@ export const NAMED_OTHERWISE: Exceptions = new Map([
   ['io.k8s.api.admissionregistration.v1.ServiceReference.namespace', '.clientConfig.service.name'],
   [`${CRD}.ServiceReference.name`, 'spec.conversion.webhookClientConfig.service.namespace'],
   [`${CRD}.ServiceReference.namespace`, 'spec.conversion.webhookClientConfig.service.name'],
+  ['io.k8s.api.core.v1.DownwardAPIVolumeFile.path', '.downwardAPI.path'],
+  ['io.k8s.api.core.v1.ServiceAccountTokenProjection.path', '.projected.path'],
 ]);

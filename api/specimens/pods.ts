@@ -198,6 +198,7 @@ export const podSpecimens: readonly Specimen[] = [
     'a pod with volumes': {
       spec: {
         containers: [web],
+        serviceAccountName: 'robot',
         volumes: [
           { name: 'host', hostPath: { path: '/srv', type: 'Directory' } },
           { name: 'secret', secret: { secretName: 's', items, defaultMode: 0o600, optional: true } },
@@ -210,7 +211,7 @@ export const podSpecimens: readonly Specimen[] = [
               defaultMode: 0o600,
               sources: [
                 { secret: { name: 's', items, optional: true } },
-                { configMap: { name: 'm', items, optional: true } },
+                { configMap: { name: 'm', items: [{ key: 'a', path: 'map' }], optional: true } },
                 { downwardAPI: { items: downward } },
                 { serviceAccountToken: { audience: 'a', expirationSeconds: 3600, path: 'token' } },
               ],

@@ -30,15 +30,16 @@ export function checkContainers(
   const hostPorts = new Set<string>();
   for (const [index, container] of containers.entries()) {
     const at = `${field}[${index}]`;
-    checkContainer(container, at, volumes, faults);
+    checkContainer(container, at, spec, volumes, faults);
     if (names.has(container.name)) faults.duplicate(`${at}.name`, container.name);
     names.add(container.name);
     checkProbes(container, at, spec.terminationGracePeriodSeconds ?? 0, faults);
     if (container.restartPolicy !== undefined) {
       faults.forbidden(`${at}.restartPolicy`, 'may not be set for non-init containers');
     }
-    checkHostPorts(container, at, hostPorts, faults);
   }
+  for (const [index, container] of containers.entries())
+    checkHostPorts(container, `${field}[${index}]`, hostPorts, faults);
 }
 
 export function checkInitContainers(
@@ -50,14 +51,14 @@ export function checkInitContainers(
   const names = new Set((spec.containers ?? []).map((container) => container.name));
   for (const [index, container] of (spec.initContainers ?? []).entries()) {
     const at = `${field}[${index}]`;
-    checkContainer(container, at, volumes, faults);
+    checkContainer(container, at, spec, volumes, faults);
     if (container.restartPolicy !== undefined && !isSidecar(container)) {
       faults.notSupported(`${at}.restartPolicy`, container.restartPolicy, ['Always']);
     }
     if (names.has(container.name)) faults.duplicate(`${at}.name`, container.name);
     names.add(container.name);
-    // They run one by one: only the ports of one container can clash.
-    checkHostPorts(container, at, new Set(), faults);
+    // They run one by one: only the ports of one container can clash. Kubernetes calls each of them the first.
+    checkHostPorts(container, `${field}[0]`, new Set(), faults);
     if (isSidecar(container)) checkProbes(container, at, spec.terminationGracePeriodSeconds ?? 0, faults);
     else {
       for (const part of ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const) {
@@ -72,11 +73,12 @@ export function checkInitContainers(
 const NOT_EPHEMERAL = [
   'ports',
   'resources',
-  'lifecycle',
+  'resizePolicy',
+  'restartPolicy',
   'livenessProbe',
   'readinessProbe',
   'startupProbe',
-  'restartPolicy',
+  'lifecycle',
 ] as const;
 
 export function checkEphemeralContainers(
@@ -92,7 +94,8 @@ export function checkEphemeralContainers(
   for (const [index, container] of (spec.ephemeralContainers ?? []).entries()) {
     const at = `${field}[${index}]`;
     const { targetContainerName: target, ...common } = container;
-    checkContainer(common as Container, at, volumes, faults);
+    checkContainer(common as Container, at, spec, volumes, faults);
+    checkImageOfPod(common.image, `${at}.image`, faults);
     if (names.has(container.name)) faults.duplicate(`${at}.name`, container.name);
     names.add(container.name);
     if (target && !others.has(target)) faults.notFound(`${at}.targetContainerName`, target);
@@ -117,16 +120,19 @@ export function checkContainersOfPod(
   field: string,
   faults: Faults,
 ): void {
-  for (const [index, { image = '' }] of (containers ?? []).entries()) {
-    if (image !== image.trim()) {
-      faults.invalid(`${field}[${index}].image`, image, 'must not have leading or trailing whitespace');
-    }
-  }
+  for (const [index, { image }] of (containers ?? []).entries())
+    checkImageOfPod(image, `${field}[${index}].image`, faults);
+}
+
+function checkImageOfPod(image: string | undefined, field: string, faults: Faults): void {
+  if (image && image !== image.trim())
+    faults.invalid(field, image, 'must not have leading or trailing whitespace');
 }
 
 function checkContainer(
   container: Container,
   at: string,
+  spec: PodSpec,
   volumes: ReadonlySet<string>,
   faults: Faults,
 ): void {
@@ -140,13 +146,14 @@ function checkContainer(
   checkVolumeMounts(container, volumes, `${at}.volumeMounts`, faults);
   faults.oneOf(`${at}.imagePullPolicy`, container.imagePullPolicy, PULL_POLICIES);
   checkResources(container.resources, `${at}.resources`, faults);
-  checkResizePolicy(container.resizePolicy, `${at}.resizePolicy`, faults);
-  checkSecurityContext(container.securityContext, `${at}.securityContext`, faults);
+  checkResizePolicy(container.resizePolicy, spec, `${at}.resizePolicy`, faults);
+  checkSecurityContext(container.securityContext, spec, `${at}.securityContext`, faults);
 }
 
 /** Kubernetes names the list for what is wrong in an element of it. */
 function checkResizePolicy(
   policies: Container['resizePolicy'] | undefined,
+  spec: PodSpec,
   field: string,
   faults: Faults,
 ): void {
@@ -156,6 +163,8 @@ function checkResizePolicy(
     seen.add(resourceName);
     faults.oneOf(field, resourceName, ['cpu', 'memory']);
     faults.oneOf(field, restartPolicy, ['NotRequired', 'RestartContainer']);
+    if (spec.restartPolicy === 'Never' && restartPolicy !== 'NotRequired')
+      faults.invalid(field, restartPolicy, "must be 'NotRequired' when `restartPolicy` is 'Never'");
   }
 }
 

@@ -1,7 +1,13 @@
 /** Env variables and where their values come from. Source: Kubernetes API reference, EnvVar, EnvFromSource. */
 import type { Container, EnvVar } from '../objects.ts';
 import type { Faults } from './faults.ts';
-import { configKeyFaults, dnsSubdomainFaults, envNameFaults, qualifiedNameFaults } from './names.ts';
+import {
+  configKeyFaults,
+  dnsSubdomainFaults,
+  envNameFaults,
+  isDnsSubdomain,
+  qualifiedNameFaults,
+} from './names.ts';
 
 type EnvFrom = NonNullable<Container['envFrom']>[number];
 type FieldRef = { apiVersion?: string; fieldPath: string };
@@ -57,9 +63,10 @@ export function checkEnvFrom(envFrom: EnvFrom[] | undefined, field: string, faul
   }
 }
 
+/** Kubernetes takes a name with a hyphen at its end here. */
 function checkName(name: string | undefined, field: string, faults: Faults): void {
   if (!name) faults.required(field);
-  else faults.invalidFor(field, name, dnsSubdomainFaults(name));
+  else faults.invalidFor(field, name, isDnsSubdomain(name, true));
 }
 
 /** Fields of a pod that an env variable may show. */
@@ -101,20 +108,32 @@ export function checkFieldRef(ref: FieldRef, supported: string[], field: string,
     faults.required(`${field}.fieldPath`);
     return;
   }
-  const subscript = /^(.+)\['(.*)'\]$/.exec(ref.fieldPath);
-  const path = subscript?.[1] ?? ref.fieldPath;
-  if (!KNOWN_FIELDS.has(path)) {
-    const detail = `error converting fieldPath: field label not supported: ${ref.fieldPath}`;
-    faults.invalid(`${field}.fieldPath`, ref.fieldPath, detail);
+  const unknown = fieldPathFault(ref.apiVersion, ref.fieldPath);
+  if (unknown) {
+    faults.invalid(`${field}.fieldPath`, ref.fieldPath, `error converting fieldPath: ${unknown}`);
     return;
   }
-  if (!subscript) {
-    if (!supported.includes(path)) faults.notSupported(`${field}.fieldPath`, path, supported);
-  } else if (path === 'metadata.annotations') {
-    faults.invalidFor(field, subscript[2], qualifiedNameFaults(subscript[2]!.toLowerCase()));
-  } else if (path === 'metadata.labels')
-    faults.invalidFor(field, subscript[2], qualifiedNameFaults(subscript[2]!));
-  else faults.invalid(field, path, 'does not support subscript');
+  const { path, subscript } = splitPath(ref.fieldPath);
+  if (subscript !== undefined) {
+    const key = path === 'metadata.annotations' ? subscript.toLowerCase() : subscript;
+    faults.invalidFor(field, key, qualifiedNameFaults(key));
+  } else if (!supported.includes(path)) faults.notSupported(`${field}.fieldPath`, path, supported);
+}
+
+/** Why there is no such field of a pod. */
+function fieldPathFault(version: string, fieldPath: string): string | undefined {
+  if (version !== 'v1') return `unsupported pod version: ${version}`;
+  const { path, subscript } = splitPath(fieldPath);
+  if (subscript === undefined)
+    return KNOWN_FIELDS.has(path) ? undefined : `field label not supported: ${fieldPath}`;
+  if (path === 'metadata.annotations' || path === 'metadata.labels') return undefined;
+  return `field label does not support subscript: ${fieldPath}`;
+}
+
+/** `metadata.labels['app']` as the field and the key in it. */
+function splitPath(fieldPath: string): { path: string; subscript?: string } {
+  const [, path, subscript] = /^(.+?)\['(.*)'\]$/s.exec(fieldPath) ?? [];
+  return path === undefined || subscript === undefined ? { path: fieldPath } : { path, subscript };
 }
 
 /** Amounts of a container that an env variable or a file may show. */
@@ -141,13 +160,21 @@ export function checkResourceFieldRef(
   else if (!AMOUNTS.includes(ref.resource) && !/^(requests|limits)\.hugepages-/.test(ref.resource)) {
     faults.notSupported(`${field}.resource`, ref.resource, AMOUNTS);
   }
-  const { divisor = '0', resource } = ref;
-  if (divisor === '0' || !AMOUNTS.includes(resource)) return;
-  const cpu = resource.endsWith('.cpu');
-  if ((cpu ? CPU_DIVISORS : BYTE_DIVISORS).includes(divisor)) return;
-  const which = resource.endsWith('.memory') ? 'memory resource' : 'local ephemeral storage resource';
-  const detail = cpu
-    ? "only divisor's values 1m and 1 are supported with the cpu resource"
-    : `only divisor's values ${BYTE_DIVISORS.join(', ')} are supported with the ${which}`;
-  faults.invalid(`${field}.divisor`, resource, detail);
+  const { divisor = '0', resource = '' } = ref;
+  const what = AMOUNT_NAMES.find(([ending]) => ending.test(resource))?.[1];
+  if (divisor === '0' || what === undefined) return;
+  const supported = what === 'cpu' ? CPU_DIVISORS : BYTE_DIVISORS;
+  if (supported.includes(divisor)) return;
+  const which =
+    what === 'cpu'
+      ? '1m and 1 are supported with the cpu'
+      : `${BYTE_DIVISORS.join(', ')} are supported with the ${what}`;
+  faults.invalid(`${field}.divisor`, resource, `only divisor's values ${which} resource`);
 }
+
+const AMOUNT_NAMES = [
+  [/^(limits|requests)\.cpu$/, 'cpu'],
+  [/^(limits|requests)\.memory$/, 'memory'],
+  [/^(limits|requests)\.ephemeral-storage$/, 'local ephemeral storage'],
+  [/^(limits|requests)\.hugepages-/, 'hugepages'],
+] as const;

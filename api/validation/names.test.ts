@@ -1,8 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import {
+  CONFIG_KEY,
+  DNS_1035,
+  LABEL,
+  LABEL_VALUE,
+  PERCENT,
+  QUALIFIED,
+  SEARCH,
+  SUBDOMAIN,
+} from '../testing/name-texts.ts';
+import {
   configKeyFaults,
   dns1035LabelFaults,
   dnsLabelFaults,
+  dnsSearchFaults,
   dnsSubdomainFaults,
   envNameFaults,
   isDnsSubdomain,
@@ -23,6 +34,7 @@ describe('good names', () => {
   it.each<[string, Rule, string[]]>([
     ['DNS labels', dnsLabelFaults, ['a', '1', 'my-name', '123-abc', 'a'.repeat(63)]],
     ['DNS subdomains', dnsSubdomainFaults, ['a', 'a.b', 'example.com', '1.2.3.4', 'a-b.c-d']],
+    ['search domains', dnsSearchFaults, ['a', '_tcp.a_b.example.com']],
     ['DNS-1035 labels', dns1035LabelFaults, ['a', 'my-name', 'abc-123']],
     [
       'qualified names',
@@ -40,27 +52,13 @@ describe('good names', () => {
   });
 });
 
-const LABEL =
-  "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const SUBDOMAIN =
-  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const DNS_1035 =
-  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
-const QUALIFIED =
-  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-const LABEL_VALUE =
-  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-const CONFIG_KEY =
-  "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-const PERCENT =
-  "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
-
 describe('bad names', () => {
   it.each<[Rule, string, string[]]>([
     [dnsLabelFaults, 'My-Name', [LABEL]],
     [dnsLabelFaults, '-a', [LABEL]],
     [dnsLabelFaults, 'a.b', ['must not contain dots']],
     [dnsLabelFaults, LONG, ['must be no more than 63 characters']],
+    [dnsSearchFaults, 'a_', [SEARCH]],
     [dnsSubdomainFaults, 'a_b', [SUBDOMAIN]],
     [dnsSubdomainFaults, 'a..b', [SUBDOMAIN]],
     [dnsSubdomainFaults, VERY_LONG, ['must be no more than 253 characters']],
@@ -80,6 +78,7 @@ describe('bad names', () => {
     ],
     [labelValueFaults, 'Hello World', [LABEL_VALUE]],
     [labelValueFaults, LONG, ['must be no more than 63 characters']],
+    [configKeyFaults, '../a', [CONFIG_KEY, "must not start with '..'"]],
     [configKeyFaults, 'a/b', [CONFIG_KEY]],
     [configKeyFaults, '.', ["must not be '.'"]],
     [configKeyFaults, '..', ["must not be '..'"]],

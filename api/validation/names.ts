@@ -13,6 +13,8 @@ const PORT_NAME_MAX = 15;
 
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`;
+const SEARCH_LABEL = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
+const SEARCH = `${SEARCH_LABEL}(\\.${SEARCH_LABEL})*`;
 const DNS_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
 const QUALIFIED = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
 const LABEL_VALUE = `(${QUALIFIED})?`;
@@ -22,6 +24,7 @@ const PERCENT = '[0-9]+%';
 const whole = (source: string) => new RegExp(`^(?:${source})$`);
 const IS_LABEL = whole(LABEL);
 const IS_SUBDOMAIN = whole(SUBDOMAIN);
+const IS_SEARCH = whole(SEARCH);
 const IS_DNS_1035 = whole(DNS_1035);
 const IS_QUALIFIED = whole(QUALIFIED);
 const IS_LABEL_VALUE = whole(LABEL_VALUE);
@@ -61,6 +64,14 @@ export function wildcardSubdomainFaults(value: string): readonly string[] {
   const rule =
     "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character";
   return [...faults, withExamples(rule, WILDCARD_SUBDOMAIN, '*.example.com')];
+}
+
+/** `_tcp.my.name`: a DNS subdomain with underscores, which are common in search domains (names of RFC 2782). */
+export function dnsSearchFaults(value: string): readonly string[] {
+  const faults = tooLong(value, SUBDOMAIN_MAX);
+  if (IS_SEARCH.test(value)) return faults;
+  const rule = SUBDOMAIN_RULE.replace("characters, '-'", "characters, '_', '-'");
+  return [...faults, withExamples(rule, SEARCH, 'example.com')];
 }
 
 /** `my-name`, beginning with a letter: names of services. */
@@ -113,7 +124,7 @@ export function configKeyFaults(value: string): readonly string[] {
   const faults = tooLong(value, SUBDOMAIN_MAX);
   if (!IS_CONFIG_KEY.test(value)) {
     const rule = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
-    return [...faults, withExamples(rule, CONFIG_KEY, 'key.name', 'KEY_NAME', 'key-name')];
+    faults.push(withExamples(rule, CONFIG_KEY, 'key.name', 'KEY_NAME', 'key-name'));
   }
   if (value === '.') return [...faults, "must not be '.'"];
   if (value === '..') return [...faults, "must not be '..'"];

@@ -8,7 +8,7 @@ import {
   checkInitContainers,
 } from './container.ts';
 import type { Faults } from './faults.ts';
-import { dnsLabelFaults, dnsSubdomainFaults, qualifiedNameFaults } from './names.ts';
+import { dnsLabelFaults, dnsSearchFaults, dnsSubdomainFaults, qualifiedNameFaults } from './names.ts';
 import { checkAnnotations, checkLabels } from './object-meta.ts';
 import { checkQuantities, checkResources } from './resources.ts';
 import { checkAffinity, checkSpread, checkTolerations } from './scheduling.ts';
@@ -23,10 +23,22 @@ export const IP_RULE = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::
 
 export function checkPod(pod: Pod, faults: Faults): void {
   const spec: PodSpec = pod.spec ?? { containers: [] };
-  checkPodSpec(spec, 'spec', faults);
+  checkPodSpec(spec, true, 'spec', faults);
+  if (!spec.serviceAccountName) checkNoTokens(spec, faults);
   checkContainersOfPod(spec.containers, 'spec.containers', faults);
   checkContainersOfPod(spec.initContainers, 'spec.initContainers', faults);
-  checkHostNetworkPorts(spec, true, 'spec', faults);
+  if (spec.nodeName && spec.schedulingGates?.length)
+    faults.forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared');
+}
+
+/** Tokens are made for an account. */
+function checkNoTokens(spec: PodSpec, faults: Faults): void {
+  for (const [index, { projected }] of (spec.volumes ?? []).entries())
+    for (const [nth, { serviceAccountToken }] of (projected?.sources ?? []).entries()) {
+      if (!serviceAccountToken) continue;
+      const at = `spec.volumes[${index}].projected.sources[${nth}].serviceAccountToken`;
+      faults.forbidden(at, 'must not be specified when serviceAccountName is not set');
+    }
 }
 
 export function checkPodTemplate(template: PodTemplateSpec | undefined, field: string, faults: Faults): void {
@@ -37,22 +49,21 @@ export function checkPodTemplate(template: PodTemplateSpec | undefined, field: s
   checkLabels(template.metadata?.labels, `${field}.labels`, faults);
   checkAnnotations(template.metadata?.annotations, `${field}.annotations`, faults);
   const spec: PodSpec = template.spec ?? { containers: [] };
-  checkPodSpec(spec, `${field}.spec`, faults);
-  checkHostNetworkPorts(spec, false, `${field}.spec`, faults);
+  checkPodSpec(spec, false, `${field}.spec`, faults);
   if (spec.ephemeralContainers?.length) {
     faults.forbidden(`${field}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template');
   }
 }
 
-function checkPodSpec(spec: PodSpec, field: string, faults: Faults): void {
+function checkPodSpec(spec: PodSpec, isPod: boolean, field: string, faults: Faults): void {
   if (spec.terminationGracePeriodSeconds === undefined)
     faults.required(`${field}.terminationGracePeriodSeconds`);
-  const volumes = new Set((spec.volumes ?? []).map((volume) => volume.name));
-  checkVolumes(spec.volumes, `${field}.volumes`, faults);
+  const volumes = checkVolumes(spec.volumes, `${field}.volumes`, faults);
   checkContainers(spec, `${field}.containers`, volumes, faults);
   checkInitContainers(spec, `${field}.initContainers`, volumes, faults);
   checkEphemeralContainers(spec, `${field}.ephemeralContainers`, volumes, faults);
   checkResources(spec.resources, `${field}.resources`, faults);
+  checkHostNetworkPorts(spec, isPod, field, faults);
   faults.oneOf(`${field}.restartPolicy`, spec.restartPolicy, RESTART_POLICIES);
   faults.oneOf(`${field}.dnsPolicy`, spec.dnsPolicy, DNS_POLICIES);
   checkLabels(spec.nodeSelector, `${field}.nodeSelector`, faults);
@@ -65,21 +76,23 @@ function checkPodSpec(spec: PodSpec, field: string, faults: Faults): void {
   }
   checkSchedulingGates(spec, `${field}.schedulingGates`, faults);
   checkSpread(spec.topologySpreadConstraints, `${field}.topologySpreadConstraints`, faults);
-  checkNames(spec, field, faults);
-  const deadline = spec.activeDeadlineSeconds;
-  if (deadline !== undefined && (deadline < 1 || deadline > INT32_MAX)) {
-    faults.invalid(
-      `${field}.activeDeadlineSeconds`,
-      deadline,
-      `must be between 1 and ${INT32_MAX}, inclusive`,
-    );
+  if (spec.hostUsers === false) checkNoHostNamespaces(spec, field, faults);
+  checkName('serviceAccountName', spec, field, faults);
+  checkName('nodeName', spec, field, faults);
+  checkDeadline(spec.activeDeadlineSeconds, `${field}.activeDeadlineSeconds`, faults);
+  for (const part of ['hostname', 'subdomain'] as const) {
+    const name = spec[part];
+    if (name) faults.invalidFor(`${field}.${part}`, name, dnsLabelFaults(name));
   }
   checkTolerations(spec.tolerations, `${field}.tolerations`, faults);
   checkHostAliases(spec, `${field}.hostAliases`, faults);
+  checkName('priorityClassName', spec, field, faults);
+  checkName('runtimeClassName', spec, field, faults);
   if (spec.preemptionPolicy !== undefined) {
     faults.oneOf(`${field}.preemptionPolicy`, spec.preemptionPolicy, ['PreemptLowerPriority', 'Never']);
   }
-  checkQuantities(spec.overhead, `${field}.overhead`, faults);
+  // Kubernetes judges overhead as the limits of a container.
+  checkQuantities(spec.overhead, `${field}.overhead.limits`, faults);
   if (!spec.os) return;
   if (!spec.os.name) faults.required(`${field}.os.name`, 'cannot be empty');
   else if (!OPERATING_SYSTEMS.includes(spec.os.name))
@@ -88,16 +101,28 @@ function checkPodSpec(spec: PodSpec, field: string, faults: Faults): void {
 
 const OPERATING_SYSTEMS = ['linux', 'windows'];
 
-/** Names of other objects, and of the pod in DNS. */
-function checkNames(spec: PodSpec, field: string, faults: Faults): void {
-  for (const part of ['serviceAccountName', 'nodeName', 'priorityClassName', 'runtimeClassName'] as const) {
-    const name = spec[part];
-    if (name) faults.invalidFor(`${field}.${part}`, name, dnsSubdomainFaults(name));
-  }
-  for (const part of ['hostname', 'subdomain'] as const) {
-    const name = spec[part];
-    if (name) faults.invalidFor(`${field}.${part}`, name, dnsLabelFaults(name));
-  }
+/** The name of another object. */
+function checkName(
+  part: 'serviceAccountName' | 'nodeName' | 'priorityClassName' | 'runtimeClassName',
+  spec: PodSpec,
+  field: string,
+  faults: Faults,
+): void {
+  const name = spec[part];
+  if (name) faults.invalidFor(`${field}.${part}`, name, dnsSubdomainFaults(name));
+}
+
+function checkDeadline(deadline: number | undefined, field: string, faults: Faults): void {
+  if (deadline !== undefined && (deadline < 1 || deadline > INT32_MAX))
+    faults.invalid(field, deadline, `must be between 1 and ${INT32_MAX}, inclusive`);
+}
+
+/** With users of its own a pod has namespaces of its own; two of the names begin with a capital in Kubernetes. */
+function checkNoHostNamespaces(spec: PodSpec, field: string, faults: Faults): void {
+  const detail = 'when `pod.Spec.HostUsers` is false';
+  if (spec.hostNetwork) faults.forbidden(`${field}.hostNetwork`, detail);
+  if (spec.hostPID) faults.forbidden(`${field}.HostPID`, detail);
+  if (spec.hostIPC) faults.forbidden(`${field}.HostIPC`, detail);
 }
 
 const NAMESERVERS_MAX = 3;
@@ -134,11 +159,9 @@ function checkDnsConfig({ dnsConfig, dnsPolicy }: PodSpec, field: string, faults
     faults.invalid(`${field}.searches`, searches, detail);
   }
   for (const [index, search] of searches.entries()) {
+    if (search === '.') continue;
     const name = search.replace(/\.$/, '');
-    if (search !== '.') {
-      // Underscores are common in search domains (RFC 2782 names) and harmless.
-      faults.invalidFor(`${field}.searches[${index}]`, name, dnsSubdomainFaults(name.replaceAll('_', 'a')));
-    }
+    faults.invalidFor(`${field}.searches[${index}]`, name, dnsSearchFaults(name));
   }
   for (const [index, { name }] of options.entries()) {
     if (!name) faults.required(`${field}.options[${index}]`, 'must not be empty');

@@ -48,14 +48,14 @@ function checkLifecycle(lifecycle: Lifecycle, field: string, graceSeconds: numbe
 const HANDLERS = ['exec', 'httpGet', 'tcpSocket', 'grpc', 'sleep'] as const;
 
 function checkHandler(handler: Handler, field: string, graceSeconds: number, faults: Faults): void {
-  const given = HANDLERS.filter((name) => handler[name]);
-  if (given.length === 0) faults.required(field, 'must specify a handler type');
-  for (const extra of given.slice(1)) {
-    faults.forbidden(`${field}.${extra}`, 'may not specify more than 1 handler type');
+  const [first, ...others] = HANDLERS.filter((name) => handler[name]);
+  if (first === undefined) {
+    faults.required(field, 'must specify a handler type');
+    return;
   }
-  const [first] = given;
-  if (first === undefined) return;
   CHECKS[first](handler, `${field}.${first}`, graceSeconds, faults);
+  for (const extra of others)
+    faults.forbidden(`${field}.${extra}`, 'may not specify more than 1 handler type');
 }
 
 const CHECKS: Record<

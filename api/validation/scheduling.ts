@@ -1,8 +1,8 @@
 /** Where a pod may run. Source: Kubernetes API reference, Affinity, Toleration, TopologySpreadConstraint. */
 import type { PodSpec, Toleration } from '../objects.ts';
-import type { NodeSelector, NodeSelectorTerm } from '../semantics/node-affinity.ts';
+import type { NodeSelector, NodeSelectorRequirement, NodeSelectorTerm } from '../semantics/node-affinity.ts';
 import type { Faults } from './faults.ts';
-import { dnsLabelFaults, labelValueFaults, qualifiedNameFaults } from './names.ts';
+import { dnsLabelFaults, dnsSubdomainFaults, labelValueFaults, qualifiedNameFaults } from './names.ts';
 import { checkLabelSelector, checkSetOperator } from './object-meta.ts';
 
 type Affinity = NonNullable<PodSpec['affinity']>;
@@ -22,7 +22,7 @@ export function checkAffinity(affinity: Affinity | undefined, field: string, fau
   for (const [index, { weight, preference }] of (nodeAffinity?.[PREFERRED] ?? []).entries()) {
     const at = `${field}.nodeAffinity.${PREFERRED}[${index}]`;
     if (!isWeight(weight)) faults.invalid(`${at}.weight`, weight, WEIGHT_RULE);
-    checkNodeTerm(preference, `${at}.preference`, faults);
+    checkNodeTerm(preference, `${at}.preference`, faults, false);
   }
   if (podAffinity) checkPodTerms(podAffinity, `${field}.podAffinity`, faults);
   if (podAntiAffinity) checkPodTerms(podAntiAffinity, `${field}.podAntiAffinity`, faults);
@@ -38,17 +38,49 @@ export function checkNodeSelector(selector: NodeSelector, field: string, faults:
     checkNodeTerm(term, `${field}.nodeSelectorTerms[${index}]`, faults);
 }
 
-function checkNodeTerm(term: NodeSelectorTerm, field: string, faults: Faults): void {
-  for (const [index, { key, operator, values = [] }] of (term?.matchExpressions ?? []).entries()) {
-    const at = `${field}.matchExpressions[${index}]`;
-    if (operator === 'Gt' || operator === 'Lt') {
-      if (values.length !== 1) {
-        faults.required(`${at}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'");
-      }
-    } else if (!checkSetOperator(operator, values, at, faults))
-      faults.invalid(`${at}.operator`, operator, 'not a valid selector operator');
-    faults.invalidFor(`${at}.key`, key, qualifiedNameFaults(key ?? ''));
+/** Values that no label has harm only where a node must match: a preference among no nodes is none. */
+function checkNodeTerm(term: NodeSelectorTerm, field: string, faults: Faults, isRequired = true): void {
+  for (const [index, requirement] of (term?.matchExpressions ?? []).entries())
+    checkNodeLabel(requirement, `${field}.matchExpressions[${index}]`, faults, isRequired);
+  for (const [index, requirement] of (term?.matchFields ?? []).entries())
+    checkNodeField(requirement, `${field}.matchFields[${index}]`, faults);
+}
+
+function checkNodeLabel(
+  { key, operator, values = [] }: NodeSelectorRequirement,
+  at: string,
+  faults: Faults,
+  isRequired: boolean,
+): void {
+  if (operator === 'Gt' || operator === 'Lt') {
+    if (values.length !== 1)
+      faults.required(`${at}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'");
+  } else if (!checkSetOperator(operator, values, at, faults))
+    faults.invalid(`${at}.operator`, operator, 'not a valid selector operator');
+  faults.invalidFor(`${at}.key`, key, qualifiedNameFaults(key ?? ''));
+  if (!isRequired) return;
+  for (const [nth, value] of values.entries())
+    faults.invalidFor(`${at}.values[${nth}]`, value, labelValueFaults(value));
+}
+
+/** The only field that nodes are selected by is their name. */
+function checkNodeField(
+  { key, operator, values = [] }: NodeSelectorRequirement,
+  at: string,
+  faults: Faults,
+): void {
+  if (operator !== 'In' && operator !== 'NotIn')
+    faults.invalid(`${at}.operator`, operator, 'not a valid selector operator');
+  else if (values.length !== 1) {
+    const detail = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector";
+    faults.required(`${at}.values`, detail);
   }
+  if (key !== 'metadata.name') {
+    faults.invalid(`${at}.key`, key, 'not a valid field selector key');
+    return;
+  }
+  for (const [nth, value] of values.entries())
+    faults.invalidFor(`${at}.values[${nth}]`, value, dnsSubdomainFaults(value));
 }
 
 function checkPodTerms(terms: PodTerms, field: string, faults: Faults): void {
@@ -68,9 +100,28 @@ function checkPodTerm(given: PodTerm | undefined, field: string, faults: Faults)
   checkLabelSelector(term.namespaceSelector, `${field}.namespaceSelector`, faults);
   for (const name of term.namespaces ?? [])
     faults.invalidFor(`${field}.namespace`, name, dnsLabelFaults(name));
+  checkTermLabelKeys(term, field, faults);
   if (!term.topologyKey) faults.required(`${field}.topologyKey`, 'can not be empty');
   faults.invalidFor(`${field}.topologyKey`, term.topologyKey, qualifiedNameFaults(term.topologyKey ?? ''));
 }
+
+/** Labels whose values are taken from the pod itself. */
+function checkTermLabelKeys(term: Partial<PodTerm>, field: string, faults: Faults): void {
+  for (const name of ['matchLabelKeys', 'mismatchLabelKeys'] as const) {
+    const keys = term[name] ?? [];
+    if (keys.length > 0 && !term.labelSelector) faults.forbidden(`${field}.${name}`, NO_SELECTOR);
+    else
+      for (const [index, key] of keys.entries())
+        faults.invalidFor(`${field}.${name}[${index}]`, key, qualifiedNameFaults(key));
+  }
+  for (const [index, key] of (term.matchLabelKeys ?? []).entries()) {
+    if (!term.mismatchLabelKeys?.includes(key)) continue;
+    const detail = 'exists in both matchLabelKeys and mismatchLabelKeys';
+    faults.invalid(`${field}.matchLabelKeys[${index}]`, key, detail);
+  }
+}
+
+const NO_SELECTOR = 'must not be specified when labelSelector is not set';
 
 function isWeight(weight: number): boolean {
   return weight >= 1 && weight <= 100;
@@ -103,27 +154,51 @@ const INCLUSION_POLICIES = ['Honor', 'Ignore'];
 const UNSATISFIABLE = ['DoNotSchedule', 'ScheduleAnyway'];
 
 export function checkSpread(constraints: Spread[] | undefined, field: string, faults: Faults): void {
-  const seen = new Set<string>();
   for (const [index, constraint] of (constraints ?? []).entries()) {
     const at = `${field}[${index}]`;
     const { maxSkew, topologyKey, whenUnsatisfiable, minDomains } = constraint;
     if (!(maxSkew > 0)) faults.invalid(`${at}.maxSkew`, maxSkew ?? 0, 'must be greater than zero');
     if (!topologyKey) faults.required(`${at}.topologyKey`, 'can not be empty');
-    else faults.invalidFor(`${at}.topologyKey`, topologyKey, qualifiedNameFaults(topologyKey));
     if (!UNSATISFIABLE.includes(whenUnsatisfiable)) {
       faults.notSupported(`${at}.whenUnsatisfiable`, whenUnsatisfiable ?? '', UNSATISFIABLE);
     }
-    const pair = `{${topologyKey}, ${whenUnsatisfiable}}`;
-    if (seen.has(pair)) faults.duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, pair);
-    seen.add(pair);
-    if (minDomains !== undefined && minDomains <= 0) {
-      faults.invalid(`${at}.minDomains`, minDomains, 'must be greater than zero');
+    // Of two alike Kubernetes blames the first.
+    const isRepeated = constraints!
+      .slice(index + 1)
+      .some((other) => other.topologyKey === topologyKey && other.whenUnsatisfiable === whenUnsatisfiable);
+    if (isRepeated) {
+      const pair = `{${topologyKey}, ${whenUnsatisfiable}}`;
+      faults.duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, pair);
     }
+    if (minDomains !== undefined) checkMinDomains(minDomains, whenUnsatisfiable, `${at}.minDomains`, faults);
     for (const name of ['nodeAffinityPolicy', 'nodeTaintsPolicy'] as const) {
       const policy = constraint[name];
       if (policy !== undefined && !INCLUSION_POLICIES.includes(policy))
         faults.notSupported(`${at}.${name}`, policy, INCLUSION_POLICIES);
     }
+    checkSpreadLabelKeys(constraint, `${at}.matchLabelKeys`, faults);
     checkLabelSelector(constraint.labelSelector, `${at}.labelSelector`, faults);
+  }
+}
+
+function checkMinDomains(minDomains: number, whenUnsatisfiable: string, field: string, faults: Faults): void {
+  if (minDomains <= 0) faults.invalid(field, minDomains, 'must be greater than zero');
+  if (whenUnsatisfiable !== 'DoNotSchedule') {
+    const detail = `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${whenUnsatisfiable}`;
+    faults.invalid(field, minDomains, detail);
+  }
+}
+
+function checkSpreadLabelKeys(
+  { matchLabelKeys = [], labelSelector }: Spread,
+  field: string,
+  faults: Faults,
+): void {
+  if (matchLabelKeys.length > 0 && !labelSelector) faults.forbidden(field, NO_SELECTOR);
+  const { matchLabels = {}, matchExpressions = [] } = labelSelector ?? {};
+  for (const [index, key] of matchLabelKeys.entries()) {
+    faults.invalidFor(`${field}[${index}]`, key, qualifiedNameFaults(key));
+    if (key in matchLabels || matchExpressions.some((expression) => expression.key === key))
+      faults.invalid(`${field}[${index}]`, key, 'exists in both matchLabelKeys and labelSelector');
   }
 }

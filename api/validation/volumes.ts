@@ -9,56 +9,105 @@ type KeyToPath = { key: string; path: string; mode?: number };
 type Files = { defaultMode?: number; items?: KeyToPath[] };
 type DownwardFile = NonNullable<NonNullable<Volume['downwardAPI']>['items']>[number];
 type Projected = NonNullable<Volume['projected']>;
+type Token = NonNullable<NonNullable<Projected['sources']>[number]['serviceAccountToken']>;
 
 const MODE_RULE = 'must be a number between 0 and 0777 (octal), both inclusive';
 const TOKEN_SECONDS_MIN = 600;
+const TOKEN_SECONDS_MAX = 2 ** 32;
 
-export function checkVolumes(volumes: Volume[] | undefined, field: string, faults: Faults): void {
+/** The names of those that nothing is wrong with: what can be mounted. */
+export function checkVolumes(volumes: Volume[] | undefined, field: string, faults: Faults): Set<string> {
   const names = new Set<string>();
   for (const [index, volume] of (volumes ?? []).entries()) {
     const at = `${field}[${index}]`;
-    if (!volume.name) faults.required(`${at}.name`);
-    else {
-      const details = dnsLabelFaults(volume.name);
-      faults.invalidFor(`${at}.name`, volume.name, details);
-      if (details.length === 0 && names.has(volume.name)) faults.duplicate(`${at}.name`, volume.name);
-      names.add(volume.name);
-    }
+    const before = faults.list.length;
     checkSource(volume, at, faults);
+    if (!volume.name) faults.required(`${at}.name`);
+    else faults.invalidFor(`${at}.name`, volume.name, dnsLabelFaults(volume.name));
+    if (names.has(volume.name)) faults.duplicate(`${at}.name`, volume.name);
+    if (faults.list.length === before) names.add(volume.name);
   }
+  return names;
 }
 
+type SourceName = Exclude<keyof Volume, 'name'>;
+
+/** All there are, in the order of Kubernetes: the first that is given counts. */
+const SOURCES: readonly SourceName[] = [
+  'emptyDir',
+  'hostPath',
+  'gitRepo',
+  'gcePersistentDisk',
+  'awsElasticBlockStore',
+  'secret',
+  'nfs',
+  'iscsi',
+  'glusterfs',
+  'flocker',
+  'persistentVolumeClaim',
+  'rbd',
+  'cinder',
+  'cephfs',
+  'quobyte',
+  'downwardAPI',
+  'fc',
+  'flexVolume',
+  'configMap',
+  'azureFile',
+  'vsphereVolume',
+  'photonPersistentDisk',
+  'portworxVolume',
+  'azureDisk',
+  'storageos',
+  'projected',
+  'scaleIO',
+  'csi',
+  'ephemeral',
+  'image',
+];
+
+/** Kubernetes misspells some of those that are too many. */
+const MISSPELT: Partial<Record<SourceName, string>> = { cephfs: 'cephFS', downwardAPI: 'downwarAPI' };
+
 function checkSource(volume: Volume, at: string, faults: Faults): void {
-  const sources = Object.entries(volume).filter(([key, source]) => key !== 'name' && source);
-  if (sources.length === 0) {
+  const [first, ...others] = SOURCES.filter((name) => volume[name]);
+  if (first === undefined) {
     faults.required(at, 'must specify a volume type');
     return;
   }
-  for (const [extra] of sources.slice(1)) {
-    faults.forbidden(`${at}.${extra}`, 'may not specify more than 1 volume type');
-  }
-  const { hostPath, secret, configMap, downwardAPI, projected, emptyDir, persistentVolumeClaim } = volume;
-  if (hostPath) checkHostPath(hostPath, `${at}.hostPath`, faults);
-  if (secret) {
-    if (!secret.secretName) faults.required(`${at}.secret.secretName`);
-    checkFiles(secret, `${at}.secret`, faults);
-  }
-  if (configMap) {
-    if (!configMap.name) faults.required(`${at}.configMap.name`);
-    checkFiles(configMap, `${at}.configMap`, faults);
-  }
-  if (downwardAPI) {
-    checkMode(downwardAPI.defaultMode, `${at}.downwardAPI.defaultMode`, faults);
-    checkDownwardFiles(downwardAPI.items, `${at}.downwardAPI.items`, faults);
-  }
-  if (projected) checkProjected(projected, `${at}.projected`, faults);
-  if (emptyDir?.sizeLimit?.startsWith('-')) {
-    faults.forbidden(`${at}.emptyDir.sizeLimit`, 'SizeLimit field must be a valid resource quantity');
-  }
-  if (persistentVolumeClaim && !persistentVolumeClaim.claimName) {
-    faults.required(`${at}.persistentVolumeClaim.claimName`);
-  }
+  CHECKS[first]?.(volume, `${at}.${first}`, faults);
+  for (const extra of others)
+    faults.forbidden(`${at}.${MISSPELT[extra] ?? extra}`, 'may not specify more than 1 volume type');
 }
+
+const CHECKS: Partial<Record<SourceName, (volume: Volume, field: string, faults: Faults) => void>> = {
+  emptyDir({ emptyDir }, field, faults) {
+    if (emptyDir!.sizeLimit?.startsWith('-'))
+      faults.forbidden(`${field}.sizeLimit`, 'SizeLimit field must be a valid resource quantity');
+  },
+  hostPath({ hostPath }, field, faults) {
+    checkHostPath(hostPath!, field, faults);
+  },
+  secret({ secret }, field, faults) {
+    if (!secret!.secretName) faults.required(`${field}.secretName`);
+    checkFiles(secret!, field, faults);
+  },
+  persistentVolumeClaim({ persistentVolumeClaim }, field, faults) {
+    if (!persistentVolumeClaim!.claimName) faults.required(`${field}.claimName`);
+  },
+  downwardAPI({ downwardAPI }, field, faults) {
+    checkMode(downwardAPI!.defaultMode, `${field}.defaultMode`, faults);
+    for (const file of downwardAPI!.items ?? []) checkDownwardFile(file, field, faults);
+  },
+  configMap({ configMap }, field, faults) {
+    if (!configMap!.name) faults.required(`${field}.name`);
+    checkFiles(configMap!, field, faults);
+  },
+  projected({ projected }, field, faults) {
+    checkMode(projected!.defaultMode, `${field}.defaultMode`, faults);
+    checkProjected(projected!, field, faults);
+  },
+};
 
 /** A path of the node, in a pod or behind a persistent volume. */
 export function checkHostPath(
@@ -66,8 +115,11 @@ export function checkHostPath(
   field: string,
   faults: Faults,
 ): void {
-  if (!path) faults.required(`${field}.path`);
-  else checkNoBacksteps(path, `${field}.path`, faults);
+  if (!path) {
+    faults.required(`${field}.path`);
+    return;
+  }
+  checkNoBacksteps(path, `${field}.path`, faults);
   if (!HOST_PATH_TYPES.includes(type)) faults.notSupported(`${field}.type`, type, HOST_PATH_TYPES);
 }
 
@@ -84,59 +136,70 @@ const HOST_PATH_TYPES = [
 
 function checkFiles({ defaultMode, items }: Files, field: string, faults: Faults): void {
   checkMode(defaultMode, `${field}.defaultMode`, faults);
-  for (const [index, item] of (items ?? []).entries()) {
-    const at = `${field}.items[${index}]`;
-    if (!item.key) faults.required(`${at}.key`);
-    if (!item.path) faults.required(`${at}.path`);
-    else checkInnerPath(item.path, `${at}.path`, faults);
-    checkMode(item.mode, `${at}.mode`, faults);
-  }
+  for (const [index, item] of (items ?? []).entries()) checkFile(item, `${field}.items[${index}]`, faults);
 }
 
-function checkDownwardFiles(items: DownwardFile[] | undefined, field: string, faults: Faults): void {
-  for (const item of items ?? []) {
-    if (!item.path) faults.required(`${field}.path`);
-    else checkInnerPath(item.path, `${field}.path`, faults);
-    if (item.fieldRef) {
-      checkFieldRef(item.fieldRef, FILE_FIELDS, `${field}.fieldRef`, faults);
-      if (item.resourceFieldRef) {
-        faults.invalid(
-          field,
-          'resource',
-          'fieldRef and resourceFieldRef can not be specified simultaneously',
-        );
-      }
-    } else if (item.resourceFieldRef) {
-      checkResourceFieldRef(item.resourceFieldRef, `${field}.resourceFieldRef`, faults, true);
-    } else faults.required(`${field}.fieldRef`, 'one of fieldRef and resourceFieldRef is required');
-    checkMode(item.mode, `${field}.mode`, faults);
-  }
+function checkFile({ key, path, mode }: KeyToPath, field: string, faults: Faults): void {
+  if (!key) faults.required(`${field}.key`);
+  if (!path) faults.required(`${field}.path`);
+  else checkInnerPath(path, `${field}.path`, faults);
+  checkMode(mode, `${field}.mode`, faults);
+}
+
+/** Kubernetes names these without the list they stand in. */
+function checkDownwardFile(file: DownwardFile, field: string, faults: Faults): void {
+  if (!file.path) faults.required(`${field}.path`);
+  else checkInnerPath(file.path, `${field}.path`, faults);
+  if (file.fieldRef) {
+    checkFieldRef(file.fieldRef, FILE_FIELDS, `${field}.fieldRef`, faults);
+    if (file.resourceFieldRef) {
+      const detail = 'fieldRef and resourceFieldRef can not be specified simultaneously';
+      faults.invalid(field, 'resource', detail);
+    }
+  } else if (file.resourceFieldRef) {
+    checkResourceFieldRef(file.resourceFieldRef, `${field}.resourceFieldRef`, faults, true);
+  } else faults.required(field, 'one of fieldRef and resourceFieldRef is required');
+  checkMode(file.mode, `${field}.mode`, faults);
 }
 
 function checkProjected(projected: Projected, field: string, faults: Faults): void {
-  checkMode(projected.defaultMode, `${field}.defaultMode`, faults);
+  const paths = new Set<string>();
+  /** `value` is what Kubernetes shows instead of the path. */
+  const checkUnique = (path: string, value: string) => {
+    if (path && paths.has(path)) faults.invalid(field, value, 'conflicting duplicate paths');
+    paths.add(path);
+  };
   for (const [index, source] of (projected.sources ?? []).entries()) {
     const at = `${field}.sources[${index}]`;
-    const given = Object.entries(source).filter(([, part]) => part);
-    for (const [extra] of given.slice(1)) {
-      faults.forbidden(`${at}.${extra}`, 'may not specify more than 1 volume type per source');
-    }
     for (const name of ['secret', 'configMap'] as const) {
       const part = source[name];
       if (!part) continue;
       if (!part.name) faults.required(`${at}.${name}.name`);
-      checkFiles({ items: part.items }, `${at}.${name}`, faults);
+      for (const [nth, item] of (part.items ?? []).entries()) {
+        checkFile(item, `${at}.${name}.items[${nth}]`, faults);
+        checkUnique(item.path, part.name ?? '');
+      }
     }
-    checkDownwardFiles(source.downwardAPI?.items, `${at}.downwardAPI`, faults);
-    const token = source.serviceAccountToken;
-    if (!token) continue;
-    if (!token.path) faults.required(`${at}.serviceAccountToken.path`);
-    else checkInnerPath(token.path, `${at}.serviceAccountToken.path`, faults);
-    if ((token.expirationSeconds ?? TOKEN_SECONDS_MIN) < TOKEN_SECONDS_MIN) {
-      const detail = 'may not specify a duration less than 10 minutes';
-      faults.invalid(`${at}.serviceAccountToken.expirationSeconds`, token.expirationSeconds, detail);
+    for (const file of source.downwardAPI?.items ?? []) {
+      checkDownwardFile(file, `${at}.downwardAPI`, faults);
+      checkUnique(file.path, file.path);
     }
+    if (source.serviceAccountToken) checkToken(source.serviceAccountToken, at, field, faults);
+    if (Object.values(source).filter(Boolean).length > 1)
+      faults.forbidden(at, 'may not specify more than 1 volume type per source');
   }
+}
+
+/** Kubernetes takes the path for one of the whole volume. */
+function checkToken(token: Token, at: string, field: string, faults: Faults): void {
+  const seconds = token.expirationSeconds ?? TOKEN_SECONDS_MIN;
+  const where = `${at}.serviceAccountToken.expirationSeconds`;
+  if (seconds < TOKEN_SECONDS_MIN)
+    faults.invalid(where, seconds, 'may not specify a duration less than 10 minutes');
+  if (seconds > TOKEN_SECONDS_MAX)
+    faults.invalid(where, seconds, 'may not specify a duration larger than 2^32 seconds');
+  if (!token.path) faults.required(`${field}.path`);
+  else checkInnerPath(token.path, `${field}.path`, faults);
 }
 
 function checkMode(mode: number | undefined, field: string, faults: Faults): void {
@@ -161,6 +224,7 @@ export function checkNoBacksteps(path: string, field: string, faults: Faults): v
 }
 
 const PROPAGATIONS = ['Bidirectional', 'HostToContainer', 'None'];
+const RECURSIVE = ['Disabled', 'Enabled', 'IfPossible'];
 
 export function checkVolumeMounts(
   container: Container,
@@ -177,15 +241,31 @@ export function checkVolumeMounts(
     if (paths.has(mount.mountPath)) faults.invalid(`${at}.mountPath`, mount.mountPath, 'must be unique');
     paths.add(mount.mountPath);
     checkSubPaths(mount, field, at, faults);
-    const propagation = mount.mountPropagation;
-    if (propagation === undefined) continue;
-    if (!PROPAGATIONS.includes(propagation)) {
-      faults.notSupported(`${field}.mountPropagation`, propagation, PROPAGATIONS);
-    } else if (propagation === 'Bidirectional' && !container.securityContext?.privileged) {
-      const detail = 'Bidirectional mount propagation is available only to privileged containers';
-      faults.forbidden(`${field}.mountPropagation`, detail);
-    }
+    checkPropagation(mount, container, `${field}.mountPropagation`, faults);
+    checkRecursiveReadOnly(mount, `${field}.recursiveReadOnly`, faults);
   }
+}
+
+function checkPropagation(mount: Mount, container: Container, field: string, faults: Faults): void {
+  const propagation = mount.mountPropagation;
+  if (propagation === undefined) return;
+  if (!PROPAGATIONS.includes(propagation)) faults.notSupported(field, propagation, PROPAGATIONS);
+  if (propagation === 'Bidirectional' && !container.securityContext?.privileged) {
+    const detail = 'Bidirectional mount propagation is available only to privileged containers';
+    faults.forbidden(field, detail);
+  }
+}
+
+function checkRecursiveReadOnly(mount: Mount, field: string, faults: Faults): void {
+  const { recursiveReadOnly: recursive, mountPropagation: propagation, readOnly } = mount;
+  if (recursive === undefined || recursive === 'Disabled') return;
+  if (!RECURSIVE.includes(recursive)) {
+    faults.notSupported(field, recursive, RECURSIVE);
+    return;
+  }
+  if (!readOnly) faults.forbidden(field, 'may only be specified when readOnly is true');
+  if (propagation !== undefined && propagation !== 'None')
+    faults.forbidden(field, 'may only be specified when mountPropagation is None or not specified');
 }
 
 /** Kubernetes names these fields without the index of the mount. */
