@@ -100,15 +100,11 @@ const KNOWN_FIELDS = new Set([
 ]);
 
 export function checkFieldRef(ref: FieldRef, supported: string[], field: string, faults: Faults): void {
-  if (!ref.apiVersion) {
-    faults.required(`${field}.apiVersion`);
-    return;
-  }
   if (!ref.fieldPath) {
     faults.required(`${field}.fieldPath`);
     return;
   }
-  const unknown = fieldPathFault(ref.apiVersion, ref.fieldPath);
+  const unknown = fieldPathFault(ref.apiVersion ?? 'v1', ref.fieldPath);
   if (unknown) {
     faults.invalid(`${field}.fieldPath`, ref.fieldPath, `error converting fieldPath: ${unknown}`);
     return;

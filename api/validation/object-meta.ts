@@ -3,6 +3,8 @@ import type { LabelSelector, ObjectMeta } from '../objects.ts';
 import type { Faults } from './faults.ts';
 import { dnsLabelFaults, labelValueFaults, type NameRule, qualifiedNameFaults } from './names.ts';
 
+type Requirement = NonNullable<LabelSelector['matchExpressions']>[number];
+
 /** All annotations together, keys and values. */
 const ANNOTATIONS_MAX_BYTES = 256 * 1024;
 
@@ -94,11 +96,12 @@ function checkOwners(meta: ObjectMeta, faults: Faults): void {
 export function checkLabelSelector(selector: LabelSelector | undefined, field: string, faults: Faults): void {
   if (!selector) return;
   checkLabels(selector.matchLabels, `${field}.matchLabels`, faults);
-  for (const [index, { key, operator, values = [] }] of (selector.matchExpressions ?? []).entries()) {
+  const expressions: Partial<Requirement>[] = selector.matchExpressions ?? [];
+  for (const [index, { key = '', operator = '', values = [] }] of expressions.entries()) {
     const at = `${field}.matchExpressions[${index}]`;
     if (!checkSetOperator(operator, values, at, faults))
       faults.invalid(`${at}.operator`, operator, 'not a valid selector operator');
-    faults.invalidFor(`${at}.key`, key, qualifiedNameFaults(key ?? ''));
+    faults.invalidFor(`${at}.key`, key, qualifiedNameFaults(key));
     for (const [at2, value] of values.entries()) {
       faults.invalidFor(`${at}.values[${at2}]`, value, labelValueFaults(value));
     }

@@ -56,8 +56,6 @@ export function checkPodTemplate(template: PodTemplateSpec | undefined, field: s
 }
 
 function checkPodSpec(spec: PodSpec, isPod: boolean, field: string, faults: Faults): void {
-  if (spec.terminationGracePeriodSeconds === undefined)
-    faults.required(`${field}.terminationGracePeriodSeconds`);
   const volumes = checkVolumes(spec.volumes, `${field}.volumes`, faults);
   checkContainers(spec, `${field}.containers`, volumes, faults);
   checkInitContainers(spec, `${field}.initContainers`, volumes, faults);
@@ -72,7 +70,8 @@ function checkPodSpec(spec: PodSpec, isPod: boolean, field: string, faults: Faul
   checkDnsConfig(spec, `${field}.dnsConfig`, faults);
   for (const [index, gate] of (spec.readinessGates ?? []).entries()) {
     const at = `${field}.readinessGates[${index}].conditionType`;
-    faults.invalidFor(at, gate.conditionType, qualifiedNameFaults(gate.conditionType ?? ''));
+    const type = gate.conditionType ?? '';
+    faults.invalidFor(at, type, qualifiedNameFaults(type));
   }
   checkSchedulingGates(spec, `${field}.schedulingGates`, faults);
   checkSpread(spec.topologySpreadConstraints, `${field}.topologySpreadConstraints`, faults);
@@ -171,7 +170,7 @@ function checkDnsConfig({ dnsConfig, dnsPolicy }: PodSpec, field: string, faults
 function checkSchedulingGates(spec: PodSpec, field: string, faults: Faults): void {
   const seen = new Set<string>();
   for (const [index, { name }] of (spec.schedulingGates ?? []).entries()) {
-    faults.invalidFor(`${field}[${index}]`, name, qualifiedNameFaults(name ?? ''));
+    faults.invalidFor(`${field}[${index}]`, name ?? '', qualifiedNameFaults(name ?? ''));
     if (seen.has(name)) faults.duplicate(`${field}[${index}]`, name);
     seen.add(name);
   }

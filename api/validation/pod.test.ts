@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { PodKind } from '../kinds/pod.ts';
+import { LABEL, LABEL_VALUE, QUALIFIED, SEARCH, SUBDOMAIN } from '../testing/name-texts.ts';
 import { podRefusals, podWith, type Wrong } from '../testing/pods.ts';
 import { faultText } from './fault-text.ts';
 
 describe('a pod', () => {
-  const term = { topologyKey: '' };
   it.each<[Wrong, string[]]>([
     [
       { restartPolicy: 'Maybe' },
@@ -44,58 +44,88 @@ describe('a pod', () => {
         'spec.securityContext.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled',
       ],
     ],
-    [
-      { tolerations: [{ key: 'a', operator: 'Near' }] },
-      ['spec.tolerations[0].operator: Unsupported value: "Near": supported values: "Equal", "Exists"'],
-    ],
-    [
-      { tolerations: [{ value: 'a' }] },
-      [
-        'spec.tolerations[0].operator: Invalid value: "": operator must be Exists when `key` is empty, which means "match all values and all keys"',
-      ],
-    ],
-    [
-      {
-        tolerations: [
-          { key: 'a', operator: 'Exists', value: 'b', effect: 'NoSchedule', tolerationSeconds: 1 },
-        ],
-      },
-      [
-        'spec.tolerations[0].effect: Invalid value: "NoSchedule": effect must be \'NoExecute\' when `tolerationSeconds` is set',
-        'spec.tolerations[0].operator: Invalid value: "b": value must be empty when `operator` is \'Exists\'',
-      ],
-    ],
-    [
-      { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: {} } } },
-      [
-        'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: Required value: must have at least one node selector term',
-      ],
-    ],
-    [
-      {
-        affinity: {
-          podAntiAffinity: {
-            preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 0, podAffinityTerm: term }],
-          },
-        },
-      },
-      [
-        'spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight: Invalid value: 0: must be in the range 1-100',
-        'spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].podAffinityTerm.topologyKey: Required value: can not be empty',
-        'spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].podAffinityTerm.topologyKey: Invalid value: "": name part must be non-empty',
-        "spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].podAffinityTerm.topologyKey: Invalid value: \"\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
-      ],
-    ],
-    [
-      { topologySpreadConstraints: [{ maxSkew: 0, topologyKey: 'zone', whenUnsatisfiable: 'Cry' }] },
-      [
-        'spec.topologySpreadConstraints[0].maxSkew: Invalid value: 0: must be greater than zero',
-        'spec.topologySpreadConstraints[0].whenUnsatisfiable: Unsupported value: "Cry": supported values: "DoNotSchedule", "ScheduleAnyway"',
-      ],
-    ],
     [{ schedulingGates: [{ name: 'a' }, { name: 'a' }] }, ['spec.schedulingGates[1]: Duplicate value: "a"']],
+    [
+      { dnsPolicy: 'None', dnsConfig: {} },
+      [
+        'spec.dnsConfig.nameservers: Required value: must provide at least one DNS nameserver when `dnsPolicy` is None',
+      ],
+    ],
+    [
+      { dnsConfig: { searches: ['.', '_tcp.a_b.', '-'], options: [{ value: '2' }] } },
+      [
+        `spec.dnsConfig.searches[2]: Invalid value: "-": ${SEARCH}`,
+        'spec.dnsConfig.options[0]: Required value: must not be empty',
+      ],
+    ],
+    [{ subdomain: 'A' }, [`spec.subdomain: Invalid value: "A": ${LABEL}`]],
+    [
+      { serviceAccountName: 'A', nodeName: 'B', priorityClassName: 'C', runtimeClassName: 'D' },
+      [
+        `spec.serviceAccountName: Invalid value: "A": ${SUBDOMAIN}`,
+        `spec.nodeName: Invalid value: "B": ${SUBDOMAIN}`,
+        `spec.priorityClassName: Invalid value: "C": ${SUBDOMAIN}`,
+        `spec.runtimeClassName: Invalid value: "D": ${SUBDOMAIN}`,
+      ],
+    ],
+    [
+      { hostAliases: [{ ip: '::1', hostnames: ['a', 'A'] }] },
+      [`spec.hostAliases[0].hostnames[1]: Invalid value: "A": ${SUBDOMAIN}`],
+    ],
+    [
+      { readinessGates: [{}] },
+      [
+        'spec.readinessGates[0].conditionType: Invalid value: "": name part must be non-empty',
+        `spec.readinessGates[0].conditionType: Invalid value: "": name part ${QUALIFIED}`,
+      ],
+    ],
+    [
+      { schedulingGates: [{ name: '-' }] },
+      [`spec.schedulingGates[0]: Invalid value: "-": name part ${QUALIFIED}`],
+    ],
+    [
+      { schedulingGates: [{ name: 'a' }], nodeName: 'node-1' },
+      ['spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared'],
+    ],
+    [
+      { preemptionPolicy: 'Maybe' },
+      [
+        'spec.preemptionPolicy: Unsupported value: "Maybe": supported values: "PreemptLowerPriority", "Never"',
+      ],
+    ],
+    [
+      { overhead: { disk: '-1' } },
+      [
+        'spec.overhead.limits[disk]: Invalid value: "disk": must be a standard resource for containers',
+        'spec.overhead.limits[disk]: Invalid value: "-1": must be greater than or equal to 0',
+      ],
+    ],
+    [{ os: {} }, ['spec.os.name: Required value: cannot be empty']],
+    [
+      { os: { name: 'plan9' } },
+      ['spec.os: Unsupported value: "plan9": supported values: "linux", "windows"'],
+    ],
+    [
+      { nodeSelector: { '-': '-' } },
+      [
+        `spec.nodeSelector: Invalid value: "-": name part ${QUALIFIED}`,
+        `spec.nodeSelector: Invalid value: "-": ${LABEL_VALUE}`,
+      ],
+    ],
   ])('%j', (spec, expected) => {
     expect(podRefusals(spec)).toEqual(expected);
+  });
+
+  it('searches in so many domains', () => {
+    const many = Array.from({ length: 33 }, () => 'a'.repeat(63));
+    const [first, second, ...others] = podRefusals({ dnsConfig: { searches: many } });
+    expect(first).toMatch(
+      /^spec.dnsConfig.searches: Invalid value: .*: must not have more than 32 search paths$/,
+    );
+    expect(second).toMatch(
+      /: must not have more than 2048 characters \(including spaces\) in the search list$/,
+    );
+    expect(others).toEqual([]);
   });
 
   it('on the host network has its container ports as host ports', () => {

@@ -66,7 +66,6 @@ const CHECKS: Record<
     if (!exec!.command?.length) faults.required(`${field}.command`);
   },
   httpGet({ httpGet }, field, _grace, faults) {
-    if (!httpGet!.path) faults.required(`${field}.path`);
     checkPort(httpGet!.port, `${field}.port`, faults);
     if (!SCHEMES.includes(httpGet!.scheme ?? ''))
       faults.notSupported(`${field}.scheme`, httpGet!.scheme, SCHEMES);

@@ -21,7 +21,7 @@ export function checkAffinity(affinity: Affinity | undefined, field: string, fau
   if (required) checkNodeSelector(required, `${field}.nodeAffinity.${REQUIRED}`, faults);
   for (const [index, { weight, preference }] of (nodeAffinity?.[PREFERRED] ?? []).entries()) {
     const at = `${field}.nodeAffinity.${PREFERRED}[${index}]`;
-    if (!isWeight(weight)) faults.invalid(`${at}.weight`, weight, WEIGHT_RULE);
+    if (!isWeight(weight)) faults.invalid(`${at}.weight`, weight ?? 0, WEIGHT_RULE);
     checkNodeTerm(preference, `${at}.preference`, faults, false);
   }
   if (podAffinity) checkPodTerms(podAffinity, `${field}.podAffinity`, faults);
@@ -47,7 +47,7 @@ function checkNodeTerm(term: NodeSelectorTerm, field: string, faults: Faults, is
 }
 
 function checkNodeLabel(
-  { key, operator, values = [] }: NodeSelectorRequirement,
+  { key = '', operator = '', values = [] }: Partial<NodeSelectorRequirement>,
   at: string,
   faults: Faults,
   isRequired: boolean,
@@ -57,7 +57,7 @@ function checkNodeLabel(
       faults.required(`${at}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'");
   } else if (!checkSetOperator(operator, values, at, faults))
     faults.invalid(`${at}.operator`, operator, 'not a valid selector operator');
-  faults.invalidFor(`${at}.key`, key, qualifiedNameFaults(key ?? ''));
+  faults.invalidFor(`${at}.key`, key, qualifiedNameFaults(key));
   if (!isRequired) return;
   for (const [nth, value] of values.entries())
     faults.invalidFor(`${at}.values[${nth}]`, value, labelValueFaults(value));
@@ -65,7 +65,7 @@ function checkNodeLabel(
 
 /** The only field that nodes are selected by is their name. */
 function checkNodeField(
-  { key, operator, values = [] }: NodeSelectorRequirement,
+  { key = '', operator = '', values = [] }: Partial<NodeSelectorRequirement>,
   at: string,
   faults: Faults,
 ): void {
@@ -89,7 +89,7 @@ function checkPodTerms(terms: PodTerms, field: string, faults: Faults): void {
   }
   for (const [index, { weight, podAffinityTerm }] of (terms[PREFERRED] ?? []).entries()) {
     const at = `${field}.${PREFERRED}[${index}]`;
-    if (!isWeight(weight)) faults.invalid(`${at}.weight`, weight, WEIGHT_RULE);
+    if (!isWeight(weight)) faults.invalid(`${at}.weight`, weight ?? 0, WEIGHT_RULE);
     checkPodTerm(podAffinityTerm, `${at}.podAffinityTerm`, faults);
   }
 }
@@ -101,8 +101,9 @@ function checkPodTerm(given: PodTerm | undefined, field: string, faults: Faults)
   for (const name of term.namespaces ?? [])
     faults.invalidFor(`${field}.namespace`, name, dnsLabelFaults(name));
   checkTermLabelKeys(term, field, faults);
-  if (!term.topologyKey) faults.required(`${field}.topologyKey`, 'can not be empty');
-  faults.invalidFor(`${field}.topologyKey`, term.topologyKey, qualifiedNameFaults(term.topologyKey ?? ''));
+  const { topologyKey = '' } = term;
+  if (!topologyKey) faults.required(`${field}.topologyKey`, 'can not be empty');
+  faults.invalidFor(`${field}.topologyKey`, topologyKey, qualifiedNameFaults(topologyKey));
 }
 
 /** Labels whose values are taken from the pod itself. */

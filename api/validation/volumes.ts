@@ -70,11 +70,8 @@ const SOURCES: readonly SourceName[] = [
 const MISSPELT: Partial<Record<SourceName, string>> = { cephfs: 'cephFS', downwardAPI: 'downwarAPI' };
 
 function checkSource(volume: Volume, at: string, faults: Faults): void {
-  const [first, ...others] = SOURCES.filter((name) => volume[name]);
-  if (first === undefined) {
-    faults.required(at, 'must specify a volume type');
-    return;
-  }
+  // One without any is an emptyDir by default.
+  const [first = 'emptyDir', ...others] = SOURCES.filter((name) => volume[name]);
   CHECKS[first]?.(volume, `${at}.${first}`, faults);
   for (const extra of others)
     faults.forbidden(`${at}.${MISSPELT[extra] ?? extra}`, 'may not specify more than 1 volume type');

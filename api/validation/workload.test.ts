@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { DeploymentKind } from '../kinds/deployment.ts';
 import { ReplicaSetKind } from '../kinds/replica-set.ts';
 import type { Deployment, ReplicaSet } from '../objects.ts';
+import { LABEL_VALUE, QUALIFIED } from '../testing/name-texts.ts';
 import { faultText } from './fault-text.ts';
 
 type Spec = NonNullable<Deployment['spec']>;
@@ -115,6 +116,36 @@ describe('a deployment', () => {
       [
         "spec.template.annotations: Invalid value: \"a b\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
         'spec.template.spec.containers: Required value',
+      ],
+    ],
+    [
+      {
+        template: {
+          metadata: { labels },
+          spec: { ...pod, hostNetwork: true, ephemeralContainers: [{ name: 'debug', image: 'x' }] },
+        },
+      },
+      ['spec.template.spec.ephemeralContainers: Forbidden: ephemeral containers not allowed in pod template'],
+    ],
+    [
+      { template: { metadata: { labels: { ...labels, '-': '' } }, spec: pod } },
+      [`spec.template.labels: Invalid value: "-": name part ${QUALIFIED}`],
+    ],
+    [
+      { progressDeadlineSeconds: -1 },
+      [
+        'spec.progressDeadlineSeconds: Invalid value: -1: must be greater than or equal to 0',
+        'spec.progressDeadlineSeconds: Invalid value: -1: must be greater than minReadySeconds',
+      ],
+    ],
+    [
+      {
+        selector: { matchLabels: { app: '-' } },
+        template: { metadata: { labels }, spec: { containers: [] } },
+      },
+      [
+        `spec.selector.matchLabels: Invalid value: "-": ${LABEL_VALUE}`,
+        'spec.selector: Invalid value: {"matchLabels":{"app":"-"}}: invalid label selector',
       ],
     ],
   ])('%j', (spec, expected) => {
