@@ -41,6 +41,8 @@ export interface ServerRequest extends TransportRequest {
   credentials?: Credentials;
   /** When it has been worked out already. */
   info?: RequestInfo;
+  /** In place of `body`: asked for once the caller may do what it wants. Rejects with a StatusError. */
+  readBody?: () => Promise<Uint8Array | undefined>;
 }
 
 export interface ChainParts {
@@ -81,7 +83,7 @@ export class RequestChain {
     const context = this.#contextOf(request);
     const { info, trace } = context;
     requests.begin(info, trace.startedMs);
-    const response = await this.#answer(context, request.credentials);
+    const response = await this.#answer(context, request);
     if (context.warnings.length > 0) response.headers['warning'] = warningHeader(context.warnings);
     response.headers['audit-id'] = context.requestId;
     const tookMs = trace.end();
@@ -92,7 +94,7 @@ export class RequestChain {
     return response;
   }
 
-  async #answer(context: TracedContext, credentials: Credentials | undefined): Promise<TransportResponse> {
+  async #answer(context: TracedContext, request: ServerRequest): Promise<TransportResponse> {
     const { fairness, shutdown } = this.#parts.operation;
     const isCounted = !isLongRunning(context.info);
     if (isCounted) shutdown.enter();
@@ -100,11 +102,13 @@ export class RequestChain {
     try {
       shutdown.refuse(context.info);
       timeoutMs(context.info);
-      await this.#identify(context, credentials);
+      await this.#identify(context, request.credentials);
       const place = this.#placeFor(context);
       ticket = place instanceof Promise ? await place : place;
       this.#authorize(context);
       context.trace.enter('serve');
+      const body = await request.readBody?.();
+      if (body) request.body = body;
       const response = await this.#route(context);
       if (ticket) tellPlace(response, ticket);
       context.trace.enter('encode');
@@ -242,7 +246,9 @@ export class RequestChain {
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     const retry = known.details?.retryAfterSeconds;
     if (retry) headers['retry-after'] = String(retry);
-    if (this.#parts.operation.shutdown.draining.aborted) headers['connection'] = 'close';
+    // What is left of a body that is too large is not read.
+    if (this.#parts.operation.shutdown.draining.aborted || known.reason === 'RequestEntityTooLarge')
+      headers['connection'] = 'close';
     if (known.reason === 'Unauthorized') headers['www-authenticate'] = 'Bearer';
     return { status: known.code, headers, body: statusBody(known, context, this.#parts) };
   }

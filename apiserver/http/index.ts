@@ -3,9 +3,8 @@ import type { Server } from 'node:http';
 import type { Http2SecureServer, Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import fastify from 'fastify';
 import type { Clock } from '#machinery/clock.ts';
-import { isStatus, StatusError } from '#machinery/errors.ts';
+import { StatusError } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
-import type { TransportResponse } from '#machinery/transport.ts';
 import type { RequestChain } from '../chain.ts';
 import { timeoutOrDefaultMs } from '../deadline.ts';
 import { requestInfo } from '../request-info.ts';
@@ -16,7 +15,7 @@ import { Connections } from './connections.ts';
 import { credentialsOf } from './credentials.ts';
 import { Deadline } from './deadline.ts';
 import { DEFAULT_LIMITS, type HttpLimits } from './limits.ts';
-import { breakOff, sendResponse, statusResponse } from './respond.ts';
+import { breakOff, discard, sendResponse } from './respond.ts';
 import { serveUpgrade } from './upgrade.ts';
 
 export interface TlsFiles {
@@ -139,7 +138,9 @@ async function serve(
   const info = requestInfo(raw.method, raw.url);
   const abort = new AbortController();
   let answered = false;
+  let tooLate = false;
   const deadline = new Deadline(clock, timeoutOrDefaultMs(info), () => {
+    tooLate = true;
     chain.gaveUp(info, GATEWAY_TIMEOUT);
     abort.abort();
   });
@@ -148,18 +149,17 @@ async function serve(
     // An answer that was sent whole needs nobody stopped, and aborting costs more than a read.
     if (!answered) abort.abort();
   });
-  const handOver = (body?: Uint8Array) =>
-    chain.serve({
-      method: raw.method,
-      path: raw.url,
-      headers: raw.headers as Record<string, string>,
-      credentials: credentialsOf(raw),
-      signal: abort.signal,
-      info,
-      ...(body && { body }),
-    });
-  const served = mayHaveBody(raw) ? readBody(raw).then(handOver, refused) : handOver();
+  const served = chain.serve({
+    method: raw.method,
+    path: raw.url,
+    headers: raw.headers as Record<string, string>,
+    credentials: credentialsOf(raw),
+    signal: abort.signal,
+    info,
+    ...(mayHaveBody(raw) && { readBody: () => readBody(raw) }),
+  });
   const response = await Promise.race([served, deadline.response]);
+  if (tooLate) void served.then(discard);
   try {
     if (response.body instanceof Uint8Array) deadline.sending(() => breakOff(reply));
     else deadline.cancel();
@@ -173,11 +173,3 @@ async function serve(
 }
 
 const GATEWAY_TIMEOUT = 504;
-
-/** A body that cannot be taken. What is left of it is not read: the connection cannot go on. */
-function refused(error: unknown): TransportResponse {
-  if (!isStatus(error)) throw error;
-  const response = statusResponse(error);
-  response.headers['connection'] = 'close';
-  return response;
-}

@@ -178,6 +178,19 @@ describe('a client', () => {
     session.destroy();
   });
 
+  it('that may not write is told so before its body is read', async () => {
+    const session = http2To(served);
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': MAPS,
+      'content-type': 'application/json',
+    });
+    stream.write('{"metadata":');
+    const reply = await replyOf(stream);
+    expect([reply.status, JSON.parse(reply.text).reason]).toEqual([403, 'Forbidden']);
+    session.destroy();
+  });
+
   it('with a body that is too large gets 413, and the connection is closed over HTTP/1', async () => {
     const socket = await http1To(served, admin);
     socket.write(

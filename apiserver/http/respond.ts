@@ -24,7 +24,7 @@ export async function sendResponse(
   // The two classes have the same methods with types that do not meet.
   const raw = reply as ServerResponse;
   const { status, headers, body } = response;
-  if (raw.destroyed || raw.writableEnded) return cancel(response);
+  if (raw.destroyed || raw.writableEnded) return discard(response);
   const http2 = 'stream' in reply;
   for (const name in headers)
     if (!(http2 && CONNECTION_HEADERS.has(name))) raw.setHeader(name, headers[name]!);
@@ -40,7 +40,7 @@ export async function sendResponse(
   raw.writeHead(status);
   if (headOnly) {
     raw.end();
-    return cancel(response);
+    return discard(response);
   }
   // Watches must learn at once that they are accepted, long before the first event.
   raw.flushHeaders();
@@ -98,6 +98,8 @@ function drained(raw: ServerResponse): Promise<void> {
   return new Promise((resolve) => raw.once('drain', resolve));
 }
 
-function cancel({ body }: TransportResponse): void {
-  if (!(body instanceof Uint8Array)) void body[Symbol.asyncIterator]().return?.();
+/** Lets go of a response that nobody is sent. */
+export function discard({ body, release }: TransportResponse): void {
+  if (body instanceof Uint8Array) release?.();
+  else void body[Symbol.asyncIterator]().return?.();
 }
