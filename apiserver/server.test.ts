@@ -198,6 +198,7 @@ describe('paths', () => {
   it('tell what was asked and how much there is, without series that clients make up', async () => {
     await call('GET', MAPS);
     for (const i of [1, 2, 3]) await call('GET', `/apis/made-up/v${i}/things`);
+    await call('GET', `${MAPS}/a/made-up`);
     const { body } = await call('GET', '/metrics');
     expect(body).toMatch(/^apiserver_request_total\{verb="LIST",.*resource="configmaps".*code="200"\} 1$/m);
     expect(body).toMatch(/^apiserver_request_total\{verb="LIST",.*resource="".*code="404"\} 3$/m);

@@ -22,6 +22,8 @@ export class Connections {
     server.headersTimeout = limits.headMs;
     server.requestTimeout = limits.requestMs;
     server.keepAliveTimeout = limits.idleMs;
+    // Those beyond a count would be left out without a word: the bytes are limit enough.
+    server.maxHeadersCount = 0;
     Object.assign(server, { connectionsCheckingInterval: limits.checkMs, maxHeaderSize: limits.headBytes });
     server.on('session', (session: ServerHttp2Session) => this.#take(session));
     server.on('secureConnection', (socket: Socket) => {

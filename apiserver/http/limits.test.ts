@@ -171,6 +171,14 @@ describe('a client', () => {
     session.destroy();
   });
 
+  it('with very many headers has none of them left out, over HTTP/1', async () => {
+    const socket = await http1To(served, admin);
+    const many = Array.from({ length: 3000 }, (_, i) => `x-${i}: y\r\n`).join('');
+    socket.write(`GET ${MAPS} HTTP/1.1\r\nHost: x\r\n${many}Impersonate-User: ann\r\n\r\n`);
+    expect((await nextReply(socket)).status).toBe(403);
+    socket.destroy();
+  });
+
   it('with too many headers is refused, over HTTP/2', async () => {
     const session = http2To(served, admin);
     const many = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`x-${i}`, 'x']));

@@ -1,4 +1,5 @@
 /** Under which labels a request is counted: kube-apiserver's, taken from served kinds so that no client makes up series. */
+import type { Kind } from '#api/kind.ts';
 import type { RequestInfo } from '../contract.ts';
 import type { KindIndex } from '../engine/kind-index.ts';
 import { Histogram } from './exposition.ts';
@@ -29,7 +30,7 @@ export class Series {
   }
 }
 
-/** Subresources are what clients write: even so, no more series than this. */
+/** Labels come from what is served; with very many custom kinds, no more series than this. */
 const SERIES_LIMIT = 2000;
 
 export class SeriesIndex {
@@ -45,12 +46,12 @@ export class SeriesIndex {
   }
 
   of(info: RequestInfo, isApply: boolean): Series {
-    const known = info.isResource && this.#kinds.at(info.group, info.version, info.resource) !== undefined;
-    const { group, version, resource } = known ? info : NOWHERE;
-    const subresource = known ? subresourceOf(info) : PATHS.has(info.path) ? info.path : '';
+    const kind = info.isResource ? this.#kinds.at(info.group, info.version, info.resource) : undefined;
+    const { group, version, resource } = kind ? info : NOWHERE;
+    const subresource = kind ? subresourceOf(kind, info) : PATHS.has(info.path) ? info.path : '';
     const verb = isApply ? 'APPLY' : verbOf(info.verb, subresource);
-    const scope = known ? scopeOf(info) : '';
-    const dryRun = known && info.query.get('dryRun') === 'All' ? 'All' : '';
+    const scope = kind ? scopeOf(info) : '';
+    const dryRun = kind && info.query.get('dryRun') === 'All' ? 'All' : '';
     const key = `${verb} ${group}/${version}/${resource}/${subresource} ${scope} ${dryRun}`;
     const found = this.#series.get(key);
     if (found) return found;
@@ -77,12 +78,16 @@ const PATHS = new Set([
   '/version',
 ]);
 
-const SUBRESOURCE = /^[a-z]{1,32}$/;
-
-function subresourceOf({ subresource }: RequestInfo): string {
+/** Empty for one that the kind does not have. */
+function subresourceOf({ subresources }: Kind, { subresource }: RequestInfo): string {
   if (subresource === '') return '';
-  const [name = ''] = subresource.split('/');
-  return SUBRESOURCE.test(name) ? name : '';
+  const slash = subresource.indexOf('/');
+  const name = slash < 0 ? subresource : subresource.slice(0, slash);
+  const isKnown =
+    (name === 'status' && subresources?.status) ||
+    (name === 'scale' && subresources?.scale) ||
+    subresources?.others?.some((other) => other.name === name);
+  return isKnown ? name : '';
 }
 
 const VERBS: Record<string, string> = {
