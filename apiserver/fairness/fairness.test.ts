@@ -122,6 +122,19 @@ describe('a flood', () => {
     expect(gets / (served.length - gets)).toBeGreaterThan(5);
   });
 
+  it('of small requests does not pass a large one that waits for its seats', async () => {
+    const fairness = new Fairness({ clock: new VirtualClock(), concurrency: 600 });
+    const crowd = new Crowd(fairness);
+    crowd.send(request('filling'), 1000);
+    while (level(fairness, 'global-default').waiting > 0) await crowd.turn();
+    await crowd.turn();
+    crowd.send(request('large'), 1, 7);
+    crowd.send(request('small'), 20);
+    expect(level(fairness, 'global-default').waiting).toBe(21);
+    for (let i = 0; i < 6; i++) await crowd.turn();
+    expect(crowd.order).toContain('large');
+  });
+
   it('at one level leaves the seats of others that are not lent', () => {
     const { fairness } = small();
     const crowd = new Crowd(fairness);
