@@ -93,6 +93,51 @@ describe('a flood of requests by one user', () => {
   });
 });
 
+describe('flow schemas and priority levels', () => {
+  const FLOW = '/apis/flowcontrol.apiserver.k8s.io/v1';
+
+  it('that are written decide from then on, and clients are told which by uid', async () => {
+    const call = await start({ authorizer: ALLOW });
+    const level = await call('POST', `${FLOW}/prioritylevelconfigurations`, {
+      metadata: { name: 'maps' },
+      spec: { type: 'Limited', limited: { nominalConcurrencyShares: 1, limitResponse: { type: 'Reject' } } },
+    });
+    const rules = [
+      {
+        subjects: [{ kind: 'User', user: { name: 'ann' } }],
+        resourceRules: [{ verbs: ['*'], apiGroups: [''], resources: ['configmaps'], namespaces: ['*'] }],
+      },
+    ];
+    const schema = await call('POST', `${FLOW}/flowschemas`, {
+      metadata: { name: 'maps' },
+      spec: { priorityLevelConfiguration: { name: 'maps' }, matchingPrecedence: 50, rules },
+    });
+    expect([level.status, schema.status, schema.headers['warning']]).toEqual([201, 201, undefined]);
+    const { headers } = await as('ann')('GET', MAPS);
+    expect(headers).toMatchObject({
+      'x-kubernetes-pf-flowschema-uid': schema.body.metadata.uid,
+      'x-kubernetes-pf-prioritylevel-uid': level.body.metadata.uid,
+    });
+    expect((await as('bob')('GET', MAPS)).headers).not.toMatchObject({
+      'x-kubernetes-pf-flowschema-uid': schema.body.metadata.uid,
+    });
+    await call('DELETE', `${FLOW}/prioritylevelconfigurations/maps`);
+    await as('ann')('GET', MAPS);
+    const dump = (await call('GET', '/debug/api_priority_and_fairness/dump_priority_levels')).body;
+    expect(dump).not.toMatch(/^maps,/m);
+  });
+
+  it('say of each schema from the start that its level is there', async () => {
+    const call = await start();
+    const { items } = (await call('GET', `${FLOW}/flowschemas`)).body;
+    expect(items).toHaveLength(13);
+    for (const { status } of items)
+      expect(status.conditions).toEqual([
+        expect.objectContaining({ type: 'Dangling', status: 'False', reason: 'Found' }),
+      ]);
+  });
+});
+
 describe('the log', () => {
   it('tells once of a slow request, with the share of each stage', async () => {
     const clock = new VirtualClock();

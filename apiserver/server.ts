@@ -1,7 +1,9 @@
 /** The apiserver as a Component: wires store, cache, engine, security and listeners, in that order. */
 import { type Kind, resourceName } from '#api/kind.ts';
+import { FlowSchemaKind } from '#api/kinds/flow-schema.ts';
 import { KINDS } from '#api/kinds/index.ts';
 import type { NodeLink } from '#api/node-link.ts';
+import type { FlowSchema } from '#api/objects.ts';
 import type { Clock } from '#machinery/clock.ts';
 import type { Component, Health, Running } from '#machinery/component.ts';
 import type { Logger } from '#machinery/log.ts';
@@ -35,6 +37,7 @@ import { DEFAULT_HISTORY, type HistoryBudget, keepCompacted } from './engine/com
 import { CacheReader, ObjectEngine } from './engine/index.ts';
 import { type KeySpace, keySpace } from './engine/keys.ts';
 import { KindIndex } from './engine/kind-index.ts';
+import type { Produce } from './engine/modify.ts';
 import { ownerTracking } from './engine/ownership.ts';
 import { internalContext } from './engine/parts.ts';
 import { Storage } from './engine/storage.ts';
@@ -174,15 +177,12 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     address: addressText(config),
   });
   const listeners = await listen(chain, deps);
-  const becomesReady = prepareCluster(engine, kinds.all, config, standard)
-    .then(() => cache.fresh())
-    .then(() => {
-      const objects = flowObjects(engine, stop.signal);
-      return followFlowObjects({ kinds, objects, fairness, clock, log }).settled;
-    })
-    .then(() => {
-      ready = true;
-    });
+  const becomesReady = prepareCluster(engine, kinds.all, config, standard).then(async () => {
+    const isServed = kinds.all.some((kind) => kind.schema === FlowSchemaKind.schema);
+    const objects = flowObjects(engine, stop.signal);
+    if (isServed) await followFlowObjects({ objects, fairness, clock, log });
+    ready = true;
+  });
   return {
     ready: becomesReady,
     health: () => healthOf(cache),
@@ -216,10 +216,14 @@ async function listen(
 function flowObjects(engine: ObjectEngine, signal: AbortSignal): FlowObjects {
   const context = internalContext(BOOTSTRAP_ACTOR, 'priority and fairness', signal);
   return {
+    fresh: () => engine.fresh(),
     list: (kind) => engine.list(kind),
     onChange: (kind, listener) => engine.onChange(kind, listener),
-    updateStatus: (kind, name, change) =>
-      engine.modify(kind, undefined, name, change, { context, scope: 'status', subresource: 'status' }),
+    updateStatus(name, change) {
+      const produce: Produce = (current) => change(current as FlowSchema);
+      const options = { context, scope: 'status', subresource: 'status' } as const;
+      return engine.modify(FlowSchemaKind as unknown as Kind, undefined, name, produce, options);
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 /**
  * The flow schemas and priority levels that every cluster has. Two of each are mandatory: they always are as written here.
- * The others are a suggestion that administrators may change. Source: Kubernetes "API Priority and Fairness", 1.34.
+ * The others are a suggestion that administrators may change. Source: Kubernetes, "API Priority and
+ * Fairness", those of 1.29 and later (proposals to change them, KEP-4793 and KEP-4977, were not taken).
  */
 import type { FlowSchema, PriorityLevelConfiguration } from '../objects.ts';
 
@@ -35,13 +36,12 @@ export const MANDATORY_LEVELS: readonly PriorityLevelConfiguration[] = [
 ];
 
 export const SUGGESTED_LEVELS: readonly PriorityLevelConfiguration[] = [
-  queued('system', shares(40, 50), 64, 6),
-  queued('node-high', shares(60, 50), 64, 6),
-  queued('leader-election', shares(50, 80), 16, 4),
+  queued('system', shares(30, 33), 64, 6),
+  queued('node-high', shares(40, 25), 64, 6),
+  queued('leader-election', shares(10, 0), 16, 4),
   queued('workload-high', shares(40, 50), 128, 6),
-  queued('event', { ...shares(5, 0), borrowingLimitPercent: 100 }, 31, 3),
-  queued('workload-low', shares(40, 75), 128, 6),
-  queued('global-default', shares(10, 50), 128, 6),
+  queued('workload-low', shares(100, 90), 128, 6),
+  queued('global-default', shares(20, 50), 128, 6),
 ];
 
 const group = (name: string): Subject => ({ kind: 'Group', group: { name } });
@@ -123,10 +123,6 @@ export const SUGGESTED_SCHEMAS: readonly FlowSchema[] = [
       resources(['*'], [''], ['nodes', 'nodes/status'], true),
       resources(['*'], ['coordination.k8s.io'], ['leases']),
     ],
-  }),
-  schema('events', 'event', 450, 'ByUser', {
-    subjects: [group('system:authenticated')],
-    resourceRules: [resources(['create', 'update', 'patch', 'delete'], ['', 'events.k8s.io'], ['events'])],
   }),
   schema('system-nodes', 'system', 500, 'ByUser', everything(...NODES)),
   schema('kube-controller-manager', 'workload-high', 800, 'ByNamespace', everything(CONTROLLERS)),

@@ -64,7 +64,6 @@ it('makes the flow schemas and priority levels of Kubernetes', async () => {
     'endpoint-controller|workload-high|150|ByUser',
     'workload-leader-election|leader-election|200|ByUser',
     'system-node-high|node-high|400|ByUser',
-    'events|event|450|ByUser',
     'system-nodes|system|500|ByUser',
     'kube-controller-manager|workload-high|800|ByNamespace',
     'kube-scheduler|workload-high|800|ByNamespace',
@@ -76,14 +75,13 @@ it('makes the flow schemas and priority levels of Kubernetes', async () => {
   const levels = await call('GET', `${FLOW}/prioritylevelconfigurations`, undefined, table);
   expect(levels.body.rows.map(({ cells }: { cells: unknown[] }) => cells.slice(0, 6).join('|'))).toEqual([
     'catch-all|Limited|5|<none>|<none>|<none>',
-    'event|Limited|5|31|3|50',
     'exempt|Exempt|<none>|<none>|<none>|<none>',
-    'global-default|Limited|10|128|6|50',
-    'leader-election|Limited|50|16|4|50',
-    'node-high|Limited|60|64|6|50',
-    'system|Limited|40|64|6|50',
+    'global-default|Limited|20|128|6|50',
+    'leader-election|Limited|10|16|4|50',
+    'node-high|Limited|40|64|6|50',
+    'system|Limited|30|64|6|50',
     'workload-high|Limited|40|128|6|50',
-    'workload-low|Limited|40|128|6|50',
+    'workload-low|Limited|100|128|6|50',
   ]);
   await server.stop();
 });
@@ -101,7 +99,7 @@ it('brings to date at its next start what is left to it, and nothing else', asyn
   const level = `${FLOW}/prioritylevelconfigurations/exempt`;
   const service = `${SERVICES_PATH}/v1.apps`;
   await call('PATCH', `${FLOW}/flowschemas/probes`, precedence(3), patch);
-  await call('PATCH', `${FLOW}/flowschemas/events`, precedence(451, free), patch);
+  await call('PATCH', `${FLOW}/flowschemas/service-accounts`, precedence(9001, free), patch);
   await call('PATCH', level, { spec: { exempt: { lendablePercent: 5 } } }, patch);
   await call('PATCH', service, { spec: { versionPriority: 16 } }, patch);
   const unlabelled = { metadata: { labels: null }, spec: { versionPriority: 17 } };
@@ -112,7 +110,7 @@ it('brings to date at its next start what is left to it, and nothing else', asyn
   const second = await startTestServer({ store });
   const read = async (path: string) => (await callsTo(second)('GET', path)).body.spec;
   expect(await read(`${FLOW}/flowschemas/probes`)).toMatchObject({ matchingPrecedence: 2 });
-  expect(await read(`${FLOW}/flowschemas/events`)).toMatchObject({ matchingPrecedence: 451 });
+  expect(await read(`${FLOW}/flowschemas/service-accounts`)).toMatchObject({ matchingPrecedence: 9001 });
   expect(await read(`${FLOW}/flowschemas/system-nodes`)).toMatchObject({ matchingPrecedence: 500 });
   expect(await read(level)).toMatchObject({ exempt: { lendablePercent: 5 } });
   expect(await read(service)).toMatchObject({ versionPriority: 15 });

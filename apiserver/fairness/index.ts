@@ -13,6 +13,7 @@ import {
   CATCH_ALL,
   type FairnessConfiguration,
   type FlowSchema,
+  MANDATORY,
   type PriorityLevel,
 } from './configuration.ts';
 import { Counts, type Refusal } from './counts.ts';
@@ -55,14 +56,14 @@ export class Fairness {
    * in any case. A schema of a level that is not there is passed over.
    */
   configure(configuration: FairnessConfiguration): void {
-    const levels = withMandatory(configuration.levels, BUILT_IN.levels);
+    const levels = withMandatory(configuration.levels, MANDATORY.levels);
     const limits = limitsOf(levels, this.#concurrency);
     for (const [name, level] of this.#levels) {
       level.quiescing = !limits.has(name);
       if (level.quiescing && level.running.size === 0 && level.waiting === 0) this.#levels.delete(name);
     }
     for (const level of levels) this.#set(level, limits.get(level.name)!);
-    const schemas = withMandatory(configuration.schemas, BUILT_IN.schemas).filter(({ spec }) =>
+    const schemas = withMandatory(configuration.schemas, MANDATORY.schemas).filter(({ spec }) =>
       limits.has(spec.priorityLevelConfiguration.name),
     );
     this.#routes = new Map(schemas.map((schema) => [schema, this.#routeOf(schema)]));
@@ -206,8 +207,7 @@ export class Fairness {
   }
 }
 
-function withMandatory<T extends { name: string }>(given: readonly T[], builtIn: readonly T[]): readonly T[] {
-  const mandatory = builtIn.filter(({ name }) => name === CATCH_ALL || name === 'exempt');
+function withMandatory<T extends { name: string }>(given: readonly T[], mandatory: readonly T[]): T[] {
   return [...given, ...mandatory.filter(({ name }) => !given.some((each) => each.name === name))];
 }
 

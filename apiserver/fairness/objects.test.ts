@@ -1,19 +1,17 @@
 /** Priority and fairness by objects, over a list of objects in place of the server's cache. */
 import { describe, expect, it } from 'vitest';
 import type { Kind } from '#api/kind.ts';
-import type { ApiObject } from '#api/objects.ts';
+import { FlowSchemaKind } from '#api/kinds/flow-schema.ts';
+import { PriorityLevelConfigurationKind } from '#api/kinds/priority-level-configuration.ts';
+import type { ApiObject, FlowSchema } from '#api/objects.ts';
 import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { silentLogger } from '#machinery/log.ts';
-import { KindIndex } from '../engine/kind-index.ts';
 import { BUILT_IN } from './configuration.ts';
 import { Fairness } from './index.ts';
 import { type FlowObjects, followFlowObjects } from './objects.ts';
 
-const GROUP = 'flowcontrol.apiserver.k8s.io';
-const kind = (name: string, plural: string) =>
-  ({ group: GROUP, version: 'v1', kind: name, plural }) as unknown as Kind;
-const SCHEMA = kind('FlowSchema', 'flowschemas');
-const LEVEL = kind('PriorityLevelConfiguration', 'prioritylevelconfigurations');
+const SCHEMA = FlowSchemaKind as unknown as Kind;
+const LEVEL = PriorityLevelConfigurationKind as unknown as Kind;
 
 type AnyObject = ApiObject & { spec?: unknown; status?: { conditions?: Record<string, unknown>[] } };
 
@@ -24,8 +22,15 @@ class Objects implements FlowObjects {
   ]);
   readonly #listeners = new Set<() => void>();
 
+  async fresh(): Promise<void> {}
+
   put(of: Kind, name: string, spec: unknown, uid = `uid of ${name}`): void {
-    const object = { apiVersion: `${GROUP}/v1`, kind: of.kind, metadata: { name, uid }, spec };
+    const object = {
+      apiVersion: 'flowcontrol.apiserver.k8s.io/v1',
+      kind: of.kind,
+      metadata: { name, uid },
+      spec,
+    };
     this.#held.get(of)!.set(name, object);
     this.#tell();
   }
@@ -52,8 +57,9 @@ class Objects implements FlowObjects {
     return () => this.#listeners.delete(listener);
   }
 
-  async updateStatus(of: Kind, name: string, change: (object: ApiObject) => ApiObject): Promise<void> {
-    this.#held.get(of)!.set(name, change(this.get(of, name)) as AnyObject);
+  async updateStatus(name: string, change: (schema: FlowSchema) => FlowSchema): Promise<void> {
+    const schema = this.get(SCHEMA, name) as unknown as FlowSchema;
+    this.#held.get(SCHEMA)!.set(name, change(schema) as unknown as AnyObject);
     this.#tell();
   }
 }
@@ -70,12 +76,11 @@ const TO_LONE = {
   ],
 };
 
-function follow() {
+async function follow() {
   const clock = new VirtualClock(Date.UTC(2026, 0, 2));
   const fairness = new Fairness({ clock });
   const objects = new Objects();
-  const kinds = new KindIndex([SCHEMA, LEVEL]);
-  const { stop } = followFlowObjects({ kinds, objects, fairness, clock, log: silentLogger });
+  const stop = await followFlowObjects({ objects, fairness, clock, log: silentLogger });
   const names = () => fairness.levels().map(({ name }) => name);
   return { fairness, objects, stop, names };
 }
@@ -84,7 +89,7 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('the configuration of priority and fairness', () => {
   it('is the built-in one until there are objects, and then theirs with the mandatory ones', async () => {
-    const { objects, names } = follow();
+    const { objects, names } = await follow();
     await settled();
     expect(names()).toHaveLength(BUILT_IN.levels.length);
     objects.put(LEVEL, 'lone', LONE);
@@ -94,7 +99,7 @@ describe('the configuration of priority and fairness', () => {
   });
 
   it('follows every change, and tells clients the uids', async () => {
-    const { objects, names, fairness } = follow();
+    const { objects, names, fairness } = await follow();
     objects.put(LEVEL, 'lone', LONE);
     await settled();
     const before = fairness.levels().find(({ name }) => name === 'lone')!.limits.nominal;
@@ -110,7 +115,7 @@ describe('the configuration of priority and fairness', () => {
   });
 
   it('is told to each schema: whether its level is there', async () => {
-    const { objects } = follow();
+    const { objects } = await follow();
     objects.put(LEVEL, 'other', LONE);
     objects.put(SCHEMA, 'to-lone', TO_LONE);
     await settled();
@@ -138,7 +143,7 @@ describe('the configuration of priority and fairness', () => {
   });
 
   it('is left alone once it is not followed any more', async () => {
-    const { objects, stop, names } = follow();
+    const { objects, stop, names } = await follow();
     stop();
     objects.put(LEVEL, 'lone', LONE);
     await settled();

@@ -1,112 +1,96 @@
 /**
- * FlowSchema and PriorityLevelConfiguration objects as the configuration of priority and fairness, from the moment the
- * server serves them. Source: Kubernetes, "API Priority and Fairness"; flowcontrol.apiserver.k8s.io/v1.
+ * FlowSchema and PriorityLevelConfiguration objects as the configuration of priority and fairness. Source: Kubernetes,
+ * "API Priority and Fairness"; flowcontrol.apiserver.k8s.io/v1.
  */
 import type { Kind } from '#api/kind.ts';
-import type { ApiObject } from '#api/objects.ts';
+import { FlowSchemaKind } from '#api/kinds/flow-schema.ts';
+import { PriorityLevelConfigurationKind } from '#api/kinds/priority-level-configuration.ts';
+import type { ApiObject, FlowSchema } from '#api/objects.ts';
 import { type Clock, rfc3339 } from '#machinery/clock.ts';
 import type { Logger } from '#machinery/log.ts';
-import type { KindIndex } from '../engine/kind-index.ts';
-import type { FlowSchemaSpec, PriorityLevelSpec } from './configuration.ts';
+import { withSpec } from './configuration.ts';
 import type { Fairness } from './index.ts';
 
-const GROUP = 'flowcontrol.apiserver.k8s.io';
-
-type SchemaObject = ApiObject & { spec?: FlowSchemaSpec; status?: { conditions?: Condition[] } };
-type LevelObject = ApiObject & { spec?: PriorityLevelSpec };
-
-interface Condition {
-  type?: string;
-  status?: string;
-  reason?: string;
-  message?: string;
-  lastTransitionTime?: string;
-}
+type Condition = NonNullable<NonNullable<FlowSchema['status']>['conditions']>[number];
 
 /** What is read and written of the objects. */
 export interface FlowObjects {
+  /** Resolves when every write that was acknowledged before can be read. */
+  fresh(): Promise<void>;
   list<T extends ApiObject>(kind: Kind<T>): readonly T[];
   onChange<T extends ApiObject>(kind: Kind<T>, listener: () => void): () => void;
-  /** Rejects when the object is gone, or somebody else has just changed it. */
-  updateStatus(kind: Kind, name: string, change: (object: ApiObject) => ApiObject): Promise<unknown>;
+  /** Rejects when the object is gone, or others change it all the time. */
+  updateStatus(name: string, change: (schema: FlowSchema) => FlowSchema): Promise<unknown>;
 }
 
-/**
- * Follows the objects until `stop` is called; `settled` resolves when those that are there are in force and have been told
- * so. Without any level among them the built-in configuration stays: they have not been made yet.
- */
-export function followFlowObjects(parts: {
-  kinds: KindIndex;
+interface Parts {
   objects: FlowObjects;
   fairness: Fairness;
   clock: Clock;
   log: Logger;
-}): { settled: Promise<void>; stop(): void } {
-  const { kinds, objects, fairness } = parts;
-  const schemaKind = kinds.at(GROUP, 'v1', 'flowschemas') as Kind<SchemaObject> | undefined;
-  const levelKind = kinds.at(GROUP, 'v1', 'prioritylevelconfigurations') as Kind<LevelObject> | undefined;
-  if (!schemaKind || !levelKind) return { settled: Promise.resolve(), stop() {} };
+}
+
+/**
+ * Follows the objects until the answer is called, and tells each schema whether its level is there. Resolves when what
+ * there is by then has been taken and told. Without any level among them the built-in configuration stays.
+ */
+export async function followFlowObjects(parts: Parts): Promise<() => void> {
+  const { objects, fairness } = parts;
   let isPlanned = false;
-  const read = async (): Promise<void> => {
+  const read = async () => {
     isPlanned = false;
-    const levels = objects.list(levelKind);
-    const schemas = objects.list(schemaKind);
+    const levels = objects.list(PriorityLevelConfigurationKind);
+    const schemas = objects.list(FlowSchemaKind);
     if (levels.length === 0) return;
     fairness.configure({ levels: levels.flatMap(withSpec), schemas: schemas.flatMap(withSpec) });
     const names = new Set(levels.map(({ metadata }) => metadata.name));
-    await Promise.all(schemas.map((schema) => tellDangling(parts, schemaKind, schema, names)));
+    await Promise.all(schemas.map((schema) => tellDangling(parts, schema, names)));
   };
   // One change of many objects is one change of the configuration.
   const plan = () => {
     if (!isPlanned) queueMicrotask(() => void read());
     isPlanned = true;
   };
-  const stops = [objects.onChange(schemaKind, plan), objects.onChange(levelKind, plan)];
-  return {
-    settled: read(),
-    stop() {
-      for (const stop of stops) stop();
-    },
+  await objects.fresh();
+  await read();
+  const stops = [
+    objects.onChange(FlowSchemaKind, plan),
+    objects.onChange(PriorityLevelConfigurationKind, plan),
+  ];
+  return () => {
+    for (const stop of stops) stop();
   };
-}
-
-function withSpec<T>({
-  metadata,
-  spec,
-}: ApiObject & { spec?: T }): { name: string; uid?: string; spec: T }[] {
-  const { name, uid } = metadata;
-  return spec ? [{ name, ...(uid !== undefined && { uid }), spec }] : [];
 }
 
 /** Writes into a schema whether its level is there, when it does not say so yet. */
 async function tellDangling(
-  { objects, clock, log }: Parameters<typeof followFlowObjects>[0],
-  kind: Kind<SchemaObject>,
-  schema: SchemaObject,
+  { objects, clock, log }: Parts,
+  schema: FlowSchema,
   levels: ReadonlySet<string>,
 ): Promise<void> {
   const level = schema.spec?.priorityLevelConfiguration.name ?? '';
   const isThere = levels.has(level);
-  const others = (object: SchemaObject) =>
-    (object.status?.conditions ?? []).filter(({ type }) => type !== 'Dangling');
   const said = schema.status?.conditions?.find(({ type }) => type === 'Dangling');
   const status = isThere ? 'False' : 'True';
   const about = `This FlowSchema references the PriorityLevelConfiguration object named ${JSON.stringify(level)}`;
   const message = `${about} ${isThere ? 'and it exists' : 'but there is no such object'}`;
   if (said?.status === status && said.message === message) return;
+  const since = said?.status === status ? said.lastTransitionTime : undefined;
   const condition: Condition = {
     type: 'Dangling',
     status,
-    lastTransitionTime: said?.status === status ? said.lastTransitionTime : rfc3339(clock.now()),
+    lastTransitionTime: since ?? rfc3339(clock.now()),
     reason: isThere ? 'Found' : 'NotFound',
     message,
   };
   const { name } = schema.metadata;
-  await objects
-    .updateStatus(kind as unknown as Kind, name, (object) => {
-      const conditions = [...others(object as SchemaObject), condition];
-      return { ...object, status: { ...(object as SchemaObject).status, conditions } } as ApiObject;
-    })
+  try {
+    await objects.updateStatus(name, (current) => {
+      const others = (current.status?.conditions ?? []).filter(({ type }) => type !== 'Dangling');
+      return { ...current, status: { ...current.status, conditions: [...others, condition] } };
+    });
+  } catch (error) {
     // The next change of the object, or of the configuration, brings it here again.
-    .catch((error: unknown) => log.debug('a flow schema was not told of its level', { error, name }));
+    log.debug('a flow schema was not told of its level', { error, name });
+  }
 }
