@@ -17,8 +17,6 @@ export interface Kind<T extends ApiObject = ApiObject> {
   deprecation?: string;
   /** Nothing acts on it yet: what writes it is answered with a warning that says so. */
   inert?: true;
-  /** A PUT must say which resourceVersion it replaces. */
-  needsVersion?: true;
   namespaced: boolean;
   /** All of create, delete, deletecollection, get, list, patch, update, watch unless given. */
   verbs?: Verb[];
@@ -99,6 +97,8 @@ export interface Strategy<T extends ApiObject> {
   validateUpdate?(object: T, old: T): FieldError[];
   /** Validation of a write to the status subresource, or to `subresource`, which writes a part of it. */
   validateStatus?(object: T, old: T, subresource?: string): FieldError[];
+  /** What people should know of an object that is valid: warnings of its creation, or of its change from `old`. */
+  warnings?(object: T, old?: T): string[];
   /** What the server must allocate in the same transaction. `old` is undefined on create, `object` on delete. */
   allocations?(object: T | undefined, old: T | undefined): AllocationRequest[];
   /** Whether a delete must wait for someone (pods: the node) and for how long, in seconds; 0 = at once. */

@@ -165,7 +165,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const startId = uuid(random).slice(0, 8);
   const chain = new RequestChain({
     kinds,
-    resources: { engine, storage, formats, clock, random, startId, stopping, requests },
+    resources: { engine, storage, formats, clock, random, authorizer, startId, stopping, requests },
     authenticators: authenticators(tokens, clock),
     authorizer,
     handlers,

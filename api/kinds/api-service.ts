@@ -16,7 +16,6 @@ export const APIServiceKind: Kind<APIService> = {
   singular: 'apiservice',
   categories: ['api-extensions'],
   inert: true,
-  needsVersion: true,
   namespaced: false,
   schema: 'io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService',
   subresources: { status: true },

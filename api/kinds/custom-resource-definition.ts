@@ -21,7 +21,6 @@ export const CustomResourceDefinitionKind: Kind<CustomResourceDefinition> = {
   shortNames: ['crd', 'crds'],
   categories: ['api-extensions'],
   inert: true,
-  needsVersion: true,
   namespaced: false,
   schema: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition',
   subresources: { status: true },

@@ -14,7 +14,6 @@ export const FlowSchemaKind: Kind<FlowSchema> = {
   kind: 'FlowSchema',
   plural: 'flowschemas',
   singular: 'flowschema',
-  needsVersion: true,
   namespaced: false,
   schema: 'io.k8s.api.flowcontrol.v1.FlowSchema',
   subresources: { status: true },

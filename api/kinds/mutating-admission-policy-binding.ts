@@ -16,7 +16,6 @@ export const MutatingAdmissionPolicyBindingKind: Kind<MutatingAdmissionPolicyBin
   singular: 'mutatingadmissionpolicybinding',
   categories: ['api-extensions'],
   inert: true,
-  needsVersion: true,
   namespaced: false,
   schema: 'io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding',
   strategy: strategyOf<MutatingAdmissionPolicyBinding>({

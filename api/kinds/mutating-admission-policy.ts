@@ -16,7 +16,6 @@ export const MutatingAdmissionPolicyKind: Kind<MutatingAdmissionPolicy> = {
   singular: 'mutatingadmissionpolicy',
   categories: ['api-extensions'],
   inert: true,
-  needsVersion: true,
   namespaced: false,
   schema: 'io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy',
   strategy: strategyOf<MutatingAdmissionPolicy>({

@@ -15,7 +15,6 @@ export const MutatingWebhookConfigurationKind: Kind<MutatingWebhookConfiguration
   singular: 'mutatingwebhookconfiguration',
   categories: ['api-extensions'],
   inert: true,
-  needsVersion: true,
   namespaced: false,
   schema: 'io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration',
   strategy: strategyOf<MutatingWebhookConfiguration>({

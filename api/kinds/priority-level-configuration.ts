@@ -14,7 +14,6 @@ export const PriorityLevelConfigurationKind: Kind<PriorityLevelConfiguration> = 
   kind: 'PriorityLevelConfiguration',
   plural: 'prioritylevelconfigurations',
   singular: 'prioritylevelconfiguration',
-  needsVersion: true,
   namespaced: false,
   schema: 'io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration',
   subresources: { status: true },

@@ -16,7 +16,6 @@ export const ValidatingAdmissionPolicyBindingKind: Kind<ValidatingAdmissionPolic
   singular: 'validatingadmissionpolicybinding',
   categories: ['api-extensions'],
   inert: true,
-  needsVersion: true,
   namespaced: false,
   schema: 'io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding',
   strategy: strategyOf<ValidatingAdmissionPolicyBinding>({

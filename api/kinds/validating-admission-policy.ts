@@ -16,7 +16,6 @@ export const ValidatingAdmissionPolicyKind: Kind<ValidatingAdmissionPolicy> = {
   singular: 'validatingadmissionpolicy',
   categories: ['api-extensions'],
   inert: true,
-  needsVersion: true,
   namespaced: false,
   schema: 'io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy',
   subresources: { status: true },

@@ -15,7 +15,6 @@ export const ValidatingWebhookConfigurationKind: Kind<ValidatingWebhookConfigura
   singular: 'validatingwebhookconfiguration',
   categories: ['api-extensions'],
   inert: true,
-  needsVersion: true,
   namespaced: false,
   schema: 'io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration',
   strategy: strategyOf<ValidatingWebhookConfiguration>({

@@ -117,17 +117,3 @@ it('brings to date at its next start what is left to it, and nothing else', asyn
   expect(await read(`${SERVICES_PATH}/v1.`)).toMatchObject({ versionPriority: 17 });
   await second.stop();
 });
-
-it('wants to know which version a PUT replaces', async () => {
-  const server = await startTestServer();
-  const call = callsTo(server);
-  const { body } = await call('GET', `${FLOW}/flowschemas/probes`);
-  const { resourceVersion: _, ...metadata } = body.metadata;
-  const refused = await call('PUT', `${FLOW}/flowschemas/probes`, { ...body, metadata });
-  expect([refused.status, refused.body.message]).toEqual([
-    422,
-    'FlowSchema.flowcontrol.apiserver.k8s.io "probes" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update',
-  ]);
-  expect((await call('PUT', `${FLOW}/flowschemas/probes`, body)).status).toBe(200);
-  await server.stop();
-});

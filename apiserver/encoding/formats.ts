@@ -50,8 +50,8 @@ export interface ApplyOptions {
   fieldManager: string;
   force: boolean;
   subresource: string;
-  /** The kind's status is written apart. */
-  hasStatus: boolean;
+  /** What the write puts back: nobody owns it by it. */
+  resets: readonly string[];
   time: string;
 }
 

@@ -113,7 +113,7 @@ class WireFormats implements Formats {
         manager: options.fieldManager,
         force: options.force,
         subresource: options.subresource,
-        hasStatus: options.hasStatus,
+        resets: options.resets,
         time: options.time,
       },
     );

@@ -68,7 +68,7 @@ function prepareMetadata(
   delete metadata.deletionGracePeriodSeconds;
   metadata.uid = uuid(parts.random);
   metadata.creationTimestamp = rfc3339(parts.clock.now());
-  metadata.generation = firstGeneration(kind, object);
+  metadata.generation = firstGeneration(kind);
   if (metadata.generation === undefined) delete metadata.generation;
 }
 
@@ -95,6 +95,8 @@ async function prepare(
   strategy.defaults?.(object);
   const faults = [...strategy.validate(object), ...(strategy.validateCreate?.(object) ?? [])];
   refuse(kind, object.metadata.name || (object.metadata.generateName ?? ''), faults);
+  options.context.warnings.push(...(strategy.warnings?.(object) ?? []));
+  options.mayCreate?.();
   await admit(parts, 'validate', request);
 }
 

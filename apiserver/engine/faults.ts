@@ -70,6 +70,18 @@ export function uidConflict(kind: Named, { metadata }: ApiObject, wanted: string
   );
 }
 
+/** A PUT that does not say what it replaces. Source: apiserver, registry.Store: it has the resource for the kind. */
+export function versionRequired(kind: Named, name: string): StatusError {
+  return invalid({ group: kind.group, kind: kind.plural }, name, [
+    {
+      type: 'Invalid',
+      field: 'metadata.resourceVersion',
+      value: 0,
+      detail: 'must be specified for an update',
+    },
+  ]);
+}
+
 /** A snapshot or watch position that history no longer reaches. */
 export function expired(message: string): StatusError {
   return new StatusError('Expired', message);

@@ -1,11 +1,12 @@
 import type { FieldError, Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
+import { resetFieldsOf, writeRulesOf } from '#api/semantics/write-rules.ts';
 import type { Op } from '#store/contract.ts';
 import { type CacheItem, parseItem } from '../cache/item.ts';
 import { claim } from './create.ts';
 import { sameJson } from './equal.ts';
-import { badRequest, conflict, notFound, uidConflict } from './faults.ts';
-import { desireChanged, hasGeneration } from './generation.ts';
+import { badRequest, conflict, notFound, uidConflict, versionRequired } from './faults.ts';
+import { nextGeneration } from './generation.ts';
 import {
   admissionRequest,
   admit,
@@ -29,8 +30,6 @@ export interface ModifyOptions extends WriteOptions {
 /** Gives the new state from the current one, which it may change. Called again when somebody else was faster. */
 export type Produce = (current: ApiObject) => ApiObject | Promise<ApiObject>;
 
-type WithStatus = ApiObject & { status?: unknown };
-
 /**
  * Changes an object that is there. NotFound; Conflict when the new state names a resourceVersion or uid that is no longer
  * the newest; Invalid; or what a plugin says. A change that changes nothing writes nothing.
@@ -53,7 +52,7 @@ export async function modifyObject(
     const old = parseItem(item);
     const next = await produce(parseItem(item));
     checkIdentity(kind, next, old);
-    carryOver(kind, next, old, options.scope);
+    carryOver(kind, next, old, options);
     await judge(parts, kind, next, old, options);
     if (isFinished(kind, next)) return finish(parts, kind, key, next, item, options);
     if (sameJson(next, old)) return { object: old, bytes: item.bytes };
@@ -78,11 +77,13 @@ function checkIdentity(kind: Kind, next: ApiObject, old: ApiObject): void {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   if (metadata.uid && metadata.uid !== uid) throw uidConflict(kind, old, metadata.uid);
   const wanted = metadata.resourceVersion;
-  if (wanted && wanted !== '0' && wanted !== resourceVersion) throw conflict(kind, name);
+  const conditional = wanted && wanted !== '0';
+  if (!conditional && writeRulesOf(kind).needsVersion) throw versionRequired(kind, name);
+  if (conditional && wanted !== resourceVersion) throw conflict(kind, name);
 }
 
 /** Puts back what this kind of write may not change. */
-function carryOver(kind: Kind, next: WithStatus, old: WithStatus, scope: ModifyScope): void {
+function carryOver(kind: Kind, next: ApiObject, old: ApiObject, { scope, subresource }: ModifyOptions): void {
   const { metadata } = next;
   for (const field of [
     'uid',
@@ -98,13 +99,7 @@ function carryOver(kind: Kind, next: WithStatus, old: WithStatus, scope: ModifyS
   Reflect.deleteProperty(metadata, 'selfLink');
   if (metadata.managedFields === undefined) keep(metadata, old.metadata, 'managedFields');
   if (!kind.namespaced) delete metadata.namespace;
-  if (scope === 'status') {
-    const { status } = next;
-    for (const field of Object.keys(next))
-      if (field !== 'metadata') delete (next as unknown as Fields)[field];
-    Object.assign(next, { ...old, metadata, status });
-    keep(metadata, old.metadata, 'ownerReferences');
-  } else if (scope === 'object' && kind.subresources?.status) keep(next, old, 'status');
+  if (scope !== 'raw') putBack(next, old, resetFieldsOf(kind, subresource ?? ''));
   if (next.metadata.deletionTimestamp && scope === 'object') {
     // Nobody can hold an object that is being deleted with a new finalizer.
     const had = old.metadata.finalizers ?? [];
@@ -121,6 +116,18 @@ function carryOver(kind: Kind, next: WithStatus, old: WithStatus, scope: ModifyS
 }
 
 type Fields = Record<string, unknown>;
+
+/** What people can set in metadata. */
+const SETTABLE_METADATA = ['labels', 'annotations', 'finalizers', 'ownerReferences'] as const;
+
+/** Fields inside the status are for the strategy: it knows which of them a write is about. */
+function putBack(next: ApiObject, old: ApiObject, resets: readonly string[]): void {
+  for (const field of resets)
+    if (field === 'metadata') for (const part of SETTABLE_METADATA) keep(next.metadata, old.metadata, part);
+    else if (field.startsWith('metadata.'))
+      keep(next.metadata, old.metadata, field.slice('metadata.'.length) as keyof ApiObject['metadata']);
+    else if (!field.includes('.')) keep(next as unknown as Fields, old as unknown as Fields, field);
+}
 
 function keep<T extends object>(to: T, from: T, field: keyof T): void {
   if (from[field] === undefined) delete to[field];
@@ -148,9 +155,13 @@ async function judge(
     strategy.prepareForUpdate?.(next, old);
     strategy.defaults?.(next);
   } else if (options.scope === 'status') strategy.prepareForStatus?.(next, old, writeOf(parts, options));
-  if (options.scope !== 'status' && hasGeneration(kind, next) && desireChanged(kind, next, old))
-    next.metadata.generation = (old.metadata.generation ?? 0) + 1;
+  // Where a pod runs is no wish of its user.
+  if (options.scope !== 'status' && options.subresource !== 'binding') {
+    const generation = nextGeneration(kind, next, old);
+    if (generation !== undefined) next.metadata.generation = generation;
+  }
   if (options.scope !== 'raw') refuse(kind, next.metadata.name, faultsOf(kind, next, old, options));
+  if (options.scope === 'object') options.context.warnings.push(...(strategy.warnings?.(next, old) ?? []));
   if (options.scope !== 'raw') await admit(parts, 'validate', request);
 }
 

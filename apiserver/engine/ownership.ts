@@ -1,6 +1,7 @@
 /** Who owns which fields: noted on every write that people or programs ask for. */
 import type { Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
+import { resetFieldsOf } from '#api/semantics/write-rules.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import { trackUpdate } from '#machinery/patch/apply.ts';
 import type { JsonObject, Schemas } from '#machinery/schema/model.ts';
@@ -27,7 +28,7 @@ export function ownerTracking(schemas: Schemas): TrackOwners {
         manager: managerOf(context),
         time: rfc3339(now),
         subresource,
-        hasStatus: kind.subresources?.status === true,
+        resets: resetFieldsOf(kind, subresource),
       },
     );
   };

@@ -33,6 +33,8 @@ export interface WriteOptions {
   dryRun?: boolean;
   /** The new state comes from server-side apply, which has noted the owners of its fields. */
   isApplied?: boolean;
+  /** Called before an object is made by a request that was let through to change it. Rejects with a StatusError. */
+  mayCreate?(): void;
 }
 
 /** How often a write is tried anew when others change the same object; more would be a livelock nobody sees. */

@@ -1,10 +1,10 @@
-import { type Kind, resourceName } from '#api/kind.ts';
+import type { Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
+import { writeRulesOf } from '#api/semantics/write-rules.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import { type CacheItem, parseItem } from '../cache/item.ts';
 import { sameJson } from './equal.ts';
 import { conflict, notFound } from './faults.ts';
-import { hasGeneration } from './generation.ts';
 import { isFinished, releases } from './modify.ts';
 import { admissionRequest, admit, causeOf, type EngineParts, MAX_TRIES, type WriteOptions } from './parts.ts';
 import type { Written } from './storage.ts';
@@ -23,9 +23,6 @@ export type Removed = Written & {
 };
 
 const PROPAGATION_FINALIZER = { Foreground: 'foregroundDeletion', Orphan: 'orphan' } as const;
-
-/** Kinds whose dependents stay unless the caller says otherwise. Source: Kubernetes' job strategy. */
-const ORPHAN_BY_DEFAULT = new Set(['jobs.batch', 'replicationcontrollers']);
 
 /**
  * Deletes an object, or marks it for deletion when a grace period or finalizers ask for that. NotFound; Conflict when a
@@ -103,7 +100,7 @@ function marked(parts: EngineParts, kind: Kind, object: ApiObject, options: Remo
     metadata.deletionTimestamp = rfc3339(now + grace * 1000);
     // Namespaces are held by what is in them, for no time that anybody knows.
     if (!kind.strategy.heldBy) metadata.deletionGracePeriodSeconds = grace;
-    if (hasGeneration(kind, object)) metadata.generation = (metadata.generation ?? 0) + 1;
+    if (metadata.generation && !kind.strategy.heldBy) metadata.generation += 1;
     kind.strategy.prepareForDelete?.(object);
   } else if (
     graceful &&
@@ -121,10 +118,11 @@ function marked(parts: EngineParts, kind: Kind, object: ApiObject, options: Remo
 function setPropagation(kind: Kind, { metadata }: ApiObject, options: RemoveOptions): void {
   const had = metadata.finalizers ?? [];
   const mine: string[] = Object.values(PROPAGATION_FINALIZER);
-  let policy = options.propagation;
+  const { dependents } = writeRulesOf(kind);
+  let policy = dependents === 'ignored' ? 'Background' : options.propagation;
   if (!policy) {
     if (had.some((finalizer) => mine.includes(finalizer))) return;
-    policy = ORPHAN_BY_DEFAULT.has(resourceName(kind)) ? 'Orphan' : 'Background';
+    policy = dependents === 'orphaned' ? 'Orphan' : 'Background';
   }
   const finalizers = had.filter((finalizer) => !mine.includes(finalizer));
   if (policy !== 'Background') finalizers.push(PROPAGATION_FINALIZER[policy]);

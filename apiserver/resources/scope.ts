@@ -2,7 +2,7 @@ import type { Kind } from '#api/kind.ts';
 import type { Clock } from '#machinery/clock.ts';
 import type { Random } from '#machinery/random.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
-import type { RequestContext } from '../contract.ts';
+import type { Authorizer, RequestContext } from '../contract.ts';
 import type { Formats } from '../encoding/formats.ts';
 import { negotiate } from '../encoding/negotiate.ts';
 import { type Rendered, type Renderer, renderObject, renderValue } from '../encoding/render.ts';
@@ -18,6 +18,8 @@ export interface ResourceParts {
   formats: Formats;
   clock: Clock;
   random: Random;
+  /** For what is not known to be asked before a request is on its way: whether an update makes an object. */
+  authorizer: Authorizer;
   /** Tells the requests of this start of the server from those of others. */
   startId: string;
   /** Aborts when the server stops: ends watches. */

@@ -1,6 +1,7 @@
 /** POST, PUT, PATCH and DELETE of objects. */
 import { apiVersionOf, type Kind, resourceName } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
+import { resetFieldsOf, writeRulesOf } from '#api/semantics/write-rules.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import { isStatus, StatusError } from '#machinery/errors.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
@@ -9,7 +10,7 @@ import type { Decoded, PatchType } from '../encoding/formats.ts';
 import { parseMediaType } from '../encoding/negotiate.ts';
 import { conversionFault } from '../encoding/patch-faults.ts';
 import { viewOf } from '../encoding/render.ts';
-import { badRequest, conflict, invalid, notFound } from '../engine/faults.ts';
+import { badRequest, conflict, uidConflict } from '../engine/faults.ts';
 import type { ModifyScope, Produce } from '../engine/modify.ts';
 import { refuse } from '../engine/parts.ts';
 import type { RemoveOptions } from '../engine/remove.ts';
@@ -24,6 +25,7 @@ import {
 } from './options.ts';
 import { respondObject, respondValue, type Scope } from './scope.ts';
 import { selectionOf, selects } from './selection.ts';
+import { changeOrMake } from './upsert.ts';
 
 /** Nothing is written when `dryRun=All`. */
 export function isDryRun(query: URLSearchParams): boolean {
@@ -96,20 +98,30 @@ export async function updateResource(scope: Scope, as: ModifyScope = 'object'): 
     throw badRequest(
       `the name of the object (${scope.name} based on URL) was undeterminable: name must be provided`,
     );
-  if (scope.kind.needsVersion && !object.metadata.resourceVersion)
-    throw invalid(scope.kind, object.metadata.name, [
-      {
-        type: 'Invalid',
-        field: 'metadata.resourceVersion',
-        value: 0,
-        detail: 'must be specified for an update',
-      },
-    ]);
+  const next = () => structuredClone(toStored(scope.kind, object));
   const produce: Produce = (current) => {
     judgeView(scope.kind, object, current, as);
-    return structuredClone(toStored(scope.kind, object));
+    return next();
   };
-  return respondObject(scope, (await modify(scope, produce, as)).bytes);
+  const change = () => modify(scope, produce, as);
+  if (as !== 'object' || !writeRulesOf(scope.kind).createsOnUpdate)
+    return respondObject(scope, (await change()).bytes);
+  return changeOrMake(scope, { change, make: (mayCreate) => makeUpdated(scope, next(), mayCreate) });
+}
+
+/** The object of a PUT that is missing. A resourceVersion means nothing then, a uid that another one is meant. */
+function makeUpdated(scope: Scope, object: ApiObject, mayCreate: () => void): Promise<Written> {
+  const { stored, context, parts, namespace, name } = scope;
+  const { metadata } = object;
+  if (metadata.name !== name) throw otherName(scope, metadata.name);
+  if (metadata.uid) throw uidConflict(stored, { ...object, metadata: { name, namespace } }, metadata.uid);
+  delete metadata.resourceVersion;
+  const dryRun = isDryRun(context.info.query);
+  return parts.engine.insert(stored, namespace, object, { context, dryRun, mayCreate });
+}
+
+function otherName({ name }: Scope, given: string): StatusError {
+  return badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
 }
 
 function modify(scope: Scope, produce: Produce, as: ModifyScope, isApplied = false): Promise<Written> {
@@ -174,7 +186,7 @@ async function applyResource(scope: Scope, as: ModifyScope): Promise<TransportRe
     fieldManager,
     force: query.get('force') === 'true',
     subresource: context.info.subresource,
-    hasStatus: kind.subresources?.status === true,
+    resets: resetFieldsOf(kind, context.info.subresource),
     time: rfc3339(parts.clock.now()),
   };
   const merge = (current: ApiObject | undefined) => {
@@ -183,22 +195,19 @@ async function applyResource(scope: Scope, as: ModifyScope): Promise<TransportRe
     judgeView(kind, merged, current, as);
     return toStored(kind, merged);
   };
-  const missing = (await parts.storage.read(stored, namespace, name)) === undefined;
-  if (missing && as !== 'object') throw notFound(kind, name);
-  if (!missing) return respondObject(scope, (await modify(scope, merge, as, true)).bytes);
-  if (applied.metadata.uid)
-    throw conflict(
-      kind,
-      name,
-      `uid mismatch: the provided object specified uid ${applied.metadata.uid}, and no existing object was found`,
-    );
-  const dryRun = isDryRun(query);
-  const written = await parts.engine.insert(stored, namespace, merge(undefined), {
-    context,
-    dryRun,
-    isApplied: true,
-  });
-  return respondObject(scope, written.bytes, 201);
+  const change = () => modify(scope, merge, as, true);
+  if (as !== 'object') return respondObject(scope, (await change()).bytes);
+  const make = async (mayCreate: () => void) => {
+    if (applied.metadata.uid)
+      throw conflict(
+        kind,
+        name,
+        `uid mismatch: the provided object specified uid ${applied.metadata.uid}, and no existing object was found`,
+      );
+    const how = { context, dryRun: isDryRun(query), isApplied: true, mayCreate };
+    return parts.engine.insert(stored, namespace, merge(undefined), how);
+  };
+  return changeOrMake(scope, { change, make });
 }
 
 function checkApplied(scope: Scope, applied: ApiObject): void {
@@ -210,32 +219,21 @@ function checkApplied(scope: Scope, applied: ApiObject): void {
   if (applied.metadata?.managedFields?.length) throw badRequest('metadata.managedFields must be nil');
   applied.metadata ??= { name };
   applied.metadata.name ||= name;
-  if (applied.metadata.name !== name)
-    throw badRequest(
-      `the name of the object (${applied.metadata.name}) does not match the name on the URL (${name})`,
-    );
+  if (applied.metadata.name !== name) throw otherName(scope, applied.metadata.name);
   if (kind.namespaced && namespace) applied.metadata.namespace ||= namespace;
 }
 
 export async function deleteResource(scope: Scope): Promise<TransportResponse> {
   const { kind, stored, namespace, name, parts } = scope;
   const asked = deleteOptionsOf(scope);
+  warnOfOrphans(scope, asked);
   const removed = await parts.engine.remove(stored, namespace, name, removeOptionsOf(scope, asked));
   // Who asked to wait for the dependents is told that the object is still there.
   const waits = asked.propagationPolicy === 'Foreground' || asked.orphanDependents === false;
-  if (!removed.gone || RETURNED_WHEN_DELETED.has(resourceName(kind)))
+  if (!removed.gone || writeRulesOf(kind).returnsDeleted)
     return respondObject(scope, removed.bytes, waits && !removed.gone ? 202 : 200);
   return respondValue(scope, deletedStatus(kind, removed.object));
 }
-
-/** Kinds of which a delete answers with the object. Source: Kubernetes' registry strategies. */
-const RETURNED_WHEN_DELETED = new Set([
-  'pods',
-  'services',
-  'serviceaccounts',
-  'persistentvolumes',
-  'persistentvolumeclaims',
-]);
 
 function deletedStatus(kind: Kind, { metadata }: ApiObject): object {
   return {
@@ -284,6 +282,16 @@ export function removeOptionsOf({ context }: Scope, asked: DeleteOptions): Remov
   };
 }
 
+const ORPHANS =
+  'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning';
+
+/** Source: Kubernetes, batch/job/storage: ReplicationControllers orphan theirs without a word. */
+function warnOfOrphans({ kind, context }: Scope, asked: DeleteOptions): void {
+  const { propagationPolicy, orphanDependents } = asked;
+  if (propagationPolicy !== undefined || orphanDependents !== undefined) return;
+  if (resourceName(kind) === 'jobs.batch') context.warnings.push(ORPHANS);
+}
+
 /** The schema of a DELETE's body. */
 const DELETE_OPTIONS = 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions';
 
@@ -292,7 +300,9 @@ const DELETES_AT_ONCE = 32;
 
 export async function deleteCollection(scope: Scope): Promise<TransportResponse> {
   const { kind, stored, namespace, context, parts } = scope;
-  const options = removeOptionsOf(scope, deleteOptionsOf(scope));
+  const asked = deleteOptionsOf(scope);
+  warnOfOrphans(scope, asked);
+  const options = removeOptionsOf(scope, asked);
   const selection = selectionOf(kind, context.info.query);
   await parts.storage.cache.fresh();
   const { cache, keys } = parts.storage;

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { generatedSchemas } from '../schema/load.ts';
 import type { JsonObject } from '../schema/model.ts';
 import { applyServerSide, trackUpdate } from './apply.ts';
-import { namedFields, ownableParts } from './compare.ts';
+import { namedFields } from './compare.ts';
 import { commonPaths, difference, isEmptySet, isFieldSet, showPath, union } from './field-set.ts';
 
 const deployment = generatedSchemas().type('io.k8s.api.apps.v1.Deployment');
@@ -16,7 +16,7 @@ const config = (spec: object, metadata: object = {}): JsonObject => ({
   spec,
 });
 const apply = (live: JsonObject | undefined, applied: JsonObject, manager = 'me', force = false) =>
-  applyServerSide(live, applied, deployment, { manager, time: NOW, force });
+  applyServerSide(live, applied, deployment, { manager, time: NOW, force, resets: ['status'] });
 const containers = (...list: object[]) => ({ template: { spec: { containers: list } } });
 
 const managers = (object: JsonObject) =>
@@ -251,7 +251,11 @@ describe('an object that is made by another write', () => {
       { labels: { app: 'web' }, uid: 'u', generation: 1 },
     );
     made['status'] = { replicas: 1 };
-    trackUpdate(undefined, made, deployment, { manager: 'kubectl-create', time: NOW });
+    trackUpdate(undefined, made, deployment, {
+      manager: 'kubectl-create',
+      time: NOW,
+      resets: ['status'],
+    });
     expect(managers(made)).toEqual([
       {
         manager: 'kubectl-create',
@@ -348,7 +352,7 @@ describe('sets of fields', () => {
     },
     { finalizers: ['f'], labels: {} },
   );
-  const set = namedFields(object, deployment, ownableParts(''));
+  const set = namedFields(object, deployment, ['status']);
 
   test('name leaves, atomic parts and elements', () => {
     const shown = commonPaths(set, set).map(showPath);

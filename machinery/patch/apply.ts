@@ -7,7 +7,7 @@ import { StatusError } from '../errors.ts';
 import { MAX_DEPTH } from '../schema/conform.ts';
 import { isObject, type JsonObject, member, type StructType, setMember } from '../schema/model.ts';
 import { arrange } from './arrange.ts';
-import { type Comparison, compareObjects, namedFields, ownableParts, sameValue } from './compare.ts';
+import { type Comparison, compareObjects, namedFields, sameValue } from './compare.ts';
 import {
   entriesOf,
   type FieldManager,
@@ -36,8 +36,8 @@ export interface FieldWriter {
   time: string;
   /** '' for the object itself. */
   subresource?: string;
-  /** The status is written apart; true unless given. */
-  hasStatus?: boolean;
+  /** What the write puts back: nobody owns it by it. */
+  resets?: readonly string[];
 }
 
 export interface ApplyRequest extends FieldWriter {
@@ -63,22 +63,22 @@ export function applyServerSide(
   type: StructType,
   request: ApplyRequest,
 ): JsonObject {
-  const isOwnable = ownableParts(request.subresource ?? '', request.hasStatus);
-  const managers = managersOf(live, type, isOwnable);
+  const { resets = [] } = request;
+  const managers = managersOf(live, type, resets);
   const me: FieldManager = {
     manager: request.manager,
     operation: 'Apply',
     apiVersion: String(config['apiVersion'] ?? ''),
     subresource: request.subresource ?? '',
     time: request.time,
-    fields: namedFields(config, type, isOwnable),
+    fields: namedFields(config, type, resets),
   };
   const before = managers.find((manager) => isSame(manager, me));
   const others = managers.filter((manager) => manager !== before);
   const place: Place = { value: { form: 'struct', type } };
-  const next = structuredClone(mergeObject(live ?? {}, strip(config, request), place, 0));
+  const next = structuredClone(mergeObject(live ?? {}, strip(config, resets), place, 0));
   if (before) removeAbandoned(next, before.fields, held([me, ...others]), place);
-  const change = compareObjects(live, next, type, isOwnable);
+  const change = compareObjects(live, next, type, resets);
   const conflicts = others.map((manager) => ({
     manager,
     paths: commonPaths(manager.fields, change.written),
@@ -123,7 +123,7 @@ function managersAfterUpdate(
   const own = writer.subresource || sent.length === 0 ? undefined : readManagers(next);
   const managers = own ?? readManagers(live) ?? [];
   if (live && managers.length === 0) return [];
-  const change = compareObjects(live, next, type, ownableParts(writer.subresource ?? '', writer.hasStatus));
+  const change = compareObjects(live, next, type, writer.resets ?? []);
   if (isUnchanged(change)) return own;
   const left = disowned(managers, change);
   return isEmptySet(change.written) ? left : withWriter(left, change.written, next, writer);
@@ -169,7 +169,7 @@ function keepEntries(next: JsonObject, live: JsonObject | undefined): void {
 function managersOf(
   live: JsonObject | undefined,
   type: StructType,
-  isOwnable: (name: string) => boolean,
+  resets: readonly string[],
 ): FieldManager[] {
   const managers = readManagers(live) ?? [];
   if (!live || managers.length > 0) return managers;
@@ -180,7 +180,7 @@ function managersOf(
       apiVersion: String(live['apiVersion'] ?? ''),
       subresource: '',
       time: undefined,
-      fields: compareObjects(undefined, live, type, isOwnable).written,
+      fields: compareObjects(undefined, live, type, resets).written,
     },
   ];
 }
@@ -194,11 +194,11 @@ function mayTakeOver(
   live: JsonObject | undefined,
   conflicts: readonly Conflict[],
   type: StructType,
-  { manager, subresource = '' }: ApplyRequest,
+  { manager, resets = [] }: ApplyRequest,
 ): boolean {
   const applied = manager === KUBECTL && conflicts.length > 0 ? lastAppliedOf(live) : undefined;
   if (!applied) return conflicts.length === 0;
-  const allowed = namedFields(applied, type, ownableParts(subresource));
+  const allowed = namedFields(applied, type, resets);
   const refused = conflicts.map(({ manager: other, paths }) => ({
     manager: other,
     paths: paths.filter((path) => !contains(allowed, path)),
@@ -213,15 +213,13 @@ function contains(set: FieldSet, path: Path): boolean {
   return node !== undefined && isMember(node);
 }
 
-/** What a configuration may set: not the status, except through its subresource. */
-function strip(config: JsonObject, { subresource, hasStatus = true }: FieldWriter): JsonObject {
-  const { status, ...rest } = config;
-  const metadata = isObject(rest['metadata']) ? { ...rest['metadata'] } : {};
+/** What a configuration may set. */
+function strip(config: JsonObject, resets: readonly string[]): JsonObject {
+  const metadata = isObject(config['metadata']) ? { ...config['metadata'] } : {};
   delete metadata['managedFields'];
-  const stripped: JsonObject = { ...rest, metadata };
-  return subresource === 'status' || (!hasStatus && status !== undefined)
-    ? { ...stripped, status }
-    : stripped;
+  const stripped: JsonObject = { ...config, metadata };
+  for (const name of resets) if (name !== 'metadata') delete stripped[name];
+  return stripped;
 }
 
 function refuseConflicts(conflicts: readonly Conflict[]): void {

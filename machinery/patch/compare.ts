@@ -26,12 +26,23 @@ const UNOWNED_METADATA: ReadonlySet<string> = new Set([
 ]);
 
 /** Which parts of the whole object a writer can own. */
-export type OwnableParts = (name: string) => boolean;
+type OwnableParts = (name: string) => boolean;
 
-/** The status has a subresource of its own, and others do not reach it; what writes the status owns nothing else. */
-export function ownableParts(subresource: string, hasStatus = true): OwnableParts {
-  if (subresource === 'status') return (name) => name === 'status' || name === 'metadata';
-  return (name) => name !== 'apiVersion' && name !== 'kind' && !(hasStatus && name === 'status');
+/** `resets`: what the write puts back again, as `status` or `metadata.labels`. */
+function ownableParts(resets: readonly string[]): OwnableParts {
+  return (name) => name !== 'apiVersion' && name !== 'kind' && !resets.includes(name);
+}
+
+/** The set without what lies at `resets` and what is left empty by that. Changes the set. */
+function withoutResets(set: FieldSet, resets: readonly string[]): FieldSet {
+  for (const path of resets) {
+    const [part, field] = path.split('.');
+    const node = field === undefined ? undefined : set[`f:${part}`];
+    if (!node) continue;
+    delete node[`f:${field}`];
+    if (isEmptySet(node)) delete set[`f:${part}`];
+  }
+  return set;
 }
 
 /** Changes from `old` (undefined = it is made) to `next`, but for what nobody owns. */
@@ -39,8 +50,9 @@ export function compareObjects(
   old: JsonObject | undefined,
   next: JsonObject,
   type: StructType,
-  isOwnable: OwnableParts,
+  resets: readonly string[],
 ): Comparison {
+  const isOwnable = ownableParts(resets);
   const found: Comparison = { written: {}, removed: {} };
   const place: Place = { value: { form: 'struct', type } };
   for (const name of namesOf(old ?? {}, next)) {
@@ -48,6 +60,8 @@ export function compareObjects(
     if (name !== 'metadata') compareMember(old ?? {}, next, name, place, found, 1);
     else compareMetadata(old, next, memberPlace(place, name), found);
   }
+  withoutResets(found.written, resets);
+  withoutResets(found.removed, resets);
   return found;
 }
 
@@ -180,7 +194,8 @@ export function sameValue(a: unknown, b: unknown): boolean {
 }
 
 /** The fields that a configuration names: leaves, atomic parts, elements of lists, empty parts. */
-export function namedFields(config: JsonObject, type: StructType, isOwnable: OwnableParts): FieldSet {
+export function namedFields(config: JsonObject, type: StructType, resets: readonly string[]): FieldSet {
+  const isOwnable = ownableParts(resets);
   const place: Place = { value: { form: 'struct', type } };
   const found: FieldSet = {};
   for (const name of Object.keys(config)) {
@@ -191,7 +206,7 @@ export function namedFields(config: JsonObject, type: StructType, isOwnable: Own
         : fieldsAt(config[name], memberPlace(place, name), 1);
     if (node) found[`f:${name}`] = node;
   }
-  return found;
+  return withoutResets(found, resets);
 }
 
 function metadataFields(config: JsonObject, place: Place): FieldSet | undefined {
