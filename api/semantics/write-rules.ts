@@ -98,6 +98,10 @@ const TABLE: Readonly<Record<string, Partial<WriteRules>>> = {
   'storageclasses.storage.k8s.io': RETURNED,
   'volumeattachments.storage.k8s.io': { ...VERSIONED, ...RETURNED, ...STATUS_ONLY },
   'volumeattributesclasses.storage.k8s.io': RETURNED,
+  'mutatingwebhookconfigurations.admissionregistration.k8s.io': { ...COUNTED, ...VERSIONED },
+  'validatingadmissionpolicies.admissionregistration.k8s.io': { ...COUNTED, ...VERSIONED, ...STATUS_ONLY },
+  'validatingadmissionpolicybindings.admissionregistration.k8s.io': { ...COUNTED, ...VERSIONED },
+  'validatingwebhookconfigurations.admissionregistration.k8s.io': { ...COUNTED, ...VERSIONED },
   'customresourcedefinitions.apiextensions.k8s.io': { ...COUNTED, ...VERSIONED, ...STATUS_ONLY },
 };
 

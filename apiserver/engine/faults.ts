@@ -59,7 +59,7 @@ const REGISTRY_FOLDERS: Record<string, string> = {
 
 /** The object is another than the one that was read. Source: apiserver, storage.Preconditions. */
 export function uidConflict(kind: Named, { metadata }: ApiObject, wanted: string): StatusError {
-  const { name, namespace, uid } = metadata;
+  const { name, namespace, uid = '' } = metadata;
   const folder = REGISTRY_FOLDERS[resourceName(kind)] ?? kind.plural;
   const key = ['/registry', folder, ...(namespace ? [namespace] : []), name].join('/');
   const why = `Precondition failed: UID in precondition: ${wanted}, UID in object meta: ${uid}`;
