@@ -3,7 +3,7 @@ import { type Kind, resourceName } from '../kind.ts';
 import { KINDS } from '../kinds/index.ts';
 import { hasWriteRules, resetFieldsOf, type WriteRules, writeRulesOf } from './write-rules.ts';
 
-const STORED = KINDS.filter((kind) => !kind.virtual);
+const STORED = KINDS.filter((kind) => !kind.virtual && !kind.computed);
 const named = (name: string) => KINDS.find((kind) => resourceName(kind) === name)!;
 const those = (holds: (rules: WriteRules) => boolean) =>
   [...new Set(STORED.filter((kind) => holds(writeRulesOf(kind))).map(resourceName))].sort();
@@ -45,8 +45,14 @@ describe('the rules of writes', () => {
       'csistoragecapacities.storage.k8s.io',
       'customresourcedefinitions.apiextensions.k8s.io',
       'leases.coordination.k8s.io',
+      'mutatingadmissionpolicies.admissionregistration.k8s.io',
+      'mutatingadmissionpolicybindings.admissionregistration.k8s.io',
+      'mutatingwebhookconfigurations.admissionregistration.k8s.io',
       'poddisruptionbudgets.policy',
       'runtimeclasses.node.k8s.io',
+      'validatingadmissionpolicies.admissionregistration.k8s.io',
+      'validatingadmissionpolicybindings.admissionregistration.k8s.io',
+      'validatingwebhookconfigurations.admissionregistration.k8s.io',
       'volumeattachments.storage.k8s.io',
     ]);
   });

@@ -98,6 +98,8 @@ const TABLE: Readonly<Record<string, Partial<WriteRules>>> = {
   'storageclasses.storage.k8s.io': RETURNED,
   'volumeattachments.storage.k8s.io': { ...VERSIONED, ...RETURNED, ...STATUS_ONLY },
   'volumeattributesclasses.storage.k8s.io': RETURNED,
+  'mutatingadmissionpolicies.admissionregistration.k8s.io': { ...COUNTED, ...VERSIONED },
+  'mutatingadmissionpolicybindings.admissionregistration.k8s.io': { ...COUNTED, ...VERSIONED },
   'mutatingwebhookconfigurations.admissionregistration.k8s.io': { ...COUNTED, ...VERSIONED },
   'validatingadmissionpolicies.admissionregistration.k8s.io': { ...COUNTED, ...VERSIONED, ...STATUS_ONLY },
   'validatingadmissionpolicybindings.admissionregistration.k8s.io': { ...COUNTED, ...VERSIONED },
