@@ -1,6 +1,6 @@
 /** ConfigMaps and Secrets. Source: Kubernetes API reference, ConfigMap and Secret. */
 import type { ConfigMap, Secret } from '../objects.ts';
-import { type Faults, sameData } from './faults.ts';
+import type { Faults } from './faults.ts';
 import { configKeyFaults } from './names.ts';
 
 /** All values of one object together. */
@@ -28,8 +28,8 @@ export function checkConfigMap(map: ConfigMap, faults: Faults): void {
 export function checkConfigMapUpdate(map: ConfigMap, old: ConfigMap, faults: Faults): void {
   if (!old.immutable) return;
   if (!map.immutable) faults.forbidden('immutable', FROZEN);
-  if (!sameData(map.data, old.data)) faults.forbidden('data', FROZEN);
-  if (!sameData(map.binaryData, old.binaryData)) faults.forbidden('binaryData', FROZEN);
+  if (!sameEntries(map.data, old.data)) faults.forbidden('data', FROZEN);
+  if (!sameEntries(map.binaryData, old.binaryData)) faults.forbidden('binaryData', FROZEN);
 }
 
 export function checkSecret(secret: Secret, faults: Faults): void {
@@ -63,7 +63,13 @@ export function checkSecretUpdate(secret: Secret, old: Secret, faults: Faults): 
   faults.immutable('type', secret.type, old.type);
   if (!old.immutable) return;
   if (!secret.immutable) faults.forbidden('immutable', FROZEN);
-  if (!sameData(secret.data, old.data)) faults.forbidden('data', FROZEN);
+  if (!sameEntries(secret.data, old.data)) faults.forbidden('data', FROZEN);
+}
+
+/** Whether two maps have the same keys with the same values; an empty value is one. */
+function sameEntries(a: Record<string, string> = {}, b: Record<string, string> = {}): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
 }
 
 /** Keys without which a secret of a type is of no use. */
