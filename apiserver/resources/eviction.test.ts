@@ -115,6 +115,13 @@ describe('an eviction without a budget', () => {
       status: 400,
       body: { message: 'name in URL does not match name in Eviction object' },
     });
+    const elsewhere = await call('POST', `${PODS}/a/eviction`, { metadata: { name: 'a', namespace: 'b' } });
+    expect(elsewhere).toMatchObject({
+      status: 400,
+      body: {
+        message: 'the namespace of the provided object does not match the namespace sent on the request',
+      },
+    });
     expect((await call('GET', `${PODS}/a/eviction`)).status).toBe(405);
     expect(await evict('b')).toMatchObject({ status: 404, body: { message: 'pods "b" not found' } });
     expect(await evict('a', { preconditions: { uid: 'x' } })).toMatchObject({ status: 409 });

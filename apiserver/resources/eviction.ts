@@ -80,6 +80,8 @@ function evictionOf(scope: Scope): RemoveOptions {
   );
   context.warnings.push(...warnings);
   if (object.metadata?.name !== name) throw badRequest('name in URL does not match name in Eviction object');
+  if (object.metadata.namespace && object.metadata.namespace !== scope.namespace)
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   const options = (object as { deleteOptions?: DeleteOptions }).deleteOptions ?? {};
   checkDeleteOptions(options);
   return removeOptionsOf(scope, options);
