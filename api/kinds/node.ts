@@ -2,7 +2,7 @@ import { canonicalQuantities } from '../defaults/quantities.ts';
 import type { Kind } from '../kind.ts';
 import type { Node } from '../objects.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
-import { checkNode, checkNodeUpdate } from '../validation/node.ts';
+import { checkNode, checkNodeStatus, checkNodeUpdate } from '../validation/node.ts';
 import { ageColumn, column, nameColumn, orNone, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -27,6 +27,9 @@ export const NodeKind: Kind<Node> = {
     name: isDnsSubdomain,
     defaults(node) {
       node.spec ??= {};
+      // The one block is the first of the list, whichever of the two is given.
+      if (node.spec.podCIDR && !node.spec.podCIDRs?.length) node.spec.podCIDRs = [node.spec.podCIDR];
+      else if (node.spec.podCIDRs?.length) node.spec.podCIDR ||= node.spec.podCIDRs[0];
       node.status ??= {};
       canonicalQuantities(node.status.capacity);
       node.status.allocatable ??= node.status.capacity && { ...node.status.capacity };
@@ -34,6 +37,7 @@ export const NodeKind: Kind<Node> = {
     },
     check: checkNode,
     checkUpdate: checkNodeUpdate,
+    checkStatus: (node, _old, faults) => checkNodeStatus(node, faults),
   }),
   columns: [
     nameColumn,

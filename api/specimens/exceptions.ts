@@ -8,6 +8,8 @@ const CRD = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1';
 
 /** Required in the schema, but an object without it is taken. */
 export const MAY_BE_MISSING: Exceptions = new Map([
+  ['io.k8s.api.core.v1.Taint.effect', 'refused as metadata.taints.effect'],
+  ['io.k8s.api.core.v1.Taint.key', 'refused as metadata.taints.key'],
   [`${CRD}.CustomResourceDefinitionVersion.served`, 'a missing flag is false'],
   ['io.k8s.api.apps.v1.ControllerRevision.revision', 'a missing number is revision 0'],
   ['io.k8s.api.batch.v1.PodFailurePolicy.rules', 'a policy without rules is one that never applies'],
@@ -28,7 +30,9 @@ export const MAY_BE_MISSING: Exceptions = new Map([
 ]);
 
 /** Strings with known values, where Kubernetes takes others too. */
-export const OPEN_ENUMS: Exceptions = new Map([]);
+export const OPEN_ENUMS: Exceptions = new Map([
+  ['io.k8s.api.core.v1.Taint.effect', 'refused as metadata.taints.effect'],
+]);
 
 /** Fields that no sound object of ours has. */
 export const NOT_IN_SPECIMENS: readonly (readonly [RegExp, string])[] = [
@@ -48,6 +52,10 @@ export const NOT_IN_SPECIMENS: readonly (readonly [RegExp, string])[] = [
   [
     /core\.v1\.(Container\.volumeDevices|VolumeDevice\.|Lifecycle\.stopSignal|PodSpec\.hostnameOverride)/,
     'not acted on',
+  ],
+  [
+    /core\.v1\.(NodeSpec\.configSource|NodeConfigSource\.|ConfigMapNodeConfigSource\.)/,
+    'nodes are not configured by objects, in Kubernetes neither',
   ],
   [/core\.v1\.PodSecurityContext\.seLinuxChangePolicy/, 'not acted on'],
   [

@@ -15,7 +15,9 @@ import { nodeSpecimens } from './node.ts';
 import { podSpecimens } from './pods.ts';
 import { policySpecimens } from './policy.ts';
 import { quotaSpecimens } from './quotas.ts';
+import { rbacSpecimens } from './rbac.ts';
 import { replicationSpecimens } from './replication.ts';
+import { schedulingSpecimens } from './scheduling.ts';
 import type { Specimen } from './specimen.ts';
 import { storageSpecimens } from './storage.ts';
 import { volumeSpecimens } from './volumes.ts';
@@ -37,7 +39,9 @@ export const SPECIMENS: readonly Specimen[] = [
   ...podSpecimens,
   ...policySpecimens,
   ...quotaSpecimens,
+  ...rbacSpecimens,
   ...replicationSpecimens,
+  ...schedulingSpecimens,
   ...storageSpecimens,
   ...volumeSpecimens,
 ];

@@ -32,7 +32,7 @@ const megabyte = 'a'.repeat(1024 * 1024 + 1);
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 /** [kind, the wrong parts, the faults]. */
-const WRONG: [Kind, Parts, string[]][] = [
+const WRONG: [Kind, Parts, unknown[]][] = [
   [
     ConfigMapKind as Kind,
     { data: { 'a/b': '', c: '' }, binaryData: { c: '' } },
@@ -118,6 +118,7 @@ const WRONG: [Kind, Parts, string[]][] = [
         { kind: 'ServiceAccount', name: 'a', apiGroup: 'x' },
         { kind: 'Team', name: '' },
         { kind: 'User', name: 'u', apiGroup: 'x' },
+        { kind: 'ServiceAccount', name: 'A', namespace: 'default' },
       ],
     },
     [
@@ -126,22 +127,7 @@ const WRONG: [Kind, Parts, string[]][] = [
       'subjects[1].name: Required value',
       'subjects[1].kind: Unsupported value: "Team": supported values: "ServiceAccount", "User", "Group"',
       `subjects[2].apiGroup: Unsupported value: "x": supported values: "${rbac}"`,
-    ],
-  ],
-  [
-    NodeKind as Kind,
-    {
-      spec: {
-        taints: [
-          { key: 'a', effect: 'Never' },
-          { key: 'b', effect: 'NoSchedule' },
-          { key: 'b', effect: 'NoSchedule' },
-        ],
-      },
-    },
-    [
-      'spec.taints[0].effect: Unsupported value: "Never": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
-      'spec.taints[2]: Duplicate value: {"key":"b","effect":"NoSchedule"}: taints must be unique by key and effect pair',
+      expect.stringMatching(/^subjects\[3\].name: Invalid value: "A": a lowercase RFC 1123 subdomain /),
     ],
   ],
   [
@@ -245,6 +231,12 @@ const CHANGES: [Kind, Parts, Parts, string[]][] = [
     { value: 1 },
     { value: 2 },
     ['value: Forbidden: may not be changed in an update.'],
+  ],
+  [
+    PriorityClassKind as Kind,
+    { value: 1 },
+    { value: 1, preemptionPolicy: 'Never' },
+    ['preemptionPolicy: Invalid value: "Never": field is immutable'],
   ],
   [
     EndpointSliceKind as Kind,
