@@ -9,7 +9,7 @@ import { http1To, http2To, nextReply, replyOf, untilClosed } from '../testing/ht
 import { type Served, serve } from '../testing/served.ts';
 
 const MAPS = '/api/v1/namespaces/default/configmaps';
-const LIMITS = { headMs: 300, idleMs: 400, requestMs: 600, checkMs: 50 };
+const LIMITS = { headMs: 500, idleMs: 1_500, requestMs: 1_000, checkMs: 50 };
 
 let served: Served;
 let admin: KeyAndCertificate;
