@@ -5,6 +5,7 @@ import type { Kind } from '../kind.ts';
 import type { CronJob } from '../objects.ts';
 import { checkCronJob } from '../validation/cron-job.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
+import { cronJobWarnings } from '../warnings/workloads.ts';
 import { ageColumn, column, nameColumn, orNone, templateColumns, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -29,6 +30,7 @@ export const CronJobKind: Kind<CronJob> = {
       cron.status = {};
     },
     check: checkCronJob,
+    warnings: cronJobWarnings,
   }),
   columns: [
     nameColumn,

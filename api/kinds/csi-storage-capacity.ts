@@ -3,6 +3,7 @@ import type { Kind } from '../kind.ts';
 import type { CSIStorageCapacity } from '../objects.ts';
 import { checkCsiStorageCapacity, checkCsiStorageCapacityUpdate } from '../validation/csi.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
+import { storageCapacityWarnings } from '../warnings/volumes.ts';
 import { column, nameColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -27,6 +28,7 @@ export const CSIStorageCapacityKind: Kind<CSIStorageCapacity> = {
     },
     check: checkCsiStorageCapacity,
     checkUpdate: checkCsiStorageCapacityUpdate,
+    warnings: storageCapacityWarnings,
   }),
   columns: [
     nameColumn,

@@ -4,6 +4,7 @@ import type { Kind } from '../kind.ts';
 import type { DaemonSet } from '../objects.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { checkDaemonSet, checkDaemonSetStatus } from '../validation/stateful-set.ts';
+import { daemonSetWarnings } from '../warnings/workloads.ts';
 import { ageColumn, column, labelsText, nameColumn, templateColumns, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -32,6 +33,7 @@ export const DaemonSetKind: Kind<DaemonSet> = {
       faults.immutable('spec.selector', set.spec?.selector, old.spec?.selector);
     },
     checkStatus: (set, _old, faults) => checkDaemonSetStatus(set, faults),
+    warnings: daemonSetWarnings,
   }),
   columns: [
     nameColumn,

@@ -4,6 +4,7 @@ import type { Kind } from '../kind.ts';
 import type { Deployment } from '../objects.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { checkDeployment } from '../validation/workload.ts';
+import { replicasWarnings } from '../warnings/workloads.ts';
 import { ageColumn, column, nameColumn, templateColumns, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -40,6 +41,7 @@ export const DeploymentKind: Kind<Deployment> = {
     checkUpdate(deployment, old, faults) {
       faults.immutable('spec.selector', deployment.spec?.selector, old.spec?.selector);
     },
+    warnings: replicasWarnings,
   }),
   columns: [
     nameColumn,

@@ -2,6 +2,7 @@ import type { Kind } from '../kind.ts';
 import type { EndpointSlice } from '../objects.ts';
 import { checkEndpointSlice } from '../validation/endpoints.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
+import { endpointSliceWarnings } from '../warnings/network.ts';
 import { ageColumn, column, listText, nameColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -27,6 +28,7 @@ export const EndpointSliceKind: Kind<EndpointSlice> = {
     checkUpdate(slice, old, faults) {
       faults.immutable('addressType', slice.addressType, old.addressType);
     },
+    warnings: endpointSliceWarnings,
   }),
   columns: [
     nameColumn,

@@ -2,6 +2,7 @@ import type { Kind } from '../kind.ts';
 import type { Endpoints } from '../objects.ts';
 import { checkEndpoints } from '../validation/endpoints.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
+import { endpointsWarnings } from '../warnings/network.ts';
 import { ageColumn, column, listText, nameColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -24,6 +25,7 @@ export const EndpointsKind: Kind<Endpoints> = {
       for (const subset of endpoints.subsets ?? [])
         for (const port of subset.ports ?? []) port.protocol ||= 'TCP';
     },
+    warnings: endpointsWarnings,
   }),
   columns: [
     nameColumn,

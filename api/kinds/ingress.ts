@@ -2,6 +2,7 @@ import type { Kind } from '../kind.ts';
 import type { Ingress } from '../objects.ts';
 import { checkIngress, checkIngressStatus, checkNewIngress } from '../validation/ingress.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
+import { ingressWarnings } from '../warnings/network.ts';
 import { ageColumn, column, nameColumn, orNone } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -31,6 +32,7 @@ export const IngressKind: Kind<Ingress> = {
     check: checkIngress,
     checkCreate: checkNewIngress,
     checkStatus: (ingress, _old, faults) => checkIngressStatus(ingress, faults),
+    warnings: ingressWarnings,
   }),
   columns: [
     nameColumn,

@@ -5,6 +5,7 @@ import type { Kind } from '../kind.ts';
 import type { Job } from '../objects.ts';
 import { checkJob, checkJobStatus, checkJobUpdate } from '../validation/job.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
+import { jobWarnings } from '../warnings/workloads.ts';
 import { ageColumn, column, nameColumn, templateColumns, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -28,6 +29,7 @@ export const JobKind: Kind<Job> = {
     check: checkJob,
     checkUpdate: checkJobUpdate,
     checkStatus: (job, _old, faults) => checkJobStatus(job, faults),
+    warnings: jobWarnings,
   }),
   columns: [
     nameColumn,

@@ -3,6 +3,7 @@ import type { Kind } from '../kind.ts';
 import type { NetworkPolicy } from '../objects.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { checkNetworkPolicy } from '../validation/network-policy.ts';
+import { networkPolicyWarnings } from '../warnings/network.ts';
 import { ageColumn, column, nameColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -22,6 +23,7 @@ export const NetworkPolicyKind: Kind<NetworkPolicy> = {
     name: isDnsSubdomain,
     defaults: defaultNetworkPolicy,
     check: checkNetworkPolicy,
+    warnings: networkPolicyWarnings,
   }),
   columns: [
     nameColumn,

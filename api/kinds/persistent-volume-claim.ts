@@ -8,6 +8,7 @@ import type { PersistentVolumeClaim } from '../objects.ts';
 import { accessModesText, storageClassOf } from '../semantics/volumes.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { checkClaim, checkClaimStatus, checkClaimUpdate } from '../validation/persistent-volume-claim.ts';
+import { claimWarnings } from '../warnings/volumes.ts';
 import { ageColumn, column, nameColumn, volumeModeColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -32,6 +33,7 @@ export const PersistentVolumeClaimKind: Kind<PersistentVolumeClaim> = {
     check: checkClaim,
     checkUpdate: checkClaimUpdate,
     checkStatus: (claim, _old, faults) => checkClaimStatus(claim.status, faults),
+    warnings: claimWarnings,
   }),
   columns: claimColumns(),
 };

@@ -4,6 +4,7 @@ import type { PersistentVolume } from '../objects.ts';
 import { accessModesText, storageClassOf } from '../semantics/volumes.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { checkVolume, checkVolumeUpdate } from '../validation/persistent-volume.ts';
+import { volumeWarnings } from '../warnings/volumes.ts';
 import { ageColumn, column, nameColumn, volumeModeColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -26,6 +27,7 @@ export const PersistentVolumeKind: Kind<PersistentVolume> = {
     prepareForCreate: prepareVolumeForCreate,
     check: checkVolume,
     checkUpdate: checkVolumeUpdate,
+    warnings: volumeWarnings,
   }),
   columns: volumeColumns(),
 };

@@ -3,6 +3,7 @@ import type { Kind } from '../kind.ts';
 import type { PodTemplate } from '../objects.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { checkPodTemplate } from '../validation/pod-spec.ts';
+import { podTemplateObjectWarnings } from '../warnings/workloads.ts';
 import { column, labelsText, nameColumn, templateColumns } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -23,6 +24,7 @@ export const PodTemplateKind: Kind<PodTemplate> = {
       defaultPodTemplate(podTemplate.template);
     },
     check: (podTemplate, faults) => checkPodTemplate(podTemplate.template, 'template', faults),
+    warnings: podTemplateObjectWarnings,
   }),
   columns: [
     nameColumn,

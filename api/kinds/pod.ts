@@ -6,6 +6,7 @@ import { qosClassOf } from '../semantics/qos.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { checkPod } from '../validation/pod-spec.ts';
 import { checkPodStatus, checkPodUpdate } from '../validation/pod-update.ts';
+import { podWarnings } from '../warnings/workloads.ts';
 import { podColumns } from './pod-columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -60,6 +61,7 @@ export const PodKind: Kind<Pod> = {
       const seconds = asked ?? pod.spec?.terminationGracePeriodSeconds ?? 0;
       return seconds < 0 ? 1 : seconds;
     },
+    warnings: podWarnings,
   }),
   columns: podColumns,
   selectableFields: {

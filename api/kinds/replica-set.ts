@@ -4,6 +4,7 @@ import type { Kind } from '../kind.ts';
 import type { ReplicaSet } from '../objects.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { checkReplicaSet } from '../validation/workload.ts';
+import { replicasWarnings } from '../warnings/workloads.ts';
 import { ageColumn, column, nameColumn, templateColumns, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -40,6 +41,7 @@ export const ReplicaSetKind: Kind<ReplicaSet> = {
     checkUpdate(set, old, faults) {
       faults.immutable('spec.selector', set.spec?.selector, old.spec?.selector);
     },
+    warnings: replicasWarnings,
   }),
   columns: [
     nameColumn,

@@ -6,6 +6,7 @@ import {
   checkReplicationController,
   checkReplicationControllerStatus,
 } from '../validation/replication-controller.ts';
+import { replicasWarnings } from '../warnings/workloads.ts';
 import { ageColumn, column, labelsText, nameColumn, templateColumns, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -45,6 +46,7 @@ export const ReplicationControllerKind: Kind<ReplicationController> = {
     },
     check: checkReplicationController,
     checkStatus: (controller, _old, faults) => checkReplicationControllerStatus(controller.status, faults),
+    warnings: replicasWarnings,
   }),
   columns: [
     nameColumn,

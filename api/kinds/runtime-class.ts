@@ -6,6 +6,7 @@ import { dnsLabelFaults, isDnsSubdomain } from '../validation/names.ts';
 import { checkLabels } from '../validation/object-meta.ts';
 import { checkResources } from '../validation/resources.ts';
 import { checkTolerations } from '../validation/scheduling.ts';
+import { runtimeClassWarnings } from '../warnings/volumes.ts';
 import { ageColumn, column, nameColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -26,6 +27,7 @@ export const RuntimeClassKind: Kind<RuntimeClass> = {
     checkUpdate(runtimeClass, old, faults) {
       faults.immutable('handler', runtimeClass.handler, old.handler);
     },
+    warnings: runtimeClassWarnings,
   }),
   columns: [
     nameColumn,

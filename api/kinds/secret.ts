@@ -2,6 +2,7 @@ import type { Kind } from '../kind.ts';
 import type { Secret } from '../objects.ts';
 import { checkSecret, checkSecretUpdate } from '../validation/configuration.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
+import { secretWarnings } from '../warnings/accounts.ts';
 import { ageColumn, column, nameColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -28,6 +29,7 @@ export const SecretKind: Kind<Secret> = {
     },
     check: checkSecret,
     checkUpdate: checkSecretUpdate,
+    warnings: secretWarnings,
   }),
   columns: [
     nameColumn,

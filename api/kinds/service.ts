@@ -4,6 +4,7 @@ import type { Service } from '../objects.ts';
 import { serviceAllocations } from '../semantics/services.ts';
 import { isDns1035Label } from '../validation/names.ts';
 import { checkService, checkServiceUpdate } from '../validation/service.ts';
+import { serviceWarnings } from '../warnings/network.ts';
 import { ageColumn, column, labelsText, nameColumn, orNone, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -33,6 +34,7 @@ export const ServiceKind: Kind<Service> = {
     check: checkService,
     checkUpdate: checkServiceUpdate,
     allocations: serviceAllocations,
+    warnings: serviceWarnings,
   }),
   columns: serviceColumns(),
   selectableFields: {

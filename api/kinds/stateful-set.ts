@@ -8,6 +8,7 @@ import {
   checkStatefulSetStatus,
   checkStatefulSetUpdate,
 } from '../validation/stateful-set.ts';
+import { statefulSetWarnings } from '../warnings/workloads.ts';
 import { ageColumn, column, nameColumn, templateColumns } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -44,6 +45,7 @@ export const StatefulSetKind: Kind<StatefulSet> = {
     check: checkStatefulSet,
     checkUpdate: checkStatefulSetUpdate,
     checkStatus: (set, _old, faults) => checkStatefulSetStatus(set, faults),
+    warnings: statefulSetWarnings,
   }),
   columns: [
     nameColumn,

@@ -3,6 +3,7 @@ import type { StorageClass } from '../objects.ts';
 import { isDefaultStorageClass } from '../semantics/volumes.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { checkStorageClass, checkStorageClassUpdate } from '../validation/storage.ts';
+import { storageClassWarnings } from '../warnings/volumes.ts';
 import { ageColumn, column, nameColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -26,6 +27,7 @@ export const StorageClassKind: Kind<StorageClass> = {
     },
     check: checkStorageClass,
     checkUpdate: checkStorageClassUpdate,
+    warnings: storageClassWarnings,
   }),
   columns: [
     {

@@ -40,3 +40,8 @@ export function expectRow(kind: Kind, parts: Parts, header: string, row: string)
     row,
   ]);
 }
+
+/** What people should know of `parts`, new or changed from `before`. */
+export function warningsOf<T extends ApiObject>(kind: Kind<T>, parts: Parts, before?: Parts): string[] {
+  return kind.strategy.warnings!(make(kind, parts), before && make(kind, before));
+}

@@ -294,3 +294,31 @@ describe('a DELETE', () => {
     expect((await call('DELETE', `${CORE}/${plural}/x`)).body.kind).toBe(kind);
   });
 });
+
+describe('what people should know of an object', () => {
+  const negative = { ...pod, spec: { ...pod.spec, terminationGracePeriodSeconds: -1 } };
+  const text =
+    '299 - "spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"';
+
+  it('comes with the answer, of a dry run too, and not with a refusal', async () => {
+    expect((await call('POST', `${CORE}/pods?dryRun=All`, negative)).headers['warning']).toBe(text);
+    expect((await call('POST', `${CORE}/pods`, negative)).headers['warning']).toBe(text);
+    const wrong = { ...negative, metadata: { name: 'q' }, spec: { ...negative.spec, restartPolicy: 'x' } };
+    const refused = await call('POST', `${CORE}/pods`, wrong);
+    expect(refused.status).toBe(422);
+    expect(refused.headers['warning']).toBeUndefined();
+  });
+
+  it('is said of a Deployment whenever it changes, and not when its status does', async () => {
+    const spec = { ...deployment.spec, template: { ...template, spec: negative.spec } };
+    const made = await call('POST', DEPLOYMENTS, { ...deployment, spec });
+    const ofTemplate = text.replace('spec.', 'spec.template.spec.');
+    expect(made.headers['warning']).toBe(ofTemplate);
+    const paused = await call('PATCH', `${DEPLOYMENTS}/d`, { spec: { paused: true } }, MERGE);
+    expect(paused.headers['warning']).toBe(ofTemplate);
+    const labelled = await call('PATCH', `${DEPLOYMENTS}/d`, { metadata: { labels: { q: 'r' } } }, MERGE);
+    expect(labelled.headers['warning']).toBeUndefined();
+    const status = await call('PATCH', `${DEPLOYMENTS}/d/status`, { status: { replicas: 1 } }, MERGE);
+    expect(status.headers['warning']).toBeUndefined();
+  });
+});
