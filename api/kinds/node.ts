@@ -2,7 +2,7 @@ import { canonicalQuantities } from '../defaults/quantities.ts';
 import type { Kind } from '../kind.ts';
 import type { Node } from '../objects.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
-import { checkNode, checkNode, checkNodeStatus, checkNodeUpdate, checkNodeUpdate } from '../validation/node.ts';
+import { checkNode, checkNodeStatus, checkNodeUpdate } from '../validation/node.ts';
 import { nodeWarnings } from '../warnings/network.ts';
 import { ageColumn, column, nameColumn, orNone, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
