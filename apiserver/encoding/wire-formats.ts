@@ -7,9 +7,10 @@ import { applyJsonPatch } from '#machinery/patch/json-patch.ts';
 import { applyMergePatch } from '#machinery/patch/merge.ts';
 import { applyStrategicMergePatch } from '#machinery/patch/strategic.ts';
 import { decodeProtobuf, encodeProtobuf, readEnvelope } from '#machinery/protobuf/envelope.ts';
-import { decodeJson, decodeParsed, type Refuse, syntaxFault } from '#machinery/schema/decode.ts';
+import { decodeJson, decodeParsed, type Refuse } from '#machinery/schema/decode.ts';
 import { isObject, type JsonObject, type Schemas, type StructType } from '#machinery/schema/model.ts';
 import { goKind } from '#machinery/values/go-text.ts';
+import { jsonFault } from '#machinery/values/json-fault.ts';
 import { formatYaml, parseYamlObject, YamlError } from '#machinery/yaml.ts';
 import type { ApplyOptions, Decoded, FieldValidation, Formats, OpenApi, PatchType } from './formats.ts';
 import { conversionFault, refusePatched, refuseStrategic } from './patch-faults.ts';
@@ -77,7 +78,7 @@ class WireFormats implements Formats {
       return JSON.parse(text);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
-      throw undecodedPatch(type, syntaxFault(error));
+      throw undecodedPatch(type, jsonFault(text, error));
     }
   }
 

@@ -88,6 +88,11 @@ export async function listenHttps(
       sendStatus(reply as unknown as StatusReply, new StatusError('BadRequest', error.message));
     },
   });
+  // Of a body without type and length (kubectl's --raw over HTTP/2) fastify would read nothing.
+  app.addHook('onRequest', async ({ headers, raw }) => {
+    const { stream } = raw as unknown as Http2ServerRequest;
+    if (stream && !stream.endAfterHeaders) headers['content-type'] ??= '';
+  });
   app.removeAllContentTypeParsers();
   // Bodies are read in `serve`, within the deadline of their request.
   app.addContentTypeParser('*', (_request, _body, done) => done(null));

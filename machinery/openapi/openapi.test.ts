@@ -103,8 +103,8 @@ describe('version 3', () => {
     });
     expect(at(schemas, 'io.k8s.api.core.v1.Container', 'properties', 'imagePullPolicy', 'enum')).toEqual([
       'Always',
-      'Never',
       'IfNotPresent',
+      'Never',
     ]);
     expect(at(schemas, 'io.k8s.api.core.v1.PodSpec', 'required')).toEqual(['containers']);
   });

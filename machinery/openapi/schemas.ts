@@ -194,7 +194,7 @@ export class SchemaCollector {
 function extensionsOf(field: Field): JsonObject {
   const { patch, list } = field;
   return {
-    ...(field.enum && { enum: field.enum }),
+    ...(field.enum && { enum: [...field.enum].sort() }),
     ...(field.default !== undefined && { default: field.default }),
     ...(list && { 'x-kubernetes-list-type': list.type }),
     ...(list?.type === 'map' && { 'x-kubernetes-list-map-keys': list.keys }),

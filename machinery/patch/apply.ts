@@ -198,7 +198,10 @@ function mayTakeOver(
 ): boolean {
   const applied = manager === KUBECTL && conflicts.length > 0 ? lastAppliedOf(live) : undefined;
   if (!applied) return conflicts.length === 0;
-  const allowed = namedFields(applied, type, resets);
+  // What has changed since it was applied is no longer kubectl's.
+  const change = compareObjects(applied, live!, type, resets);
+  const named = namedFields(applied, type, resets);
+  const allowed = difference(difference(named, change.written), change.removed);
   const refused = conflicts.map(({ manager: other, paths }) => ({
     manager: other,
     paths: paths.filter((path) => !contains(allowed, path)),

@@ -1,6 +1,7 @@
 /** From the bytes of a JSON request body to an object of a type, with the wording of Kubernetes for every fault. */
 import { StatusError } from '../errors.ts';
 import { goKind } from '../values/go-text.ts';
+import { jsonFault } from '../values/json-fault.ts';
 import { conform, DecodeError, type Mismatch } from './conform.ts';
 import { countMembers, type Duplicates, findDuplicates, NO_DUPLICATES } from './duplicates.ts';
 import { isObject, type JsonObject, type StructType } from './model.ts';
@@ -55,7 +56,7 @@ export function parseObject(body: string | Uint8Array, type?: StructType): JsonO
     if (isObject(value)) return value;
     throw unrecognized(text, notAnObject(value), type);
   } catch (error) {
-    if (error instanceof SyntaxError) throw unrecognized(text, syntaxFault(error), type);
+    if (error instanceof SyntaxError) throw unrecognized(text, jsonFault(text, error), type);
     throw error;
   }
 }
@@ -66,11 +67,6 @@ function unrecognized(text: string, why: string, type: StructType | undefined): 
     'BadRequest',
     `the object provided is unrecognized${must}: couldn't get version/kind; json parse error: ${why} (${summaryOf(text)})`,
   );
-}
-
-/** Source: Go's encoding/json. */
-export function syntaxFault({ message }: SyntaxError): string {
-  return message === 'Unexpected end of JSON input' ? 'unexpected end of JSON input' : message;
 }
 
 /** Source: Go's encoding/json, of the type in which the kind is looked for first. */

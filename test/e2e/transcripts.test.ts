@@ -4,14 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestCluster } from '../harness/cluster.ts';
 import { whyNoHost } from '../harness/host.ts';
 import { findKubectl, KUBECTL_VERSIONS } from '../harness/kubectl.ts';
-import { eventually } from '../harness/run.ts';
-import {
-  formatTranscript,
-  normalize,
-  parseTranscript,
-  type Step,
-  type Transcript,
-} from '../harness/transcript.ts';
+import { blessSteps, type Outcome, playSteps } from '../harness/play.ts';
+import { formatTranscript, normalize, parseTranscript } from '../harness/transcript.ts';
 
 const FOLDER = new URL('../transcripts', import.meta.url).pathname;
 const NAMES = readdirSync(FOLDER)
@@ -23,11 +17,6 @@ const DELETE_ALL = ['delete', 'deployments,replicasets,pods'];
 
 function ownFile(name: string, version: string): string {
   return join(FOLDER, `${name}.${version}.txt`);
-}
-
-interface Outcome {
-  code: number;
-  output: string;
 }
 
 describe('transcripts', () => {
@@ -69,8 +58,11 @@ describe('transcripts', () => {
     await cluster.must(['create', 'namespace', 't']);
     await cluster.must(['config', 'set-context', '--current', '--namespace=t']);
     try {
-      if (BLESS) await bless(transcript, path);
-      else for (const step of transcript.steps) expectStep(step, await perform(step));
+      if (BLESS) {
+        const wrong = await blessSteps(transcript, runStep);
+        writeFileSync(path, formatTranscript(transcript));
+        expect(wrong).toEqual([]);
+      } else await playSteps(transcript, runStep);
     } finally {
       // Nothing to learn from waiting for programs that ignore SIGTERM.
       await cluster.must([...DELETE_ALL, '--all', '--grace-period=1', '--wait=false']);
@@ -78,54 +70,7 @@ describe('transcripts', () => {
     }
   }
 
-  /** Writes what there is now, all of it, and then fails for the steps whose exit code is wrong. */
-  async function bless(transcript: Transcript, path: string): Promise<void> {
-    const wrong: string[] = [];
-    for (const step of transcript.steps) {
-      const ran = step.mode === 'until' ? await settled(step) : await runStep(step);
-      step.output = ran.output;
-      if (wrongExit(step, ran.code)) wrong.push(`${step.command}: exit code ${ran.code}`);
-    }
-    writeFileSync(path, formatTranscript(transcript));
-    expect(wrong).toEqual([]);
-  }
-
-  function expectStep(step: Step, { code, output }: Outcome): void {
-    const exit = wrongExit(step, code) ? `\nexit code ${code}` : '';
-    expect(`$ ${step.command}\n${output}${exit}`).toBe(`$ ${step.command}\n${step.output}`);
-  }
-
-  function wrongExit({ mode }: Step, code: number): boolean {
-    return mode !== 'until' && (code === 0) !== (mode === 'ok');
-  }
-
-  async function perform(step: Step): Promise<Outcome> {
-    if (step.mode !== 'until') return runStep(step);
-    let last: Outcome = { code: 0, output: '' };
-    return eventually('the output is as written', async () => {
-      last = await runStep(step);
-      return last.output === step.output ? last : undefined;
-    }).catch(() => last);
-  }
-
-  /** What a step prints once it has printed the same for three seconds. */
-  async function settled(step: Step): Promise<Outcome> {
-    let last = await runStep(step);
-    let same = 0;
-    await eventually(
-      `the output of ${step.command} settles`,
-      async () => {
-        const now = await runStep(step);
-        same = now.output === last.output ? same + 1 : 0;
-        last = now;
-        return same >= 12 || undefined;
-      },
-      { everyMs: 250 },
-    );
-    return last;
-  }
-
-  async function runStep({ command }: Step): Promise<Outcome> {
+  async function runStep(command: string): Promise<Outcome> {
     const script = `kubectl() { ${cluster.kubectlBinary} "$@"; }\nexport EDITOR=true\ncd ${FOLDER}\n${command}`;
     const ran = await cluster.inside('sh', ['-c', script], { timeoutMs: 90_000 });
     return { code: ran.code, output: normalize(`${ran.stdout}${ran.stderr}`) };
