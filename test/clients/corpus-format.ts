@@ -157,6 +157,7 @@ export class Masks {
   text(text: string): string {
     return text
       .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, (uid) => this.#word('uid', uid))
+      .replace(/(?<=\b(?:made-|Made_|kube-api-access-))[a-z0-9]{5}\b/g, '<x>')
       .replace(/\bX509SHA256=[0-9a-f]{64}\b/g, 'X509SHA256=<digest>')
       .replace(/\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, '<time>')
       .replace(

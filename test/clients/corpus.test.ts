@@ -134,10 +134,15 @@ function ask(asked: CaseRequest, agent: Agent, port: number): Promise<Answer> {
   });
 }
 
+/** Our own warning of kinds that no controller looks after: it goes when one does. */
+const UNWATCHED = /299 - "[^"]* are kept, but nothing acts on them yet"(?:, )?/g;
+
 function shown({ status, headers, text }: Answer, masks: Masks): string {
   const lines = [String(status)];
-  for (const name of SHOWN_HEADERS)
-    if (headers[name] !== undefined) lines.push(`${name}: ${masks.text(headers[name])}`);
+  for (const name of SHOWN_HEADERS) {
+    const value = name === 'warning' ? headers[name]?.replace(UNWATCHED, '') : headers[name];
+    if (value) lines.push(`${name}: ${masks.text(value)}`);
+  }
   const body = text
     .split('\n')
     .map((line) => line.trimEnd())
