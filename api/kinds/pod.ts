@@ -43,6 +43,7 @@ export const PodKind: Kind<Pod> = {
         kind: 'PodProxyOptions',
         verbs: ['create', 'delete', 'get', 'patch', 'update'],
       },
+      { name: 'resize', kind: 'Pod', verbs: ['get', 'patch', 'update'] },
     ],
   },
   strategy: strategyOf<Pod>({

@@ -19,12 +19,17 @@ import {
 } from './parts.ts';
 import type { Written } from './storage.ts';
 
-/** Which part of the object may change, and who judges it. `raw`: the server's own change (binding), judged by nobody. */
-export type ModifyScope = 'object' | 'status' | 'raw';
+/**
+ * Which part of the object may change, and who judges it. `part`: what a subresource lets through, judged by it; `raw`: the
+ * server's own change (binding), judged by nobody.
+ */
+export type ModifyScope = 'object' | 'status' | 'part' | 'raw';
 
 export interface ModifyOptions extends WriteOptions {
   scope: ModifyScope;
   subresource?: string;
+  /** Faults of the change of a part. */
+  validateChange?(next: ApiObject, old: ApiObject): FieldError[];
 }
 
 /** Gives the new state from the current one, which it may change. Called again when somebody else was faster. */
@@ -168,6 +173,8 @@ async function judge(
 function faultsOf(kind: Kind, next: ApiObject, old: ApiObject, options: ModifyOptions): FieldError[] {
   const { strategy } = kind;
   if (options.scope === 'status') return strategy.validateStatus?.(next, old, options.subresource) ?? [];
+  if (options.scope === 'part')
+    return [...strategy.validate(next), ...(options.validateChange?.(next, old) ?? [])];
   // What is wrong in itself comes first, then what cannot change: the order in which Kubernetes names them.
   return [...strategy.validate(next), ...(strategy.validateUpdate?.(next, old) ?? [])];
 }

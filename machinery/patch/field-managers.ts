@@ -105,9 +105,8 @@ export function isSame(a: FieldManager, b: Omit<FieldManager, 'fields' | 'time'>
 }
 
 /** How messages name a manager. */
-export function showManager({ manager, operation, subresource, apiVersion, time }: FieldManager): string {
+export function showManager({ manager, operation, subresource, apiVersion }: FieldManager): string {
   const name =
     JSON.stringify(manager) + (subresource ? ` with subresource ${JSON.stringify(subresource)}` : '');
-  if (operation === 'Apply') return name;
-  return `${name} using ${apiVersion}${time === undefined ? '' : ` at ${time}`}`;
+  return operation === 'Apply' ? name : `${name} using ${apiVersion}`;
 }

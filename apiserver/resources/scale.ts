@@ -1,0 +1,126 @@
+/** The scale subresource: replicas of any kind that has them, as autoscaling/v1 Scale. Source: Kubernetes API, Scale. */
+import { apiVersionOf, type Kind } from '#api/kind.ts';
+import type { ApiObject, Scale } from '#api/objects.ts';
+import { rfc3339 } from '#machinery/clock.ts';
+import type { TransportResponse } from '#machinery/transport.ts';
+import { bodyText, decodeBody, fieldValidationOf } from '../encoding/body.ts';
+import { conflict, invalid, methodNotAllowed, notFound } from '../engine/faults.ts';
+import { checkPatchOptions, checkWriteOptions } from './options.ts';
+import { respondValue, type Scope } from './scope.ts';
+import { isDryRun, patchTypeOf } from './write.ts';
+
+const SCALE_SCHEMA = 'io.k8s.api.autoscaling.v1.Scale';
+
+/** What a patch of a Scale is checked against. */
+const SCALE_KIND: Kind = {
+  group: 'autoscaling',
+  version: 'v1',
+  kind: 'Scale',
+  plural: 'scales',
+  singular: 'scale',
+  namespaced: true,
+  schema: SCALE_SCHEMA,
+  strategy: { validate: () => [] },
+  columns: [],
+};
+
+/** How the object changes, and whether that has noted the owners of its fields. */
+interface Change {
+  change(object: ApiObject): ApiObject;
+  isApplied: boolean;
+}
+
+export async function serveScale(scope: Scope): Promise<TransportResponse> {
+  const { kind, stored, context, parts, namespace, name } = scope;
+  const { verb, query } = context.info;
+  if (verb === 'get') {
+    const item = await parts.storage.read(stored, namespace, name);
+    if (!item) throw notFound(kind, name);
+    return respondValue(scope, toScale(kind, JSON.parse(item.bytes.toString())));
+  }
+  const { change, isApplied } = changeOf(scope);
+  const written = await parts.engine.modify(stored, namespace, name, change, {
+    context,
+    scope: 'object',
+    dryRun: isDryRun(query),
+    subresource: 'scale',
+    isApplied,
+  });
+  return respondValue(scope, toScale(kind, written.object));
+}
+
+function changeOf(scope: Scope): Change {
+  const { context, parts } = scope;
+  const { verb, query } = context.info;
+  const validation = fieldValidationOf(query);
+  if (verb === 'update') {
+    checkWriteOptions('UpdateOptions', query);
+    const sent = decodeBody(context.request, SCALE_SCHEMA, validation, parts.formats).object as Scale;
+    return byScale(scope, () => sent);
+  }
+  if (verb !== 'patch') throw methodNotAllowed();
+  const type = patchTypeOf(scope);
+  checkPatchOptions(query, type === 'apply');
+  if (type === 'apply') return applied(scope);
+  const patch = parts.formats.parsePatch(bodyText(context.request), type);
+  return byScale(
+    scope,
+    (scale) => parts.formats.patch(SCALE_KIND, type, scale, patch, validation).object as Scale,
+  );
+}
+
+function byScale({ kind, name }: Scope, next: (scale: Scale) => Scale): Change {
+  return {
+    isApplied: false,
+    change(object) {
+      const scale = next(toScale(kind, object));
+      const { resourceVersion } = scale.metadata ?? {};
+      if (resourceVersion && resourceVersion !== object.metadata.resourceVersion) throw conflict(kind, name);
+      kind.subresources!.scale!.setReplicas(object, checkedReplicas(name, scale));
+      return object;
+    },
+  };
+}
+
+/** What is applied to the scale is applied to the object: its replicas are the only field that a Scale sets. */
+function applied(scope: Scope): Change {
+  const { kind, context, parts, name } = scope;
+  const { query } = context.info;
+  const decoded = parts.formats.fromApplied(bodyText(context.request), SCALE_KIND, fieldValidationOf(query));
+  context.warnings.push(...decoded.warnings);
+  const replicas = checkedReplicas(name, decoded.object as Scale);
+  const config = { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: { name }, spec: { replicas } };
+  const options = {
+    fieldManager: query.get('fieldManager')!,
+    force: query.get('force') === 'true',
+    subresource: 'scale',
+    resets: ['status'],
+    time: rfc3339(parts.clock.now()),
+  };
+  const change = (object: ApiObject) => parts.formats.apply(kind, object, config as ApiObject, options);
+  return { change, isApplied: true };
+}
+
+function checkedReplicas(name: string, { spec }: Scale): number {
+  const replicas = spec?.replicas ?? 0;
+  if (Number.isSafeInteger(replicas) && replicas >= 0) return replicas;
+  throw invalid(SCALE_KIND, name, [
+    {
+      ...{ type: 'Invalid', field: 'spec.replicas', value: replicas },
+      detail: 'must be greater than or equal to 0',
+    },
+  ]);
+}
+
+/** autoscaling/v1 Scale of an object. */
+function toScale(kind: Kind, object: ApiObject): Scale {
+  const access = kind.subresources!.scale!;
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  return {
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    spec: { replicas: access.replicas(object) },
+    status: { replicas: access.statusReplicas(object), selector: access.selector(object) },
+  } as Scale;
+}
