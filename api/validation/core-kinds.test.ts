@@ -4,14 +4,10 @@ import type { Kind } from '../kind.ts';
 import { ConfigMapKind } from '../kinds/config-map.ts';
 import { DeploymentKind } from '../kinds/deployment.ts';
 import { NamespaceKind } from '../kinds/namespace.ts';
-import { NodeKind } from '../kinds/node.ts';
 import { PriorityClassKind } from '../kinds/priority-class.ts';
-import { ReplicaSetKind } from '../kinds/replica-set.ts';
 import { RoleBindingKind } from '../kinds/role-binding.ts';
 import { SecretKind } from '../kinds/secret.ts';
-import type { ApiObject } from '../objects.ts';
-import { changeFaultsOf, faultsOf, made } from '../specimens/made.ts';
-import { faultText } from './fault-text.ts';
+import { changeFaultsOf, faultsOf } from '../specimens/made.ts';
 
 type Parts = Record<string, unknown>;
 
@@ -34,14 +30,6 @@ describe('a new object', () => {
       [`spec.finalizers: Invalid value: "_": ${NAME}`],
     ],
     [
-      NodeKind as Kind,
-      { spec: { taints: [{ key: '_', value: '!', effect: 'NoSchedule' }] } },
-      [
-        `spec.taints[0].key: Invalid value: "_": ${NAME}`,
-        `spec.taints[0].value: Invalid value: "!": ${VALUE}`,
-      ],
-    ],
-    [
       RoleBindingKind as Kind,
       {
         roleRef: { kind: 'Role', name: 'r' },
@@ -56,14 +44,6 @@ describe('a new object', () => {
     ],
   ])('%# is refused', (kind, parts, faults) => {
     expect(faultsOf(kind, parts)).toEqual(faults);
-  });
-
-  it('of a workload must have a spec', () => {
-    for (const kind of [DeploymentKind, ReplicaSetKind] as Kind[]) {
-      const object = made(kind, {});
-      delete (object as ApiObject & { spec?: unknown }).spec;
-      expect(kind.strategy.validate(object).map(faultText)).toEqual(['spec: Required value']);
-    }
   });
 });
 
