@@ -6,6 +6,7 @@ import type { FieldError } from '../kind.ts';
 import { additionalSchemaOf, itemSchemaOf, type JsonSchema } from '../semantics/json-schema.ts';
 import { faultText } from './fault-text.ts';
 import { Faults, sameData } from './faults.ts';
+import { patternFault } from './re2.ts';
 
 type Level = 'root' | 'item' | 'field';
 
@@ -146,18 +147,6 @@ function checkValues(
   const fault = pattern && patternFault(pattern);
   if (fault)
     faults.invalid(`${field}.pattern`, pattern, `must be a valid regular expression, but isn't: ${fault}`);
-}
-
-/** RE2 knows inline flags at the start and names groups in its own way; both are put into words of JavaScript. */
-function patternFault(pattern: string): string | undefined {
-  const source = pattern.replace(/^\(\?[imsU]+\)/, '').replaceAll('(?P<', '(?<');
-  try {
-    new RegExp(source);
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return `error parsing regexp: ${error.message}`;
-  }
 }
 
 /** What says something of the shape has no place in a junctor: [field, its fault]. */
