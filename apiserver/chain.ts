@@ -17,6 +17,7 @@ import type {
   Authorizer,
   Credentials,
   PathHandler,
+  Place,
   RequestContext,
   RequestInfo,
   ResourceHandler,
@@ -86,6 +87,7 @@ export class RequestChain {
     const response = await this.#answer(context, request);
     if (context.warnings.length > 0) response.headers['warning'] = warningHeader(context.warnings);
     response.headers['audit-id'] = context.requestId;
+    if (context.place) tellPlace(response, context.place);
     const tookMs = trace.end();
     requests.answered(context, response, tookMs, trace.spentMs('queue'));
     if (tookMs > slowRequestMs) logSlowRequest(log, context, response.status, tookMs);
@@ -110,7 +112,6 @@ export class RequestChain {
       const body = await request.readBody?.();
       if (body) request.body = body;
       const response = await this.#route(context);
-      if (ticket) tellPlace(response, ticket);
       context.trace.enter('encode');
       return await compressed(response, context.request.headers['accept-encoding']);
     } catch (error) {
@@ -273,7 +274,7 @@ function storedKindOf(kinds: KindIndex, kind: Kind): Kind {
 }
 
 /** By uid: the names that administrators choose are nobody's business. Source: Kubernetes, "API Priority and Fairness". */
-function tellPlace({ headers }: TransportResponse, { schema, level }: Ticket): void {
+function tellPlace({ headers }: TransportResponse, { schema, level }: Place): void {
   if (schema.uid) headers['x-kubernetes-pf-flowschema-uid'] = schema.uid;
   if (level.uid) headers['x-kubernetes-pf-prioritylevel-uid'] = level.uid;
 }

@@ -89,6 +89,14 @@ export interface RequestContext {
   signal: AbortSignal;
   /** Where its time goes; not of the server's own writes. */
   trace?: RequestTrace;
+  /** By what it was let in, or refused. */
+  place?: Place;
+}
+
+/** A flow schema and a priority level, as objects. */
+export interface Place {
+  schema: { readonly uid?: string | undefined };
+  level: { readonly uid?: string | undefined };
 }
 
 export type AdmissionOperation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';

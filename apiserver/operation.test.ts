@@ -121,8 +121,19 @@ describe('flow schemas and priority levels', () => {
     expect((await as('bob')('GET', MAPS)).headers).not.toMatchObject({
       'x-kubernetes-pf-flowschema-uid': schema.body.metadata.uid,
     });
+    await call(
+      'PATCH',
+      `${FLOW}/prioritylevelconfigurations/maps`,
+      { spec: { limited: { nominalConcurrencyShares: 0, borrowingLimitPercent: 0 } } },
+      { 'content-type': 'application/merge-patch+json' },
+    );
+    const refused = await as('ann')('GET', MAPS);
+    expect([refused.status, refused.headers['x-kubernetes-pf-prioritylevel-uid']]).toEqual([
+      429,
+      level.body.metadata.uid,
+    ]);
     await call('DELETE', `${FLOW}/prioritylevelconfigurations/maps`);
-    await as('ann')('GET', MAPS);
+    expect((await as('ann')('GET', MAPS)).status).toBe(200);
     const dump = (await call('GET', '/debug/api_priority_and_fairness/dump_priority_levels')).body;
     expect(dump).not.toMatch(/^maps,/m);
   });

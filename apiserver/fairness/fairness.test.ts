@@ -333,6 +333,15 @@ describe('another configuration', () => {
     expect(level(fairness, 'lone')).toBeUndefined();
   });
 
+  it('may shut requests out: a level without shares that may not borrow serves none', () => {
+    const { fairness } = small();
+    const limited = { ...lone.spec.limited!, nominalConcurrencyShares: 0 };
+    const jail = { name: 'lone', spec: { type: 'Limited', limited } };
+    fairness.configure({ levels: [...BUILT_IN.levels, jail], schemas: [...BUILT_IN.schemas, toLone] });
+    expect(() => fairness.admit(request('ann'), 1)).toThrow('Too many requests, please try again later.');
+    expect(fairness.admit(request('bob'), 1)).not.toBeInstanceOf(Promise);
+  });
+
   it('of nothing still has the mandatory levels, and passes over a schema without a level', async () => {
     const { fairness } = small();
     fairness.configure({ levels: [], schemas: [toLone] });

@@ -99,6 +99,7 @@ export class Fairness {
     const schema = this.#classifier.classify(context.identity, context.info);
     const { level, counts } = this.#routes.get(schema)!;
     const ticket = new Ticket(level, schema, Math.min(seats, level.limits.widest), context, counts);
+    context.place = ticket;
     if (level.waiting === 0 && this.#fits(ticket)) {
       this.#start(ticket);
       return ticket;
@@ -118,12 +119,13 @@ export class Fairness {
   }
 
   #fits({ level, seats }: Ticket): boolean {
-    const { own, most } = level.limits;
+    const { own, most, nominal } = level.limits;
     const after = level.seats + seats;
     if (after <= own) return true;
     const more = after - Math.max(own, level.seats);
-    // A level that is idle always works on one request, however small its part is.
-    return level.seats === 0 || (after <= most && this.#borrowed + more <= this.#lent);
+    // A level that is idle works on one request, however small its part is, unless it is meant to have none.
+    const isFirst = level.seats === 0 && nominal > 0;
+    return isFirst || (after <= most && this.#borrowed + more <= this.#lent);
   }
 
   #start(ticket: Ticket): void {
