@@ -88,10 +88,12 @@ export async function listenHttps(
       sendStatus(reply as unknown as StatusReply, new StatusError('BadRequest', error.message));
     },
   });
-  // Of a body without type and length (kubectl's --raw over HTTP/2) fastify would read nothing.
-  app.addHook('onRequest', async ({ headers, raw }) => {
+  // A body without a type is JSON; without a length too (kubectl's --raw over HTTP/2), fastify would not read it. Patches
+  // have no type that could be guessed.
+  app.addHook('onRequest', async ({ headers, method, raw }) => {
     const { stream } = raw as unknown as Http2ServerRequest;
-    if (stream && !stream.endAfterHeaders) headers['content-type'] ??= '';
+    if (stream && !stream.endAfterHeaders && method !== 'PATCH')
+      headers['content-type'] ??= 'application/json';
   });
   app.removeAllContentTypeParsers();
   // Bodies are read in `serve`, within the deadline of their request.
