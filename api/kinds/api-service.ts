@@ -22,6 +22,7 @@ export const APIServiceKind: Kind<APIService> = {
   strategy: strategyOf<APIService>({
     namespaced: false,
     name: isPathSegment,
+    anyFinalizer: true,
     defaults({ spec }) {
       if (spec?.service) spec.service.port ??= HTTPS_PORT;
     },

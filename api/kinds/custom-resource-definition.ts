@@ -27,6 +27,7 @@ export const CustomResourceDefinitionKind: Kind<CustomResourceDefinition> = {
   strategy: strategyOf<CustomResourceDefinition>({
     namespaced: false,
     name: isDnsSubdomain,
+    anyFinalizer: true,
     defaults: defaultDefinition,
     prepareForCreate(definition) {
       definition.status = { acceptedNames: { plural: '', kind: '' }, storedVersions: [] };

@@ -1,6 +1,7 @@
 import type { Kind } from '../kind.ts';
 import type { Namespace } from '../objects.ts';
-import { isDnsLabel, qualifiedNameFaults } from '../validation/names.ts';
+import { isDnsLabel } from '../validation/names.ts';
+import { checkFinalizerNames } from '../validation/object-meta.ts';
 import { ageColumn, column, nameColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -44,9 +45,7 @@ export const NamespaceKind: Kind<Namespace> = {
     },
     heldBy: (namespace) => namespace.spec?.finalizers ?? [],
     check(namespace, faults) {
-      for (const finalizer of namespace.spec?.finalizers ?? []) {
-        faults.invalidFor('spec.finalizers', finalizer, qualifiedNameFaults(finalizer));
-      }
+      checkFinalizerNames(namespace.spec?.finalizers, 'spec.finalizers', faults);
     },
   }),
   columns: [

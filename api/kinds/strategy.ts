@@ -2,13 +2,15 @@ import type { Strategy } from '../kind.ts';
 import type { ApiObject } from '../objects.ts';
 import { Faults } from '../validation/faults.ts';
 import type { NameRule } from '../validation/names.ts';
-import { checkObjectMeta, checkObjectMetaUpdate } from '../validation/object-meta.ts';
+import { checkObjectMeta, checkObjectMetaUpdate, checkSettableMeta } from '../validation/object-meta.ts';
 
 /** What is special about a kind; metadata is checked for all of them alike. */
 export interface Rules<T extends ApiObject>
   extends Omit<Strategy<T>, 'validate' | 'validateCreate' | 'validateUpdate' | 'validateStatus'> {
   namespaced: boolean;
   name: NameRule;
+  /** As in MetaRules. */
+  anyFinalizer?: true;
   check?(object: T, faults: Faults): void;
   checkCreate?(object: T, faults: Faults): void;
   checkUpdate?(object: T, old: T, faults: Faults): void;
@@ -20,6 +22,7 @@ export function strategyOf<T extends ApiObject>(rules: Rules<T>): Strategy<T> {
   const {
     namespaced: _namespaced,
     name: _name,
+    anyFinalizer: _anyFinalizer,
     check,
     checkCreate,
     checkUpdate,
@@ -50,6 +53,7 @@ export function strategyOf<T extends ApiObject>(rules: Rules<T>): Strategy<T> {
     validateStatus(object, old, subresource = 'status') {
       const faults = new Faults();
       checkObjectMetaUpdate(object.metadata, old.metadata, faults);
+      checkSettableMeta(object.metadata, faults);
       checkStatus?.(object, old, faults, subresource);
       return faults.list;
     },

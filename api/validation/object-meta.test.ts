@@ -31,6 +31,19 @@ describe('metadata', () => {
     [{ namespace: '' }, ['metadata.namespace: Required value']],
     [{ namespace: 'a.b' }, ['metadata.namespace: Invalid value: "a.b": must not contain dots']],
     [{ annotations: { 'A.B/c': 'x' } }, []],
+    [{ finalizers: ['a.b/c', 'kubernetes', 'orphan'] }, []],
+    [
+      { finalizers: ['a.b/c', 'hold'] },
+      [
+        'metadata.finalizers[1]: Invalid value: "hold": name is neither a standard finalizer name nor is it fully qualified',
+      ],
+    ],
+    [
+      { finalizers: ['orphan', 'foregroundDeletion'] },
+      [
+        'metadata.finalizers: Invalid value: ["orphan","foregroundDeletion"]: finalizer orphan and foregroundDeletion cannot be both set',
+      ],
+    ],
     [
       { annotations: { a: 'x'.repeat(256 * 1024) } },
       ['metadata.annotations: Too long: may not be more than 262144 bytes'],
@@ -51,6 +64,13 @@ describe('metadata', () => {
     ],
   ])('%j', (meta, expected) => {
     expect(faults(meta)).toEqual(expected);
+  });
+
+  it('of kinds outside Kubernetes has finalizers of any name', () => {
+    const found = new Faults();
+    const rules = { namespaced: false, name: isDnsSubdomain, anyFinalizer: true as const };
+    checkObjectMeta({ name: 'a', finalizers: ['hold'] }, rules, found);
+    expect(found.list).toEqual([]);
   });
 
   it('has one controller', () => {

@@ -11,6 +11,8 @@ const ANNOTATIONS_MAX_BYTES = 256 * 1024;
 export interface MetaRules {
   namespaced: boolean;
   name: NameRule;
+  /** Finalizers need no domain: of kinds that live outside Kubernetes' own API. */
+  anyFinalizer?: true;
 }
 
 export function checkObjectMeta(meta: ObjectMeta, rules: MetaRules, faults: Faults): void {
@@ -23,11 +25,43 @@ export function checkObjectMeta(meta: ObjectMeta, rules: MetaRules, faults: Faul
     if (meta.namespace) faults.forbidden('metadata.namespace', 'not allowed on this type');
   } else if (!meta.namespace) faults.required('metadata.namespace');
   else faults.invalidFor('metadata.namespace', meta.namespace, dnsLabelFaults(meta.namespace));
+  checkSettableMeta(meta, faults);
+  checkFinalizers(meta.finalizers ?? [], rules, faults);
+}
+
+/** What every write can set, to the status too. */
+export function checkSettableMeta(meta: ObjectMeta, faults: Faults): void {
   checkLabels(meta.labels, 'metadata.labels', faults);
   checkAnnotations(meta.annotations, 'metadata.annotations', faults);
   checkOwners(meta, faults);
-  for (const finalizer of meta.finalizers ?? []) {
-    faults.invalidFor('metadata.finalizers', finalizer, qualifiedNameFaults(finalizer));
+}
+
+/** Finalizers without a domain, all of them Kubernetes' own. */
+const STANDARD_FINALIZERS: readonly string[] = ['kubernetes', 'orphan', 'foregroundDeletion'];
+
+function checkFinalizers(finalizers: readonly string[], rules: MetaRules, faults: Faults): void {
+  const field = 'metadata.finalizers';
+  for (const finalizer of finalizers) faults.invalidFor(field, finalizer, qualifiedNameFaults(finalizer));
+  if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
+    faults.invalid(field, finalizers, 'finalizer orphan and foregroundDeletion cannot be both set');
+  if (rules.anyFinalizer) return;
+  for (const [index, finalizer] of finalizers.entries()) checkKnown(finalizer, `${field}[${index}]`, faults);
+}
+
+function checkKnown(finalizer: string, field: string, faults: Faults): void {
+  if (!finalizer.includes('/') && !STANDARD_FINALIZERS.includes(finalizer))
+    faults.invalid(field, finalizer, 'name is neither a standard finalizer name nor is it fully qualified');
+}
+
+/** Finalizers beside those of metadata: of namespaces. */
+export function checkFinalizerNames(
+  finalizers: readonly string[] | undefined,
+  field: string,
+  faults: Faults,
+): void {
+  for (const finalizer of finalizers ?? []) {
+    faults.invalidFor(field, finalizer, qualifiedNameFaults(finalizer));
+    checkKnown(finalizer, field, faults);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Kind } from '#api/kind.ts';
-import type { ApiObject } from '#api/objects.ts';
+import type { ApiObject, ObjectMeta } from '#api/objects.ts';
 import { writeRulesOf } from '#api/semantics/write-rules.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import { type CacheItem, parseItem } from '../cache/item.ts';
@@ -92,27 +92,27 @@ function checkPreconditions(kind: Kind, old: ApiObject, options: RemoveOptions):
 function marked(parts: EngineParts, kind: Kind, object: ApiObject, options: RemoveOptions): ApiObject {
   const { metadata } = object;
   const asked = options.graceSeconds;
-  const grace = Math.max(0, kind.strategy.graceSeconds?.(object, asked) ?? 0);
-  const graceful = kind.strategy.graceSeconds !== undefined;
+  if (kind.strategy.graceSeconds && metadata.deletionGracePeriodSeconds && !shorten(metadata, asked))
+    return object;
   setPropagation(kind, object, options);
-  const now = parts.clock.now();
   if (metadata.deletionTimestamp === undefined) {
-    metadata.deletionTimestamp = rfc3339(now + grace * 1000);
+    const grace = Math.max(0, kind.strategy.graceSeconds?.(object, asked) ?? 0);
+    metadata.deletionTimestamp = rfc3339(parts.clock.now() + grace * 1000);
     // Namespaces are held by what is in them, for no time that anybody knows.
     if (!kind.strategy.heldBy) metadata.deletionGracePeriodSeconds = grace;
     if (metadata.generation && !kind.strategy.heldBy) metadata.generation += 1;
     kind.strategy.prepareForDelete?.(object);
-  } else if (
-    graceful &&
-    grace < (metadata.deletionGracePeriodSeconds ?? 0) &&
-    (asked !== undefined || grace === 0)
-  ) {
-    // A second delete may only shorten the wait.
-    const before = (metadata.deletionGracePeriodSeconds ?? 0) * 1000;
-    metadata.deletionTimestamp = rfc3339(Date.parse(metadata.deletionTimestamp) - before + grace * 1000);
-    metadata.deletionGracePeriodSeconds = grace;
   }
   return object;
+}
+
+/** A second delete may only shorten the wait, and what does not changes nothing. Source: apiserver, BeforeDelete. */
+function shorten(metadata: ObjectMeta, asked: number | undefined): boolean {
+  const { deletionTimestamp: end, deletionGracePeriodSeconds: seconds = 0 } = metadata;
+  if (end === undefined || asked === undefined || asked >= seconds) return false;
+  metadata.deletionTimestamp = rfc3339(Date.parse(end) + (asked - seconds) * 1000);
+  metadata.deletionGracePeriodSeconds = asked;
+  return true;
 }
 
 function setPropagation(kind: Kind, { metadata }: ApiObject, options: RemoveOptions): void {
@@ -126,6 +126,8 @@ function setPropagation(kind: Kind, { metadata }: ApiObject, options: RemoveOpti
   }
   const finalizers = had.filter((finalizer) => !mine.includes(finalizer));
   if (policy !== 'Background') finalizers.push(PROPAGATION_FINALIZER[policy]);
+  // Those that are there already stay where they are.
+  if (had.length === finalizers.length && finalizers.every((finalizer) => had.includes(finalizer))) return;
   if (finalizers.length > 0) metadata.finalizers = finalizers;
   else delete metadata.finalizers;
 }

@@ -215,6 +215,12 @@ describe('a write to the status', () => {
     expect(Object.keys(entry.fieldsV1)).toEqual(['f:status']);
   });
 
+  it('is held to what labels and annotations can be', async () => {
+    await call('POST', DEPLOYMENTS, deployment);
+    const patch = { metadata: { annotations: { 'not a key': '' } } };
+    expect((await call('PATCH', `${DEPLOYMENTS}/d/status`, patch, MERGE)).status).toBe(422);
+  });
+
   it('of a pod leaves its owners', async () => {
     await call('POST', `${CORE}/pods`, pod);
     const owner = { apiVersion: 'v1', kind: 'Node', name: 'n', uid: 'u' };
@@ -271,6 +277,32 @@ describe('a DELETE', () => {
     expect(told.headers['warning']).toBeUndefined();
     expect(told.body).toMatchObject({ kind: 'Status', details: { name: 'k', kind: 'jobs' } });
     expect((await call('DELETE', JOBS)).headers['warning']).toContain('child pods are preserved by default');
+  });
+
+  it('of a pod that is going changes nothing, unless it shortens the wait', async () => {
+    await call('POST', `${CORE}/pods`, pod);
+    const binding = { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'p' }, target: { name: 'n' } };
+    await call('POST', `${CORE}/pods/p/binding`, binding);
+    const { body: first } = await call('DELETE', `${CORE}/pods/p`);
+    for (const query of ['', '?gracePeriodSeconds=30', '?propagationPolicy=Foreground'])
+      expect((await call('DELETE', `${CORE}/pods/p${query}`)).body).toEqual(first);
+    const shorter = await call('DELETE', `${CORE}/pods/p?gracePeriodSeconds=5&propagationPolicy=Foreground`);
+    expect(shorter.body.metadata).toMatchObject({
+      deletionGracePeriodSeconds: 5,
+      finalizers: ['foregroundDeletion'],
+    });
+    expect(Date.parse(first.metadata.deletionTimestamp)).toBe(
+      Date.parse(shorter.body.metadata.deletionTimestamp) + 25_000,
+    );
+  });
+
+  it('leaves finalizers where they are', async () => {
+    const finalizers = ['foregroundDeletion', 'a.b/c'];
+    await call('POST', `${CORE}/configmaps`, { ...map, metadata: { name: 'm', finalizers } });
+    const foreground = await call('DELETE', `${CORE}/configmaps/m?propagationPolicy=Foreground`);
+    expect(foreground.body.metadata.finalizers).toEqual(finalizers);
+    const background = await call('DELETE', `${CORE}/configmaps/m?propagationPolicy=Background`);
+    expect(background.body.metadata.finalizers).toEqual(['a.b/c']);
   });
 
   it('knows no dependents of events', async () => {
