@@ -112,6 +112,8 @@ export interface Write {
   now: string;
   /** Empty for the object itself. */
   subresource: string;
+  /** Tells the writer what can no longer be seen when the write is prepared. */
+  warn?(text: string): void;
 }
 
 /**

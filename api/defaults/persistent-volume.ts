@@ -1,3 +1,4 @@
+import type { Write } from '../kind.ts';
 import type { PersistentVolume } from '../objects.ts';
 import { canonicalQuantities } from './quantities.ts';
 
@@ -39,4 +40,14 @@ export function defaultVolumeSpec(spec: Spec): void {
 /** Before the first write: the first phase begins when the volume is made. */
 export function prepareVolumeForCreate(volume: PersistentVolume): void {
   volume.status = { phase: 'Pending', lastPhaseTransitionTime: volume.metadata.creationTimestamp };
+}
+
+/** Before a write to the status: a phase begins now, unless its writer knows better. */
+export function prepareVolumeForStatus(volume: PersistentVolume, old: PersistentVolume, write: Write): void {
+  const { phase, lastPhaseTransitionTime: before } = old.status ?? {};
+  volume.status ??= {};
+  const { status } = volume;
+  if (status.phase === phase) status.lastPhaseTransitionTime ??= before;
+  else if (!status.lastPhaseTransitionTime || status.lastPhaseTransitionTime === before)
+    status.lastPhaseTransitionTime = write.now;
 }

@@ -2,6 +2,7 @@ import { describeLabelSelector } from '#machinery/values/selector.ts';
 import { defaultDaemonSet } from '../defaults/stateful-set.ts';
 import type { Kind } from '../kind.ts';
 import type { DaemonSet } from '../objects.ts';
+import { sameData } from '../validation/faults.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { checkDaemonSet, checkDaemonSetStatus } from '../validation/stateful-set.ts';
 import { daemonSetWarnings } from '../warnings/workloads.ts';
@@ -27,6 +28,11 @@ export const DaemonSetKind: Kind<DaemonSet> = {
     defaults: defaultDaemonSet,
     prepareForCreate(set) {
       set.status = {} as NonNullable<DaemonSet['status']>;
+      setTemplateGeneration(set, Math.max(1, templateGenerationOf(set)));
+    },
+    prepareForUpdate(set, old) {
+      const changed = !sameData(set.spec?.template, old.spec?.template);
+      setTemplateGeneration(set, templateGenerationOf(old) + (changed ? 1 : 0));
     },
     check: checkDaemonSet,
     checkUpdate(set, old, faults) {
@@ -67,3 +73,15 @@ export const DaemonSetKind: Kind<DaemonSet> = {
     ),
   ],
 };
+
+/** Before apps/v1 it was a field. Source: Kubernetes, apps/v1 conversion, daemonset strategy. */
+const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation';
+
+function templateGenerationOf({ metadata }: DaemonSet): number {
+  const text = metadata.annotations?.[TEMPLATE_GENERATION] ?? '';
+  return /^\d{1,15}$/.test(text) ? Number(text) : 0;
+}
+
+function setTemplateGeneration({ metadata }: DaemonSet, generation: number): void {
+  metadata.annotations = { ...metadata.annotations, [TEMPLATE_GENERATION]: String(generation) };
+}

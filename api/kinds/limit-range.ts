@@ -19,6 +19,10 @@ export const LimitRangeKind: Kind<LimitRange> = {
   strategy: strategyOf<LimitRange>({
     namespaced: true,
     name: isDnsSubdomain,
+    prepareForCreate({ metadata }) {
+      // Any name is as good as another.
+      metadata.name ||= metadata.uid!;
+    },
     defaults(limitRange) {
       for (const item of limitRange.spec?.limits ?? []) {
         const { max, min } = item;

@@ -36,6 +36,16 @@ export const NodeKind: Kind<Node> = {
       node.status.allocatable ??= node.status.capacity && { ...node.status.capacity };
       canonicalQuantities(node.status.allocatable);
     },
+    prepareForCreate(node) {
+      delete node.spec?.configSource;
+      delete node.status?.config;
+    },
+    prepareForUpdate(node, old) {
+      if (!old.spec?.configSource) delete node.spec?.configSource;
+    },
+    prepareForStatus(node, old) {
+      if (!old.status?.config) delete node.status?.config;
+    },
     check: checkNode,
     checkUpdate: checkNodeUpdate,
     checkStatus: (node, _old, faults) => checkNodeStatus(node, faults),

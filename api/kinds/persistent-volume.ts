@@ -1,4 +1,8 @@
-import { defaultVolume, prepareVolumeForCreate } from '../defaults/persistent-volume.ts';
+import {
+  defaultVolume,
+  prepareVolumeForCreate,
+  prepareVolumeForStatus,
+} from '../defaults/persistent-volume.ts';
 import type { Column, Kind } from '../kind.ts';
 import type { PersistentVolume } from '../objects.ts';
 import { accessModesText, storageClassOf } from '../semantics/volumes.ts';
@@ -25,6 +29,7 @@ export const PersistentVolumeKind: Kind<PersistentVolume> = {
     name: isDnsSubdomain,
     defaults: defaultVolume,
     prepareForCreate: prepareVolumeForCreate,
+    prepareForStatus: prepareVolumeForStatus,
     check: checkVolume,
     checkUpdate: checkVolumeUpdate,
     warnings: volumeWarnings,

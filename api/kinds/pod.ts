@@ -1,21 +1,14 @@
+import { preparePodForCreate, preparePodForStatus } from '../defaults/pod-prepare.ts';
 import { defaultPod } from '../defaults/pod-spec.ts';
 import type { Kind } from '../kind.ts';
-import type { Pod, PodCondition } from '../objects.ts';
+import type { Pod } from '../objects.ts';
 import { isPodScheduled, isPodTerminal } from '../semantics/pod-status.ts';
-import { qosClassOf } from '../semantics/qos.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { checkPod } from '../validation/pod-spec.ts';
 import { checkPodStatus, checkPodUpdate } from '../validation/pod-update.ts';
 import { podWarnings } from '../warnings/workloads.ts';
 import { podColumns } from './pod-columns.ts';
 import { strategyOf } from './strategy.ts';
-
-const GATED: PodCondition = {
-  type: 'PodScheduled',
-  status: 'False',
-  reason: 'SchedulingGated',
-  message: 'Scheduling is blocked due to non-empty scheduling gates',
-};
 
 /** A group of containers that share a network address and volumes and live on one node. */
 export const PodKind: Kind<Pod> = {
@@ -50,10 +43,8 @@ export const PodKind: Kind<Pod> = {
     namespaced: true,
     name: isDnsSubdomain,
     defaults: defaultPod,
-    prepareForCreate(pod) {
-      pod.status = { phase: 'Pending', qosClass: qosClassOf(pod.spec ?? { containers: [] }) };
-      if (pod.spec?.schedulingGates?.length) pod.status.conditions = [GATED];
-    },
+    prepareForCreate: preparePodForCreate,
+    prepareForStatus: preparePodForStatus,
     check: checkPod,
     checkUpdate: checkPodUpdate,
     checkStatus: (pod, _old, faults) => checkPodStatus(pod, faults),

@@ -51,7 +51,8 @@ export function writeOf(
   { clock }: Pick<EngineParts, 'clock'>,
   { context, subresource = '' }: WriteOptions & { subresource?: string },
 ): Write {
-  return { identity: context.identity, now: rfc3339(clock.now()), subresource };
+  const warn = (text: string) => context.warnings.push(text);
+  return { identity: context.identity, now: rfc3339(clock.now()), subresource, warn };
 }
 
 /** Runs one phase of all plugins, in their order. */
