@@ -17,6 +17,7 @@ export const LeaseKind: Kind<Lease> = {
   strategy: strategyOf<Lease>({
     namespaced: true,
     name: isDnsSubdomain,
+    anyFinalizer: true,
     check(lease, faults) {
       const { leaseDurationSeconds: duration, leaseTransitions: transitions } = lease.spec ?? {};
       if (duration !== undefined && duration <= 0) {

@@ -47,6 +47,15 @@ export const NamespaceKind: Kind<Namespace> = {
     check(namespace, faults) {
       checkFinalizerNames(namespace.spec?.finalizers, 'spec.finalizers', faults);
     },
+    checkStatus(namespace, _old, faults) {
+      const { deletionTimestamp } = namespace.metadata;
+      const phase = namespace.status?.phase ?? '';
+      if (phase === (deletionTimestamp ? 'Terminating' : 'Active')) return;
+      const detail = deletionTimestamp
+        ? "may only be 'Terminating' if `deletionTimestamp` is not empty"
+        : "may only be 'Active' if `deletionTimestamp` is empty";
+      faults.invalid('status.Phase', phase, detail);
+    },
   }),
   columns: [
     nameColumn,

@@ -57,15 +57,21 @@ const SYSTEM_CLASSES = new Map([
 function checkPriorityClass(priorityClass: PriorityClass, faults: Faults): void {
   const { name } = priorityClass.metadata;
   if (name?.startsWith('system-')) {
-    if (SYSTEM_CLASSES.get(name) !== priorityClass.value) {
-      faults.forbidden(
-        'metadata.name',
-        "priority class names with 'system-' prefix are reserved for system use only. error: " +
-          `${name} is not a known system priority class`,
-      );
+    const fault = systemFault(name, priorityClass);
+    if (fault) {
+      const rule = "priority class names with 'system-' prefix are reserved for system use only";
+      faults.forbidden('metadata.name', `${rule}. error: ${fault}`);
     }
   } else if ((priorityClass.value ?? 0) > USER_MAX) {
     faults.forbidden('value', `maximum allowed value of a user defined priority is ${USER_MAX}`);
   }
   faults.oneOf('preemptionPolicy', priorityClass.preemptionPolicy, ['PreemptLowerPriority', 'Never']);
+}
+
+/** How a class differs from the one of the system that has its name. */
+function systemFault(name: string, { value, globalDefault }: PriorityClass): string | undefined {
+  const known = SYSTEM_CLASSES.get(name);
+  if (known === undefined) return `${name} is not a known system priority class`;
+  if (value !== known) return `value of ${name} PriorityClass must be ${known}`;
+  return globalDefault ? `globalDefault of ${name} PriorityClass must be false` : undefined;
 }

@@ -37,26 +37,38 @@ export function checkSecret(secret: Secret, faults: Faults): void {
   let bytes = 0;
   for (const key in data) {
     faults.invalidFor(`data[${key}]`, key, configKeyFaults(key));
-    if (!isBase64(data[key]!))
-      faults.invalid(`data[${key}]`, '<secret contents redacted>', 'must be valid base64');
     bytes += decodedLength(data[key]!);
   }
   if (bytes > MAX_BYTES) faults.tooLong('data', MAX_BYTES);
-  for (const key of REQUIRED_KEYS[secret.type ?? ''] ?? [])
-    if (!(key in data)) faults.required(`data[${key}]`);
-  if (secret.type === 'kubernetes.io/service-account-token') {
+  CHECKS[secret.type ?? '']?.(secret, data, faults);
+}
+
+/** Without these a secret of the type is of no use. */
+const CHECKS: Record<string, (secret: Secret, data: Record<string, string>, faults: Faults) => void> = {
+  'kubernetes.io/service-account-token'({ metadata }, _data, faults) {
     const annotation = 'kubernetes.io/service-account.name';
-    if (!secret.metadata.annotations?.[annotation]) faults.required(`metadata.annotations[${annotation}]`);
-  }
-  if (secret.type === 'kubernetes.io/basic-auth' && !('username' in data) && !('password' in data)) {
+    if (!metadata.annotations?.[annotation]) faults.required(`metadata.annotations[${annotation}]`);
+  },
+  'kubernetes.io/dockercfg': (_secret, data, faults) => checkRegistries('.dockercfg', data, faults),
+  'kubernetes.io/dockerconfigjson': (_secret, data, faults) =>
+    checkRegistries('.dockerconfigjson', data, faults),
+  'kubernetes.io/basic-auth'(_secret, data, faults) {
+    if ('username' in data || 'password' in data) return;
     faults.required('data[username]');
     faults.required('data[password]');
-  }
-  for (const key of ['.dockercfg', '.dockerconfigjson']) {
-    if (REQUIRED_KEYS[secret.type ?? '']?.includes(key) && data[key] && !isJson(data[key])) {
-      faults.invalid(`data[${key}]`, '<secret contents redacted>', 'must be valid JSON');
-    }
-  }
+  },
+  'kubernetes.io/ssh-auth'(_secret, data, faults) {
+    if (!data['ssh-privatekey']) faults.required('data[ssh-privatekey]');
+  },
+  'kubernetes.io/tls'(_secret, data, faults) {
+    for (const key of ['tls.crt', 'tls.key']) if (!(key in data)) faults.required(`data[${key}]`);
+  },
+};
+
+function checkRegistries(key: string, data: Record<string, string>, faults: Faults): void {
+  if (!(key in data)) faults.required(`data[${key}]`);
+  else if (!isJsonObject(data[key]!))
+    faults.invalid(`data[${key}]`, '<secret contents redacted>', 'must be valid JSON');
 }
 
 export function checkSecretUpdate(secret: Secret, old: Secret, faults: Faults): void {
@@ -72,26 +84,14 @@ function sameEntries(a: Record<string, string> = {}, b: Record<string, string> =
   return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
 }
 
-/** Keys without which a secret of a type is of no use. */
-const REQUIRED_KEYS: Record<string, string[]> = {
-  'kubernetes.io/dockercfg': ['.dockercfg'],
-  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
-  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
-  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
-};
-
-function isBase64(text: string): boolean {
-  return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
-}
-
 function decodedLength(base64: string): number {
   return Buffer.byteLength(base64, 'base64');
 }
 
-function isJson(base64: string): boolean {
+function isJsonObject(base64: string): boolean {
   try {
-    JSON.parse(Buffer.from(base64, 'base64').toString());
-    return true;
+    const value: unknown = JSON.parse(Buffer.from(base64, 'base64').toString());
+    return typeof value === 'object' && !Array.isArray(value);
   } catch (error) {
     if (error instanceof SyntaxError) return false;
     throw error;

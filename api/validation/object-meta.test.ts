@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { ObjectMeta, OwnerReference } from '../objects.ts';
+import { QUALIFIED, SUBDOMAIN } from '../testing/name-texts.ts';
 import { faultText } from './fault-text.ts';
 import { Faults, sameData } from './faults.ts';
 import { isDnsSubdomain } from './names.ts';
-import { checkObjectMeta } from './object-meta.ts';
+import { checkObjectMeta, checkObjectMetaUpdate } from './object-meta.ts';
 
 function faults(meta: Partial<ObjectMeta>, namespaced = true): string[] {
   const found = new Faults();
@@ -62,6 +63,31 @@ describe('metadata', () => {
         'metadata.ownerReferences: Invalid value: {"apiVersion":"v1","kind":"Event","name":"p","uid":"u"}: /v1, Kind=Event is disallowed from being an owner',
       ],
     ],
+    [
+      { ownerReferences: [owner({ apiVersion: 'a/b/c' })] },
+      ['metadata.ownerReferences.apiVersion: Invalid value: "a/b/c": version must not be empty'],
+    ],
+    [
+      { name: '', generateName: 'A-' },
+      [
+        `metadata.generateName: Invalid value: "A-": ${SUBDOMAIN}`,
+        'metadata.name: Required value: name or generateName is required',
+      ],
+    ],
+    [
+      { finalizers: ['a.b/c', 'kubernetes', 'mine', '-'] },
+      [
+        `metadata.finalizers: Invalid value: "-": name part ${QUALIFIED}`,
+        'metadata.finalizers[2]: Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified',
+        'metadata.finalizers[3]: Invalid value: "-": name is neither a standard finalizer name nor is it fully qualified',
+      ],
+    ],
+    [
+      { finalizers: ['orphan', 'foregroundDeletion'] },
+      [
+        'metadata.finalizers: Invalid value: ["orphan","foregroundDeletion"]: finalizer orphan and foregroundDeletion cannot be both set',
+      ],
+    ],
   ])('%j', (meta, expected) => {
     expect(faults(meta)).toEqual(expected);
   });
@@ -78,7 +104,7 @@ describe('metadata', () => {
       ownerReferences: [owner({ controller: true }), owner({ name: 'q', controller: true })],
     });
     expect(fault).toMatch(
-      /: Only one reference can have Controller set to true\. Found "true" in references for p and q$/,
+      /: Only one reference can have Controller set to true\. Found "true" in references for Pod\/p and Pod\/q$/,
     );
   });
 
@@ -86,6 +112,32 @@ describe('metadata', () => {
     expect(faults({ namespace: 'd' }, false)).toEqual([
       'metadata.namespace: Forbidden: not allowed on this type',
     ]);
+  });
+});
+
+describe('a change of metadata', () => {
+  const meta = { name: 'a', namespace: 'd', uid: 'u' };
+  const changes = (now: ObjectMeta, before: ObjectMeta): string[] => {
+    const found = new Faults();
+    checkObjectMetaUpdate(now, before, found);
+    return found.list.map(faultText);
+  };
+
+  it('leaves alone who it is', () => {
+    expect(changes({ name: 'b', namespace: 'e', uid: 'v' }, meta)).toEqual([
+      'metadata.name: Invalid value: "b": field is immutable',
+      'metadata.namespace: Invalid value: "e": field is immutable',
+      'metadata.uid: Invalid value: "v": field is immutable',
+    ]);
+  });
+
+  it('lets nobody hold back what is being deleted', () => {
+    const old = { ...meta, deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: ['a/b'] };
+    expect(changes({ ...old, finalizers: ['a/b', 'c/e', 'c/d'] }, old)).toEqual([
+      'metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{"c/d", "c/e"}',
+    ]);
+    expect(changes({ ...old, finalizers: [] }, old)).toEqual([]);
+    expect(changes({ ...meta, finalizers: ['c/d'] }, meta)).toEqual([]);
   });
 });
 

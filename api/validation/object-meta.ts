@@ -72,7 +72,10 @@ export function checkObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, faults:
   if (!old.deletionTimestamp) return;
   const added = (meta.finalizers ?? []).filter((finalizer) => !old.finalizers?.includes(finalizer));
   if (added.length > 0) {
-    const list = added.map((finalizer) => JSON.stringify(finalizer)).join(', ');
+    const list = [...new Set(added)]
+      .sort()
+      .map((finalizer) => JSON.stringify(finalizer))
+      .join(', ');
     faults.forbidden(
       'metadata.finalizers',
       `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`,
@@ -105,7 +108,7 @@ function checkOwners(meta: ObjectMeta, faults: Faults): void {
   const field = 'metadata.ownerReferences';
   let controller: string | undefined;
   for (const owner of meta.ownerReferences ?? []) {
-    if (!owner.apiVersion)
+    if (!/^([^/]*\/)?[^/]+$/.test(owner.apiVersion ?? ''))
       faults.invalid(`${field}.apiVersion`, owner.apiVersion ?? '', 'version must not be empty');
     for (const part of ['kind', 'name', 'uid'] as const) {
       if (!owner[part]) faults.invalid(`${field}.${part}`, owner[part] ?? '', 'must not be empty');
@@ -114,15 +117,16 @@ function checkOwners(meta: ObjectMeta, faults: Faults): void {
       faults.invalid(field, owner, '/v1, Kind=Event is disallowed from being an owner');
     }
     if (!owner.controller) continue;
+    const name = `${owner.kind}/${owner.name}`;
     if (controller !== undefined) {
-      const both = `Found "true" in references for ${controller} and ${owner.name}`;
+      const both = `Found "true" in references for ${controller} and ${name}`;
       faults.invalid(
         field,
         meta.ownerReferences,
         `Only one reference can have Controller set to true. ${both}`,
       );
     }
-    controller = owner.name;
+    controller ??= name;
   }
 }
 

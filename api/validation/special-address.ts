@@ -3,6 +3,7 @@ import { type Address, type Cidr, cidrContains, parseAddress, parseCidr } from '
 
 interface SpecialRange {
   cidrs: readonly Cidr[];
+  /** With %s for the address as it was given. */
   fault: string;
 }
 
@@ -11,8 +12,7 @@ function range(fault: string, ...cidrs: string[]): SpecialRange {
 }
 
 const RANGES: readonly SpecialRange[] = [
-  range('may not be unspecified (0.0.0.0)', '0.0.0.0/32'),
-  range('may not be unspecified (::)', '::/128'),
+  range('may not be unspecified (%s)', '0.0.0.0/32', '::/128'),
   range('may not be in the loopback range (127.0.0.0/8, ::1/128)', '127.0.0.0/8', '::1/128'),
   range('may not be in the link-local range (169.254.0.0/16, fe80::/10)', '169.254.0.0/16', 'fe80::/10'),
   range(
@@ -35,7 +35,7 @@ export function specialAddressFaults(text: string): readonly string[] {
   const plain: Address = cidrContains(MAPPED, address)
     ? { family: 4, value: address.value & 0xffffffffn }
     : address;
-  return RANGES.filter(({ cidrs }) => cidrs.some((cidr) => cidrContains(cidr, plain))).map(
-    ({ fault }) => fault,
+  return RANGES.filter(({ cidrs }) => cidrs.some((cidr) => cidrContains(cidr, plain))).map(({ fault }) =>
+    fault.replace('%s', text),
   );
 }
