@@ -1,6 +1,12 @@
 /** Defaults of services and what an update takes over. Source: Kubernetes API reference, ServiceSpec. */
 import type { Service, ServicePort } from '../objects.ts';
-import { isExternallyAccessible, isHeadless, needsClusterIP, needsNodePorts } from '../semantics/services.ts';
+import {
+  isExternallyAccessible,
+  isHeadless,
+  needsClusterIP,
+  needsHealthCheckPort,
+  needsNodePorts,
+} from '../semantics/services.ts';
 
 /** Three hours: how long a client keeps its endpoint with session affinity. */
 const AFFINITY_SECONDS = 10_800;
@@ -57,6 +63,7 @@ export function prepareServiceForUpdate(service: Service, old: Service): void {
   if (needsNodePorts(spec) && needsNodePorts(before)) keepNodePorts(spec.ports ?? [], before.ports ?? []);
   else if (!needsNodePorts(spec) && needsNodePorts(before))
     dropNodePorts(spec.ports ?? [], before.ports ?? []);
+  if (needsHealthCheckPort(before)) keepHealthCheckPort(spec, before);
   if (spec.type !== 'LoadBalancer' && before.type === 'LoadBalancer') {
     delete spec.allocateLoadBalancerNodePorts;
     delete spec.loadBalancerClass;
@@ -101,6 +108,11 @@ function keepNodePorts(ports: ServicePort[], before: ServicePort[]): void {
     const known = before.find((other) => (other.name ?? '') === (port.name ?? ''))?.nodePort;
     if (known && !taken.has(known)) port.nodePort = known;
   }
+}
+
+function keepHealthCheckPort(spec: Spec, before: Spec): void {
+  if (needsHealthCheckPort(spec)) spec.healthCheckNodePort ||= before.healthCheckNodePort;
+  else if (spec.healthCheckNodePort === before.healthCheckNodePort) delete spec.healthCheckNodePort;
 }
 
 function dropNodePorts(ports: ServicePort[], before: ServicePort[]): void {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AllocationRequest } from '../kind.ts';
 import { ServiceKind } from '../kinds/service.ts';
 import type { Service } from '../objects.ts';
+import { LABEL, LABEL_VALUE, QUALIFIED } from '../testing/name-texts.ts';
 import { faultText } from './fault-text.ts';
 
 const { strategy } = ServiceKind;
@@ -119,13 +120,6 @@ describe('a service that is wrong', () => {
       ],
     ],
     [
-      { clusterIPs: ['10.0.0.1', 'None', '10.0.0.3'] },
-      [
-        'spec.clusterIPs: Invalid value: ["10.0.0.1","None","10.0.0.3"]: may only hold up to 2 values',
-        'spec.clusterIPs[1]: Invalid value: "None": \'None\' must be the first and only value',
-      ],
-    ],
-    [
       { loadBalancerClass: 'example.com/lb' },
       ["spec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'"],
     ],
@@ -134,10 +128,6 @@ describe('a service that is wrong', () => {
       [
         "spec.loadBalancerClass: Invalid value: \"a/b/c\": a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
       ],
-    ],
-    [
-      { trafficDistribution: 'Far' },
-      ['spec.trafficDistribution: Unsupported value: "Far": supported values: "PreferClose"'],
     ],
     [
       { sessionAffinity: 'Cookie' },
@@ -216,30 +206,65 @@ describe('a service that is wrong', () => {
         "spec.healthCheckNodePort: Invalid value: 30000: may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
       ],
     ],
+    [
+      { ports: [{ name: 'A', port: 1, appProtocol: '-' }] },
+      [
+        `spec.ports[0].name: Invalid value: "A": ${LABEL}`,
+        `spec.ports[0].appProtocol: Invalid value: "-": name part ${QUALIFIED}`,
+      ],
+    ],
+    [
+      { clusterIP: 'None', clusterIPs: ['None', '10.0.0.1', 'None'] },
+      [
+        `spec.clusterIPs: Invalid value: ["None","10.0.0.1","None"]: 'None' must be the first and only value`,
+        'spec.clusterIPs[2]: Invalid value: "None": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+        'spec.clusterIPs: Invalid value: ["None","10.0.0.1","None"]: may only hold up to 2 values',
+      ],
+    ],
+    [
+      { clusterIPs: ['10.0.0.1', '10.0.0.2'] },
+      [
+        'spec.clusterIPs: Invalid value: ["10.0.0.1","10.0.0.2"]: may specify no more than one IP for each IP family',
+      ],
+    ],
+    [
+      { ipFamilies: ['IPv5'] },
+      ['spec.ipFamilies[0]: Unsupported value: "IPv5": supported values: "IPv4", "IPv6"'],
+    ],
+    [
+      { type: 'NodePort', externalTrafficPolicy: 'Near', loadBalancerClass: 'a' },
+      [
+        "spec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'",
+        'spec.externalTrafficPolicy: Unsupported value: "Near": supported values: "Cluster", "Local"',
+      ],
+    ],
+    [
+      {
+        type: 'LoadBalancer',
+        externalTrafficPolicy: 'Local',
+        loadBalancerClass: '-',
+        healthCheckNodePort: 70000,
+      },
+      [
+        `spec.loadBalancerClass: Invalid value: "-": name part ${QUALIFIED}`,
+        'spec.healthCheckNodePort: Invalid value: 70000: must be between 1 and 65535, inclusive',
+      ],
+    ],
+    [
+      { trafficDistribution: 'Far' },
+      [
+        'spec.trafficDistribution: Unsupported value: "Far": supported values: "PreferClose", "PreferSameNode", "PreferSameZone"',
+      ],
+    ],
+    [
+      { externalIPs: ['x'] },
+      [
+        'spec.externalIPs[0]: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+      ],
+    ],
+    [{ selector: { a: '-' } }, [`spec.selector: Invalid value: "-": ${LABEL_VALUE}`]],
   ])('%j', (spec, expected) => {
     expect(strategy.validate(service(spec)).map(faultText)).toEqual(expected);
-  });
-
-  it('by what the defaults would have put right', () => {
-    const faultsOf = (change: (spec: NonNullable<Service['spec']>) => void) => {
-      const object = service();
-      change(object.spec!);
-      return strategy.validate(object).map(faultText);
-    };
-    expect(
-      faultsOf((spec) => {
-        spec.sessionAffinityConfig = {};
-      }),
-    ).toEqual(['spec.sessionAffinityConfig: Forbidden: must not be set when session affinity is None']);
-    expect(
-      faultsOf((spec) => {
-        spec.sessionAffinity = 'ClientIP';
-        delete spec.internalTrafficPolicy;
-      }),
-    ).toEqual([
-      'spec.sessionAffinityConfig.clientIP.timeoutSeconds: Required value: when session affinity type is ClientIP',
-      'spec.internalTrafficPolicy: Required value',
-    ]);
   });
 
   it('by its name, which must begin with a letter', () => {
@@ -389,15 +414,38 @@ describe('an update of a service', () => {
     expect(allocate(toName, old).releases).toEqual(['clusterIP 10.96.1.7', 'nodePort 30001']);
   });
 
-  it('cannot change the family of the address, nor the class of the load balancer', () => {
-    const other = update({ type: 'NodePort', ports: [{ name: 'a', port: 80 }] });
-    other.spec!.ipFamilies = ['IPv6'];
-    expect(strategy.validateUpdate!(other, old).map(faultText)).toEqual([
-      'spec.ipFamilies[0]: Invalid value: "IPv6": may not change once set',
+  it('keeps the port of health checks for as long as they are made', () => {
+    const local = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', ports: [{ port: 80 }] };
+    const before = service({ ...local, healthCheckNodePort: 30007 });
+    const next = service(local);
+    strategy.prepareForUpdate!(next, before);
+    expect(next.spec!.healthCheckNodePort).toBe(30007);
+    const moved = service({ ...local, healthCheckNodePort: 30008 });
+    strategy.prepareForUpdate!(moved, before);
+    expect(strategy.validateUpdate!(moved, before).map(faultText)).toEqual([
+      'spec.healthCheckNodePort: Forbidden: field is immutable',
     ]);
-    const balanced = (loadBalancerClass: string) => service({ type: 'LoadBalancer', loadBalancerClass });
-    expect(strategy.validateUpdate!(balanced('a'), balanced('b')).map(faultText)).toEqual([
+    const open = service({ ...local, externalTrafficPolicy: 'Cluster', healthCheckNodePort: 30007 });
+    strategy.prepareForUpdate!(open, before);
+    expect(open.spec!.healthCheckNodePort).toBeUndefined();
+  });
+
+  it('cannot change the family, nor who balances the load', () => {
+    const before = service({ type: 'LoadBalancer', clusterIP: '10.0.0.1', ipFamilies: ['IPv4'] });
+    const next = service({ type: 'LoadBalancer', ipFamilies: ['IPv6'], loadBalancerClass: 'a' });
+    strategy.prepareForUpdate!(next, before);
+    expect(strategy.validateUpdate!(next, before).map(faultText)).toEqual([
+      'spec.ipFamilies[0]: Invalid value: ["IPv6"]: may not change once set',
       'spec.loadBalancerClass: Invalid value: "a": may not change once set',
+    ]);
+  });
+
+  it('of one without an address may change the families', () => {
+    const before = service({ clusterIP: 'None', ipFamilies: ['IPv4'] });
+    const next = service({ clusterIP: 'None', ipFamilies: ['IPv6'] });
+    expect(strategy.validateUpdate!(next, before)).toEqual([]);
+    expect(strategy.validateUpdate!(service({ clusterIP: '10.0.0.1' }), before).map(faultText)).toEqual([
+      'spec.clusterIPs[0]: Invalid value: ["10.0.0.1"]: may not change once set',
     ]);
   });
 

@@ -20,9 +20,9 @@ type Spec = NonNullable<Service['spec']>;
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const AFFINITIES = ['ClientIP', 'None'];
 const POLICIES = ['Cluster', 'Local'];
+const DISTRIBUTIONS = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
 const FAMILIES = ['IPv4', 'IPv6'];
 const FAMILY_POLICIES = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
-const DISTRIBUTIONS = ['PreferClose'];
 /** One day. */
 const AFFINITY_SECONDS_MAX = 86_400;
 
@@ -79,56 +79,55 @@ function checkServicePort(
 }
 
 function checkAffinityConfig(spec: Spec, faults: Faults): void {
-  const field = 'spec.sessionAffinityConfig';
-  if (spec.sessionAffinity === 'None' && spec.sessionAffinityConfig) {
-    faults.forbidden(field, 'must not be set when session affinity is None');
-  }
   if (spec.sessionAffinity !== 'ClientIP') return;
-  const seconds = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds;
-  const at = `${field}.clientIP.timeoutSeconds`;
-  if (seconds === undefined) faults.required(at, 'when session affinity type is ClientIP');
-  else if (seconds <= 0 || seconds > AFFINITY_SECONDS_MAX) {
-    faults.invalid(at, seconds, `must be greater than 0 and less than ${AFFINITY_SECONDS_MAX}`);
-  }
+  const seconds = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 0;
+  if (seconds > 0 && seconds <= AFFINITY_SECONDS_MAX) return;
+  const detail = `must be greater than 0 and less than ${AFFINITY_SECONDS_MAX}`;
+  faults.invalid('spec.sessionAffinityConfig.clientIP.timeoutSeconds', seconds, detail);
 }
 
 function checkClusterIPs(spec: Spec, faults: Faults): void {
+  if (!needsClusterIP(spec)) return;
   const ips = spec.clusterIPs ?? [];
   if (ips.length > 0 && spec.clusterIP !== ips[0]) {
     faults.invalid('spec.clusterIPs', ips, 'first value must match `clusterIP`');
   }
-  if (ips.length > 2) {
-    faults.invalid('spec.clusterIPs', ips, 'may only hold up to 2 values');
-  }
+  checkFamilies(spec, faults);
+  const before = faults.list.length;
   for (const [index, ip] of ips.entries()) {
-    if (ip === 'None') {
-      if (index > 0)
-        faults.invalid(`spec.clusterIPs[${index}]`, ip, "'None' must be the first and only value");
-    } else checkIp(ip, `spec.clusterIPs[${index}]`, faults);
+    if (index > 0 || ip !== 'None') checkIp(ip, `spec.clusterIPs[${index}]`, faults);
+    else if (ips.length > 1)
+      faults.invalid('spec.clusterIPs', ips, "'None' must be the first and only value");
   }
-  const families = spec.ipFamilies ?? [];
-  for (const [index, family] of families.entries()) {
-    if (!FAMILIES.includes(family)) faults.notSupported(`spec.ipFamilies[${index}]`, family, FAMILIES);
-    if (families.indexOf(family) < index) faults.duplicate(`spec.ipFamilies[${index}]`, family);
-  }
-  if (spec.ipFamilyPolicy !== undefined && !FAMILY_POLICIES.includes(spec.ipFamilyPolicy)) {
-    faults.notSupported('spec.ipFamilyPolicy', spec.ipFamilyPolicy, FAMILY_POLICIES);
-  }
-  if (isHeadless(spec)) return;
+  const areSound = faults.list.length === before;
+  if (ips.length > 2) faults.invalid('spec.clusterIPs', ips, 'may only hold up to 2 values');
+  if (!areSound || isHeadless(spec)) return;
   // Service addresses come from one range, of one family, so far.
-  if (spec.ipFamilyPolicy === 'RequireDualStack' && needsClusterIP(spec)) {
+  if (spec.ipFamilyPolicy === 'RequireDualStack') {
     const detail = 'this cluster is not configured for dual-stack services';
     faults.invalid('spec.ipFamilyPolicy', spec.ipFamilyPolicy, detail);
   }
+  if (ips.length > 1 && new Set(ips.map((ip) => ip.includes(':'))).size < 2)
+    faults.invalid('spec.clusterIPs', ips, 'may specify no more than one IP for each IP family');
+  checkFamilyOfEach(ips, spec.ipFamilies ?? [], faults);
+}
+
+function checkFamilies({ ipFamilies = [], ipFamilyPolicy }: Spec, faults: Faults): void {
+  for (const [index, family] of ipFamilies.entries()) {
+    if (!FAMILIES.includes(family)) faults.notSupported(`spec.ipFamilies[${index}]`, family, FAMILIES);
+    if (ipFamilies.indexOf(family) < index) faults.duplicate(`spec.ipFamilies[${index}]`, family);
+  }
+  if (ipFamilyPolicy !== undefined && !FAMILY_POLICIES.includes(ipFamilyPolicy)) {
+    faults.notSupported('spec.ipFamilyPolicy', ipFamilyPolicy, FAMILY_POLICIES);
+  }
+}
+
+function checkFamilyOfEach(ips: string[], families: string[], faults: Faults): void {
   for (const [index, ip] of ips.entries()) {
-    const family = families[index];
-    if (family && parseAddress(ip) && (family === 'IPv6') !== ip.includes(':')) {
-      faults.invalid(
-        `spec.clusterIPs[${index}]`,
-        ip,
-        `expected an ${family} value as indicated by \`ipFamilies[${index}]\``,
-      );
-    }
+    const family = families[index] ?? '';
+    if (!FAMILIES.includes(family) || (family === 'IPv6') === ip.includes(':')) continue;
+    const detail = `expected an ${family} value as indicated by \`ipFamilies[${index}]\``;
+    faults.invalid(`spec.clusterIPs[${index}]`, ip, detail);
   }
 }
 
@@ -142,18 +141,20 @@ function checkExternalIp(ip: string, field: string, faults: Faults): void {
 }
 
 function checkUniquePorts(spec: Spec, ports: ServicePort[], faults: Faults): void {
+  const at = (index: number) => `spec.ports[${index}]`;
+  if (spec.type === 'ClusterIP')
+    for (const [index, { nodePort }] of ports.entries())
+      if (nodePort) faults.forbidden(`${at(index)}.nodePort`, "may not be used when `type` is 'ClusterIP'");
   const nodePorts = new Set<string>();
+  for (const [index, { nodePort, protocol }] of ports.entries()) {
+    if (!nodePort) continue;
+    const pair = `${protocol}/${nodePort}`;
+    if (nodePorts.has(pair)) faults.duplicate(`${at(index)}.nodePort`, nodePort);
+    nodePorts.add(pair);
+  }
   const seen = new Set<string>();
-  for (const [index, { port, nodePort, protocol }] of ports.entries()) {
-    const at = `spec.ports[${index}]`;
-    if (nodePort) {
-      if (spec.type === 'ClusterIP') {
-        faults.forbidden(`${at}.nodePort`, "may not be used when `type` is 'ClusterIP'");
-      }
-      if (nodePorts.has(`${protocol}/${nodePort}`)) faults.duplicate(`${at}.nodePort`, nodePort);
-      nodePorts.add(`${protocol}/${nodePort}`);
-    }
-    if (seen.has(`${protocol}/${port}`)) faults.duplicate(at, { protocol, port });
+  for (const [index, { port, protocol }] of ports.entries()) {
+    if (seen.has(`${protocol}/${port}`)) faults.duplicate(at(index), { protocol, port });
     seen.add(`${protocol}/${port}`);
   }
 }
@@ -174,9 +175,9 @@ function checkLoadBalancer(spec: Spec, faults: Faults): void {
   if (spec.allocateLoadBalancerNodePorts !== undefined && !balanced) {
     faults.forbidden('spec.allocateLoadBalancerNodePorts', LOAD_BALANCER_ONLY);
   }
-  const type = spec.loadBalancerClass;
-  if (type === undefined) return;
-  if (balanced) faults.invalidFor('spec.loadBalancerClass', type, qualifiedNameFaults(type));
+  const name = spec.loadBalancerClass;
+  if (name === undefined) return;
+  if (balanced) faults.invalidFor('spec.loadBalancerClass', name, qualifiedNameFaults(name));
   else faults.forbidden('spec.loadBalancerClass', LOAD_BALANCER_ONLY);
 }
 
@@ -186,38 +187,48 @@ function checkPolicies(spec: Spec, faults: Faults): void {
   else if (spec.externalTrafficPolicy) {
     faults.invalid(field, spec.externalTrafficPolicy, 'may only be set for externally-accessible services');
   }
-  if (spec.healthCheckNodePort && !needsHealthCheckPort(spec)) {
-    const detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
-    faults.invalid('spec.healthCheckNodePort', spec.healthCheckNodePort, detail);
-  }
-  if (spec.internalTrafficPolicy !== undefined && !POLICIES.includes(spec.internalTrafficPolicy)) {
-    faults.notSupported('spec.internalTrafficPolicy', spec.internalTrafficPolicy, POLICIES);
-  } else if (needsClusterIP(spec) && spec.internalTrafficPolicy === undefined) {
-    faults.required('spec.internalTrafficPolicy');
-  }
-  const distribution = spec.trafficDistribution;
+  checkHealthPort(spec, faults);
+  const { internalTrafficPolicy: internal, trafficDistribution: distribution } = spec;
+  if (internal !== undefined && !POLICIES.includes(internal))
+    faults.notSupported('spec.internalTrafficPolicy', internal, POLICIES);
   if (distribution !== undefined && !DISTRIBUTIONS.includes(distribution))
     faults.notSupported('spec.trafficDistribution', distribution, DISTRIBUTIONS);
 }
+
+/** One is given to each service that needs it. */
+function checkHealthPort(spec: Spec, faults: Faults): void {
+  const field = 'spec.healthCheckNodePort';
+  const port = spec.healthCheckNodePort;
+  if (!port) return;
+  if (needsHealthCheckPort(spec)) faults.invalidFor(field, port, portNumberFaults(port));
+  else {
+    const detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+    faults.invalid(field, port, detail);
+  }
+}
+
+const ONCE = 'may not change once set';
 
 /** An address, once given, stays until the type has no use for one. */
 export function checkServiceUpdate(service: Service, old: Service, faults: Faults): void {
   const spec = service.spec ?? {};
   const before = old.spec ?? {};
-  if (spec.type === 'LoadBalancer' && before.type === 'LoadBalancer') {
-    faults.immutable(
-      'spec.loadBalancerClass',
-      spec.loadBalancerClass,
-      before.loadBalancerClass,
-      'may not change once set',
-    );
-  }
-  if (!needsClusterIP(spec) || !needsClusterIP(before)) return;
-  const primary = before.clusterIPs?.[0];
-  if (primary && spec.clusterIPs?.[0] !== primary) {
-    faults.invalid('spec.clusterIPs[0]', spec.clusterIPs, 'may not change once set');
-  }
-  if (before.ipFamilies?.[0] && spec.ipFamilies?.[0] !== before.ipFamilies[0]) {
-    faults.invalid('spec.ipFamilies[0]', spec.ipFamilies?.[0], 'may not change once set');
-  }
+  if (needsClusterIP(spec) && needsClusterIP(before)) checkAddressesUpdate(spec, before, faults);
+  if (spec.type === 'LoadBalancer' && before.type === 'LoadBalancer')
+    faults.immutable('spec.loadBalancerClass', spec.loadBalancerClass, before.loadBalancerClass, ONCE);
+  const needsPort = needsHealthCheckPort(spec) && needsHealthCheckPort(before);
+  if (needsPort && spec.healthCheckNodePort !== before.healthCheckNodePort)
+    faults.forbidden('spec.healthCheckNodePort', 'field is immutable');
+}
+
+function checkAddressesUpdate(spec: Spec, before: Spec, faults: Faults): void {
+  if (isHeadless(spec) && isHeadless(before)) return;
+  const { clusterIPs = [], ipFamilies = [] } = spec;
+  for (const [index, ip] of (before.clusterIPs ?? []).entries())
+    if (index < clusterIPs.length && clusterIPs[index] !== ip)
+      faults.invalid(`spec.clusterIPs[${index}]`, clusterIPs, ONCE);
+  if (isHeadless(spec) !== isHeadless(before)) return;
+  for (const [index, family] of (before.ipFamilies ?? []).entries())
+    if (index < ipFamilies.length && ipFamilies[index] !== family)
+      faults.invalid('spec.ipFamilies[0]', ipFamilies, ONCE);
 }

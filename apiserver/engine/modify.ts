@@ -105,19 +105,6 @@ function carryOver(kind: Kind, next: ApiObject, old: ApiObject, { scope, subreso
   if (metadata.managedFields === undefined) keep(metadata, old.metadata, 'managedFields');
   if (!kind.namespaced) delete metadata.namespace;
   if (scope !== 'raw') putBack(next, old, resetFieldsOf(kind, subresource ?? ''));
-  if (next.metadata.deletionTimestamp && scope === 'object') {
-    // Nobody can hold an object that is being deleted with a new finalizer.
-    const had = old.metadata.finalizers ?? [];
-    const added = (metadata.finalizers ?? []).filter((finalizer) => !had.includes(finalizer));
-    if (added.length > 0)
-      refuse(kind, metadata.name, [
-        {
-          type: 'Forbidden',
-          field: 'metadata.finalizers',
-          detail: `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((name) => JSON.stringify(name)).join(', ')}}`,
-        },
-      ]);
-  }
 }
 
 type Fields = Record<string, unknown>;
