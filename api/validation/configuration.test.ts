@@ -95,6 +95,18 @@ const CHANGES: [Kind, Parts, Parts, string[]][] = [
   [SecretKind as Kind, { immutable: true }, { immutable: true, stringData: { a: '2' } }, [`data: ${FROZEN}`]],
   [SecretKind as Kind, {}, { type: 'other' }, ['type: Invalid value: "other": field is immutable']],
   [SecretKind as Kind, { immutable: true }, {}, [`immutable: ${FROZEN}`]],
+  [
+    ConfigMapKind as Kind,
+    { immutable: true, data: { a: '' } },
+    { immutable: true, data: {} },
+    [`data: ${FROZEN}`],
+  ],
+  [
+    ConfigMapKind as Kind,
+    { immutable: true, binaryData: { a: '' } },
+    { immutable: true, binaryData: { b: '' } },
+    [`binaryData: ${FROZEN}`],
+  ],
 ];
 
 describe('what cannot change stays', () => {
