@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { pathOf } from '../kind.ts';
+import { type Kind, pathOf } from '../kind.ts';
 import type { ApiObject } from '../objects.ts';
 import { KINDS } from './index.ts';
 
@@ -48,5 +48,27 @@ describe('metadata is checked alike for all kinds', () => {
         'Forbidden metadata.finalizers',
       ]),
     );
+  });
+
+  // Source: those of Kubernetes' validations that do not go through the one of its core group.
+  it('finalizers need a domain, but for objects of the API machinery', () => {
+    const isFree = (kind: Kind): boolean => {
+      const metadata = { name: 'a', finalizers: ['mine'] };
+      const object: ApiObject = { apiVersion: 'v1', kind: kind.kind, metadata };
+      kind.strategy.defaults?.(object);
+      return !faultsOf(kind.strategy.validate(object)).includes('Invalid metadata.finalizers[0]');
+    };
+    const free = CASES.filter(([, kind]) => isFree(kind)).map(([, kind]) => kind.kind);
+    expect(free.sort()).toEqual([
+      'APIService',
+      'CustomResourceDefinition',
+      'Lease',
+      'MutatingAdmissionPolicy',
+      'MutatingAdmissionPolicyBinding',
+      'MutatingWebhookConfiguration',
+      'ValidatingAdmissionPolicy',
+      'ValidatingAdmissionPolicyBinding',
+      'ValidatingWebhookConfiguration',
+    ]);
   });
 });

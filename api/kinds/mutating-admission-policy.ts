@@ -21,6 +21,7 @@ export const MutatingAdmissionPolicyKind: Kind<MutatingAdmissionPolicy> = {
   strategy: strategyOf<MutatingAdmissionPolicy>({
     namespaced: false,
     name: isDnsSubdomain,
+    plainFinalizers: true,
     defaults({ spec }) {
       if (spec) defaultPolicy(spec);
     },

@@ -20,6 +20,7 @@ export const MutatingWebhookConfigurationKind: Kind<MutatingWebhookConfiguration
   strategy: strategyOf<MutatingWebhookConfiguration>({
     namespaced: false,
     name: isDnsSubdomain,
+    plainFinalizers: true,
     defaults({ webhooks = [] }) {
       for (const webhook of webhooks) {
         defaultWebhook(webhook);

@@ -22,6 +22,7 @@ export const ValidatingAdmissionPolicyKind: Kind<ValidatingAdmissionPolicy> = {
   strategy: strategyOf<ValidatingAdmissionPolicy>({
     namespaced: false,
     name: isDnsSubdomain,
+    plainFinalizers: true,
     defaults({ spec }) {
       if (spec) defaultPolicy(spec);
     },
