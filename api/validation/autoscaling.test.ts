@@ -150,6 +150,7 @@ describe('an autoscaler', () => {
       }),
       under(
         'containerResource',
+        'name: Invalid value: "disk": must be a standard resource type or fully qualified',
         'name: Invalid value: "disk": must be a standard resource for containers',
         'container: Invalid value: "a.b": must not contain dots',
       ),

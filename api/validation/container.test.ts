@@ -71,7 +71,9 @@ describe('a container', () => {
     [
       { resources: { limits: { disk: '1' } } },
       [
+        'spec.containers[0].resources.limits[disk]: Invalid value: "disk": must be a standard resource type or fully qualified',
         'spec.containers[0].resources.limits[disk]: Invalid value: "disk": must be a standard resource for containers',
+        'spec.containers[0].resources.requests[disk]: Invalid value: "disk": must be a standard resource type or fully qualified',
         'spec.containers[0].resources.requests[disk]: Invalid value: "disk": must be a standard resource for containers',
       ],
     ],
@@ -138,9 +140,22 @@ describe('a container', () => {
       { resources: { limits: { 'a b': '1' } } },
       [
         `${at}.resources.limits[a b]: Invalid value: "a b": name part ${QUALIFIED}`,
+        `${at}.resources.limits[a b]: Invalid value: "a b": must be a standard resource for containers`,
         `${at}.resources.requests[a b]: Invalid value: "a b": name part ${QUALIFIED}`,
+        `${at}.resources.requests[a b]: Invalid value: "a b": must be a standard resource for containers`,
       ],
     ],
+    [
+      { resources: { limits: { 'hugepages-2Mi': '3Mi', 'hugepages-big': '1' } } },
+      [
+        `${at}.resources.limits[hugepages-2Mi]: Invalid value: "3Mi": 3Mi is not positive integer multiple of hugepages-2Mi`,
+        `${at}.resources.limits[hugepages-big]: Invalid value: "1": 1 is not positive integer multiple of hugepages-big`,
+        `${at}.resources.requests[hugepages-2Mi]: Invalid value: "3Mi": 3Mi is not positive integer multiple of hugepages-2Mi`,
+        `${at}.resources.requests[hugepages-big]: Invalid value: "1": 1 is not positive integer multiple of hugepages-big`,
+        `${at}.resources: Forbidden: HugePages require cpu or memory`,
+      ],
+    ],
+    [{ resources: { limits: { 'hugepages-2Mi': '4Mi', cpu: '1' } } }, []],
   ])('%j', (part, expected) => {
     expect(podRefusals({}, part)).toEqual(expected);
   });

@@ -10,7 +10,7 @@ import {
 import type { Faults } from './faults.ts';
 import { dnsLabelFaults, dnsSearchFaults, dnsSubdomainFaults, qualifiedNameFaults } from './names.ts';
 import { checkAnnotations, checkLabels } from './object-meta.ts';
-import { checkQuantities, checkResources } from './resources.ts';
+import { checkPodResources, checkQuantities } from './resources.ts';
 import { checkAffinity, checkSpread, checkTolerations } from './scheduling.ts';
 import { checkPodSecurityContext } from './security-context.ts';
 import { checkVolumes } from './volumes.ts';
@@ -60,7 +60,7 @@ function checkPodSpec(spec: PodSpec, isPod: boolean, field: string, faults: Faul
   checkContainers(spec, `${field}.containers`, volumes, faults);
   checkInitContainers(spec, `${field}.initContainers`, volumes, faults);
   checkEphemeralContainers(spec, `${field}.ephemeralContainers`, volumes, faults);
-  checkResources(spec.resources, `${field}.resources`, faults);
+  checkPodResources(spec.resources, `${field}.resources`, faults);
   checkHostNetworkPorts(spec, isPod, field, faults);
   faults.oneOf(`${field}.restartPolicy`, spec.restartPolicy, RESTART_POLICIES);
   faults.oneOf(`${field}.dnsPolicy`, spec.dnsPolicy, DNS_POLICIES);

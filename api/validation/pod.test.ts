@@ -96,6 +96,7 @@ describe('a pod', () => {
     [
       { overhead: { disk: '-1' } },
       [
+        'spec.overhead.limits[disk]: Invalid value: "disk": must be a standard resource type or fully qualified',
         'spec.overhead.limits[disk]: Invalid value: "disk": must be a standard resource for containers',
         'spec.overhead.limits[disk]: Invalid value: "-1": must be greater than or equal to 0',
       ],
@@ -110,6 +111,20 @@ describe('a pod', () => {
       [
         `spec.nodeSelector: Invalid value: "-": name part ${QUALIFIED}`,
         `spec.nodeSelector: Invalid value: "-": ${LABEL_VALUE}`,
+      ],
+    ],
+    [
+      {
+        resources: {
+          limits: { 'ephemeral-storage': '1', disk: '1' },
+          requests: { cpu: '1' },
+          claims: [{ name: 'c' }],
+        },
+      },
+      [
+        'spec.resources.claims: Forbidden: claims cannot be set for Resources at pod-level',
+        'spec.resources.limits[ephemeral-storage]: Unsupported value: "ephemeral-storage": supported values: "cpu", "memory"',
+        'spec.resources.limits[disk]: Invalid value: "disk": must be a standard resource type or fully qualified',
       ],
     ],
   ])('%j', (spec, expected) => {

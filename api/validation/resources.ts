@@ -2,21 +2,50 @@
 import { compareQuantities, parseQuantity, QuantityError } from '#machinery/values/quantity.ts';
 import type { ResourceRequirements } from '../objects.ts';
 import { type Faults, NOT_NEGATIVE } from './faults.ts';
-import { qualifiedNameFaults } from './names.ts';
-import { isOvercommittable } from './resource-names.ts';
+import {
+  containerResourceNameFaults,
+  isIntegerResource,
+  isOvercommittable,
+  resourceNameFaults,
+} from './resource-names.ts';
 
+const NANO = 1_000_000_000n;
+const HUGE_PAGES = 'hugepages-';
 const STANDARD = new Set(['cpu', 'memory', 'ephemeral-storage']);
 
+/** Which resources can be asked for. */
+type NameCheck = (name: string, field: string, faults: Faults) => void;
+
+/** What a container asks for. */
 export function checkResources(
   resources: ResourceRequirements | undefined,
   field: string,
   faults: Faults,
 ): void {
+  if (resources) checkRequirements(resources, checkContainerResourceName, field, faults);
+}
+
+/** What all containers of a pod ask for together. */
+export function checkPodResources(
+  resources: ResourceRequirements | undefined,
+  field: string,
+  faults: Faults,
+): void {
   if (!resources) return;
-  const { limits = {}, requests = {} } = resources;
-  for (const name in limits) checkResource(name, limits[name]!, `${field}.limits`, faults);
+  if (resources.claims)
+    faults.forbidden(`${field}.claims`, 'claims cannot be set for Resources at pod-level');
+  checkRequirements(resources, checkPodResourceName, field, faults);
+}
+
+function checkRequirements(
+  { limits = {}, requests = {} }: ResourceRequirements,
+  checkName: NameCheck,
+  field: string,
+  faults: Faults,
+): void {
+  for (const name in limits) checkResource(name, limits[name]!, checkName, `${field}.limits`, faults);
   for (const name in requests) {
-    const sound = checkResource(name, requests[name]!, `${field}.requests`, faults);
+    const sound = checkResource(name, requests[name]!, checkName, `${field}.requests`, faults);
     const limit = limits[name];
     if (limit === undefined) {
       // What cannot be shared has no use for a request below its limit, nor without one.
@@ -26,6 +55,9 @@ export function checkResources(
     } else if (sound && isSound(limit))
       checkAgainstLimit(name, requests[name]!, limit, `${field}.requests`, faults);
   }
+  const names = [...Object.keys(limits), ...Object.keys(requests)];
+  if (names.some(isHugePages) && !names.includes('cpu') && !names.includes('memory'))
+    faults.forbidden(field, 'HugePages require cpu or memory');
 }
 
 /** A list of quantities that stands alone: overhead, capacity. */
@@ -34,7 +66,7 @@ export function checkQuantities(
   field: string,
   faults: Faults,
 ): void {
-  for (const name in list) checkResource(name, list[name]!, field, faults);
+  for (const name in list) checkResource(name, list[name]!, checkContainerResourceName, field, faults);
 }
 
 function checkAgainstLimit(
@@ -52,17 +84,23 @@ function checkAgainstLimit(
 }
 
 /** Whether the quantity can be read. */
-function checkResource(name: string, quantity: string, list: string, faults: Faults): boolean {
+function checkResource(
+  name: string,
+  quantity: string,
+  checkName: NameCheck,
+  list: string,
+  faults: Faults,
+): boolean {
   const field = `${list}[${name}]`;
-  checkContainerResourceName(name, field, faults);
+  checkName(name, field, faults);
   // Most quantities are plain: no need to do sums with them.
-  if (/^[1-9][0-9]{0,9}(m|Mi|Gi|Ki)?$/.test(quantity) && (STANDARD.has(name) || !quantity.endsWith('m')))
-    return true;
+  if (/^[1-9][0-9]{0,9}(m|Mi|Gi|Ki)?$/.test(quantity) && STANDARD.has(name)) return true;
   try {
     const { nano } = parseQuantity(quantity);
     if (nano < 0n) faults.invalid(field, quantity, NOT_NEGATIVE);
-    if (name.includes('/') && nano % 1_000_000_000n !== 0n)
-      faults.invalid(field, quantity, 'must be an integer');
+    if (isIntegerResource(name) && nano % NANO !== 0n) faults.invalid(field, quantity, 'must be an integer');
+    if (isHugePages(name) && !isOfWholePages(name, nano))
+      faults.invalid(field, quantity, `${quantity} is not positive integer multiple of ${name}`);
     return true;
   } catch (error) {
     if (!(error instanceof QuantityError)) throw error;
@@ -73,12 +111,28 @@ function checkResource(name: string, quantity: string, list: string, faults: Fau
 
 /** What a container can ask for: a standard resource, huge pages, or one with a domain. */
 export function checkContainerResourceName(name: string, field: string, faults: Faults): void {
-  if (STANDARD.has(name)) return;
-  const details = qualifiedNameFaults(name);
+  if (!STANDARD.has(name)) faults.invalidFor(field, name, containerResourceNameFaults(name));
+}
+
+const OF_PODS = ['cpu', 'memory'];
+
+function checkPodResourceName(name: string, field: string, faults: Faults): void {
+  const details = resourceNameFaults(name);
   faults.invalidFor(field, name, details);
-  const known = name.includes('/') || name.startsWith('hugepages-');
-  if (details.length === 0 && !known)
-    faults.invalid(field, name, 'must be a standard resource for containers');
+  if (details.length === 0 && !OF_PODS.includes(name) && !isHugePages(name))
+    faults.notSupported(field, name, OF_PODS);
+}
+
+function isHugePages(name: string): boolean {
+  return name.startsWith(HUGE_PAGES);
+}
+
+/** Whether pages of the size that the name ends with make up the amount. */
+function isOfWholePages(name: string, nano: bigint): boolean {
+  const size = name.slice(HUGE_PAGES.length);
+  if (!isSound(size)) return false;
+  const page = parseQuantity(size).nano;
+  return page > 0n && page % NANO === 0n && nano % page === 0n;
 }
 
 function isSound(quantity: string): boolean {
