@@ -32,7 +32,10 @@ export function defaultService(service: Service): void {
   }
   if (needsClusterIP(spec)) spec.internalTrafficPolicy ??= 'Cluster';
   if (isExternallyAccessible(spec)) spec.externalTrafficPolicy ||= 'Cluster';
-  if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
+  if (spec.type === 'LoadBalancer') {
+    spec.allocateLoadBalancerNodePorts ??= true;
+    for (const point of service.status.loadBalancer.ingress ?? []) if (point.ip) point.ipMode ??= 'VIP';
+  }
   pairAddresses(spec);
 }
 

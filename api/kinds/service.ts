@@ -2,6 +2,7 @@ import { defaultService, prepareServiceForCreate, prepareServiceForUpdate } from
 import type { Column, Kind } from '../kind.ts';
 import type { Service } from '../objects.ts';
 import { serviceAllocations } from '../semantics/services.ts';
+import { checkServiceStatus } from '../validation/load-balancer.ts';
 import { isDns1035Label } from '../validation/names.ts';
 import { checkService, checkServiceUpdate } from '../validation/service.ts';
 import { serviceWarnings } from '../warnings/network.ts';
@@ -33,6 +34,7 @@ export const ServiceKind: Kind<Service> = {
     prepareForUpdate: prepareServiceForUpdate,
     check: checkService,
     checkUpdate: checkServiceUpdate,
+    checkStatus: (service, _old, faults) => checkServiceStatus(service, faults),
     allocations: serviceAllocations,
     warnings: serviceWarnings,
   }),

@@ -2,6 +2,7 @@
 import { parseAddress } from '#machinery/values/cidr.ts';
 import type { Ingress, IngressClass } from '../objects.ts';
 import type { Faults } from './faults.ts';
+import { checkBalancerName } from './load-balancer.ts';
 import {
   dns1035LabelFaults,
   dnsLabelFaults,
@@ -120,9 +121,7 @@ export function checkIngressStatus({ status }: Ingress, faults: Faults): void {
   for (const [index, { ip, hostname }] of (status?.loadBalancer?.ingress ?? []).entries()) {
     const at = `status.loadBalancer.ingress[${index}]`;
     if (ip) checkIp(ip, `${at}.ip`, faults);
-    if (!hostname) continue;
-    faults.invalidFor(`${at}.hostname`, hostname, dnsSubdomainFaults(hostname));
-    if (parseAddress(hostname)) faults.invalid(`${at}.hostname`, hostname, NOT_AN_ADDRESS);
+    if (hostname) checkBalancerName(hostname, `${at}.hostname`, faults);
   }
 }
 

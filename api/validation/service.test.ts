@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AllocationRequest } from '../kind.ts';
 import { ServiceKind } from '../kinds/service.ts';
 import type { Service } from '../objects.ts';
-import { LABEL, LABEL_VALUE, QUALIFIED } from '../testing/name-texts.ts';
+import { LABEL, LABEL_VALUE, QUALIFIED, SUBDOMAIN } from '../testing/name-texts.ts';
 import { faultText } from './fault-text.ts';
 
 const { strategy } = ServiceKind;
@@ -272,6 +272,55 @@ describe('a service that is wrong', () => {
       field: 'metadata.name',
       value: '1web',
     });
+  });
+});
+
+describe('the status of a service', () => {
+  const faultsWith = (type: string, ...ingress: Record<string, string>[]): string[] => {
+    const object = service({ type });
+    object.status = { loadBalancer: { ingress } };
+    strategy.defaults!(object);
+    return strategy.validateStatus!(object, object).map(faultText);
+  };
+  const at = 'status.loadBalancer.ingress';
+
+  it('has addresses and names that are some', () => {
+    expect(
+      faultsWith(
+        'LoadBalancer',
+        { ip: 'x', ipMode: 'Magic' },
+        { ipMode: 'VIP', hostname: 'a_b' },
+        { hostname: '10.0.0.1' },
+      ),
+    ).toEqual([
+      `${at}[0].ip: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)`,
+      `${at}[0].ipMode: Unsupported value: "Magic": supported values: "Proxy", "VIP"`,
+      `${at}[1].ipMode: Forbidden: may not be specified when \`ip\` is not set`,
+      `${at}[1].hostname: Invalid value: "a_b": ${SUBDOMAIN}`,
+      `${at}[2].hostname: Invalid value: "10.0.0.1": must be a DNS name, not an IP address`,
+    ]);
+    expect(faultsWith('LoadBalancer', { ip: '192.0.2.1' }, { hostname: 'lb.example.com' })).toEqual([]);
+  });
+
+  it('is empty without a load balancer', () => {
+    expect(faultsWith('NodePort', { ip: '192.0.2.1' })).toEqual([
+      `${at}: Forbidden: may only be used when \`spec.type\` is 'LoadBalancer'`,
+    ]);
+  });
+
+  it('says of addresses how they are reached', () => {
+    const object = service({ type: 'LoadBalancer' });
+    object.status = {
+      loadBalancer: {
+        ingress: [{ ip: '192.0.2.1' }, { ip: '192.0.2.2', ipMode: 'Proxy' }, { hostname: 'a' }],
+      },
+    };
+    strategy.defaults!(object);
+    expect(object.status.loadBalancer!.ingress!.map(({ ipMode }) => ipMode)).toEqual([
+      'VIP',
+      'Proxy',
+      undefined,
+    ]);
   });
 });
 
