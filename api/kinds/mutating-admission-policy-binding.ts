@@ -21,7 +21,7 @@ export const MutatingAdmissionPolicyBindingKind: Kind<MutatingAdmissionPolicyBin
   strategy: strategyOf<MutatingAdmissionPolicyBinding>({
     namespaced: false,
     name: isDnsSubdomain,
-    plainFinalizers: true,
+    anyFinalizer: true,
     defaults({ spec }) {
       if (spec?.matchResources) defaultMatchResources(spec.matchResources);
     },

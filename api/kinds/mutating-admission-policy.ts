@@ -21,7 +21,7 @@ export const MutatingAdmissionPolicyKind: Kind<MutatingAdmissionPolicy> = {
   strategy: strategyOf<MutatingAdmissionPolicy>({
     namespaced: false,
     name: isDnsSubdomain,
-    plainFinalizers: true,
+    anyFinalizer: true,
     defaults({ spec }) {
       if (spec) defaultPolicy(spec);
     },

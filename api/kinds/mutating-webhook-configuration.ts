@@ -20,7 +20,7 @@ export const MutatingWebhookConfigurationKind: Kind<MutatingWebhookConfiguration
   strategy: strategyOf<MutatingWebhookConfiguration>({
     namespaced: false,
     name: isDnsSubdomain,
-    plainFinalizers: true,
+    anyFinalizer: true,
     defaults({ webhooks = [] }) {
       for (const webhook of webhooks) {
         defaultWebhook(webhook);

@@ -21,7 +21,7 @@ export const ValidatingAdmissionPolicyBindingKind: Kind<ValidatingAdmissionPolic
   strategy: strategyOf<ValidatingAdmissionPolicyBinding>({
     namespaced: false,
     name: isDnsSubdomain,
-    plainFinalizers: true,
+    anyFinalizer: true,
     defaults({ spec }) {
       if (spec?.matchResources) defaultMatchResources(spec.matchResources);
     },

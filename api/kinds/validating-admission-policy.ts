@@ -22,7 +22,7 @@ export const ValidatingAdmissionPolicyKind: Kind<ValidatingAdmissionPolicy> = {
   strategy: strategyOf<ValidatingAdmissionPolicy>({
     namespaced: false,
     name: isDnsSubdomain,
-    plainFinalizers: true,
+    anyFinalizer: true,
     defaults({ spec }) {
       if (spec) defaultPolicy(spec);
     },

@@ -20,7 +20,7 @@ export const ValidatingWebhookConfigurationKind: Kind<ValidatingWebhookConfigura
   strategy: strategyOf<ValidatingWebhookConfiguration>({
     namespaced: false,
     name: isDnsSubdomain,
-    plainFinalizers: true,
+    anyFinalizer: true,
     defaults({ webhooks = [] }) {
       for (const webhook of webhooks) defaultWebhook(webhook);
     },
