@@ -99,6 +99,8 @@ export interface Strategy<T extends ApiObject> {
   validateStatus?(object: T, old: T, subresource?: string): FieldError[];
   /** What people should know of an object that is valid: warnings of its creation, or of its change from `old`. */
   warnings?(object: T, old?: T): string[];
+  /** The same of a write to the status. */
+  statusWarnings?(object: T): string[];
   /** What the server must allocate in the same transaction. `old` is undefined on create, `object` on delete. */
   allocations?(object: T | undefined, old: T | undefined): AllocationRequest[];
   /** Whether a delete must wait for someone (pods: the node) and for how long, in seconds; 0 = at once. */

@@ -6,6 +6,7 @@ import { isPodScheduled, isPodTerminal } from '../semantics/pod-status.ts';
 import { isDnsSubdomain } from '../validation/names.ts';
 import { checkPod } from '../validation/pod-spec.ts';
 import { checkPodStatus, checkPodUpdate } from '../validation/pod-update.ts';
+import { podStatusWarnings } from '../warnings/network.ts';
 import { podWarnings } from '../warnings/workloads.ts';
 import { podColumns } from './pod-columns.ts';
 import { strategyOf } from './strategy.ts';
@@ -54,6 +55,7 @@ export const PodKind: Kind<Pod> = {
       return seconds < 0 ? 1 : seconds;
     },
     warnings: podWarnings,
+    statusWarnings: podStatusWarnings,
   }),
   columns: podColumns,
   selectableFields: {

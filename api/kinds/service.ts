@@ -5,7 +5,7 @@ import { serviceAllocations } from '../semantics/services.ts';
 import { checkServiceStatus } from '../validation/load-balancer.ts';
 import { isDns1035Label } from '../validation/names.ts';
 import { checkService, checkServiceUpdate } from '../validation/service.ts';
-import { serviceWarnings } from '../warnings/network.ts';
+import { serviceStatusWarnings, serviceWarnings } from '../warnings/network.ts';
 import { ageColumn, column, labelsText, nameColumn, orNone, wideColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -37,6 +37,7 @@ export const ServiceKind: Kind<Service> = {
     checkStatus: (service, _old, faults) => checkServiceStatus(service, faults),
     allocations: serviceAllocations,
     warnings: serviceWarnings,
+    statusWarnings: serviceStatusWarnings,
   }),
   columns: serviceColumns(),
   selectableFields: {

@@ -1,5 +1,5 @@
 /** Services and what lies around them. Source: Kubernetes, pkg/api/service/warnings.go and the strategies in pkg/registry. */
-import type { EndpointSlice, Endpoints, Ingress, NetworkPolicy, Node, Service } from '../objects.ts';
+import type { EndpointSlice, Endpoints, Ingress, NetworkPolicy, Node, Pod, Service } from '../objects.ts';
 import { isHeadless } from '../semantics/services.ts';
 import { addressWarnings, cidrWarnings } from './addresses.ts';
 
@@ -26,6 +26,22 @@ export function serviceWarnings({ metadata, spec = {} }: Service): string[] {
   if (spec.type !== 'ExternalName' && spec.externalName)
     warnings.push('spec.externalName is ignored when spec.type is not "ExternalName"');
   return warnings;
+}
+
+export function serviceStatusWarnings({ status }: Service): string[] {
+  return each(
+    status?.loadBalancer?.ingress?.map(({ ip = '' }) => ip),
+    'status.loadBalancer.ingress',
+    addressWarnings,
+  );
+}
+
+export function podStatusWarnings({ status }: Pod): string[] {
+  return (['podIPs', 'hostIPs'] as const).flatMap((list) =>
+    (status?.[list] ?? []).flatMap(({ ip = '' }, index) =>
+      addressWarnings(`status.${list}[${index}].ip`, ip),
+    ),
+  );
 }
 
 function each(

@@ -13,6 +13,7 @@ import { NetworkPolicyKind } from '../kinds/network-policy.ts';
 import { NodeKind } from '../kinds/node.ts';
 import { PersistentVolumeKind } from '../kinds/persistent-volume.ts';
 import { PersistentVolumeClaimKind } from '../kinds/persistent-volume-claim.ts';
+import { PodKind } from '../kinds/pod.ts';
 import { RuntimeClassKind } from '../kinds/runtime-class.ts';
 import { SecretKind } from '../kinds/secret.ts';
 import { ServiceKind } from '../kinds/service.ts';
@@ -251,6 +252,26 @@ describe('what is said of', () => {
     expect(warningsOf(IngressKind, ingress, ingress)).toEqual([]);
     const slice = { addressType: 'FQDN' };
     expect(warningsOf(EndpointSliceKind, slice, slice)).toEqual([]);
+  });
+});
+
+describe('the status', () => {
+  const addresses = [{ ip: '10.0.0.1' }, { ip: '2001:DB8::1' }];
+
+  it('of a service and of a pod has addresses too', () => {
+    const ingress = [...addresses, { hostname: 'h' }];
+    const service = make(ServiceKind, { spec: port, status: { loadBalancer: { ingress } } });
+    expect(ServiceKind.strategy.statusWarnings!(service)).toEqual([
+      `status.loadBalancer.ingress[1]: ${LONG}`,
+    ]);
+    const pod = make(PodKind, {
+      spec: { containers: [] },
+      status: { podIPs: addresses, hostIPs: addresses },
+    });
+    expect(PodKind.strategy.statusWarnings!(pod)).toEqual([
+      `status.podIPs[1].ip: ${LONG}`,
+      `status.hostIPs[1].ip: ${LONG}`,
+    ]);
   });
 });
 

@@ -153,8 +153,13 @@ async function judge(
     if (generation !== undefined) next.metadata.generation = generation;
   }
   if (options.scope !== 'raw') refuse(kind, next.metadata.name, faultsOf(kind, next, old, options));
-  if (options.scope === 'object') options.context.warnings.push(...(strategy.warnings?.(next, old) ?? []));
+  options.context.warnings.push(...warningsOf(kind, next, old, options.scope));
   if (options.scope !== 'raw') await admit(parts, 'validate', request);
+}
+
+function warningsOf({ strategy }: Kind, next: ApiObject, old: ApiObject, scope: ModifyScope): string[] {
+  if (scope === 'object') return strategy.warnings?.(next, old) ?? [];
+  return scope === 'status' ? (strategy.statusWarnings?.(next) ?? []) : [];
 }
 
 function faultsOf(kind: Kind, next: ApiObject, old: ApiObject, options: ModifyOptions): FieldError[] {

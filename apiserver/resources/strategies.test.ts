@@ -353,4 +353,13 @@ describe('what people should know of an object', () => {
     const status = await call('PATCH', `${DEPLOYMENTS}/d/status`, { status: { replicas: 1 } }, MERGE);
     expect(status.headers['warning']).toBeUndefined();
   });
+
+  it('is said of addresses in a status', async () => {
+    await call('POST', `${CORE}/pods`, pod);
+    const patch = { status: { podIP: '2001:DB8::1', podIPs: [{ ip: '2001:DB8::1' }] } };
+    const { headers } = await call('PATCH', `${CORE}/pods/p/status`, patch, MERGE);
+    expect(headers['warning']).toBe(
+      '299 - "status.podIPs[0].ip: IPv6 address \\"2001:DB8::1\\" should be in RFC 5952 canonical format (\\"2001:db8::1\\")"',
+    );
+  });
 });
