@@ -40,13 +40,16 @@ const job = {
   spec: { template: { spec: { ...template.spec, restartPolicy: 'Never' } } },
 };
 
-/** Calls of a user who may do `verbs` with endpoints and config maps, from when the authorizer knows it. */
-async function callsOfUser(...verbs: string[]) {
+/** Rules to do `verbs` with endpoints and config maps. */
+const withBoth = (...verbs: string[]) => [{ verbs, apiGroups: [''], resources: ['endpoints', 'configmaps'] }];
+
+/** Calls of a user under `rules`, from when the authorizer knows them. */
+async function callsOfUser(rules: object[]) {
   const role = {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'ClusterRole',
     metadata: { name: 'r' },
-    rules: [{ verbs, apiGroups: [''], resources: ['endpoints', 'configmaps'] }],
+    rules,
   };
   await call('POST', `${ROLES}/clusterroles`, role);
   await call('POST', `${ROLES}/clusterrolebindings`, {
@@ -99,7 +102,7 @@ describe('a PUT of what is missing', () => {
   });
 
   it('asks whether its user may create, once the object is known to be valid', async () => {
-    const asUser = await callsOfUser('update', 'patch');
+    const asUser = await callsOfUser(withBoth('update', 'patch'));
     const wrong = { ...endpoints, subsets: [{ addresses: [{ ip: 'x' }] }] };
     expect((await asUser('PUT', `${CORE}/endpoints/e`, wrong)).status).toBe(422);
     expect(await asUser('PUT', `${CORE}/endpoints/e`, endpoints)).toMatchObject({
@@ -116,7 +119,7 @@ describe('a PUT of what is missing', () => {
   });
 
   it('asks the same when a configuration is applied', async () => {
-    const asUser = await callsOfUser('update', 'patch');
+    const asUser = await callsOfUser(withBoth('update', 'patch'));
     const path = `${CORE}/configmaps/m?fieldManager=f`;
     expect(await asUser('PATCH', path, map, APPLY)).toMatchObject({
       status: 403,
@@ -127,8 +130,37 @@ describe('a PUT of what is missing', () => {
   });
 
   it('is enough of a right together with create', async () => {
-    const asUser = await callsOfUser('update', 'create');
+    const asUser = await callsOfUser(withBoth('update', 'create'));
     expect((await asUser('PUT', `${CORE}/endpoints/e`, endpoints)).status).toBe(201);
+  });
+
+  it('hands out no rights that its user does not have', async () => {
+    const rules = [
+      { verbs: ['create', 'update'], apiGroups: ['rbac.authorization.k8s.io'], resources: ['clusterroles'] },
+    ];
+    const asUser = await callsOfUser(rules);
+    const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: 'n' } };
+    const path = `${ROLES}/clusterroles/n`;
+    const more = { ...role, rules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }] };
+    expect((await asUser('PUT', path, more)).status).toBe(403);
+    expect((await asUser('PUT', path, { ...role, rules })).status).toBe(201);
+  });
+
+  it('makes it by a view of its kind too', async () => {
+    const event = {
+      apiVersion: 'events.k8s.io/v1',
+      kind: 'Event',
+      metadata: { name: 'ev' },
+      eventTime: '2026-01-01T00:00:00.000000Z',
+      action: 'Run',
+      reason: 'Test',
+      type: 'Normal',
+      reportingController: 'a/b',
+      reportingInstance: 'i',
+      regarding: { kind: 'Pod', namespace: 'default', name: 'p' },
+    };
+    const made = await call('PUT', '/apis/events.k8s.io/v1/namespaces/default/events/ev', event);
+    expect(made).toMatchObject({ status: 201, body: { apiVersion: 'events.k8s.io/v1', reason: 'Test' } });
   });
 
   it('changes the object that somebody else makes meanwhile', async () => {
