@@ -76,6 +76,70 @@ describe('a change of a pod', () => {
   });
 });
 
+describe('where a pod that is held back may go', () => {
+  const nodes = (...nodeSelectorTerms: Wrong[]): Wrong => ({
+    affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } } },
+  });
+  const zone = { key: 'zone', operator: 'In', values: ['a'] };
+  const disk = { key: 'disk', operator: 'Exists' };
+  const terms = 'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms';
+  const change = (before: Wrong, after: Wrong): string[] => {
+    const gates = { schedulingGates: [{ name: 'a' }] };
+    return PodKind.strategy.validateUpdate!(
+      podWith({ ...gates, ...after }),
+      podWith({ ...gates, ...before }),
+    ).map(faultText);
+  };
+
+  it.each<[string, Wrong, Wrong, string[]]>([
+    ['fewer nodes', { nodeSelector: { a: '1' } }, { nodeSelector: { a: '1', b: '2' } }, []],
+    ['any nodes, when nobody asked for some', {}, nodes({ matchExpressions: [zone] }), []],
+    [
+      'nodes that fit more terms',
+      nodes({ matchExpressions: [zone] }),
+      nodes({ matchExpressions: [zone, disk] }),
+      [],
+    ],
+    [
+      'other nodes',
+      { nodeSelector: { a: '1' } },
+      { nodeSelector: { a: '2' } },
+      [
+        'spec.nodeSelector: Invalid value: {"a":"2"}: only additions to spec.nodeSelector are allowed (no mutations or deletions)',
+      ],
+    ],
+    [
+      'nodes of another term',
+      nodes({ matchExpressions: [zone] }),
+      nodes({ matchExpressions: [disk] }),
+      [
+        `${terms}[0]: Invalid value: {"matchExpressions":[{"key":"disk","operator":"Exists"}]}: only additions are allowed (no mutations or deletions)`,
+      ],
+    ],
+    [
+      'nodes, where none was wanted',
+      nodes({}),
+      nodes({ matchExpressions: [disk] }),
+      [
+        `${terms}[0]: Invalid value: {"matchExpressions":[{"key":"disk","operator":"Exists"}]}: only additions are allowed (no mutations or deletions)`,
+      ],
+    ],
+    [
+      'anywhere',
+      nodes({ matchExpressions: [zone] }),
+      {},
+      [`${terms}: Invalid value: []: no additions/deletions to non-empty NodeSelectorTerms list are allowed`],
+    ],
+  ])('%s', (_what, before, after, faults) => {
+    expect(change(before, after)).toEqual(faults);
+  });
+
+  it('but not nearer to other pods', () => {
+    const podAffinity = { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'zone' }] };
+    expect(change({}, { affinity: { podAffinity } })[0]).toMatch(/\nchanged: spec.affinity$/);
+  });
+});
+
 it('a status has addresses that are addresses', () => {
   const pod = podWith();
   pod.status = { podIPs: [{ ip: 'x' }], hostIPs: [{ ip: '10.0.0.1' }, { ip: 'y' }] };

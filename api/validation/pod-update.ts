@@ -1,7 +1,10 @@
 /** Which parts of a pod may change. Source: Kubernetes documentation, "Pod update and replacement". */
 import type { Container, Pod, PodSpec } from '../objects.ts';
+import type { NodeSelectorTerm } from '../semantics/node-affinity.ts';
 import { type Faults, sameData } from './faults.ts';
 import { checkIp } from './pod-spec.ts';
+
+type Labels = Record<string, string> | undefined;
 
 const MUTABLE = [
   '`spec.containers[*].image`',
@@ -23,6 +26,10 @@ export function checkPodUpdate(pod: Pod, old: Pod, faults: Faults): void {
     const detail = `only deletion is allowed, but found new scheduling gate '${name}'`;
     faults.forbidden(`spec.schedulingGates[${index}].name`, detail);
   }
+  if (before.schedulingGates?.length) {
+    checkNodeSelectorAdditions(spec.nodeSelector, before.nodeSelector, faults);
+    checkNodeAffinityAdditions(nodeAffinityOf(spec), nodeAffinityOf(before), faults);
+  }
   const changed = changedFields(spec, before);
   if (changed.length === 0) return;
   const list = changed.map((name) => `spec.${name}`).join(', ');
@@ -42,9 +49,12 @@ function changedFields(spec: PodSpec, before: PodSpec): string[] {
   if ((before.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1) {
     munged.terminationGracePeriodSeconds = before.terminationGracePeriodSeconds;
   }
-  // A pod that is still held back may be steered to other nodes, but only by narrowing.
-  if (before.schedulingGates?.length && narrows(spec.nodeSelector, before.nodeSelector)) {
+  // A pod that is still held back may be steered to other nodes; how is looked at before.
+  if (before.schedulingGates?.length) {
     munged.nodeSelector = before.nodeSelector;
+    const { nodeAffinity: _steered, ...others } = spec.affinity ?? {};
+    const nodeAffinity = nodeAffinityOf(before);
+    munged.affinity = nodeAffinity ? { ...others, nodeAffinity } : others;
   }
   const names = new Set([...Object.keys(munged), ...Object.keys(before)]) as Set<keyof PodSpec>;
   return [...names].filter((name) => !sameData(munged[name], before[name]));
@@ -57,11 +67,41 @@ function withImages(
   return containers?.map((container, index) => ({ ...container, image: before![index]!.image }));
 }
 
-function narrows(
-  now: Record<string, string> | undefined,
-  before: Record<string, string> | undefined,
-): boolean {
-  return Object.entries(before ?? {}).every(([key, value]) => now?.[key] === value);
+function checkNodeSelectorAdditions(now: Labels, before: Labels, faults: Faults): void {
+  if (Object.entries(before ?? {}).every(([key, value]) => now?.[key] === value)) return;
+  const detail = 'only additions to spec.nodeSelector are allowed (no mutations or deletions)';
+  faults.invalid('spec.nodeSelector', now, detail);
+}
+
+type NodeAffinity = NonNullable<PodSpec['affinity']>['nodeAffinity'];
+
+function nodeAffinityOf(spec: PodSpec): NodeAffinity {
+  return spec.affinity?.nodeAffinity;
+}
+
+/** Whoever asked for nodes keeps what was asked: each term may ask for more, and there are no other terms. */
+function checkNodeAffinityAdditions(now: NodeAffinity, before: NodeAffinity, faults: Faults): void {
+  const [terms, old] = [now, before].map(
+    (affinity) => affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [],
+  ) as [NodeSelectorTerm[], NodeSelectorTerm[]];
+  if (old.length === 0 || sameData(now, before)) return;
+  const field = 'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms';
+  if (terms.length !== old.length) {
+    const detail = 'no additions/deletions to non-empty NodeSelectorTerms list are allowed';
+    faults.invalid(field, terms, detail);
+    return;
+  }
+  for (const [index, term] of terms.entries())
+    if (!onlyAsksForMore(term, old[index]!))
+      faults.invalid(`${field}[${index}]`, term, 'only additions are allowed (no mutations or deletions)');
+}
+
+/** A term that asks for nothing matches no node, and must not begin to. */
+function onlyAsksForMore(term: NodeSelectorTerm, old: NodeSelectorTerm): boolean {
+  const parts = ['matchExpressions', 'matchFields'] as const;
+  const isEmpty = (each: NodeSelectorTerm) => parts.every((part) => !each[part]?.length);
+  if (isEmpty(old)) return isEmpty(term);
+  return parts.every((part) => sameData(term[part]?.slice(0, old[part]?.length ?? 0), old[part]));
 }
 
 function checkSameContainers(
