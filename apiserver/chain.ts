@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
 import { gzip as gzipCallback } from 'node:zlib';
 import type { Kind } from '#api/kind.ts';
-import { isStatus, messageOf, type Status, StatusError } from '#machinery/errors.ts';
+import { isStatus, messageOf, StatusError } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { TransportRequest, TransportResponse, Upgraded } from '#machinery/transport.ts';
 import { impersonated } from './authentication/impersonation.ts';
@@ -24,6 +24,7 @@ import type {
 } from './contract.ts';
 import { timeoutMs } from './deadline.ts';
 import { Discovery } from './discovery/index.ts';
+import { renderStatus, warningHeader } from './encoding/status.ts';
 import { methodNotAllowed } from './engine/faults.ts';
 import type { KindIndex } from './engine/kind-index.ts';
 import { seatsOf } from './fairness/cost.ts';
@@ -244,14 +245,16 @@ export class RequestChain {
 
   #failure(error: unknown, context: RequestContext): TransportResponse {
     const known = this.#statusError(error, context);
-    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    const accept = context.request.headers['accept'];
+    const { contentType, body } = renderStatus(known, accept, this.#parts.resources.formats);
+    const headers: Record<string, string> = { 'content-type': contentType };
     const retry = known.details?.retryAfterSeconds;
     if (retry) headers['retry-after'] = String(retry);
     // What is left of a body that is too large is not read.
     if (this.#parts.operation.shutdown.draining.aborted || known.reason === 'RequestEntityTooLarge')
       headers['connection'] = 'close';
     if (known.reason === 'Unauthorized') headers['www-authenticate'] = 'Bearer';
-    return { status: known.code, headers, body: statusBody(known, context, this.#parts) };
+    return { status: known.code, headers, body };
   }
 
   #statusError(error: unknown, { info, requestId, signal }: RequestContext): StatusError {
@@ -313,16 +316,6 @@ function handlerName({ resource, group, subresource }: RequestInfo): string {
   return subresource ? `${name}/${subresource.split('/')[0]}` : name;
 }
 
-function statusBody(error: StatusError, context: RequestContext, { resources }: ChainParts): Buffer {
-  const status: Status = error.status();
-  const accept = context.request.headers['accept'];
-  if (accept?.includes('protobuf') && !accept.includes('json')) {
-    const bytes = resources.formats.toProtobuf(status);
-    if (bytes) return Buffer.from(bytes);
-  }
-  return Buffer.from(`${JSON.stringify(status)}\n`);
-}
-
 function jsonResponse(body: object, contentType = 'application/json'): TransportResponse {
   return {
     status: 200,
@@ -342,11 +335,4 @@ async function compressed(
   const packed = await gzip(body, { level: 1 });
   response.release?.();
   return { status: response.status, headers, body: packed };
-}
-
-/** Source: RFC 9110 section 5.5 of warnings in Kubernetes: code 299, agent `-`, the text quoted. */
-function warningHeader(warnings: string[]): string {
-  return [...new Set(warnings)]
-    .map((text) => `299 - "${text.replace(/[^\x20-\x7e]/g, ' ').replace(/["\\]/g, '\\$&')}"`)
-    .join(', ');
 }

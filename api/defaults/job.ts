@@ -34,7 +34,7 @@ export function defaultJob(job: Job): void {
 }
 
 /** The labels that pods of a job carry, so that no other job takes them for its own. */
-export function ownLabels({ metadata: { name, uid = '' } }: Job): Record<string, string> {
+export function ownLabels({ metadata: { name = '', uid = '' } }: Job): Record<string, string> {
   return {
     [UID_LABEL]: uid,
     [NAME_LABEL]: name,

@@ -52,6 +52,8 @@ export function strategyOf<T extends ApiObject>(rules: Rules<T>): Strategy<T> {
     },
     validateStatus(object, old, subresource = 'status') {
       const faults = new Faults();
+      // Labels and annotations may be written with the status.
+      checkObjectMeta(object.metadata, rules, faults);
       checkObjectMetaUpdate(object.metadata, old.metadata, faults);
       checkSettableMeta(object.metadata, faults);
       checkStatus?.(object, old, faults, subresource);

@@ -15,7 +15,9 @@ export function qosClassOf(spec: PodSpec): QosClass {
   const parts =
     whole?.requests || whole?.limits
       ? [whole]
-      : [...(spec.initContainers ?? []), ...spec.containers].map((container) => container.resources ?? {});
+      : [...(spec.initContainers ?? []), ...(spec.containers ?? [])].map(
+          (container) => container.resources ?? {},
+        );
   if (parts.every((part) => COMPUTE.every((name) => !asks(part, name)))) return 'BestEffort';
   return parts.every((part) => COMPUTE.every((name) => isFixed(part, name))) ? 'Guaranteed' : 'Burstable';
 }

@@ -56,7 +56,7 @@ export function isSidecar(container: Pick<Container, 'restartPolicy'>): boolean 
 
 function sumOf(spec: PodSpec, which: 'requests' | 'limits'): Amounts {
   const running: Amounts = {};
-  for (const container of spec.containers) add(running, amountsFor(container, which));
+  for (const container of spec.containers ?? []) add(running, amountsFor(container, which));
   const sidecars: Amounts = {};
   const peak: Amounts = {};
   for (const container of spec.initContainers ?? []) {

@@ -1,5 +1,8 @@
 import type { FieldError } from '../kind.ts';
 
+/** As many are kept: a body of three megabytes can hold a million wrong elements. */
+const MAX_FAULTS = 1_000;
+
 /**
  * Collects what is wrong with an object, one fault per field and reason, in the order of checking. Wording follows
  * Kubernetes' field errors, since people and tools know them.
@@ -7,12 +10,16 @@ import type { FieldError } from '../kind.ts';
 export class Faults {
   readonly list: FieldError[] = [];
 
+  add(fault: FieldError): void {
+    if (this.list.length < MAX_FAULTS) this.list.push(fault);
+  }
+
   required(field: string, detail = ''): void {
-    this.list.push({ type: 'Required', field, detail });
+    this.add({ type: 'Required', field, detail });
   }
 
   invalid(field: string, value: unknown, detail: string): void {
-    this.list.push({ type: 'Invalid', field, value, detail });
+    this.add({ type: 'Invalid', field, value, detail });
   }
 
   /** One Invalid for each of `details`, as the name rules return them. */
@@ -21,28 +28,28 @@ export class Faults {
   }
 
   forbidden(field: string, detail: string): void {
-    this.list.push({ type: 'Forbidden', field, detail });
+    this.add({ type: 'Forbidden', field, detail });
   }
 
   duplicate(field: string, value: unknown): void {
-    this.list.push({ type: 'Duplicate', field, value, detail: '' });
+    this.add({ type: 'Duplicate', field, value, detail: '' });
   }
 
   notFound(field: string, value: unknown): void {
-    this.list.push({ type: 'NotFound', field, value, detail: '' });
+    this.add({ type: 'NotFound', field, value, detail: '' });
   }
 
   notSupported(field: string, value: unknown, supported: readonly string[]): void {
     const detail = `supported values: ${supported.map((word) => JSON.stringify(word)).join(', ')}`;
-    this.list.push({ type: 'NotSupported', field, value, detail });
+    this.add({ type: 'NotSupported', field, value, detail });
   }
 
   tooLong(field: string, maxBytes: number): void {
-    this.list.push({ type: 'TooLong', field, value: '', detail: `may not be more than ${maxBytes} bytes` });
+    this.add({ type: 'TooLong', field, value: '', detail: `may not be more than ${maxBytes} bytes` });
   }
 
   tooMany(field: string, count: number, max: number): void {
-    this.list.push({ type: 'TooMany', field, value: count, detail: `must have at most ${max} items` });
+    this.add({ type: 'TooMany', field, value: count, detail: `must have at most ${max} items` });
   }
 
   /** Required when empty, NotSupported when none of `supported` (shown in the order given). */

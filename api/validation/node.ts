@@ -28,7 +28,7 @@ function checkTaints(taints: readonly Taint[], faults: Faults): void {
     faults.oneOf(`${field}.effect`, taint.effect, EFFECTS);
     const pair = `${taint.effect} ${taint.key}`;
     if (seen.has(pair)) {
-      faults.list.push({
+      faults.add({
         type: 'Duplicate',
         field,
         value: taint,

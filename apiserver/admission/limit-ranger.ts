@@ -49,7 +49,7 @@ function setDefaults(pod: Pod, items: readonly Item[]): void {
   const requests = Object.assign({}, ...own.map((item) => item.defaultRequest ?? {}));
   const notes: string[] = [];
   const groups = [
-    ['container', pod.spec!.containers],
+    ['container', pod.spec!.containers ?? []],
     ['init container', pod.spec!.initContainers ?? []],
   ] as const;
   for (const [what, containers] of groups) {
@@ -79,7 +79,7 @@ function fill(container: Container, list: 'requests' | 'limits', defaults: List)
 }
 
 function podFaults(pod: Pod, items: readonly Item[]): string[] {
-  const { containers, initContainers = [], resources } = pod.spec!;
+  const { containers = [], initContainers = [], resources } = pod.spec!;
   return items.flatMap((item) => {
     if (item.type === 'Container') {
       return [...containers, ...initContainers].flatMap((container) =>

@@ -71,11 +71,11 @@ async function accountOf(
 
 function mountToken(pod: Pod, random: Random): void {
   const spec = pod.spec!;
-  const containers: Container[] = [...(spec.initContainers ?? []), ...spec.containers].filter(
+  const containers: Container[] = [...(spec.initContainers ?? []), ...(spec.containers ?? [])].filter(
     (container) => !(container.volumeMounts ?? []).some((mount) => mount.mountPath === TOKEN_MOUNT_PATH),
   );
   if (containers.length === 0) return;
-  const mine = (spec.volumes ?? []).find((volume) => volume.name.startsWith('kube-api-access-'));
+  const mine = (spec.volumes ?? []).find((volume) => volume.name?.startsWith('kube-api-access-'));
   const volume = mine ?? tokenVolume(`kube-api-access-${nameSuffix(random)}`);
   if (!mine) spec.volumes = [...(spec.volumes ?? []), volume];
   for (const container of containers) {

@@ -36,6 +36,14 @@ describe('impersonation', () => {
     });
   });
 
+  test('a key of extra that is not escaped as it should be counts as it stands', () => {
+    for (const key of ['%', '%ff', '%zz', '__proto__']) {
+      const headers = { 'impersonate-user': 'jane', [`impersonate-extra-${key}`]: 'a' };
+      const { extra } = impersonated(CALLER, headers, authorizer('users/jane', 'userextras/a'));
+      expect(Object.entries(extra!)).toEqual([[key, ['a']]]);
+    }
+  });
+
   test('a service account comes with its groups', () => {
     const headers = { 'impersonate-user': 'system:serviceaccount:ns:robot' };
     expect(impersonated(CALLER, headers, authorizer('serviceaccounts/robot')).groups).toEqual([

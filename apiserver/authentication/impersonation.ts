@@ -3,6 +3,7 @@
  * groups, serviceaccounts, uids or userextras. Source: Kubernetes, "User impersonation".
  */
 import { StatusError } from '#machinery/errors.ts';
+import { setMember } from '#machinery/schema/model.ts';
 import type { Identity } from '#machinery/transport.ts';
 import { forbidden } from '../authorization/attributes.ts';
 import type { AuthorizationAttributes, Authorizer } from '../contract.ts';
@@ -82,7 +83,17 @@ function listOf(header: string | undefined): string[] {
 function extrasOf(headers: Readonly<Record<string, string>>): Record<string, string[]> {
   const extra: Record<string, string[]> = {};
   for (const [header, value] of Object.entries(headers)) {
-    if (header.startsWith(EXTRA)) extra[decodeURIComponent(header.slice(EXTRA.length))] = listOf(value);
+    if (header.startsWith(EXTRA)) setMember(extra, unescaped(header.slice(EXTRA.length)), listOf(value));
   }
   return extra;
+}
+
+/** A key that is not escaped as it should be counts as it stands, as in Kubernetes. */
+function unescaped(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch (error) {
+    if (error instanceof URIError) return key;
+    throw error;
+  }
 }

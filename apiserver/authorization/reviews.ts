@@ -15,6 +15,7 @@ import type {
 import { StatusError } from '#machinery/errors.ts';
 import type { Identity } from '#machinery/transport.ts';
 import type { AuthorizationAttributes, Authorizer, RequestContext, ResourceHandler } from '../contract.ts';
+import { invalid } from '../engine/faults.ts';
 
 /** Questions to the authorizer over the API. Source: authorization.k8s.io/v1. */
 export function authorizationHandlers(authorizer: Authorizer): ResourceHandler[] {
@@ -30,10 +31,7 @@ export function authorizationHandlers(authorizer: Authorizer): ResourceHandler[]
     handler(LocalSubjectAccessReviewKind, (review: LocalSubjectAccessReview, context) => {
       const asked = review.spec?.resourceAttributes?.namespace ?? '';
       if (asked !== context.info.namespace) {
-        throw invalid(
-          review,
-          `spec.resourceAttributes.namespace: Invalid value: "${asked}": must match metadata.namespace`,
-        );
+        throw refused(review, 'spec.resourceAttributes.namespace', asked, 'must match metadata.namespace');
       }
       return {
         ...review,
@@ -68,7 +66,7 @@ function handler<T extends ApiObject>(
 function subjectOf(review: SubjectAccessReview | LocalSubjectAccessReview): Identity {
   const { user = '', groups = [], uid, extra } = review.spec ?? {};
   if (user === '' && groups.length === 0) {
-    throw invalid(review, 'spec.user: Invalid value: "": at least one of user or group must be specified');
+    throw refused(review, 'spec.user', '', 'at least one of user or group must be specified');
   }
   return { name: user, groups, ...(uid !== undefined && { uid }), ...(extra && { extra }) };
 }
@@ -85,9 +83,11 @@ function attributesIn(
 ): AuthorizationAttributes {
   const { resourceAttributes: resource, nonResourceAttributes: other } = spec ?? {};
   if ((resource === undefined) === (other === undefined)) {
-    throw invalid(
+    throw refused(
       review,
-      'spec.resourceAttributes: Invalid value: "null": exactly one of nonResourceAttributes or resourceAttributes must be specified',
+      'spec.resourceAttributes',
+      'null',
+      'exactly one of nonResourceAttributes or resourceAttributes must be specified',
     );
   }
   const fields = (resource?.fieldSelector?.requirements ?? [])
@@ -117,9 +117,6 @@ function statusOf(authorizer: Authorizer, asked: AuthorizationAttributes) {
   };
 }
 
-function invalid(review: ApiObject, fault: string): StatusError {
-  return new StatusError('Invalid', `${review.kind}.authorization.k8s.io "" is invalid: ${fault}`, {
-    group: 'authorization.k8s.io',
-    kind: review.kind,
-  });
+function refused({ kind }: ApiObject, field: string, value: string, detail: string): StatusError {
+  return invalid({ group: 'authorization.k8s.io', kind }, '', [{ type: 'Invalid', field, value, detail }]);
 }

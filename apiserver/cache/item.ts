@@ -25,12 +25,11 @@ export interface CacheItem {
 const METADATA = Buffer.from('"metadata":{');
 const VERSION = Buffer.from('"resourceVersion":"');
 
-/** The bytes to store: metadata third and without resourceVersion, which belongs to the store. */
+/** The bytes to store: metadata third, without resourceVersion, which belongs to the store, and selfLink, which is no more. */
 export function storedBytes(object: ApiObject): Buffer {
   const { apiVersion, kind, metadata, ...rest } = object;
-  return Buffer.from(
-    JSON.stringify({ apiVersion, kind, metadata: { ...metadata, resourceVersion: undefined }, ...rest }),
-  );
+  const kept = { ...metadata, resourceVersion: undefined, selfLink: undefined };
+  return Buffer.from(JSON.stringify({ apiVersion, kind, metadata: kept, ...rest }));
 }
 
 /** A stored body with its resourceVersion. Copies, so that the store's buffer is let go. */

@@ -42,19 +42,19 @@ export function decodeBody(
       if ((request.body?.length ?? 0) > BODY_LIMIT_BYTES) throw tooLarge();
       return formats.fromProtobuf(request.body ?? new Uint8Array());
     default:
-      throw new StatusError(
-        'UnsupportedMediaType',
-        `the body of the request was in an unknown format - accepted media types include: ${Object.values(CONTENT_TYPES).join(', ')}`,
-      );
+      throw unknownFormat();
   }
+}
+
+export function unknownFormat(): StatusError {
+  return new StatusError(
+    'UnsupportedMediaType',
+    `the body of the request was in an unknown format - accepted media types include: ${Object.values(CONTENT_TYPES).join(', ')}`,
+  );
 }
 
 /** Source: Kubernetes API concepts, "Field validation": Warn unless asked otherwise. */
 export function fieldValidationOf(query: URLSearchParams): FieldValidation {
-  const asked = query.get('fieldValidation') ?? 'Warn';
-  if (asked === '' || asked === 'Strict' || asked === 'Warn' || asked === 'Ignore') return asked || 'Warn';
-  throw new StatusError(
-    'Invalid',
-    `fieldValidation: Unsupported value: "${asked}": supported values: "Ignore", "Strict", "Warn"`,
-  );
+  const asked = query.get('fieldValidation');
+  return asked === 'Strict' || asked === 'Ignore' ? asked : 'Warn';
 }

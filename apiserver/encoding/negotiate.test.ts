@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isStatus } from '#machinery/errors.ts';
-import { negotiate } from './negotiate.ts';
+import { formatOf, negotiate } from './negotiate.ts';
 
 describe('negotiation', () => {
   it('gives JSON to those who take anything', () => {
@@ -27,9 +27,18 @@ describe('negotiation', () => {
     expect(negotiate('application/json;q=0.5,application/vnd.kubernetes.protobuf').format).toBe('protobuf');
   });
 
-  it('refuses what it cannot make', () => {
-    expect(() => negotiate('text/html')).toThrow(
-      expect.toSatisfy((error: unknown) => isStatus(error, 'NotAcceptable')),
-    );
+  it.each(['text/html', 'constructor', '__proto__', 'application/json;as=toString;v=v1;g=meta.k8s.io'])(
+    'refuses %s, which it cannot make',
+    (accept) => {
+      expect(() => negotiate(accept)).toThrow(
+        expect.toSatisfy((error: unknown) => isStatus(error, 'NotAcceptable')),
+      );
+    },
+  );
+
+  it('finds a format for errors whatever is accepted', () => {
+    expect(formatOf('application/yaml')).toBe('yaml');
+    for (const accept of [undefined, 'text/html', ';;;', 'constructor'])
+      expect(formatOf(accept)).toBe('json');
   });
 });

@@ -16,13 +16,13 @@ export interface Rendering {
   pretty: boolean;
 }
 
-const FORMATS: Record<string, Rendering['format']> = {
-  'application/json': 'json',
-  'application/*': 'json',
-  '*/*': 'json',
-  'application/yaml': 'yaml',
-  'application/vnd.kubernetes.protobuf': 'protobuf',
-};
+const FORMATS: ReadonlyMap<string, Rendering['format']> = new Map([
+  ['application/json', 'json'],
+  ['application/*', 'json'],
+  ['*/*', 'json'],
+  ['application/yaml', 'yaml'],
+  ['application/vnd.kubernetes.protobuf', 'protobuf'],
+]);
 
 export const CONTENT_TYPES: Record<Rendering['format'], string> = {
   json: 'application/json',
@@ -30,13 +30,13 @@ export const CONTENT_TYPES: Record<Rendering['format'], string> = {
   protobuf: 'application/vnd.kubernetes.protobuf',
 };
 
-const SHAPES: Record<string, Rendering['shape']> = {
-  Table: 'table',
-  PartialObjectMetadata: 'partial',
-  PartialObjectMetadataList: 'partial',
-};
+const SHAPES: ReadonlyMap<string, Rendering['shape']> = new Map([
+  ['Table', 'table'],
+  ['PartialObjectMetadata', 'partial'],
+  ['PartialObjectMetadataList', 'partial'],
+]);
 
-const PLAIN: Rendering = { format: 'json', shape: 'object', metaVersion: 'v1', pretty: false };
+export const PLAIN: Rendering = { format: 'json', shape: 'object', metaVersion: 'v1', pretty: false };
 
 /** The clauses of an Accept header, best first. */
 export function parseAccept(header: string): MediaType[] {
@@ -82,13 +82,18 @@ export function negotiate(accept: string | undefined, pretty = false): Rendering
   return pretty ? { ...found, pretty } : found;
 }
 
+/** The format of what is always answered, whatever the client accepts: errors. */
+export function formatOf(accept: string | undefined): Rendering['format'] {
+  return (accept ? choose(accept)?.format : undefined) ?? 'json';
+}
+
 function choose(accept: string): Rendering | undefined {
   for (const { type, parameters } of parseAccept(accept)) {
-    const format = FORMATS[type];
+    const format = FORMATS.get(type);
     if (!format) continue;
     const as = parameters['as'];
     if (as === undefined) return { ...PLAIN, format };
-    const shape = SHAPES[as];
+    const shape = SHAPES.get(as);
     const version = parameters['v'];
     if (!shape || parameters['g'] !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) continue;
     return { ...PLAIN, format, shape, metaVersion: version };

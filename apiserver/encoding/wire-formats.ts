@@ -7,6 +7,7 @@ import { applyJsonPatch } from '#machinery/patch/json-patch.ts';
 import { applyMergePatch } from '#machinery/patch/merge.ts';
 import { applyStrategicMergePatch } from '#machinery/patch/strategic.ts';
 import { decodeProtobuf, encodeProtobuf, readEnvelope } from '#machinery/protobuf/envelope.ts';
+import { isTooDeep } from '#machinery/schema/conform.ts';
 import { decodeJson, decodeParsed, type Refuse } from '#machinery/schema/decode.ts';
 import { isObject, type JsonObject, type Schemas, type StructType } from '#machinery/schema/model.ts';
 import { goKind } from '#machinery/values/go-text.ts';
@@ -74,12 +75,15 @@ class WireFormats implements Formats {
   }
 
   parsePatch(text: string, type: PatchType): unknown {
+    let patch: unknown;
     try {
-      return JSON.parse(text);
+      patch = JSON.parse(text);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       throw undecodedPatch(type, jsonFault(text, error));
     }
+    if (isTooDeep(patch)) throw undecodedPatch(type, 'exceeded max depth');
+    return patch;
   }
 
   patch(
@@ -102,7 +106,10 @@ class WireFormats implements Formats {
     patched['kind'] = kind.kind;
     // What the patch leaves alone is shared with the document, and decoding changes in place.
     const result = type === 'json' ? patched : structuredClone(patched);
-    return decoded(decodeParsed(result, schema, validation, refuse));
+    const next = decoded(decodeParsed(result, schema, validation, refuse));
+    // The patch may have taken it away.
+    next.object.metadata ??= { name: current.metadata.name };
+    return next;
   }
 
   apply(kind: Kind, current: ApiObject | undefined, applied: ApiObject, options: ApplyOptions): ApiObject {

@@ -3,7 +3,6 @@ import type { ApiObject } from '#api/objects.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import { StatusError } from '#machinery/errors.ts';
 import { nameSuffix, uuid } from '#machinery/random.ts';
-import type { Op } from '#store/contract.ts';
 import { type ClaimPlan, planClaims } from './allocations.ts';
 import { alreadyExists, badRequest, conflict } from './faults.ts';
 import { firstGeneration } from './generation.ts';
@@ -34,6 +33,7 @@ export async function createObject(
   options: WriteOptions,
 ): Promise<Written> {
   prepareMetadata(parts, kind, namespace, object);
+  parts.storage.refuseOversized(kind, object, options.context.request.body?.length ?? 0);
   const generated = !object.metadata.name && object.metadata.generateName;
   for (let attempt = 1; ; attempt++) {
     if (generated) object.metadata.name = `${generated.slice(0, GENERATED_BASE)}${nameSuffix(parts.random)}`;
@@ -117,12 +117,11 @@ async function insert(
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const object = attempt > 0 && unassigned ? structuredClone(unassigned) : asked;
     const claims = claim(parts, kind, object, undefined, avoid);
-    const body = storage.encode(kind, object);
+    const { body, ops } = storage.plan(kind, object, { key, cause, expect: 0 }, claims.ops);
     if (options.dryRun) {
       if (await storage.read(kind, namespace, object.metadata.name)) return undefined;
       return { object, bytes: body };
     }
-    const ops: Op[] = [storage.put(key, body, cause, 0), ...claims.ops];
     options.context.trace?.enter('store');
     const result = await storage.commit(ops, cause);
     if (result.ok) return storage.written(object, body, result.revision);

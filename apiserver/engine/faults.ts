@@ -87,12 +87,16 @@ export function expired(message: string): StatusError {
   return new StatusError('Expired', message);
 }
 
+/** As many faults are told: a list of a million wrong elements must not be answered with a million causes. */
+const MAX_CAUSES = 200;
+
 /** All faults of an object in one Status, each as a cause. */
 export function invalid(kind: Typed, name: string, faults: FieldError[]): StatusError {
-  const messages = faults.map(faultText);
-  const unique = [...new Set(messages)];
+  const told = faults.slice(0, MAX_CAUSES);
+  const unique = [...new Set(told.map(faultText))];
+  if (faults.length > told.length) unique.push('...');
   const text = unique.length === 1 ? unique[0] : `[${unique.join(', ')}]`;
-  const causes: StatusCause[] = faults.map((fault) => ({
+  const causes: StatusCause[] = told.map((fault) => ({
     reason: `FieldValue${fault.type}`,
     message: faultMessage(fault),
     field: fault.field,

@@ -57,6 +57,7 @@ export async function modifyObject(
     const old = parseItem(item);
     const next = await produce(parseItem(item));
     checkIdentity(kind, next, old);
+    storage.refuseOversized(kind, next, options.context.request.body?.length ?? 0);
     carryOver(kind, next, old, options);
     await judge(parts, kind, next, old, options);
     if (isFinished(kind, next)) return finish(parts, kind, key, next, item, options);
@@ -195,10 +196,9 @@ async function replace(
 ): Promise<Written | Lost> {
   const { storage } = parts;
   const claims = claim(parts, kind, next, parseItem(item), avoid);
-  const body = storage.encode(kind, next);
-  if (options.dryRun) return { object: next, bytes: Buffer.from(JSON.stringify(next)) };
   const cause = causeOf(options.context);
-  const ops: Op[] = [storage.put(key, body, cause, item.revision), ...claims.ops];
+  const { body, ops } = storage.plan(kind, next, { key, cause, expect: item.revision }, claims.ops);
+  if (options.dryRun) return { object: next, bytes: Buffer.from(JSON.stringify(next)) };
   options.context.trace?.enter('store');
   const result = await storage.commit(ops, cause);
   if (result.ok) return storage.written(next, body, result.revision);

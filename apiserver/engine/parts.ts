@@ -40,10 +40,14 @@ export interface WriteOptions {
 /** How often a write is tried anew when others change the same object; more would be a livelock nobody sees. */
 export const MAX_TRIES = 24;
 
+/** More of a name is not kept with what it wrote: headers can make it as long as they are. */
+const MAX_ACTOR_LENGTH = 1024;
+
 /** Who writes, and why where they say so; the request id leads to the log either way. */
 export function causeOf({ identity, request, requestId }: RequestContext): WriteCause {
   const said = causeOfHeader(request.headers[CAUSE_HEADER]);
-  return { actor: identity.name, cause: said === undefined ? requestId : `${said} (${requestId})` };
+  const actor = identity.name.slice(0, MAX_ACTOR_LENGTH);
+  return { actor, cause: said === undefined ? requestId : `${said} (${requestId})` };
 }
 
 /** The same for strategies. */

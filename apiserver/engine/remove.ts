@@ -141,11 +141,11 @@ async function mark(
   options: RemoveOptions,
 ): Promise<Removed | { actual: CacheItem | undefined }> {
   const { storage } = parts;
-  const body = storage.encode(kind, next);
-  if (options.dryRun) return { object: next, bytes: Buffer.from(JSON.stringify(next)), gone: false };
   const cause = causeOf(options.context);
+  const { body, ops } = storage.plan(kind, next, { key, cause, expect: item.revision });
+  if (options.dryRun) return { object: next, bytes: Buffer.from(JSON.stringify(next)), gone: false };
   options.context.trace?.enter('store');
-  const result = await storage.commit([storage.put(key, body, cause, item.revision)], cause);
+  const result = await storage.commit(ops, cause);
   if (result.ok) return { ...storage.written(next, body, result.revision), gone: false };
   return { actual: result.actual && storage.item(kind, result.actual) };
 }

@@ -10,8 +10,15 @@ import type { StoreMetrics } from '../metrics/store.ts';
 import type { VersionBase } from './base.ts';
 import type { KeySpace } from './keys.ts';
 
-/** An object may take this much as JSON: etcd's limit for a request, which the embedded store keeps to as well. */
-const OBJECT_LIMIT_BYTES = 1_572_864;
+/** What a write of an object may take: etcd's limit for a request, which the embedded store keeps to as well. */
+const WRITE_LIMIT_BYTES = 1_572_864;
+/** What encryption adds to a value at most: counted always, so that whatever is stored can be encrypted later. */
+const SEAL_BYTES = 304;
+/** What a request carries beside keys and values: for each operation, and once for the record of who wrote it. */
+const OPERATION_BYTES = 64;
+const RECORD_BYTES = 256;
+/** etcd's limit of operations in a request; the server may add one of its own. */
+const MAX_OPERATIONS = 127;
 
 /** What a write answers: the object and its JSON, which shares nothing with the caller's object. */
 export interface Written {
@@ -23,6 +30,35 @@ export interface Written {
 export interface WriteCause {
   actor: string;
   cause: string;
+}
+
+/** Where an object is written, and the revision that must be there. */
+interface Write {
+  key: string;
+  cause: WriteCause;
+  expect: number;
+}
+
+function tooLarge(kind: Kind, { metadata }: ApiObject, why: string): StatusError {
+  return new StatusError(
+    'RequestEntityTooLarge',
+    `${resourceName(kind)} "${metadata.name}" is too large: ${why}`,
+  );
+}
+
+function oversized(kind: Kind, object: ApiObject, jsonBytes: number, bytes: number): StatusError {
+  const limit = `at most ${WRITE_LIMIT_BYTES} bytes (1.5 MiB) are allowed`;
+  return tooLarge(kind, object, `storing its ${jsonBytes} bytes of JSON takes ${bytes} bytes, ${limit}`);
+}
+
+/** What etcd counts of a commit: each key is in the comparison, in the operation and in the answer to a failure. */
+function requestBytes(ops: readonly Op[], { actor, cause }: WriteCause): number {
+  let bytes = RECORD_BYTES + SEAL_BYTES + Buffer.byteLength(actor) + Buffer.byteLength(cause);
+  for (const op of ops) {
+    bytes += 3 * (Buffer.byteLength(op.key) + OPERATION_BYTES);
+    if (op.op === 'put') bytes += op.value.length;
+  }
+  return bytes;
 }
 
 /** Objects as the engine reads and writes them: by key, with the revision they must still have. */
@@ -59,25 +95,40 @@ export class Storage {
     return this.cache.of(kind).get(this.keys.object(kind, namespace, name));
   }
 
-  /** Bytes to store; RequestEntityTooLarge beyond the limit. */
-  encode(kind: Kind, object: ApiObject): Buffer {
+  /** RequestEntityTooLarge for what came in a large body and can never be stored: before much work is done for it. */
+  refuseOversized(kind: Kind, object: ApiObject, sentBytes: number): void {
+    if (sentBytes <= WRITE_LIMIT_BYTES) return;
+    const { length } = storedBytes(object);
+    if (length > WRITE_LIMIT_BYTES) throw oversized(kind, object, length, length);
+  }
+
+  /**
+   * The bytes of `object` and the operations that write them under `write.key`, together with `others`.
+   * RequestEntityTooLarge when that is more than every store takes.
+   */
+  plan(kind: Kind, object: ApiObject, write: Write, others: readonly Op[] = []): { body: Buffer; ops: Op[] } {
+    if (others.length >= MAX_OPERATIONS)
+      throw tooLarge(
+        kind,
+        object,
+        `it claims ${others.length} values, at most ${MAX_OPERATIONS - 1} are allowed`,
+      );
     let body = storedBytes(object);
-    if (body.length > OBJECT_LIMIT_BYTES && object.metadata.managedFields) {
+    let ops = this.#ops(write, body, others);
+    if (requestBytes(ops, write.cause) > WRITE_LIMIT_BYTES && object.metadata.managedFields) {
       // Better without owners than not at all. Source: kube-apiserver's create and update handlers.
       delete object.metadata.managedFields;
       body = storedBytes(object);
+      ops = this.#ops(write, body, others);
     }
-    if (body.length > OBJECT_LIMIT_BYTES)
-      throw new StatusError(
-        'RequestEntityTooLarge',
-        `${resourceName(kind)} "${object.metadata.name}" is too large: ${body.length} bytes as JSON, at most ${OBJECT_LIMIT_BYTES} bytes (1.5 MiB) are allowed`,
-      );
-    return body;
+    const bytes = requestBytes(ops, write.cause);
+    if (bytes > WRITE_LIMIT_BYTES) throw oversized(kind, object, body.length, bytes);
+    return { body, ops };
   }
 
-  put(key: string, body: Buffer, cause: WriteCause, expect: number): Op {
+  #ops({ key, cause, expect }: Write, body: Buffer, others: readonly Op[]): Op[] {
     const header = { time: this.#clock.now(), ...cause };
-    return { op: 'put', key, value: this.#codec.encode(key, header, body), expect };
+    return [{ op: 'put', key, value: this.#codec.encode(key, header, body), expect }, ...others];
   }
 
   async commit(ops: Op[], cause: WriteCause): Promise<CommitResult> {

@@ -7,6 +7,8 @@ import { StatusError } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { RequestChain } from '../chain.ts';
 import { timeoutOrDefaultMs } from '../deadline.ts';
+import { unknownFormat } from '../encoding/body.ts';
+import { methodNotAllowed } from '../engine/faults.ts';
 import { requestInfo } from '../request-info.ts';
 import { unknownPath } from '../unknown-path.ts';
 import { mayHaveBody, readBody } from './body.ts';
@@ -98,8 +100,8 @@ export async function listenHttps(
   app.removeAllContentTypeParsers();
   // Bodies are read in `serve`, within the deadline of their request.
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
-  app.setErrorHandler((error: Error, _request, reply) =>
-    sendStatus(reply, new StatusError('BadRequest', error.message)),
+  app.setErrorHandler((error: Error & { code?: string }, _request, reply) =>
+    sendStatus(reply, faultOf(error)),
   );
   app.setNotFoundHandler((_request, reply) => sendStatus(reply, unknownPath()));
   app.all('/*', (request, reply) => {
@@ -123,6 +125,12 @@ export async function listenHttps(
       connections.destroy();
     },
   };
+}
+
+/** What is refused before the chain has seen it: a type of body that is no type, a method that nobody knows. */
+function faultOf({ code, message }: Error & { code?: string }): StatusError {
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return unknownFormat();
+  return code === 'FST_ERR_NOT_FOUND' ? methodNotAllowed() : new StatusError('BadRequest', message);
 }
 
 interface StatusReply {

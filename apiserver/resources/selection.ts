@@ -30,7 +30,7 @@ export function selectionOf(kind: Kind, query: URLSearchParams): Selection {
   const fields = fieldText ? parsed(fieldText, parseFieldSelector) : undefined;
   for (const { field } of fields ?? []) {
     if (field === 'metadata.name' || (field === 'metadata.namespace' && kind.namespaced)) continue;
-    if (!kind.selectableFields?.[field]) throw badRequest(unknownField(kind, field));
+    if (!Object.hasOwn(kind.selectableFields ?? {}, field)) throw badRequest(unknownField(kind, field));
   }
   return {
     labels,

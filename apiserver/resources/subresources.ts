@@ -1,11 +1,12 @@
 /** Subresources that the engine serves itself. */
-import { resourceName } from '#api/kind.ts';
+import { type Kind, resourceName } from '#api/kind.ts';
 import type { ApiObject, Binding, Namespace, Pod } from '#api/objects.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import type { StatusError } from '#machinery/errors.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 import { decodeBody } from '../encoding/body.ts';
 import { badRequest, conflict, methodNotAllowed } from '../engine/faults.ts';
+import { refuse } from '../engine/parts.ts';
 import { serveEviction } from './eviction.ts';
 import { serveEphemeralContainers, serveResize } from './pod-parts.ts';
 import { getResource } from './read.ts';
@@ -53,13 +54,20 @@ async function serveFinalize(scope: Scope): Promise<TransportResponse> {
   const sent = decodeBody(context.request, kind.schema, 'Ignore', parts.formats).object as Namespace;
   const produce = (current: ApiObject) => {
     const namespace = current as Namespace;
-    const { resourceVersion } = sent.metadata;
+    const { resourceVersion } = sent.metadata ?? {};
     if (resourceVersion && resourceVersion !== namespace.metadata.resourceVersion) throw conflict(kind, name);
     namespace.spec = { ...namespace.spec, finalizers: sent.spec?.finalizers };
-    return namespace;
+    return checked(kind, namespace);
   };
   const written = await parts.engine.modify(stored, undefined, name, produce, { context, scope: 'raw' });
   return respondObject(scope, written.bytes);
+}
+
+/** Writes of this kind are judged by nobody else. Invalid when the object as a whole is not as it must be. */
+function checked(kind: Kind, object: ApiObject): ApiObject {
+  kind.strategy.defaults?.(object);
+  refuse(kind, object.metadata.name, kind.strategy.validate(object));
+  return object;
 }
 
 /** Puts a pod on a node, once. Source: core/v1 Binding. */

@@ -135,21 +135,21 @@ function modify(scope: Scope, produce: Produce, as: ModifyScope, isApplied = fal
   });
 }
 
-const PATCH_TYPES: Record<string, PatchType | 'apply'> = {
-  'application/json-patch+json': 'json',
-  'application/merge-patch+json': 'merge',
-  'application/strategic-merge-patch+json': 'strategic',
-  'application/apply-patch+yaml': 'apply',
-};
+const PATCH_TYPES: ReadonlyMap<string, PatchType | 'apply'> = new Map([
+  ['application/json-patch+json', 'json'],
+  ['application/merge-patch+json', 'merge'],
+  ['application/strategic-merge-patch+json', 'strategic'],
+  ['application/apply-patch+yaml', 'apply'],
+]);
 
 /** What a PATCH asks for. UnsupportedMediaType for a type that is none of the four. */
 export function patchTypeOf(scope: Scope): PatchType | 'apply' {
   const { type } = parseMediaType(scope.context.request.headers['content-type'] ?? '');
-  const found = PATCH_TYPES[type];
+  const found = PATCH_TYPES.get(type);
   if (found) return found;
   throw new StatusError(
     'UnsupportedMediaType',
-    `the body of the request was in an unknown format - accepted media types include: ${Object.keys(PATCH_TYPES).join(', ')}`,
+    `the body of the request was in an unknown format - accepted media types include: ${[...PATCH_TYPES.keys()].join(', ')}`,
   );
 }
 

@@ -150,7 +150,7 @@ export class SchemaCollector {
   }
 
   #field(field: Field, text: string | undefined): JsonObject {
-    const schema = this.#value(field.value);
+    const schema = withEnum(this.#value(field.value), field);
     const extensions = extensionsOf(field);
     // A reference stands alone: what is said beside it goes around it.
     const base = '$ref' in schema && this.#dialect === 3 ? { allOf: [schema] } : schema;
@@ -191,10 +191,16 @@ export class SchemaCollector {
   }
 }
 
+/** What a list allows is what each of its elements may be. */
+function withEnum(schema: JsonObject, field: Field): JsonObject {
+  if (!field.enum) return schema;
+  if (field.value.form !== 'list') return { ...schema, enum: [...field.enum].sort() };
+  return { ...schema, items: { ...(schema['items'] as JsonObject), enum: [...field.enum].sort() } };
+}
+
 function extensionsOf(field: Field): JsonObject {
   const { patch, list } = field;
   return {
-    ...(field.enum && { enum: [...field.enum].sort() }),
     ...(field.default !== undefined && { default: field.default }),
     ...(list && { 'x-kubernetes-list-type': list.type }),
     ...(list?.type === 'map' && { 'x-kubernetes-list-map-keys': list.keys }),

@@ -33,6 +33,8 @@ export function applyJsonPatch(document: JsonObject, patch: unknown): JsonObject
 }
 
 function applyOne(document: unknown, operation: Operation, index: number): unknown {
+  // RFC 6902 section 4.4: it would hang off itself.
+  if (operation.op === 'move' && operation.path.startsWith(`${operation.from}/`)) throw rejected();
   try {
     return applyOperation(document, operation, true, true, true, index).newDocument;
   } catch (error) {

@@ -28,6 +28,8 @@ describe('JSON patch', () => {
     [{ op: 'add', path: '/x/y', value: 1 }],
     [{ op: 'replace', path: '', value: 1 }],
     [{ op: 'add', path: '/__proto__/polluted', value: 1 }],
+    [{ op: 'move', from: '', path: '/a/b' }],
+    [{ op: 'move', from: '/a', path: '/a/b' }],
     [{ op: 'add', path: '/constructor/prototype/polluted', value: 1 }],
     [{ op: 'x', path: '/a' }],
     [{ op: 'add', path: 'a', value: 1 }],

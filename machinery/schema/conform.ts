@@ -37,6 +37,21 @@ export interface Mismatch {
 /** Deeper documents are refused: nothing real comes near, and recursion must end. */
 export const MAX_DEPTH = 200;
 
+/** Whether a parsed JSON value is nested deeper than documents may be. Never recursive itself. */
+export function isTooDeep(value: unknown): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) return true;
+    const next: unknown[] = [];
+    for (const outer of level)
+      if (typeof outer === 'object' && outer !== null)
+        for (const inner of Object.values(outer))
+          if (typeof inner === 'object' && inner !== null) next.push(inner);
+    level = next;
+  }
+  return false;
+}
+
 /** As many unknown fields are told; the others are dropped silently. */
 const MAX_FAULTS = 100;
 
@@ -120,7 +135,8 @@ class Walk {
 
   #scalar(value: unknown, scalar: Scalar, field: Field, depth: number): unknown {
     // The commonest leaf needs no more than this.
-    if (scalar === 'string' && typeof value === 'string') return value;
+    if (scalar === 'string' && typeof value === 'string')
+      return value.isWellFormed() ? value : value.toWellFormed();
     const checked = checkScalar(scalar, value);
     if ('value' in checked) {
       if (typeof value === 'object') this.members += membersIn(value, depth);
@@ -153,6 +169,7 @@ class Walk {
       const element = value[key];
       const result = element === null ? zeroOf(type.of) : this.#value(element, type.of, field, depth + 1);
       if (result !== element) setMember(value, key, result);
+      if (!key.isWellFormed()) renameMember(value, key, key.toWellFormed());
     }
     this.#path.length = at;
     return value;
@@ -192,6 +209,12 @@ class Walk {
     }
     return text;
   }
+}
+
+/** Halves of surrogate pairs are no text: as in Go, the replacement character stands for each. */
+function renameMember(object: JsonObject, from: string, to: string): void {
+  setMember(object, to, object[from]);
+  delete object[from];
 }
 
 function goTypeOf(type: ValueType, field: Field): string {

@@ -25,7 +25,7 @@ export function violations(level: Level, pod: CheckedPod): string[] {
 type Named = Pick<Container, 'name' | 'securityContext' | 'ports'>;
 
 function containersOf(spec: PodSpec): Named[] {
-  return [...(spec.initContainers ?? []), ...spec.containers, ...(spec.ephemeralContainers ?? [])];
+  return [...(spec.initContainers ?? []), ...(spec.containers ?? []), ...(spec.ephemeralContainers ?? [])];
 }
 
 const quoted = (names: string[]) => names.map((name) => JSON.stringify(name)).join(', ');
