@@ -37,3 +37,22 @@ export const TUNNEL_PROTOCOL = 'gantry-tunnel/1';
 export function tunnelPath(node: string): string {
   return `/apis/gantry.dev/v1alpha1/nodes/${encodeURIComponent(node)}/tunnel`;
 }
+
+/** What `stats` answers: counters since the start, and amounts now. */
+export interface NodeUse {
+  /** Of the whole machine. */
+  machine: { cpuNanoseconds: number; workingSetBytes: number };
+  pods: PodUse[];
+}
+
+export interface PodUse {
+  namespace: string;
+  name: string;
+  containers: {
+    name: string;
+    cpuNanoseconds: number;
+    memoryBytes: number;
+    workingSetBytes: number;
+    pids: number;
+  }[];
+}

@@ -149,6 +149,17 @@ export type MutatingAdmissionPolicyBinding = Stored<
   'MutatingAdmissionPolicyBinding'
 >;
 export type APIService = Stored<k8s.V1APIService, 'APIService'>;
+/** metrics.k8s.io, of which the client package has no models of this form. */
+export interface NodeMetrics extends ApiObject {
+  timestamp: string;
+  window: string;
+  usage: Record<string, string>;
+}
+export interface PodMetrics extends ApiObject {
+  timestamp: string;
+  window: string;
+  containers: { name: string; usage: Record<string, string> }[];
+}
 export type FlowSchema = Stored<k8s.V1FlowSchema, 'FlowSchema'>;
 export type PriorityLevelConfiguration = Stored<
   k8s.V1PriorityLevelConfiguration,

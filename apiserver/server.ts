@@ -48,6 +48,7 @@ import { inProcessTransport } from './in-process.ts';
 import type { ObjectCount } from './metrics/requests.ts';
 import { openApiDocuments, type ReadyDocuments } from './openapi/documents.ts';
 import { Operation, type OperationSettings } from './operation.ts';
+import { resourceMetricsHandlers } from './resource-metrics.ts';
 import { nodeSubresources } from './subresources/index.ts';
 import { tunnelHandler } from './tunnel/handler.ts';
 import { NodeLinks } from './tunnel/node-links.ts';
@@ -148,7 +149,8 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const nodeLink = deps.nodeLink ?? tunnels!;
   const handlers = [
     ...(tunnels ? [tunnelHandler(tunnels)] : []),
-    ...nodeSubresources(nodeLink, clock),
+    ...nodeSubresources(nodeLink, clock, random),
+    ...resourceMetricsHandlers({ link: nodeLink, objects: reader, clock, log }),
     ...(tokens ? authenticationHandlers(tokens, clock) : []),
     ...authorizationHandlers(authorizer),
     componentStatusHandler({

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { NodeKind } from '#api/kinds/node.ts';
 import { PodKind } from '#api/kinds/pod.ts';
+import type { NodeUse } from '#api/node-link.ts';
 import type { Node, Pod } from '#api/objects.ts';
 import type { Client, Informer } from '#client/contract.ts';
 import { type EventRecorder, eventRecorder } from '#client/events.ts';
@@ -73,6 +74,8 @@ export interface AgentDeps {
   profiles: SecurityProfiles;
   facts: MachineFacts;
   health(): Promise<Omit<NodeHealth, 'notReady'>>;
+  /** What the whole machine uses. */
+  use(): Promise<NodeUse['machine']>;
   zone: Zone;
   /** Called once the node's network is up: starts what listens on it. */
   startDns(signal: AbortSignal): Promise<void>;
@@ -176,7 +179,7 @@ function serveThroughTunnel(deps: AgentDeps, roster: PodRoster, signal: AbortSig
   const { config, transport, clock, random, log, runtime } = deps;
   const server = agentServer({
     ...{ roster, runtime, clock, log, paths: config.paths },
-    stats: () => podStats(roster, runtime),
+    stats: async () => ({ machine: await deps.use(), pods: await podStats(roster, runtime) }),
   });
   const dialPod = podDialler({
     pods: () => roster.list(),

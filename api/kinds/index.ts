@@ -1,6 +1,7 @@
 /** The kinds the server ships with. Adding one is a file in this folder and a line in the list. */
 import type { Kind } from '../kind.ts';
 import { APIServiceKind } from './api-service.ts';
+import { BindingKind } from './binding.ts';
 import { CertificateSigningRequestKind } from './certificate-signing-request.ts';
 import { ClusterRoleKind } from './cluster-role.ts';
 import { ClusterRoleBindingKind } from './cluster-role-binding.ts';
@@ -27,6 +28,7 @@ import { IPAddressKind } from './ip-address.ts';
 import { JobKind } from './job.ts';
 import { LeaseKind } from './lease.ts';
 import { LimitRangeKind } from './limit-range.ts';
+import { NodeMetricsKind, PodMetricsKind } from './metrics.ts';
 import { MutatingAdmissionPolicyKind } from './mutating-admission-policy.ts';
 import { MutatingAdmissionPolicyBindingKind } from './mutating-admission-policy-binding.ts';
 import { MutatingWebhookConfigurationKind } from './mutating-webhook-configuration.ts';
@@ -71,6 +73,7 @@ import { VolumeAttributesClassKind } from './volume-attributes-class.ts';
  * so (`inert`). Each is a Kind of its own type; the engine handles them all as kinds of ApiObject.
  */
 export const KINDS: readonly Kind[] = [
+  BindingKind,
   ComponentStatusKind,
   ConfigMapKind,
   EndpointsKind,
@@ -134,4 +137,6 @@ export const KINDS: readonly Kind[] = [
   PriorityClassKind,
   FlowSchemaKind,
   PriorityLevelConfigurationKind,
+  NodeMetricsKind,
+  PodMetricsKind,
 ] as readonly Kind[];

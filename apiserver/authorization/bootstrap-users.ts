@@ -46,6 +46,7 @@ export const VIEW_RULES: PolicyRule[] = [
   ),
   rule(read, ['autoscaling'], withStatus(WORKLOADS.autoscaling)),
   rule(read, ['batch'], withStatus(WORKLOADS.batch)),
+  rule(read, ['metrics.k8s.io'], ['pods', 'nodes']),
   rule(read, ['policy'], withStatus(['poddisruptionbudgets'])),
   rule(read, ['networking.k8s.io'], [...withStatus(['ingresses']), 'networkpolicies']),
   rule(

@@ -13,8 +13,9 @@ export async function readComputed(
   handler: ResourceHandler | undefined,
 ): Promise<TransportResponse> {
   if (!handler?.objects) throw unknownPath();
-  const { kind, name, context } = scope;
-  const objects = await handler.objects();
+  const { kind, name, namespace, context } = scope;
+  const all = await handler.objects();
+  const objects = all.filter(({ metadata }) => !namespace || metadata.namespace === namespace);
   if (context.info.verb === 'get') {
     const found = objects.find(({ metadata }) => metadata.name === name);
     if (!found) throw notFound(kind, name);

@@ -1,4 +1,5 @@
 import { type Kind, resourceName, type Verb } from '#api/kind.ts';
+import { BindingKind } from '#api/kinds/binding.ts';
 import type { ApiObject } from '#api/objects.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 import type { RequestContext, ResourceHandler } from '../contract.ts';
@@ -9,7 +10,7 @@ import { unknownPath } from '../unknown-path.ts';
 import { readComputed } from './computed.ts';
 import { getResource, listResource } from './read.ts';
 import { type ResourceParts, respondValue, type Scope } from './scope.ts';
-import { ownSubresource } from './subresources.ts';
+import { createBinding, ownSubresource } from './subresources.ts';
 import { ALL_VERBS, verbsOf } from './verbs.ts';
 import { watchResource } from './watch.ts';
 import {
@@ -56,6 +57,7 @@ export async function serveResource(
   const verb = ALL_VERBS.find((known) => known === info.verb);
   if (!verb || !verbsOf(kind).includes(verb)) throw methodNotAllowed();
   if (kind.computed) return readComputed(scope, handlers.get(resourceName(kind)));
+  if (kind.schema === BindingKind.schema) return createBinding(scope);
   if (kind.virtual) {
     const handler = handlers.get(resourceName(kind));
     if (!handler?.serve) throw unknownPath();

@@ -1,5 +1,7 @@
 /** Subresources that the engine serves itself. */
 import { type Kind, resourceName } from '#api/kind.ts';
+import { BindingKind } from '#api/kinds/binding.ts';
+import { PodKind } from '#api/kinds/pod.ts';
 import type { ApiObject, Binding, Namespace, Pod } from '#api/objects.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import type { StatusError } from '#machinery/errors.ts';
@@ -12,7 +14,7 @@ import { serveEphemeralContainers, serveResize } from './pod-parts.ts';
 import { getResource } from './read.ts';
 import { serveScale } from './scale.ts';
 import { respondObject, respondValue, type Scope } from './scope.ts';
-import { isDryRun, patchResource, updateResource } from './write.ts';
+import { decodeObject, isDryRun, patchResource, updateResource } from './write.ts';
 
 type Serve = (scope: Scope) => Promise<TransportResponse>;
 
@@ -73,11 +75,21 @@ function checked(kind: Kind, object: ApiObject): ApiObject {
 /** Puts a pod on a node, once. Source: core/v1 Binding. */
 async function serveBinding(scope: Scope): Promise<TransportResponse> {
   const { context, parts } = scope;
-  const schema = 'io.k8s.api.core.v1.Binding';
-  const binding = decodeBody(context.request, schema, 'Ignore', parts.formats).object as Binding;
-  await bindPod(scope, scope.name, binding);
+  const decoded = decodeBody(context.request, BindingKind.schema, 'Ignore', parts.formats);
+  await bindPod(scope, scope.name, decoded.object as Binding);
   return respondValue(scope, SUCCESS, 201);
 }
+
+/** The older form, as a kind of its own: the pod is the one that its metadata names. */
+export async function createBinding(scope: Scope): Promise<TransportResponse> {
+  const binding = decodeObject(scope) as Binding;
+  if (!scope.namespace) throw methodNotAllowed();
+  if (!binding.metadata.name) throw badRequest('metadata.name: Required value: a binding names the pod');
+  await bindPod({ ...scope, stored: PODS }, binding.metadata.name, binding);
+  return respondValue(scope, SUCCESS, 201);
+}
+
+const PODS = PodKind as unknown as Kind;
 
 async function bindPod(scope: Scope, name: string, binding: Binding): Promise<void> {
   const { stored, context, parts, namespace } = scope;

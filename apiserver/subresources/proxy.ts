@@ -1,12 +1,16 @@
+import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
 import { NodeKind } from '#api/kinds/node.ts';
+import { ServiceKind } from '#api/kinds/service.ts';
 import { AGENT_PATHS, type NodeLink } from '#api/node-link.ts';
+import type { Service } from '#api/objects.ts';
 import { specialAddressFaults } from '#api/validation/special-address.ts';
 import type { Clock } from '#machinery/clock.ts';
 import { StatusError } from '#machinery/errors.ts';
 import { httpOver } from '#machinery/http-over.ts';
+import type { Random } from '#machinery/random.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#machinery/transport.ts';
 import { parseAddress } from '#machinery/values/cidr.ts';
-import type { RequestContext, ResourceHandler } from '../contract.ts';
+import type { ObjectReader, RequestContext, ResourceHandler } from '../contract.ts';
 import { hostOf, podOf } from './pod-target.ts';
 
 /** nodes/NAME/proxy/PATH: what an agent shows of itself, and no more. */
@@ -38,24 +42,94 @@ export function podProxyHandler(link: NodeLink, clock: Clock): ResourceHandler {
   return {
     resource: 'pods/proxy',
     async serve(context, _body, objects) {
-      const [name = '', port] = targetOf(context.info.name);
+      const [name, port] = targetOf(context.info.name);
       const pod = podOf({ ...context.info, name }, objects);
       const address = pod.status?.podIPs?.[0]?.ip ?? pod.status?.podIP;
       if (!address) throw new StatusError('BadRequest', `address not allowed: pod ${name} has no address`);
-      // A status is written by others: what it says must not lead to the node itself or its neighbours.
-      if (!parseAddress(address) || specialAddressFaults(address).length > 0)
-        throw new StatusError('BadRequest', 'address not allowed');
       const node = hostOf(pod);
       const number = port ?? String(pod.spec?.containers[0]?.ports?.[0]?.containerPort ?? 80);
       if (!/^\d{1,5}$/.test(number))
         throw new StatusError('BadRequest', `invalid port ${JSON.stringify(number)}`);
-      const host = address.includes(':') ? `[${address}]` : address;
-      const { path, query } = pathBehind(context);
-      const target = `${host}:${number}`;
-      const transport = httpOver(() => link.dial(node, target), clock);
-      return forward(transport, context, `${path}${query}`, { host: target });
+      return forwardTo({ node, address, port: number }, { link, clock }, context);
     },
   };
+}
+
+/** services/[SCHEME:]NAME[:PORT]/proxy/PATH: HTTP to one of the pods behind a Service, by the name or number of its port. */
+export function serviceProxyHandler(link: NodeLink, clock: Clock, random: Random): ResourceHandler {
+  return {
+    resource: 'services/proxy',
+    async serve(context, _body, objects) {
+      const { namespace } = context.info;
+      const [name, port] = targetOf(context.info.name);
+      const service = objects.get(ServiceKind, name, namespace);
+      if (!service)
+        throw new StatusError('NotFound', `services ${JSON.stringify(name)} not found`, {
+          name,
+          kind: 'services',
+        });
+      const found = readyEndpoints(service, port, objects);
+      const chosen = found[Math.floor(random.next() * found.length)];
+      if (!chosen)
+        throw new StatusError(
+          'ServiceUnavailable',
+          `no endpoints available for service ${JSON.stringify(name)}`,
+        );
+      return forwardTo(chosen, { link, clock }, context);
+    },
+  };
+}
+
+/** Where the port of a Service is answered now. ServiceUnavailable when it has no such port. */
+function readyEndpoints(service: Service, asked: string | undefined, objects: ObjectReader): PodAddress[] {
+  const { name, namespace } = service.metadata;
+  const ports = service.spec?.ports ?? [];
+  const port = asked
+    ? ports.find((each) => each.name === asked || String(each.port) === asked)
+    : ports.length === 1
+      ? ports[0]
+      : ports.find((each) => !each.name);
+  if (!port)
+    throw new StatusError(
+      'ServiceUnavailable',
+      `no service port ${JSON.stringify(asked ?? '')} found for service ${JSON.stringify(name)}`,
+    );
+  const slices = objects
+    .list(EndpointSliceKind, namespace)
+    .filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === name);
+  return slices.flatMap((slice) => {
+    const number = slice.ports?.find((each) => (each.name ?? '') === (port.name ?? ''))?.port;
+    if (number === undefined) return [];
+    return (slice.endpoints ?? [])
+      .filter(
+        ({ conditions, nodeName, addresses }) => conditions?.ready !== false && nodeName && addresses[0],
+      )
+      .map(({ nodeName, addresses }) => ({ node: nodeName!, address: addresses[0]!, port: String(number) }));
+  });
+}
+
+/** A port of a pod, and the node that reaches it. */
+interface PodAddress {
+  node: string;
+  address: string;
+  port: string;
+}
+
+/**
+ * BadRequest for addresses that are no pod's: statuses and endpoints are written by others, and what they say must not lead
+ * to the node itself or its neighbours.
+ */
+function forwardTo(
+  { node, address, port }: PodAddress,
+  { link, clock }: { link: NodeLink; clock: Clock },
+  context: RequestContext,
+): Promise<TransportResponse> {
+  if (!parseAddress(address) || specialAddressFaults(address).length > 0)
+    throw new StatusError('BadRequest', 'address not allowed');
+  const target = `${address.includes(':') ? `[${address}]` : address}:${port}`;
+  const { path, query } = pathBehind(context);
+  const transport = httpOver(() => link.dial(node, target), clock);
+  return forward(transport, context, `${path}${query}`, { host: target });
 }
 
 function targetOf(name: string): [string, string | undefined] {
@@ -64,7 +138,7 @@ function targetOf(name: string): [string, string | undefined] {
   if (parts.length === 1) return [first, undefined];
   if (parts.length === 2) return [first, second || undefined];
   if (first === 'https') {
-    throw new StatusError('BadRequest', 'proxying by https to pods is not supported: use port-forward');
+    throw new StatusError('BadRequest', 'proxying by https is not supported: use port-forward');
   }
   return [second ?? '', third || undefined];
 }

@@ -15,7 +15,7 @@ import { startDns } from '#network/dns/server.ts';
 import { Zone } from '#network/dns/zone.ts';
 import { agent as agentComponent, type RunningAgent } from '#node-agent/agent.ts';
 import { imagesInUse } from '#node-agent/images/in-use.ts';
-import { readHealth, readMachine } from '#node-agent/registration/machine.ts';
+import { readHealth, readMachine, readUse } from '#node-agent/registration/machine.ts';
 import { openImageStore } from '#oci/images/store.ts';
 import { CAPABILITIES, DEFAULT_CAPABILITIES } from '#runtime/native/capabilities.ts';
 import { DEFAULT_MASKED_PATHS, DEFAULT_READ_ONLY_PATHS } from '#runtime/native/default-paths.ts';
@@ -116,6 +116,7 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
         runtime: await runtime.info(),
       },
       health: () => readHealth(paths.root),
+      use: readUse,
       startDns: (ended) => serveDns(settings, dnsAddress, zone, log, ended),
     },
     crash.signal,

@@ -1,5 +1,6 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
+import type { NodeUse } from '#api/node-link.ts';
 import type { NodeHealth } from './node.ts';
 
 /** What the kernel tells of the machine. Source: proc(5), os-release(5), machine-id(5). */
@@ -50,6 +51,24 @@ export async function readHealth(directory: string): Promise<Omit<NodeHealth, 'n
     memoryAvailableBytes: available,
     storageAvailableShare: disk.bavail / disk.blocks,
     pidsShare: threads / Number(pidMax),
+  };
+}
+
+/** proc(5): /proc/stat counts in ticks of USER_HZ, which is 100 on every architecture of ours. */
+const TICK_NANOSECONDS = 10_000_000;
+
+/** What everything on the machine has used and uses. Source: proc(5), /proc/stat and /proc/meminfo. */
+export async function readUse(): Promise<NodeUse['machine']> {
+  const [stat, meminfo] = await Promise.all([textOf('/proc/stat'), textOf('/proc/meminfo')]);
+  const [user = 0, nice = 0, system = 0, _idle, _iowait, irq = 0, softirq = 0, steal = 0] = (
+    /^cpu +(.*)$/m.exec(stat)?.[1] ?? ''
+  )
+    .split(' ')
+    .map(Number);
+  const kilobytes = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(meminfo)?.[1] ?? 0);
+  return {
+    cpuNanoseconds: (user + nice + system + irq + softirq + steal) * TICK_NANOSECONDS,
+    workingSetBytes: (kilobytes('MemTotal') - kilobytes('MemAvailable')) * 1024,
   };
 }
 

@@ -1,24 +1,13 @@
+import type { PodUse } from '#api/node-link.ts';
 import type { Runtime } from '#runtime/contract.ts';
 import { isRunning } from '../pods/observed.ts';
 import type { PodRoster } from '../pods/roster.ts';
-
-export interface PodUse {
-  namespace: string;
-  name: string;
-  containers: {
-    name: string;
-    cpuNanoseconds: number;
-    memoryBytes: number;
-    workingSetBytes: number;
-    pids: number;
-  }[];
-}
 
 /** What each running container uses. One that ends meanwhile is left out. */
 export async function podStats(
   roster: Pick<PodRoster, 'list'>,
   runtime: Pick<Runtime, 'stats'>,
-): Promise<{ pods: PodUse[] }> {
+): Promise<PodUse[]> {
   const pods = roster.list().map(async (worker): Promise<PodUse> => {
     const { namespace = '', name } = worker.pod().metadata;
     const running = [...worker.observed().containers].filter(([, container]) => isRunning(container));
@@ -40,5 +29,5 @@ export async function podStats(
       containers: settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])),
     };
   });
-  return { pods: await Promise.all(pods) };
+  return Promise.all(pods);
 }
