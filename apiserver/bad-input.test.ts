@@ -288,6 +288,15 @@ describe('objects', () => {
     );
   });
 
+  it('of a daemon set keep the number of its template when the status is written', async () => {
+    const template = { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+    const spec = { selector: { matchLabels: { a: 'b' } }, template };
+    const path = '/apis/apps/v1/namespaces/default/daemonsets';
+    await made(path, { metadata: { name: 'set' }, spec });
+    const { body } = await call('PATCH', `${path}/set/status`, { metadata: { annotations: null } }, MERGE);
+    expect(body.metadata.annotations).toEqual({ 'deprecated.daemonset.template.generation': '1' });
+  });
+
   it('are judged whole when debug containers are added', async () => {
     const path = await newPod();
     const patch = (ephemeralContainers: object[]) =>

@@ -34,6 +34,7 @@ export const DaemonSetKind: Kind<DaemonSet> = {
       const changed = !sameData(set.spec?.template, old.spec?.template);
       setTemplateGeneration(set, templateGenerationOf(old) + (changed ? 1 : 0));
     },
+    prepareForStatus: (set, old) => setTemplateGeneration(set, templateGenerationOf(old)),
     check: checkDaemonSet,
     checkUpdate(set, old, faults) {
       faults.immutable('spec.selector', set.spec?.selector, old.spec?.selector);

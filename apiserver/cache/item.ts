@@ -25,11 +25,12 @@ export interface CacheItem {
 const METADATA = Buffer.from('"metadata":{');
 const VERSION = Buffer.from('"resourceVersion":"');
 
-/** The bytes to store: metadata third, without resourceVersion, which belongs to the store, and selfLink, which is no more. */
+/** The bytes to store: metadata third and without resourceVersion, which belongs to the store. */
 export function storedBytes(object: ApiObject): Buffer {
   const { apiVersion, kind, metadata, ...rest } = object;
-  const kept = { ...metadata, resourceVersion: undefined, selfLink: undefined };
-  return Buffer.from(JSON.stringify({ apiVersion, kind, metadata: kept, ...rest }));
+  return Buffer.from(
+    JSON.stringify({ apiVersion, kind, metadata: { ...metadata, resourceVersion: undefined }, ...rest }),
+  );
 }
 
 /** A stored body with its resourceVersion. Copies, so that the store's buffer is let go. */

@@ -15,7 +15,7 @@ import { type Operation, pathFor } from './surface.ts';
 import { startTarget, type Target } from './target.ts';
 
 const [FROM, TO] = rangeOf(
-  process.env['GANTRY_SEEDS'] ?? (process.env['GANTRY_FULL'] ? '1..200001' : '1..4001'),
+  process.env['GANTRY_SEEDS'] ?? (process.env['GANTRY_FULL'] ? '1..200001' : '1..3001'),
 );
 const CHUNK = 1_000;
 /** Beyond the seeds of cases. */

@@ -102,7 +102,7 @@ export const TEXTS: readonly string[] = [
   'hasOwnProperty',
   'valueOf',
   '$patch',
-  '${a}',
+  '$(a)',
   '{{ . }}',
   '"',
   '\\',
