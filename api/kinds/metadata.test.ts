@@ -3,7 +3,9 @@ import { type Kind, pathOf } from '../kind.ts';
 import type { ApiObject } from '../objects.ts';
 import { KINDS } from './index.ts';
 
-const CASES = KINDS.filter((kind) => !kind.virtual).map((kind) => [pathOf(kind), kind] as const);
+const CASES = KINDS.filter((kind) => !kind.virtual && !kind.computed).map(
+  (kind) => [pathOf(kind), kind] as const,
+);
 
 function faultsOf(faults: { type: string; field: string }[]): string[] {
   return faults.map(({ type, field }) => `${type} ${field}`);
