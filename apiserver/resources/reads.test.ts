@@ -1,8 +1,9 @@
 /** Lists and watches as clients see them. Source: Kubernetes API concepts. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '#machinery/clock-virtual.ts';
+import { collect } from '#machinery/transport.ts';
 import { MemoryStore } from '#store/memory/index.ts';
-import { callsTo, startTestServer, watchOf } from '../fake/server.ts';
+import { callsTo, startTestServer, TEST_ADMIN, watchOf } from '../fake/server.ts';
 import type { ApiServer } from '../server.ts';
 
 const MAPS = '/api/v1/namespaces/default/configmaps';
@@ -136,6 +137,22 @@ describe('lists', () => {
       code: 504,
       message: expect.stringMatching(/^Timeout: Too large resource version: 99999/),
     });
+  });
+
+  it.each([
+    ['?pretty=true', {}, true],
+    ['?pretty=false', { 'user-agent': 'curl/8.0' }, false],
+    ['', { 'user-agent': 'curl/8.0' }, true],
+    ['', { 'user-agent': 'kubectl/1.33' }, false],
+  ])('are indented for people: %s %j: %s', async (query, headers, indented) => {
+    await make('a');
+    for (const path of [MAPS, `${MAPS}/a`]) {
+      const { body } = await server
+        .transport(TEST_ADMIN)
+        .request({ method: 'GET', path: path + query, headers });
+      const text = Buffer.from(await collect(body)).toString();
+      expect(text.startsWith('{\n  "')).toBe(indented);
+    }
   });
 
   it('are tables for kubectl', async () => {

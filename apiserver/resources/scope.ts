@@ -42,14 +42,22 @@ export interface Scope {
 export function rendererOf({ parts, kind, context }: Scope): Renderer {
   context.trace?.enter('encode');
   const { query } = context.info;
-  const pretty = query.get('pretty');
-  const rendering = negotiate(context.request.headers['accept'], pretty === 'true' || pretty === '1');
+  const { accept, 'user-agent': agent = '' } = context.request.headers;
+  const rendering = negotiate(accept, isPretty(query.get('pretty'), agent));
   const table = {
     metaVersion: rendering.metaVersion,
     includeObject: rendering.shape === 'table' ? includeObjectOf(query) : ('None' as const),
     now: parts.clock.now(),
   };
   return { kind, rendering, table, formats: parts.formats };
+}
+
+/** People who read what they ask for: with the tools they use, when they do not say. Source: apiserver, responsewriters. */
+const READERS = ['curl', 'Wget', 'Mozilla/5.0'];
+
+function isPretty(asked: string | null, agent: string): boolean {
+  if (asked) return asked === 'true' || asked === '1';
+  return READERS.some((reader) => agent.startsWith(reader));
 }
 
 export function respond(rendered: Rendered, status = 200): TransportResponse {
