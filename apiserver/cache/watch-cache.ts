@@ -223,7 +223,11 @@ export class WatchCache {
 
   /** Resolves when a read sees every write acknowledged before the call (undefined when it already does). */
   fresh(): Promise<void> | undefined {
-    if (this.#shared) return this.#freshShared();
+    return this.#shared ? this.#freshShared() : this.caughtUp();
+  }
+
+  /** Like fresh, for writes of this server alone: never asks the store. */
+  caughtUp(): Promise<void> | undefined {
     return this.#floor <= this.#version ? undefined : this.waitFor(this.#floor);
   }
 

@@ -34,6 +34,9 @@ export async function createObject(
 ): Promise<Written> {
   prepareMetadata(parts, kind, namespace, object);
   parts.storage.refuseOversized(kind, object, options.context.request.body?.length ?? 0);
+  // Admission and allocation judge by what the cache shows: a namespace that was deleted a moment ago takes nothing more.
+  const behind = parts.storage.cache.caughtUp();
+  if (behind) await behind;
   const generated = !object.metadata.name && object.metadata.generateName;
   for (let attempt = 1; ; attempt++) {
     if (generated) object.metadata.name = `${generated.slice(0, GENERATED_BASE)}${nameSuffix(parts.random)}`;
