@@ -1,5 +1,6 @@
 /** The roster: every controller there is, in the order people should read them. A new one is a folder and a line here. */
 import { deploymentController } from './deployment/controller.ts';
+import { disruptionController, staleDisruptionController } from './disruption/controller.ts';
 import { endpointSliceController, endpointsController } from './endpointslice/controller.ts';
 import { eventTtlController } from './event-ttl/controller.ts';
 import type { AnyController } from './framework/contract.ts';
@@ -30,6 +31,8 @@ export function roster(options: RosterOptions): readonly AnyController[] {
     nodeIpamController(options.clusterCidrs),
     nodeLifecycleController,
     podGcController,
+    disruptionController,
+    staleDisruptionController,
     namespaceController,
     ...garbageCollectors,
     eventTtlController,

@@ -188,7 +188,7 @@ function service(name: string): Service {
   } as Service;
 }
 
-function deployment(name: string, replicas: number): Deployment {
+export function deployment(name: string, replicas: number): Deployment {
   const labels = { app: name };
   return {
     apiVersion: 'apps/v1',

@@ -5,7 +5,7 @@ import { checkDisruptionBudget, checkDisruptionBudgetStatus } from '../validatio
 import { ageColumn, column, nameColumn } from './columns.ts';
 import { strategyOf } from './strategy.ts';
 
-/** How many pods of a set may be evicted at a time. Evictions obey its status; nothing keeps the status yet. */
+/** How many pods of a set may be evicted at a time. Evictions obey its status, which the disruption controller keeps. */
 export const PodDisruptionBudgetKind: Kind<PodDisruptionBudget> = {
   group: 'policy',
   version: 'v1',
@@ -13,7 +13,6 @@ export const PodDisruptionBudgetKind: Kind<PodDisruptionBudget> = {
   plural: 'poddisruptionbudgets',
   singular: 'poddisruptionbudget',
   shortNames: ['pdb'],
-  inert: true,
   namespaced: true,
   schema: 'io.k8s.api.policy.v1.PodDisruptionBudget',
   subresources: { status: true },
