@@ -61,6 +61,20 @@ function requestBytes(ops: readonly Op[], { actor, cause }: WriteCause): number 
   return bytes;
 }
 
+/** More members and elements than real objects have. */
+const MANY_PARTS = 10_000;
+
+function hasMoreParts(object: object, limit: number): boolean {
+  let count = 0;
+  const rest: object[] = [object];
+  for (let next = rest.pop(); next; next = rest.pop())
+    for (const part of Object.values(next)) {
+      if (++count > limit) return true;
+      if (typeof part === 'object' && part !== null) rest.push(part);
+    }
+  return false;
+}
+
 /** Objects as the engine reads and writes them: by key, with the revision they must still have. */
 export class Storage {
   readonly keys: KeySpace;
@@ -95,9 +109,12 @@ export class Storage {
     return this.cache.of(kind).get(this.keys.object(kind, namespace, name));
   }
 
-  /** RequestEntityTooLarge for what came in a large body and can never be stored: before much work is done for it. */
+  /**
+   * RequestEntityTooLarge for what came in a large body of many parts and can never be stored: before much work is done for
+   * it. A few long texts are left to validation, which says more.
+   */
   refuseOversized(kind: Kind, object: ApiObject, sentBytes: number): void {
-    if (sentBytes <= WRITE_LIMIT_BYTES) return;
+    if (sentBytes <= WRITE_LIMIT_BYTES || !hasMoreParts(object, MANY_PARTS)) return;
     const { length } = storedBytes(object);
     if (length > WRITE_LIMIT_BYTES) throw oversized(kind, object, length, length);
   }

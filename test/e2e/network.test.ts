@@ -9,8 +9,9 @@ import { eventually, run } from '../harness/run.ts';
 describe.skipIf(whyNoHost())('network', () => {
   const cluster = new TestCluster();
   const sh = async (pod: string, script: string) => {
-    const ran = await cluster.kubectl(['exec', pod, '--', 'sh', '-c', script]);
-    return `${ran.stdout}${ran.stderr}`.trim();
+    // kubectl itself writes to stderr at times ("Unknown stream id 1, discarding message").
+    const ran = await cluster.kubectl(['exec', pod, '--', 'sh', '-c', `{ ${script}; } 2>&1`]);
+    return ran.stdout.trim();
   };
   const ipOf = async (pod: string) => (await cluster.json<Pod>(['get', 'pod', pod])).status!.podIP!;
   const started: ChildProcess[] = [];
