@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { TestCluster } from '#test/harness/cluster.ts';
 import { mustRun } from '#test/harness/run.ts';
 import type { Measure, Section } from './table.ts';
@@ -11,6 +12,8 @@ export const api: Section = async (report) => {
     const [command, args] = cluster.host.inside(process.execPath, [
       new URL('./api-load.ts', import.meta.url).pathname,
       cluster.kubeconfig,
+      join(cluster.directory, 'pki', 'server.key'),
+      join(cluster.directory, 'pki', 'server.crt'),
     ]);
     const output = await mustRun(command, args, { timeoutMs: 300_000 });
     for (const measure of JSON.parse(output) as Measure[]) report(measure);
