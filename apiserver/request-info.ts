@@ -21,7 +21,7 @@ export function requestInfo(method: string, target: string): RequestInfo {
   const path = mark < 0 ? target : target.slice(0, mark);
   const query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1));
   const info: RequestInfo = {
-    verb: method.toLowerCase(),
+    verb: lowered(method),
     isResource: false,
     path,
     group: '',
@@ -45,6 +45,11 @@ export function requestInfo(method: string, target: string): RequestInfo {
   locate(info, watched ? rest.slice(1) : rest);
   info.verb = watched ? watchedByPath(info) : verbOf(method, info);
   return info;
+}
+
+/** Methods are case-sensitive (RFC 9110, section 9.1): `get` is none, and must not pass for a verb. */
+function lowered(method: string): string {
+  return method === method.toUpperCase() ? method.toLowerCase() : `(${method})`;
 }
 
 function segments(path: string): string[] | undefined {
@@ -79,7 +84,7 @@ function watchedByPath({ query, name }: RequestInfo): string {
 }
 
 function verbOf(method: string, info: RequestInfo): string {
-  const verb = VERBS[method] ?? method.toLowerCase();
+  const verb = VERBS[method] ?? lowered(method);
   if (info.name !== '') return verb;
   if (verb === 'delete') return 'deletecollection';
   if (verb !== 'get') return verb;

@@ -1,19 +1,17 @@
-import type { IncomingMessage } from 'node:http';
-import type { Http2ServerRequest } from 'node:http2';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
 import { StatusError } from '#machinery/errors.ts';
 import { BODY_LIMIT_BYTES, tooLarge } from '../encoding/body.ts';
 
-type Incoming = IncomingMessage | Http2ServerRequest;
-
 /** Whether a request of this method may say something in its body. */
-export function mayHaveBody({ method }: Pick<Incoming, 'method'>): boolean {
+export function mayHaveBody(method: string | undefined): boolean {
   return method !== 'GET' && method !== 'HEAD';
 }
 
 /** The whole body; undefined when there is none. RequestEntityTooLarge beyond the limit, which is not read to its end. */
-export function readBody(raw: Incoming): Promise<Uint8Array | undefined> {
+export function readBody(raw: Readable, headers: IncomingHttpHeaders): Promise<Uint8Array | undefined> {
   return new Promise((resolve, reject) => {
-    if (Number(raw.headers['content-length'] ?? 0) > BODY_LIMIT_BYTES) {
+    if (Number(headers['content-length'] ?? 0) > BODY_LIMIT_BYTES) {
       reject(tooLarge());
       return;
     }

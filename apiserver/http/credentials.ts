@@ -1,4 +1,4 @@
-import type { Http2ServerRequest } from 'node:http2';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { Credentials } from '../contract.ts';
 
@@ -6,14 +6,15 @@ import type { Credentials } from '../contract.ts';
 const CERTIFICATES = new WeakMap<object, Uint8Array | 'none'>();
 
 /** What came with the connection and headers of a request. */
-export function credentialsOf(
-  request: Pick<Http2ServerRequest, 'headers' | 'socket'> & { stream?: { session?: object } },
-): Credentials {
-  const socket = request.socket as TLSSocket;
-  const connection = request.stream?.session ?? socket;
+export function credentialsOf(request: {
+  headers: IncomingHttpHeaders;
+  socket: unknown;
+  stream?: { session?: object | undefined };
+}): Credentials {
+  const connection = request.stream?.session ?? (request.socket as TLSSocket);
   let certificate = CERTIFICATES.get(connection);
   if (certificate === undefined) {
-    certificate = peerCertificate(socket) ?? 'none';
+    certificate = peerCertificate(request.socket as TLSSocket) ?? 'none';
     CERTIFICATES.set(connection, certificate);
   }
   const { authorization } = request.headers;

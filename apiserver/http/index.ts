@@ -1,6 +1,7 @@
 /** HTTPS, HTTP/1.1 and HTTP/2 on one port: a thin layer over the request chain. */
-import type { Server } from 'node:http';
-import type { Http2SecureServer, Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Http2SecureServer, ServerHttp2Stream } from 'node:http2';
+import type { Readable } from 'node:stream';
 import fastify from 'fastify';
 import type { Clock } from '#machinery/clock.ts';
 import { StatusError } from '#machinery/errors.ts';
@@ -18,6 +19,7 @@ import { credentialsOf } from './credentials.ts';
 import { Deadline } from './deadline.ts';
 import { DEFAULT_LIMITS, type HttpLimits } from './limits.ts';
 import { breakOff, discard, sendResponse } from './respond.ts';
+import { requestOf, StreamReply } from './streams.ts';
 import { serveUpgrade } from './upgrade.ts';
 
 export interface TlsFiles {
@@ -90,13 +92,6 @@ export async function listenHttps(
       sendStatus(reply as unknown as StatusReply, new StatusError('BadRequest', error.message));
     },
   });
-  // A body without a type is JSON; without a length too (kubectl's --raw over HTTP/2), fastify would not read it. Patches
-  // have no type that could be guessed.
-  app.addHook('onRequest', async ({ headers, method, raw }) => {
-    const { stream } = raw as unknown as Http2ServerRequest;
-    if (stream && !stream.endAfterHeaders && method !== 'PATCH')
-      headers['content-type'] ??= 'application/json';
-  });
   app.removeAllContentTypeParsers();
   // Bodies are read in `serve`, within the deadline of their request.
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
@@ -106,10 +101,11 @@ export async function listenHttps(
   app.setNotFoundHandler((_request, reply) => sendStatus(reply, unknownPath()));
   app.all('/*', (request, reply) => {
     reply.hijack();
-    const raw = request.raw as unknown as Http2ServerRequest;
-    return serve(chain, raw, reply.raw as unknown as Http2ServerResponse, parts);
+    const raw = request.raw as unknown as IncomingMessage;
+    return serve(chain, raw, raw, reply.raw as unknown as ServerResponse, parts);
   });
   const server = app.server as unknown as Http2SecureServer & Server;
+  serveStreams(server, chain, parts);
   const connections = new Connections(server, limits, parts);
   server.on('upgrade', (message, socket, head) => void serveUpgrade(chain, message, socket, head, parts.log));
   await app.listen({ host: listen.host, port: listen.port });
@@ -144,13 +140,38 @@ function sendStatus(reply: StatusReply, error: StatusError): void {
   reply.code(error.code).header('content-type', 'application/json').send(JSON.stringify(error.status()));
 }
 
+/** Takes HTTP/2 from fastify, which goes on with HTTP/1. */
+function serveStreams(server: Http2SecureServer, chain: RequestChain, parts: ListenParts): void {
+  server.removeAllListeners('stream');
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
+    const request = requestOf(stream, headers);
+    if (!request) return;
+    // A body without a type is JSON. Patches have no type that could be guessed.
+    if (!stream.endAfterHeaders && request.method !== 'PATCH') headers['content-type'] ??= 'application/json';
+    serve(chain, request, stream, new StreamReply(stream), parts).catch((error: unknown) => {
+      parts.log.error('a request failed outside the chain', { error, path: request.url });
+      stream.destroy();
+    });
+  });
+}
+
+interface Head {
+  method?: string | undefined;
+  url?: string | undefined;
+  headers: IncomingHttpHeaders;
+  socket: unknown;
+  stream?: { session?: object | undefined };
+}
+
 async function serve(
   chain: RequestChain,
-  raw: Http2ServerRequest,
-  reply: Http2ServerResponse,
+  raw: Head,
+  body: Readable,
+  reply: ServerResponse | StreamReply,
   { clock, log }: ListenParts,
 ): Promise<void> {
-  const info = requestInfo(raw.method, raw.url);
+  const { method = 'GET', url = '/' } = raw;
+  const info = requestInfo(method, url);
   const abort = new AbortController();
   let answered = false;
   let tooLate = false;
@@ -165,24 +186,24 @@ async function serve(
     if (!answered) abort.abort();
   });
   const served = chain.serve({
-    method: raw.method,
-    path: raw.url,
+    method,
+    path: url,
     headers: raw.headers as Record<string, string>,
     credentials: credentialsOf(raw),
     signal: abort.signal,
     info,
-    ...(mayHaveBody(raw) && { readBody: () => readBody(raw) }),
+    ...(mayHaveBody(method) && { readBody: () => readBody(body, raw.headers) }),
   });
   const response = await Promise.race([served, deadline.response]);
   if (tooLate) void served.then(discard);
   try {
     if (response.body instanceof Uint8Array) deadline.sending(() => breakOff(reply));
     else deadline.cancel();
-    await sendResponse(reply, response, raw.method === 'HEAD');
+    await sendResponse(reply, response, method === 'HEAD');
     answered = true;
   } catch (error) {
     // Once the head is out, a broken body can only be shown by breaking the connection's stream.
-    log.warn('a response broke off', { error, path: raw.url });
+    log.warn('a response broke off', { error, path: url });
     reply.destroy();
   }
 }

@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
-import { constants, type Http2ServerResponse } from 'node:http2';
+import { constants } from 'node:http2';
 import type { StatusError } from '#machinery/errors.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
+import type { StreamReply } from './streams.ts';
 
 /** Headers that HTTP/2 forbids. */
 const CONNECTION_HEADERS = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade']);
@@ -17,12 +18,12 @@ export function statusResponse(error: StatusError): TransportResponse {
 
 /** Sends a response; a stream with backpressure, until it ends or the client goes away. */
 export async function sendResponse(
-  reply: ServerResponse | Http2ServerResponse,
+  reply: ServerResponse | StreamReply,
   response: TransportResponse,
   headOnly: boolean,
 ): Promise<void> {
   // The two classes have the same methods with types that do not meet.
-  const raw = reply as ServerResponse;
+  const raw = reply as unknown as ServerResponse;
   const { status, headers, body } = response;
   if (raw.destroyed || raw.writableEnded) return discard(response);
   const http2 = 'stream' in reply;
@@ -49,7 +50,7 @@ export async function sendResponse(
 }
 
 /** Whoever does not read must not hold what it was to be sent; a client takes a stream that breaks for one to open anew. */
-export function breakOff(reply: ServerResponse | Http2ServerResponse): void {
+export function breakOff(reply: ServerResponse | StreamReply): void {
   if ('stream' in reply) reply.stream.close(constants.NGHTTP2_CANCEL);
   else reply.destroy();
 }
