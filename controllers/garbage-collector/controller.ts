@@ -46,18 +46,26 @@ function graphOf(view: View<readonly Kind[]>): Graph {
   };
 }
 
-/** Objects of `kind` that a change of an object of `other` concerns: its owners, and its dependents once it goes. */
+/**
+ * Objects of `kind` that a change of an object of `other` concerns: its owners, and its dependents once it goes. Asked for
+ * each change by the collector of every kind: most changes concern none of them, and must cost next to nothing.
+ */
 function wakeOf(kind: Kind, other: Kind): Wake {
   return {
     kind: other,
-    *keys(changed, anyView): Iterable<ObjectKey> {
-      for (const owner of changed.metadata.ownerReferences ?? [])
-        if (kindOf(owner) === kind) yield ownerKey(kind, changed, owner);
+    keys(changed, anyView): readonly ObjectKey[] {
       const view = anyView as unknown as View<readonly Kind[]>;
-      const { uid, deletionTimestamp } = changed.metadata;
+      const { uid = '', deletionTimestamp, ownerReferences } = changed.metadata;
+      const dependents = view.dependents(kind, uid);
+      if (!ownerReferences && dependents.length === 0) return NONE;
+      const owners = (ownerReferences ?? []).filter((owner) => kindOf(owner) === kind);
+      const woken = owners.map((owner) => ownerKey(kind, changed, owner));
+      if (dependents.length === 0) return woken;
       const here = view.get(other, keyOf(changed)) as ApiObject | undefined;
-      if (!deletionTimestamp && here?.metadata.uid === uid) return;
-      for (const dependent of view.dependents(kind, uid ?? '')) yield keyOf(dependent as ApiObject);
+      if (!deletionTimestamp && here?.metadata.uid === uid) return woken;
+      return [...woken, ...dependents.map((dependent) => keyOf(dependent as ApiObject))];
     },
   };
 }
+
+const NONE: readonly ObjectKey[] = [];
