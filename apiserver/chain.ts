@@ -3,8 +3,6 @@
  * encode. Every failure becomes a Status object here and nowhere else.
  */
 import type { Duplex } from 'node:stream';
-import { promisify } from 'node:util';
-import { gzip as gzipCallback } from 'node:zlib';
 import type { Kind } from '#api/kind.ts';
 import { isStatus, messageOf, StatusError } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
@@ -24,6 +22,7 @@ import type {
 } from './contract.ts';
 import { timeoutMs } from './deadline.ts';
 import { Discovery } from './discovery/index.ts';
+import { Compressor } from './encoding/compress.ts';
 import { renderStatus, warningHeader } from './encoding/status.ts';
 import { methodNotAllowed } from './engine/faults.ts';
 import type { KindIndex } from './engine/kind-index.ts';
@@ -62,13 +61,10 @@ export interface ChainParts {
   operation: Operation;
 }
 
-/** Larger answers are compressed for clients that ask. Source: kube-apiserver's APIResponseCompression. */
-const GZIP_FROM_BYTES = 128 * 1024;
-const gzip = promisify(gzipCallback);
-
 export class RequestChain {
   readonly #parts: ChainParts;
   readonly #discovery: Discovery;
+  readonly #compressor = new Compressor();
   readonly #handlers: Map<string, ResourceHandler>;
   #requests = 0;
 
@@ -114,7 +110,7 @@ export class RequestChain {
       if (body) request.body = body;
       const response = await this.#route(context);
       context.trace.enter('encode');
-      return await compressed(response, context.request.headers['accept-encoding']);
+      return await this.#compressor.pack(response, context.request.headers['accept-encoding']);
     } catch (error) {
       return this.#failure(error, context);
     } finally {
@@ -322,17 +318,4 @@ function jsonResponse(body: object, contentType = 'application/json'): Transport
     headers: { 'content-type': contentType },
     body: Buffer.from(`${JSON.stringify(body)}\n`),
   };
-}
-
-async function compressed(
-  response: TransportResponse,
-  accepted: string | undefined,
-): Promise<TransportResponse> {
-  const { body } = response;
-  if (!accepted?.includes('gzip') || !(body instanceof Uint8Array) || body.length < GZIP_FROM_BYTES)
-    return response;
-  const headers = { ...response.headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' };
-  const packed = await gzip(body, { level: 1 });
-  response.release?.();
-  return { status: response.status, headers, body: packed };
 }

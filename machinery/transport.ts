@@ -31,6 +31,8 @@ export interface TransportResponse {
   release?: () => void;
   /** Aborts when the rest of a stream is not to be waited for: who sends it must break it off and let go of it. */
   cut?: AbortSignal;
+  /** Answers of the same variant have the same bytes. */
+  variant?: string;
 }
 
 /** An accepted upgrade: the status and headers of the answer, then raw bytes both ways. */

@@ -116,13 +116,12 @@ export async function listResource(scope: Scope): Promise<TransportResponse> {
     if (selection.empty && page.remaining !== undefined) meta.remainingItemCount = page.remaining;
   }
   const renderer = rendererOf(scope);
-  return respond(
-    await renderList(
-      renderer,
-      page.items.map((item) => item.bytes),
-      meta,
-    ),
-  );
+  const bytes = page.items.map((item) => item.bytes);
+  const response = respond(await renderList(renderer, bytes, meta));
+  // Tables tell ages.
+  if (renderer.rendering.shape === 'table') return response;
+  const form = `${response.headers['content-type']} ${renderer.rendering.pretty}`;
+  return { ...response, variant: `${context.request.path} ${form} ${page.version}` };
 }
 
 function limitOf(query: URLSearchParams): number {
