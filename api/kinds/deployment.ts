@@ -1,4 +1,4 @@
-import { describeLabelSelector, formatSelector, selectorOf } from '#machinery/values/selector.ts';
+import { describeLabelSelector } from '#machinery/values/selector.ts';
 import { defaultDeployment } from '../defaults/deployment.ts';
 import type { Kind } from '../kind.ts';
 import type { Deployment } from '../objects.ts';
@@ -6,6 +6,7 @@ import { isDnsSubdomain } from '../validation/names.ts';
 import { checkDeployment } from '../validation/workload.ts';
 import { replicasWarnings } from '../warnings/workloads.ts';
 import { ageColumn, column, nameColumn, templateColumns, wideColumn } from './columns.ts';
+import { scaleByReplicas } from './replicas.ts';
 import { strategyOf } from './strategy.ts';
 
 /** Keeps replicas of a pod template running and rolls out changes of it. */
@@ -21,14 +22,7 @@ export const DeploymentKind: Kind<Deployment> = {
   schema: 'io.k8s.api.apps.v1.Deployment',
   subresources: {
     status: true,
-    scale: {
-      replicas: (deployment) => deployment.spec?.replicas ?? 0,
-      setReplicas(deployment, replicas) {
-        deployment.spec!.replicas = replicas;
-      },
-      statusReplicas: (deployment) => deployment.status?.replicas ?? 0,
-      selector: (deployment) => formatSelector(selectorOf(deployment.spec?.selector) ?? []),
-    },
+    scale: scaleByReplicas<Deployment>(),
   },
   strategy: strategyOf<Deployment>({
     namespaced: true,

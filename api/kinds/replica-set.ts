@@ -1,4 +1,4 @@
-import { describeLabelSelector, formatSelector, selectorOf } from '#machinery/values/selector.ts';
+import { describeLabelSelector } from '#machinery/values/selector.ts';
 import { defaultReplicaSet } from '../defaults/deployment.ts';
 import type { Kind } from '../kind.ts';
 import type { ReplicaSet } from '../objects.ts';
@@ -6,6 +6,7 @@ import { isDnsSubdomain } from '../validation/names.ts';
 import { checkReplicaSet } from '../validation/workload.ts';
 import { replicasWarnings } from '../warnings/workloads.ts';
 import { ageColumn, column, nameColumn, templateColumns, wideColumn } from './columns.ts';
+import { scaleByReplicas } from './replicas.ts';
 import { strategyOf } from './strategy.ts';
 
 /** Keeps a number of pods of one template running. */
@@ -21,14 +22,7 @@ export const ReplicaSetKind: Kind<ReplicaSet> = {
   schema: 'io.k8s.api.apps.v1.ReplicaSet',
   subresources: {
     status: true,
-    scale: {
-      replicas: (set) => set.spec?.replicas ?? 0,
-      setReplicas(set, replicas) {
-        set.spec!.replicas = replicas;
-      },
-      statusReplicas: (set) => set.status?.replicas ?? 0,
-      selector: (set) => formatSelector(selectorOf(set.spec?.selector) ?? []),
-    },
+    scale: scaleByReplicas<ReplicaSet>(),
   },
   strategy: strategyOf<ReplicaSet>({
     namespaced: true,

@@ -1,4 +1,3 @@
-import { formatSelector, selectorOf } from '#machinery/values/selector.ts';
 import { defaultStatefulSet } from '../defaults/stateful-set.ts';
 import type { Kind } from '../kind.ts';
 import type { StatefulSet } from '../objects.ts';
@@ -10,6 +9,7 @@ import {
 } from '../validation/stateful-set.ts';
 import { statefulSetWarnings } from '../warnings/workloads.ts';
 import { ageColumn, column, nameColumn, templateColumns } from './columns.ts';
+import { scaleByReplicas } from './replicas.ts';
 import { strategyOf } from './strategy.ts';
 
 /** Pods with names and volumes of their own, made and replaced in order. */
@@ -26,14 +26,7 @@ export const StatefulSetKind: Kind<StatefulSet> = {
   schema: 'io.k8s.api.apps.v1.StatefulSet',
   subresources: {
     status: true,
-    scale: {
-      replicas: (set) => set.spec?.replicas ?? 0,
-      setReplicas(set, replicas) {
-        set.spec!.replicas = replicas;
-      },
-      statusReplicas: (set) => set.status?.replicas ?? 0,
-      selector: (set) => formatSelector(selectorOf(set.spec?.selector) ?? []),
-    },
+    scale: scaleByReplicas<StatefulSet>(),
   },
   strategy: strategyOf<StatefulSet>({
     namespaced: true,
