@@ -26,9 +26,10 @@ const STREAMS_WITHIN_MS = 30_000;
 
 /**
  * kubectl 1.30 to 1.33 may read messages before it has made the streams they are for, and then drops them: a command that
- * ends at once would seem to say nothing. It gets this long, or until it sends something. Source: kubernetes/kubernetes#131189.
+ * ends at once would seem to say nothing. It gets this long, or until it sends something; 30 ms were too few on machines with
+ * more to do than processors. Source: kubernetes/kubernetes#131189.
  */
-const STREAMS_MADE_MS = 30;
+const STREAMS_MADE_MS = 100;
 
 /** Answers an exec or attach; see AcceptExec in contract.ts. */
 export async function acceptExec(

@@ -84,7 +84,7 @@ describe('exec by WebSocket', () => {
       heard = true;
     });
     await accepted.promise;
-    await clock.advance(29);
+    await clock.advance(99);
     await new Promise((resolve) => setImmediate(resolve));
     expect(heard).toBe(false);
     await clock.advance(1);
