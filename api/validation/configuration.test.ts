@@ -1,9 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe } from 'vitest';
 import type { Kind } from '../kind.ts';
 import { ConfigMapKind } from '../kinds/config-map.ts';
 import { SecretKind } from '../kinds/secret.ts';
 import { CONFIG_KEY } from '../testing/name-texts.ts';
-import { type Parts, refusals, updateRefusals } from '../testing/refusals.ts';
+import { type ChangeRefusal, type Refusal, refusesEach, refusesEachChange } from '../testing/refusals.ts';
 
 const FROZEN = 'Forbidden: field is immutable when `immutable` is set';
 const LONG = 'a'.repeat(254);
@@ -11,7 +11,7 @@ const megabyte = 'a'.repeat(1024 * 1024 + 1);
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 /** [kind, the wrong parts, the faults]. */
-const WRONG: [Kind, Parts, string[]][] = [
+const WRONG: Refusal[] = [
   [
     ConfigMapKind as Kind,
     { data: { 'a/b': '', c: '' }, binaryData: { c: '' } },
@@ -74,17 +74,10 @@ const WRONG: [Kind, Parts, string[]][] = [
   ],
 ];
 
-describe('what is wrong is refused', () => {
-  it.each(WRONG.map(([kind, parts, faults]) => ({ of: kind.kind, kind, parts, faults })))(
-    '$of $faults.0',
-    ({ kind, parts, faults }) => {
-      expect(refusals(kind, parts)).toEqual(faults);
-    },
-  );
-});
+describe('what is wrong is refused', () => refusesEach(WRONG));
 
 /** [kind, before, after, the faults]. */
-const CHANGES: [Kind, Parts, Parts, string[]][] = [
+const CHANGES: ChangeRefusal[] = [
   [
     ConfigMapKind as Kind,
     { immutable: true, data: { a: '1' } },
@@ -109,11 +102,4 @@ const CHANGES: [Kind, Parts, Parts, string[]][] = [
   ],
 ];
 
-describe('what cannot change stays', () => {
-  it.each(CHANGES.map(([kind, before, after, faults]) => ({ of: kind.kind, kind, before, after, faults })))(
-    '$of $faults.0',
-    ({ kind, before, after, faults }) => {
-      expect(updateRefusals(kind, before, after)).toEqual(faults);
-    },
-  );
-});
+describe('what cannot change stays', () => refusesEachChange(CHANGES));

@@ -4,7 +4,14 @@ import { CSIDriverKind } from '../kinds/csi-driver.ts';
 import { CSINodeKind } from '../kinds/csi-node.ts';
 import { CSIStorageCapacityKind } from '../kinds/csi-storage-capacity.ts';
 import { VolumeAttachmentKind } from '../kinds/volume-attachment.ts';
-import { made, type Parts, refusals, statusRefusals, updateRefusals } from '../testing/refusals.ts';
+import {
+  type ChangeRefusal,
+  made,
+  type Refusal,
+  refusesEach,
+  refusesEachChange,
+  statusRefusals,
+} from '../testing/refusals.ts';
 
 const subdomain = (field: string, value: string) =>
   expect.stringContaining(
@@ -16,7 +23,7 @@ const inline = 'spec.source.inlineVolumeSpec';
 const NOT_INLINE = 'Forbidden: may not be specified in the context of inline volumes';
 
 /** [kind, the wrong parts, the faults]. */
-const WRONG: [Kind, Parts, unknown[]][] = [
+const WRONG: Refusal[] = [
   [
     CSIDriverKind as Kind,
     {
@@ -139,17 +146,10 @@ const WRONG: [Kind, Parts, unknown[]][] = [
   ],
 ];
 
-describe('what is wrong is refused', () => {
-  it.each(WRONG.map(([kind, parts, faults]) => ({ of: kind.kind, kind, parts, faults })))(
-    '$of $faults.0',
-    ({ kind, parts, faults }) => {
-      expect(refusals(kind, parts)).toEqual(faults);
-    },
-  );
-});
+describe('what is wrong is refused', () => refusesEach(WRONG));
 
 /** [kind, before, after, the faults]. */
-const CHANGES: [Kind, Parts, Parts, string[]][] = [
+const CHANGES: ChangeRefusal[] = [
   [
     CSIDriverKind as Kind,
     { spec: {} },
@@ -202,14 +202,7 @@ const CHANGES: [Kind, Parts, Parts, string[]][] = [
   ],
 ];
 
-describe('what cannot change stays', () => {
-  it.each(CHANGES.map(([kind, before, after, faults]) => ({ of: kind.kind, kind, before, after, faults })))(
-    '$of $faults.0',
-    ({ kind, before, after, faults }) => {
-      expect(updateRefusals(kind, before, after)).toEqual(faults);
-    },
-  );
-});
+describe('what cannot change stays', () => refusesEachChange(CHANGES));
 
 it('what an attacher reports has its bounds', () => {
   const status = {

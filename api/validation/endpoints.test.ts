@@ -1,9 +1,15 @@
-import { describe, expect, it } from 'vitest';
+import { describe } from 'vitest';
 import type { Kind } from '../kind.ts';
 import { EndpointSliceKind } from '../kinds/endpoint-slice.ts';
 import { EndpointsKind } from '../kinds/endpoints.ts';
 import { LABEL, LABEL_VALUE, QUALIFIED, SUBDOMAIN } from '../testing/name-texts.ts';
-import { type Parts, refusals, updateRefusals } from '../testing/refusals.ts';
+import {
+  type ChangeRefusal,
+  type Parts,
+  type Refusal,
+  refusesEach,
+  refusesEachChange,
+} from '../testing/refusals.ts';
 
 const many = <T>(count: number, element: T): T[] => Array.from({ length: count }, () => element);
 const slice = (endpoint: Parts, addressType = 'IPv4'): Parts => ({
@@ -13,7 +19,7 @@ const slice = (endpoint: Parts, addressType = 'IPv4'): Parts => ({
 const labels = Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`l${index}`, '']));
 
 /** [kind, the wrong parts, the faults]. */
-const WRONG: [Kind, Parts, string[]][] = [
+const WRONG: Refusal[] = [
   [
     EndpointsKind as Kind,
     { subsets: [{}, { addresses: [{ ip: 'x' }], ports: [{ port: 0 }, { name: 'b', port: 1 }] }] },
@@ -141,17 +147,10 @@ const WRONG: [Kind, Parts, string[]][] = [
   ],
 ];
 
-describe('what is wrong is refused', () => {
-  it.each(WRONG.map(([kind, parts, faults]) => ({ of: kind.kind, kind, parts, faults })))(
-    '$of $faults.0',
-    ({ kind, parts, faults }) => {
-      expect(refusals(kind, parts)).toEqual(faults);
-    },
-  );
-});
+describe('what is wrong is refused', () => refusesEach(WRONG));
 
 /** [kind, before, after, the faults]. */
-const CHANGES: [Kind, Parts, Parts, string[]][] = [
+const CHANGES: ChangeRefusal[] = [
   [
     EndpointSliceKind as Kind,
     { addressType: 'IPv4' },
@@ -160,11 +159,4 @@ const CHANGES: [Kind, Parts, Parts, string[]][] = [
   ],
 ];
 
-describe('what cannot change stays', () => {
-  it.each(CHANGES.map(([kind, before, after, faults]) => ({ of: kind.kind, kind, before, after, faults })))(
-    '$of $faults.0',
-    ({ kind, before, after, faults }) => {
-      expect(updateRefusals(kind, before, after)).toEqual(faults);
-    },
-  );
-});
+describe('what cannot change stays', () => refusesEachChange(CHANGES));

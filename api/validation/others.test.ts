@@ -9,7 +9,14 @@ import { PriorityClassKind } from '../kinds/priority-class.ts';
 import { RoleBindingKind } from '../kinds/role-binding.ts';
 import { SecretKind } from '../kinds/secret.ts';
 import { QUALIFIED } from '../testing/name-texts.ts';
-import { made, type Parts, refusals, statusRefusals, updateRefusals } from '../testing/refusals.ts';
+import {
+  type ChangeRefusal,
+  made,
+  type Refusal,
+  refusesEach,
+  refusesEachChange,
+  statusRefusals,
+} from '../testing/refusals.ts';
 
 const rbac = 'rbac.authorization.k8s.io';
 const role = { roleRef: { kind: 'ClusterRole', name: 'view' } };
@@ -18,7 +25,7 @@ const base64 = (text: string) => Buffer.from(text).toString('base64');
 const RESERVED = "priority class names with 'system-' prefix are reserved for system use only";
 
 /** [kind, the wrong parts, the faults]. */
-const WRONG: [Kind, Parts, string[]][] = [
+const WRONG: Refusal[] = [
   [
     LeaseKind as Kind,
     { spec: { leaseDurationSeconds: 0, leaseTransitions: -1 } },
@@ -74,17 +81,10 @@ const WRONG: [Kind, Parts, string[]][] = [
   ],
 ];
 
-describe('what is wrong is refused', () => {
-  it.each(WRONG.map(([kind, parts, faults]) => ({ of: kind.kind, kind, parts, faults })))(
-    '$of $faults.0',
-    ({ kind, parts, faults }) => {
-      expect(refusals(kind, parts)).toEqual(faults);
-    },
-  );
-});
+describe('what is wrong is refused', () => refusesEach(WRONG));
 
 /** [kind, before, after, the faults]. */
-const CHANGES: [Kind, Parts, Parts, string[]][] = [
+const CHANGES: ChangeRefusal[] = [
   [
     PriorityClassKind as Kind,
     { value: 1 },
@@ -96,14 +96,7 @@ const CHANGES: [Kind, Parts, Parts, string[]][] = [
   ],
 ];
 
-describe('what cannot change stays', () => {
-  it.each(CHANGES.map(([kind, before, after, faults]) => ({ of: kind.kind, kind, before, after, faults })))(
-    '$of $faults.0',
-    ({ kind, before, after, faults }) => {
-      expect(updateRefusals(kind, before, after)).toEqual(faults);
-    },
-  );
-});
+describe('what cannot change stays', () => refusesEachChange(CHANGES));
 
 describe('the phase of a namespace', () => {
   it('goes with its deletion', () => {

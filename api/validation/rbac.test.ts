@@ -1,17 +1,17 @@
-import { describe, expect, it } from 'vitest';
+import { describe } from 'vitest';
 import type { Kind } from '../kind.ts';
 import { ClusterRoleKind } from '../kinds/cluster-role.ts';
 import { ClusterRoleBindingKind } from '../kinds/cluster-role-binding.ts';
 import { RoleKind } from '../kinds/role.ts';
 import { RoleBindingKind } from '../kinds/role-binding.ts';
 import { LABEL_VALUE, SUBDOMAIN } from '../testing/name-texts.ts';
-import { type Parts, refusals, updateRefusals } from '../testing/refusals.ts';
+import { type ChangeRefusal, type Refusal, refusesEach, refusesEachChange } from '../testing/refusals.ts';
 
 const rbac = 'rbac.authorization.k8s.io';
 const role = { roleRef: { kind: 'ClusterRole', name: 'view' } };
 
 /** [kind, the wrong parts, the faults]. */
-const WRONG: [Kind, Parts, string[]][] = [
+const WRONG: Refusal[] = [
   [
     RoleKind as Kind,
     { rules: [{ nonResourceURLs: ['/a'], resources: ['pods'] }, {}] },
@@ -78,17 +78,10 @@ const WRONG: [Kind, Parts, string[]][] = [
   ],
 ];
 
-describe('what is wrong is refused', () => {
-  it.each(WRONG.map(([kind, parts, faults]) => ({ of: kind.kind, kind, parts, faults })))(
-    '$of $faults.0',
-    ({ kind, parts, faults }) => {
-      expect(refusals(kind, parts)).toEqual(faults);
-    },
-  );
-});
+describe('what is wrong is refused', () => refusesEach(WRONG));
 
 /** [kind, before, after, the faults]. */
-const CHANGES: [Kind, Parts, Parts, string[]][] = [
+const CHANGES: ChangeRefusal[] = [
   [
     RoleBindingKind as Kind,
     role,
@@ -97,11 +90,4 @@ const CHANGES: [Kind, Parts, Parts, string[]][] = [
   ],
 ];
 
-describe('what cannot change stays', () => {
-  it.each(CHANGES.map(([kind, before, after, faults]) => ({ of: kind.kind, kind, before, after, faults })))(
-    '$of $faults.0',
-    ({ kind, before, after, faults }) => {
-      expect(updateRefusals(kind, before, after)).toEqual(faults);
-    },
-  );
-});
+describe('what cannot change stays', () => refusesEachChange(CHANGES));

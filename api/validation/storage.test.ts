@@ -2,13 +2,19 @@ import { describe, expect, it } from 'vitest';
 import type { Kind } from '../kind.ts';
 import { StorageClassKind } from '../kinds/storage-class.ts';
 import { VolumeAttributesClassKind } from '../kinds/volume-attributes-class.ts';
-import { made, type Parts, refusals, updateRefusals } from '../testing/refusals.ts';
+import {
+  type ChangeRefusal,
+  made,
+  type Refusal,
+  refusesEach,
+  refusesEachChange,
+} from '../testing/refusals.ts';
 
 const provisioner = 'csi.example.com';
 const many = Object.fromEntries(Array.from({ length: 513 }, (_, index) => [`k${index}`, '']));
 
 /** [kind, the wrong parts, the faults]. */
-const WRONG: [Kind, Parts, unknown[]][] = [
+const WRONG: Refusal[] = [
   [
     StorageClassKind as Kind,
     { reclaimPolicy: 'Recycle', volumeBindingMode: 'Later' },
@@ -75,17 +81,10 @@ const WRONG: [Kind, Parts, unknown[]][] = [
   ],
 ];
 
-describe('what is wrong is refused', () => {
-  it.each(WRONG.map(([kind, parts, faults]) => ({ of: kind.kind, kind, parts, faults })))(
-    '$of $faults.0',
-    ({ kind, parts, faults }) => {
-      expect(refusals(kind, parts)).toEqual(faults);
-    },
-  );
-});
+describe('what is wrong is refused', () => refusesEach(WRONG));
 
 /** [kind, before, after, the faults]. */
-const CHANGES: [Kind, Parts, Parts, string[]][] = [
+const CHANGES: ChangeRefusal[] = [
   [
     StorageClassKind as Kind,
     { provisioner },
@@ -114,14 +113,7 @@ const CHANGES: [Kind, Parts, Parts, string[]][] = [
   ],
 ];
 
-describe('what cannot change stays', () => {
-  it.each(CHANGES.map(([kind, before, after, faults]) => ({ of: kind.kind, kind, before, after, faults })))(
-    '$of $faults.0',
-    ({ kind, before, after, faults }) => {
-      expect(updateRefusals(kind, before, after)).toEqual(faults);
-    },
-  );
-});
+describe('what cannot change stays', () => refusesEachChange(CHANGES));
 
 describe('what is left out is filled in', () => {
   it('a class deletes volumes, and binds them at once', () => {

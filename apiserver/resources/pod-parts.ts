@@ -5,14 +5,13 @@
 import type { ApiObject, Container, Pod } from '#api/objects.ts';
 import { Faults } from '#api/validation/faults.ts';
 import { checkEphemeralContainersUpdate, checkResize } from '#api/validation/pod-parts.ts';
-import { rfc3339 } from '#machinery/clock.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 import { bodyText, decodeBody, fieldValidationOf } from '../encoding/body.ts';
 import { methodNotAllowed } from '../engine/faults.ts';
 import { checkPatchOptions, checkWriteOptions } from './options.ts';
 import { getResource } from './read.ts';
 import { respondObject, type Scope } from './scope.ts';
-import { isDryRun, patchTypeOf } from './write.ts';
+import { applyOptionsOf, decodeApplied, isDryRun, patchTypeOf } from './write.ts';
 
 interface PodPart {
   subresource: string;
@@ -55,7 +54,7 @@ async function servePart(scope: Scope, part: PodPart): Promise<TransportResponse
   const { context, parts, stored, namespace, name } = scope;
   const { verb, query } = context.info;
   if (verb === 'get') return getResource(scope);
-  const { next, isApplied } = sentPod(scope, part);
+  const { next, isApplied } = sentPod(scope);
   const produce = (current: ApiObject) => {
     const pod = current as Pod;
     const { metadata, ...sent } = next(structuredClone(pod));
@@ -85,10 +84,7 @@ async function servePart(scope: Scope, part: PodPart): Promise<TransportResponse
 }
 
 /** The pod that a request wants, from the current one. */
-function sentPod(
-  scope: Scope,
-  { subresource }: PodPart,
-): { next: (current: Pod) => Pod; isApplied: boolean } {
+function sentPod(scope: Scope): { next: (current: Pod) => Pod; isApplied: boolean } {
   const { context, parts, kind } = scope;
   const { verb, query } = context.info;
   const validation = fieldValidationOf(query);
@@ -105,14 +101,7 @@ function sentPod(
     const next = (pod: Pod) => parts.formats.patch(kind, type, pod, patch, validation).object as Pod;
     return { next, isApplied: false };
   }
-  const { object, warnings } = parts.formats.fromApplied(bodyText(context.request), kind, validation);
-  context.warnings.push(...warnings);
-  const options = {
-    fieldManager: query.get('fieldManager')!,
-    force: query.get('force') === 'true',
-    subresource,
-    resets: ['status'],
-    time: rfc3339(parts.clock.now()),
-  };
+  const object = decodeApplied(scope, kind);
+  const options = applyOptionsOf(scope, ['status']);
   return { next: (pod) => parts.formats.apply(kind, pod, object, options) as Pod, isApplied: true };
 }

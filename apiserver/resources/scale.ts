@@ -1,13 +1,12 @@
 /** The scale subresource: replicas of any kind that has them, as autoscaling/v1 Scale. Source: Kubernetes API, Scale. */
 import { apiVersionOf, type Kind } from '#api/kind.ts';
 import type { ApiObject, Scale } from '#api/objects.ts';
-import { rfc3339 } from '#machinery/clock.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 import { bodyText, decodeBody, fieldValidationOf } from '../encoding/body.ts';
 import { conflict, invalid, methodNotAllowed, notFound } from '../engine/faults.ts';
 import { checkPatchOptions, checkWriteOptions } from './options.ts';
 import { respondValue, type Scope } from './scope.ts';
-import { isDryRun, patchTypeOf } from './write.ts';
+import { applyOptionsOf, decodeApplied, isDryRun, patchTypeOf } from './write.ts';
 
 const SCALE_SCHEMA = 'io.k8s.api.autoscaling.v1.Scale';
 
@@ -84,19 +83,10 @@ function byScale({ kind, name }: Scope, next: (scale: Scale) => Scale): Change {
 
 /** What is applied to the scale is applied to the object: its replicas are the only field that a Scale sets. */
 function applied(scope: Scope): Change {
-  const { kind, context, parts, name } = scope;
-  const { query } = context.info;
-  const decoded = parts.formats.fromApplied(bodyText(context.request), SCALE_KIND, fieldValidationOf(query));
-  context.warnings.push(...decoded.warnings);
-  const replicas = checkedReplicas(name, decoded.object as Scale);
+  const { kind, parts, name } = scope;
+  const replicas = checkedReplicas(name, decodeApplied(scope, SCALE_KIND) as Scale);
   const config = { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: { name }, spec: { replicas } };
-  const options = {
-    fieldManager: query.get('fieldManager')!,
-    force: query.get('force') === 'true',
-    subresource: 'scale',
-    resets: ['status'],
-    time: rfc3339(parts.clock.now()),
-  };
+  const options = applyOptionsOf(scope, ['status']);
   const change = (object: ApiObject) => parts.formats.apply(kind, object, config as ApiObject, options);
   return { change, isApplied: true };
 }

@@ -6,7 +6,7 @@ import { rfc3339 } from '#machinery/clock.ts';
 import { isStatus, StatusError } from '#machinery/errors.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 import { bodyText, decodeBody, fieldValidationOf, hasBody } from '../encoding/body.ts';
-import type { Decoded, PatchType } from '../encoding/formats.ts';
+import type { ApplyOptions, Decoded, PatchType } from '../encoding/formats.ts';
 import { parseMediaType } from '../encoding/negotiate.ts';
 import { conversionFault } from '../encoding/patch-faults.ts';
 import { viewOf } from '../encoding/render.ts';
@@ -174,21 +174,33 @@ export async function patchResource(scope: Scope, as: ModifyScope = 'object'): P
   return respondObject(scope, written.bytes);
 }
 
-async function applyResource(scope: Scope, as: ModifyScope): Promise<TransportResponse> {
-  const { kind, stored, context, parts, namespace, name } = scope;
-  const { query } = context.info;
-  const fieldManager = query.get('fieldManager')!;
-  const decoded = parts.formats.fromApplied(bodyText(context.request), kind, fieldValidationOf(query));
+/** The configuration that a PATCH applies, read as the kind. */
+export function decodeApplied(scope: Scope, kind: Kind): ApiObject {
+  const { request, info } = scope.context;
+  const { formats } = scope.parts;
+  const decoded = formats.fromApplied(bodyText(request), kind, fieldValidationOf(info.query));
   warn(scope, decoded);
-  const applied = decoded.object;
-  checkApplied(scope, applied);
-  const options = {
-    fieldManager,
+  return decoded.object;
+}
+
+/** Who applies, when, and by which subresource; `resets` are the fields that cannot be set there. */
+export function applyOptionsOf({ context, parts }: Scope, resets: readonly string[]): ApplyOptions {
+  const { query, subresource } = context.info;
+  return {
+    fieldManager: query.get('fieldManager')!,
     force: query.get('force') === 'true',
-    subresource: context.info.subresource,
-    resets: resetFieldsOf(kind, context.info.subresource),
+    subresource,
+    resets,
     time: rfc3339(parts.clock.now()),
   };
+}
+
+async function applyResource(scope: Scope, as: ModifyScope): Promise<TransportResponse> {
+  const { kind, stored, context, parts, namespace, name } = scope;
+  const { query, subresource } = context.info;
+  const applied = decodeApplied(scope, kind);
+  checkApplied(scope, applied);
+  const options = applyOptionsOf(scope, resetFieldsOf(kind, subresource));
   const merge = (current: ApiObject | undefined) => {
     const live = current && kind.storedAs ? kind.storedAs.fromStored(current) : current;
     const merged = parts.formats.apply(kind, live, applied, options);

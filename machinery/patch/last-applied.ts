@@ -6,6 +6,7 @@ import { isObject, type JsonObject, member } from '../schema/model.ts';
 
 /** The annotation in which client-side apply keeps what it applied last. */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
 /** What was applied last on the client's side; undefined when nothing readable was. */
 export function lastAppliedOf(object: JsonObject | undefined): JsonObject | undefined {
   const metadata = object?.['metadata'];
