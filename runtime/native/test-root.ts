@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { systemClock } from '#machinery/clock.ts';
 import { CONFORMANCE_SCRIPTS, containerSpec, eventually, sandboxSpec } from '../conformance.ts';
 import type { ContainerSpec, ExitStatus, Mount, Runtime, SandboxSpec } from '../contract.ts';
@@ -116,6 +116,15 @@ export class TestNode {
     await mkdir(join(home, 'work'));
     const options = [`lowerdir=${this.#layer}`, `upperdir=${home}/fs`, `workdir=${home}/work`];
     return { type: 'overlay', source: 'overlay', target: '/', options };
+  }
+
+  /** Removes what a container wrote: its root's upper layer and its log. */
+  async forget(spec: ContainerSpec): Promise<void> {
+    const upper = spec.root.options
+      .find((option) => option.startsWith('upperdir='))!
+      .slice('upperdir='.length);
+    await rm(dirname(upper), { recursive: true });
+    await rm(spec.logPath, { force: true });
   }
 
   /** A sandbox of that name, with what the test wants different. */
