@@ -4,7 +4,10 @@
  * proc, sys, dev; masks; pivot_root; capabilities; an allowing seccomp filter; exec), runs the program to its end, takes
  * it down, and prints the median of all rounds in microseconds.
  *
- * Usage: floor LOWERDIR SCRATCH ROUNDS PAUSE_MS CGROUP_PROCS_DIRECTORY... -- PROGRAM [ARGUMENT...]
+ * With PAUSE_MS `hold` the program runs in all rounds at once, and what is printed is the memory that each takes of the
+ * machine, in bytes, the kernel's part included.
+ *
+ * Usage: floor LOWERDIR SCRATCH ROUNDS PAUSE_MS|hold CGROUP_PROCS_DIRECTORY... -- PROGRAM [ARGUMENT...]
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -129,11 +132,14 @@ static void container(int round)
 static void pod(int round)
 {
 	int status;
+	CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL));
 	CHECK(unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS));
 	pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWPID | CLONE_NEWNS, NULL, NULL, NULL, NULL);
 	CHECK(pid);
-	if (pid == 0)
+	if (pid == 0) {
+		CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL));
 		container(round);
+	}
 	CHECK(waitpid(pid, &status, 0));
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
@@ -146,7 +152,7 @@ static void make_groups(void)
 		CHECK(mkdir(path, 0755));
 		snprintf(path, sizeof path, "%s/round/pids.max", groups[i]);
 		if (access(path, F_OK) == 0)
-			write_text(path, "50");
+			write_text(path, "500");
 		snprintf(path, sizeof path, "%s/round/memory.limit_in_bytes", groups[i]);
 		if (access(path, F_OK) == 0)
 			write_text(path, "67108864");
@@ -172,10 +178,63 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void make_layer(int round)
+{
+	char path[512];
+	snprintf(path, sizeof path, "%s/upper%d", scratch, round);
+	CHECK(mkdir(path, 0755));
+	snprintf(path, sizeof path, "%s/work%d", scratch, round);
+	CHECK(mkdir(path, 0755));
+}
+
+static pid_t start(int round)
+{
+	pid_t pid = fork();
+	CHECK(pid);
+	if (pid == 0)
+		pod(round);
+	return pid;
+}
+
+static long available_kb(void)
+{
+	char line[128];
+	long value = 0;
+	FILE *file = fopen("/proc/meminfo", "re");
+	CHECK(file ? 0 : -1);
+	while (fgets(line, sizeof line, file))
+		if (sscanf(line, "MemAvailable: %ld kB", &value) == 1)
+			break;
+	fclose(file);
+	return value;
+}
+
+/* All share one group: a group for each is some kilobytes more. */
+static int hold(int rounds)
+{
+	pid_t *pids = calloc((size_t)rounds, sizeof *pids);
+	make_groups();
+	usleep(500000);
+	long before = available_kb();
+	for (int round = 0; round < rounds; round++) {
+		make_layer(round);
+		pids[round] = start(round);
+		usleep(5000);
+	}
+	usleep(500000);
+	printf("%ld\n", (before - available_kb()) * 1024 / rounds);
+	for (int round = 0; round < rounds; round++) {
+		kill(pids[round], SIGKILL);
+		waitpid(pids[round], NULL, 0);
+	}
+	remove_groups();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 8) {
-		fputs("usage: floor LOWERDIR SCRATCH ROUNDS PAUSE_MS CGROUP... -- PROGRAM...\n", stderr);
+		fputs("usage: floor LOWERDIR SCRATCH ROUNDS PAUSE_MS|hold CGROUP... -- PROGRAM...\n", stderr);
 		return 2;
 	}
 	lower = argv[1];
@@ -185,23 +244,17 @@ int main(int argc, char **argv)
 	while (strcmp(groups[group_count], "--"))
 		group_count++;
 	command = groups + group_count + 1;
+	if (strcmp(argv[4], "hold") == 0)
+		return hold(rounds);
 	double *times = calloc((size_t)rounds, sizeof *times);
-	char path[512];
 	for (int round = 0; round < rounds; round++) {
-		snprintf(path, sizeof path, "%s/upper%d", scratch, round);
-		CHECK(mkdir(path, 0755));
-		snprintf(path, sizeof path, "%s/work%d", scratch, round);
-		CHECK(mkdir(path, 0755));
+		make_layer(round);
 		usleep((useconds_t)pause_ms * 1000);
-		double start = now_us();
+		double began = now_us();
 		make_groups();
 		int status;
-		pid_t pid = fork();
-		CHECK(pid);
-		if (pid == 0)
-			pod(round);
-		CHECK(waitpid(pid, &status, 0));
-		times[round] = now_us() - start;
+		CHECK(waitpid(start(round), &status, 0));
+		times[round] = now_us() - began;
 		remove_groups();
 		if (!WIFEXITED(status) || WEXITSTATUS(status)) {
 			fprintf(stderr, "floor: round %d failed\n", round);

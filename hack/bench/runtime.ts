@@ -17,6 +17,8 @@ const POOL = 50;
 const WIDTH = 4;
 const EXECS = 100;
 const MEMORY_PODS = 10;
+/** So many that what the rest of the machine does meanwhile does not count. */
+const HELD_PODS = 100;
 /** Longer than a monitor takes to make itself small. */
 const SETTLE_MS = 1000;
 const RESOURCES = { memoryBytes: 64 << 20, cpuShares: 100, pids: 50 };
@@ -38,7 +40,7 @@ export const runtime: Section = async (report) => {
       ['back to back', ROUNDS, 0],
       [`${IDLE_MS} ms apart`, IDLE_ROUNDS, IDLE_MS],
     ] as const) {
-      const floor = await measureFloor(node, rounds, pauseMs);
+      const floor = (await measureFloor(node, rounds, pauseMs)) / 1000;
       const value = percentile(await bench.podStarts(rounds, pauseMs), 0.5);
       report({
         what: `runtime: pod start to exit of true, ${what}, p50`,
@@ -83,6 +85,13 @@ export const runtime: Section = async (report) => {
       value: memory,
       unit: 'kB',
       mark: { at: 'most', value: 300 },
+    });
+    const floor = (await measureFloor(node, HELD_PODS, 'hold', ['/bin/sleep', '600'])) / 1024;
+    report({
+      what: `runtime: memory of the machine per pod, ${HELD_PODS} pods`,
+      value: await bench.memoryPerPod(),
+      unit: 'kB',
+      floor: { what: 'bare process in namespaces', value: floor },
     });
   } finally {
     await native.close();
@@ -193,6 +202,26 @@ class Bench {
     return megabytes / seconds;
   }
 
+  /** kB less available on the machine for each pod with one sleeping container: monitor, process and the kernel's part. */
+  async memoryPerPod(): Promise<number> {
+    const args = ['/bin/sleep', '600'];
+    const specs = await Promise.all(
+      Array.from({ length: HELD_PODS }, () => this.#node.spec('main.0', '', { args, resources: RESOURCES })),
+    );
+    await sleep(systemClock, SETTLE_MS);
+    const before = availableKb();
+    const pods: string[] = [];
+    for (const spec of specs) {
+      const pod = await this.#pod();
+      pods.push(pod);
+      await this.#runtime.startContainer(pod, spec);
+    }
+    await sleep(systemClock, SETTLE_MS);
+    const each = (before - availableKb()) / HELD_PODS;
+    for (const pod of pods) await this.#runtime.removeSandbox(pod);
+    return each;
+  }
+
   /** kB of proportional set size of one monitor among several, each with a running container. */
   async monitorMemory(): Promise<number> {
     const pods: string[] = [];
@@ -228,8 +257,17 @@ class Bench {
   }
 }
 
-/** Median milliseconds of hack/bench/floor.c over the same root and the same kinds of groups. */
-async function measureFloor(node: TestNode, rounds: number, pauseMs: number): Promise<number> {
+function availableKb(): number {
+  return Number(/^MemAvailable: +(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'utf8'))![1]);
+}
+
+/** What hack/bench/floor.c prints (microseconds, or with `hold` bytes) over the same root and the same kinds of groups. */
+async function measureFloor(
+  node: TestNode,
+  rounds: number,
+  pauseMs: number | 'hold',
+  command: readonly string[] = ['/bin/true'],
+): Promise<number> {
   const base = mkdtempSync(join(tmpdir(), 'gantry-floor-'));
   const { controllers } = await probeCgroups();
   const groups = [...new Set(controllers.values())].map((mount) => join(mount, `${node.cgroupRoot}-floor`));
@@ -238,8 +276,8 @@ async function measureFloor(node: TestNode, rounds: number, pauseMs: number): Pr
     const program = join(base, 'floor');
     execFileSync('gcc', ['-O2', '-static', '-o', program, join(import.meta.dirname, 'floor.c')]);
     const lower = (await node.root()).options[0]!.slice('lowerdir='.length);
-    const args = [lower, base, String(rounds), String(pauseMs), ...groups, '--', '/bin/true'];
-    return Number(execFileSync(program, args, { encoding: 'utf8' })) / 1000;
+    const args = [lower, base, String(rounds), String(pauseMs), ...groups, '--', ...command];
+    return Number(execFileSync(program, args, { encoding: 'utf8' }));
   } finally {
     for (const group of groups) rmdirSync(group);
     rmSync(base, { recursive: true, force: true });
