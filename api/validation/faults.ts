@@ -1,3 +1,4 @@
+import { sameJson } from '#machinery/values/same-json.ts';
 import type { FieldError } from '../kind.ts';
 
 /** As many are kept: a body of three megabytes can hold a million wrong elements. */
@@ -72,18 +73,7 @@ export const NOT_NEGATIVE = 'must be greater than or equal to 0';
 
 /** Whether two pieces of JSON say the same. Missing, null, empty lists and empty maps are alike, as in Kubernetes. */
 export function sameData(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (isEmpty(a) && isEmpty(b)) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a)) {
-    return Array.isArray(b) && a.length === b.length && a.every((item, index) => sameData(item, b[index]));
-  }
-  if (Array.isArray(b)) return false;
-  const left = a as Record<string, unknown>;
-  const right = b as Record<string, unknown>;
-  for (const key in left) if (!sameData(left[key], right[key])) return false;
-  for (const key in right) if (!(key in left) && !isEmpty(right[key])) return false;
-  return true;
+  return sameJson(a, b, isEmpty);
 }
 
 function isEmpty(value: unknown): boolean {

@@ -2,7 +2,7 @@
 import type { Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
 import { writeRulesOf } from '#api/semantics/write-rules.ts';
-import { sameJson } from './equal.ts';
+import { sameJson } from '#machinery/values/same-json.ts';
 
 /** The generation of a new object, undefined when it has none. */
 export function firstGeneration(kind: Kind): number | undefined {

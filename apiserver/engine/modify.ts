@@ -1,10 +1,10 @@
 import type { FieldError, Kind } from '#api/kind.ts';
 import type { ApiObject } from '#api/objects.ts';
 import { resetFieldsOf, writeRulesOf } from '#api/semantics/write-rules.ts';
+import { sameJson } from '#machinery/values/same-json.ts';
 import type { Op } from '#store/contract.ts';
 import { type CacheItem, parseItem } from '../cache/item.ts';
 import { claim } from './create.ts';
-import { sameJson } from './equal.ts';
 import { badRequest, conflict, notFound, uidConflict, versionRequired } from './faults.ts';
 import { nextGeneration } from './generation.ts';
 import {

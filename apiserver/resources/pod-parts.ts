@@ -6,12 +6,10 @@ import type { ApiObject, Container, Pod } from '#api/objects.ts';
 import { Faults } from '#api/validation/faults.ts';
 import { checkEphemeralContainersUpdate, checkResize } from '#api/validation/pod-parts.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
-import { bodyText, decodeBody, fieldValidationOf } from '../encoding/body.ts';
-import { methodNotAllowed } from '../engine/faults.ts';
-import { checkPatchOptions, checkWriteOptions } from './options.ts';
 import { getResource } from './read.ts';
 import { respondObject, type Scope } from './scope.ts';
-import { applyOptionsOf, decodeApplied, isDryRun, patchTypeOf } from './write.ts';
+import { sentTo } from './sent.ts';
+import { applyOptionsOf, isDryRun } from './write.ts';
 
 interface PodPart {
   subresource: string;
@@ -85,23 +83,9 @@ async function servePart(scope: Scope, part: PodPart): Promise<TransportResponse
 
 /** The pod that a request wants, from the current one. */
 function sentPod(scope: Scope): { next: (current: Pod) => Pod; isApplied: boolean } {
-  const { context, parts, kind } = scope;
-  const { verb, query } = context.info;
-  const validation = fieldValidationOf(query);
-  if (verb === 'update') {
-    checkWriteOptions('UpdateOptions', query);
-    const sent = decodeBody(context.request, kind.schema, validation, parts.formats).object as Pod;
-    return { next: () => structuredClone(sent), isApplied: false };
-  }
-  if (verb !== 'patch') throw methodNotAllowed();
-  const type = patchTypeOf(scope);
-  checkPatchOptions(query, type === 'apply');
-  if (type !== 'apply') {
-    const patch = parts.formats.parsePatch(bodyText(context.request), type);
-    const next = (pod: Pod) => parts.formats.patch(kind, type, pod, patch, validation).object as Pod;
-    return { next, isApplied: false };
-  }
-  const object = decodeApplied(scope, kind);
+  const { kind, parts } = scope;
+  const sent = sentTo(scope, kind);
+  if (!sent.isApplied) return { next: (pod) => sent.from(pod) as Pod, isApplied: false };
   const options = applyOptionsOf(scope, ['status']);
-  return { next: (pod) => parts.formats.apply(kind, pod, object, options) as Pod, isApplied: true };
+  return { next: (pod) => parts.formats.apply(kind, pod, sent.config, options) as Pod, isApplied: true };
 }

@@ -2,11 +2,10 @@
 import { apiVersionOf, type Kind } from '#api/kind.ts';
 import type { ApiObject, Scale } from '#api/objects.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
-import { bodyText, decodeBody, fieldValidationOf } from '../encoding/body.ts';
-import { conflict, invalid, methodNotAllowed, notFound } from '../engine/faults.ts';
-import { checkPatchOptions, checkWriteOptions } from './options.ts';
+import { conflict, invalid, notFound } from '../engine/faults.ts';
 import { respondValue, type Scope } from './scope.ts';
-import { applyOptionsOf, decodeApplied, isDryRun, patchTypeOf } from './write.ts';
+import { sentTo } from './sent.ts';
+import { applyOptionsOf, isDryRun } from './write.ts';
 
 const SCALE_SCHEMA = 'io.k8s.api.autoscaling.v1.Scale';
 
@@ -49,23 +48,10 @@ export async function serveScale(scope: Scope): Promise<TransportResponse> {
 }
 
 function changeOf(scope: Scope): Change {
-  const { context, parts } = scope;
-  const { verb, query } = context.info;
-  const validation = fieldValidationOf(query);
-  if (verb === 'update') {
-    checkWriteOptions('UpdateOptions', query);
-    const sent = decodeBody(context.request, SCALE_SCHEMA, validation, parts.formats).object as Scale;
-    return byScale(scope, () => sent);
-  }
-  if (verb !== 'patch') throw methodNotAllowed();
-  const type = patchTypeOf(scope);
-  checkPatchOptions(query, type === 'apply');
-  if (type === 'apply') return applied(scope);
-  const patch = parts.formats.parsePatch(bodyText(context.request), type);
-  return byScale(
-    scope,
-    (scale) => parts.formats.patch(SCALE_KIND, type, scale, patch, validation).object as Scale,
-  );
+  const sent = sentTo(scope, SCALE_KIND);
+  return sent.isApplied
+    ? byApply(scope, sent.config as Scale)
+    : byScale(scope, (scale) => sent.from(scale) as Scale);
 }
 
 function byScale({ kind, name }: Scope, next: (scale: Scale) => Scale): Change {
@@ -82,9 +68,9 @@ function byScale({ kind, name }: Scope, next: (scale: Scale) => Scale): Change {
 }
 
 /** What is applied to the scale is applied to the object: its replicas are the only field that a Scale sets. */
-function applied(scope: Scope): Change {
+function byApply(scope: Scope, scale: Scale): Change {
   const { kind, parts, name } = scope;
-  const replicas = checkedReplicas(name, decodeApplied(scope, SCALE_KIND) as Scale);
+  const replicas = checkedReplicas(name, scale);
   const config = { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: { name }, spec: { replicas } };
   const options = applyOptionsOf(scope, ['status']);
   const change = (object: ApiObject) => parts.formats.apply(kind, object, config as ApiObject, options);

@@ -6,8 +6,9 @@
 import { StatusError } from '../errors.ts';
 import { MAX_DEPTH } from '../schema/conform.ts';
 import { isObject, type JsonObject, member, type StructType, setMember } from '../schema/model.ts';
+import { sameJson } from '../values/same-json.ts';
 import { arrange } from './arrange.ts';
-import { type Comparison, compareObjects, namedFields, sameValue } from './compare.ts';
+import { type Comparison, compareObjects, namedFields } from './compare.ts';
 import {
   entriesOf,
   type FieldManager,
@@ -85,7 +86,7 @@ export function applyServerSide(
   }));
   const found = conflicts.filter(({ paths }) => paths.length > 0);
   if (!request.force && !mayTakeOver(live, found, type, request)) refuseConflicts(found);
-  const sameOwners = before !== undefined && sameValue(before.fields, me.fields);
+  const sameOwners = before !== undefined && sameJson(before.fields, me.fields);
   if (sameOwners && isUnchanged(change)) {
     keepEntries(next, live);
     return next;

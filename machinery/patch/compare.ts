@@ -4,6 +4,7 @@
  */
 import { MAX_DEPTH } from '../schema/conform.ts';
 import { isObject, type JsonObject, member, type StructType } from '../schema/model.ts';
+import { sameJson } from '../values/same-json.ts';
 import { type FieldSet, isEmptySet, markMember } from './field-set.ts';
 import { elementPlace, elementText, isAtomic, memberPlace, type Place, zeroOf } from './place.ts';
 
@@ -122,7 +123,7 @@ function compareAt(
   if (old === next) return;
   if (isLeaf(old, next, place, depth)) {
     if (next === undefined) found.removed[element] = {};
-    else if (old === undefined || !sameValue(old, next)) found.written[element] = {};
+    else if (old === undefined || !sameJson(old, next)) found.written[element] = {};
     return;
   }
   const inner: Comparison = { written: {}, removed: {} };
@@ -176,21 +177,6 @@ function isLeaf(old: unknown, next: unknown, place: Place, depth: number): boole
 function isBare(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return true;
   return Array.isArray(value) ? value.length === 0 : isEmptySet(value as FieldSet);
-}
-
-/** Deep equality of JSON values. */
-export function sameValue(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a) || Array.isArray(b)) {
-    if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;
-    return a.every((value, index) => sameValue(value, b[index]));
-  }
-  const names = Object.keys(a);
-  if (names.length !== Object.keys(b).length) return false;
-  return names.every(
-    (name) => Object.hasOwn(b, name) && sameValue((a as JsonObject)[name], (b as JsonObject)[name]),
-  );
 }
 
 /** The fields that a configuration names: leaves, atomic parts, elements of lists, empty parts. */
