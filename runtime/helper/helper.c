@@ -20,6 +20,7 @@
 
 #include "cgroup.h"
 #include "connection.h"
+#include "defence.h"
 #include "listen.h"
 #include "monitors.h"
 #include "netlink.h"
@@ -170,7 +171,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	/* Whatever the agent's starter had left open is none of ours, nor of the monitors'. */
-	if (close_range(3, ~0U, 0) || prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_NAME, "gantry-helper"))
+	if ((defended("inherited-descriptors") && close_range(3, ~0U, 0)) || prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_NAME, "gantry-helper"))
 		return report((fail(&failure, "prctl", NULL), &failure));
 	/* The last to go when memory runs out, with the monitors; where we may not say so (no CAP_SYS_RESOURCE), so be it. */
 	(void)write_file("/proc/self/oom_score_adj", "-998");

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "defence.h"
 #include "kernel.h"
 
 #ifndef AT_RECURSIVE
@@ -26,12 +27,13 @@
 
 static int open_inside(int root, const char *path, uint64_t flags)
 {
+	uint64_t resolve = (defended("in-root") ? RESOLVE_IN_ROOT : 0) | (defended("magic-links") ? RESOLVE_NO_MAGICLINKS : 0);
 	while (*path == '/')
 		path++;
 	int fd;
 	int tries = 16;
 	do /* EAGAIN: a rename elsewhere raced with the lookup */
-		fd = openat2_(root, *path ? path : ".", flags | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+		fd = openat2_(root, *path ? path : ".", flags | O_CLOEXEC, resolve);
 	while (fd < 0 && errno == EAGAIN && --tries > 0);
 	return fd;
 }
@@ -120,8 +122,8 @@ int resolve_target(int root, const char *path, enum target_kind kind, struct fai
 static int resolve_strictly(int root, const char *path, struct failure *failure)
 {
 	int fd = resolve_target(root, path, TARGET_DIRECTORY, failure);
-	if (fd < 0)
-		return -1;
+	if (fd < 0 || !defended("real-standard-mounts"))
+		return fd;
 	close(fd);
 	while (*path == '/')
 		path++;

@@ -9,6 +9,7 @@ import { DEFAULT_CAPABILITIES } from './capabilities.ts';
 import { DEFAULT_MASKED_PATHS, DEFAULT_READ_ONLY_PATHS } from './default-paths.ts';
 import { NativeRuntime } from './index.ts';
 import { defaultSeccomp } from './seccomp/index.ts';
+import { makeWeakPrograms, type Weakness } from './weak-programs.ts';
 
 /** For tests with root: a node of its own in temporary directories, with a busybox root. */
 
@@ -72,6 +73,8 @@ let count = 0;
 export class TestNode {
   readonly base: string;
   readonly cgroupRoot: string;
+  /** Of the programs: those that are shipped, or a node's own weak ones. */
+  binDirectory = join(ROOT, 'dist/bin');
   readonly #layer: string;
   #roots = 0;
   #helperPid = 0;
@@ -82,9 +85,13 @@ export class TestNode {
     this.cgroupRoot = `gantry-test-${process.pid}-${count++}`;
   }
 
-  static async make(): Promise<TestNode> {
+  static async make(weakness?: Weakness): Promise<TestNode> {
     buildPrograms();
     const node = new TestNode(await mkdtemp(join(tmpdir(), 'gantry-runtime-')));
+    if (weakness) {
+      node.binDirectory = join(node.base, 'bin');
+      await makeWeakPrograms(node.binDirectory, weakness);
+    }
     await node.#makeLayer();
     return node;
   }
@@ -98,7 +105,7 @@ export class TestNode {
       clock: systemClock,
       stateDirectory: join(this.base, 'state'),
       runDirectory: join(this.base, 'run'),
-      binDirectory: join(ROOT, 'dist/bin'),
+      binDirectory: this.binDirectory,
       cgroupRoot: this.cgroupRoot,
     });
     this.#helperPid = (await runtime.helper.hello()).pid;
