@@ -48,7 +48,12 @@ export interface Mount {
   source: string;
   /** Absolute path in the container; resolved inside its root and never through a link out of it. */
   target: string;
-  /** As mount(8) has them. `nolinks` of a bind: a symbolic link anywhere in `source` fails the start (no container can put one there). */
+  /**
+   * As mount(8) has them. Of a bind: `nolinks`, a symbolic link anywhere in `source` fails the start (no container can put
+   * one there); `rro`, read-only with all that is mounted below (`ro` alone: only the top); `rslave`, what the node mounts
+   * below later is seen; `rshared`, and what the container mounts there is seen by the node. Both need a mount of the node
+   * that is shared: Unsupported where it is not.
+   */
   options: string[];
 }
 

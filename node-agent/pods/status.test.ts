@@ -90,6 +90,19 @@ describe('a container', () => {
     }
   });
 
+  test('that has run says how its volumes are mounted', () => {
+    const mounts = [
+      { name: 'a', mountPath: '/a' },
+      { name: 'b', mountPath: '/b', readOnly: true, recursiveReadOnly: 'IfPossible' },
+    ];
+    const spec = { containers: [{ ...MAIN, volumeMounts: mounts }] };
+    expect(statusOf(newObserved(NOW), spec).containerStatuses![0]).not.toHaveProperty('volumeMounts');
+    expect(statusOf(prepared({ main: { run: run() } }), spec).containerStatuses![0]!.volumeMounts).toEqual([
+      { name: 'a', mountPath: '/a' },
+      { name: 'b', mountPath: '/b', readOnly: true, recursiveReadOnly: 'Enabled' },
+    ]);
+  });
+
   test('that waits for its restart says for how long, and how it ended', () => {
     const observed = prepared({ main: { run: run(4, { code: 3 }), backoffMs: 80_000 } });
     const [status] = statusOf(observed).containerStatuses!;

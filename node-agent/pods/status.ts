@@ -10,6 +10,7 @@ import { withCondition } from '#api/semantics/conditions.ts';
 import { qosClassOf } from '#api/semantics/qos.ts';
 import { isSidecar } from '#api/semantics/resources.ts';
 import { rfc3339 } from '#machinery/clock.ts';
+import { volumeMountStatuses } from '../spec/mounts.ts';
 import { type ContainerObserved, isRunning, type Observed, type Run } from './observed.ts';
 import { restartAtMs } from './restart.ts';
 import { ending } from './step.ts';
@@ -74,6 +75,7 @@ function containerStatus(
   const run = observed?.run;
   const last = state.terminated ? observed?.last : run?.exit ? run : observed?.last;
   const ready = isInit && !isSidecar(container) ? run?.exit?.code === 0 : isReady(observed);
+  const volumeMounts = run ? volumeMountStatuses(container) : [];
   return {
     name: container.name,
     image: container.image ?? '',
@@ -84,6 +86,7 @@ function containerStatus(
     restartCount: run?.attempt ?? 0,
     state,
     lastState: last?.exit ? { terminated: terminated(view.pod, last) } : {},
+    ...(volumeMounts.length > 0 && { volumeMounts }),
   };
 }
 

@@ -28,12 +28,42 @@ export async function volumeMounts(
     const subPath = mount.subPathExpr ? expand(mount.subPathExpr, (name) => env[name]) : mount.subPath;
     const source = subPath ? await resolve(volume, subPath) : volume.path;
     const whole = bind(source, mount.mountPath, mount.readOnly || volume.readOnly);
-    mounts.push(subPath ? { ...whole, options: [...whole.options, 'nolinks'] } : whole);
+    const propagation = PROPAGATION[mount.mountPropagation ?? 'None'];
+    const more = [
+      ...(propagation ? [propagation] : []),
+      ...(readOnlyBelow(mount) ? ['rro'] : []),
+      ...(subPath ? ['nolinks'] : []),
+    ];
+    mounts.push({ ...whole, options: [...whole.options, ...more] });
   }
   return mounts;
 }
 
-/** A bind mount; propagation is always private, so nothing mounted later on either side is seen by the other. */
+/** Source: Kubernetes API, MountPropagationMode. */
+const PROPAGATION: Record<string, string | undefined> = {
+  None: undefined,
+  HostToContainer: 'rslave',
+  Bidirectional: 'rshared',
+};
+
+/** This runtime can always do it, so that `IfPossible` is `Enabled`. */
+function readOnlyBelow({ readOnly, recursiveReadOnly }: VolumeMount): boolean {
+  return readOnly === true && (recursiveReadOnly === 'Enabled' || recursiveReadOnly === 'IfPossible');
+}
+
+/** What containerStatuses[].volumeMounts says of the container's mounts. Source: Kubernetes API, VolumeMountStatus. */
+export function volumeMountStatuses(container: Container) {
+  return (container.volumeMounts ?? []).map((mount) => ({
+    name: mount.name,
+    mountPath: mount.mountPath,
+    ...(mount.readOnly && {
+      readOnly: true,
+      recursiveReadOnly: readOnlyBelow(mount) ? 'Enabled' : 'Disabled',
+    }),
+  }));
+}
+
+/** A bind mount; by itself nothing mounted later on either side is seen by the other. */
 export function bind(source: string, target: string, readOnly: boolean): Mount {
   return { type: 'bind', source, target, options: ['rbind', readOnly ? 'ro' : 'rw'] };
 }

@@ -8,7 +8,7 @@ import { type ContainerInput, containerSpec } from './container.ts';
 import { containerEnv } from './env.ts';
 import { expand } from './expand.ts';
 import { hostsFile, podHostname } from './hosts.ts';
-import { resolveSubPath, volumeMounts } from './mounts.ts';
+import { resolveSubPath, volumeMountStatuses, volumeMounts } from './mounts.ts';
 import { formatResolvConf, podResolvConf } from './resolv.ts';
 import { containerResources, oomScoreAdj, podResources } from './resources.ts';
 import { sandboxSpec } from './sandbox.ts';
@@ -366,6 +366,39 @@ describe('subPath', () => {
     const [sub, all] = await volumeMounts(container, volumes, {}, resolveSubPath);
     expect(sub).toMatchObject({ source: `${root}/a`, options: ['rbind', 'rw', 'nolinks'] });
     expect(all).toMatchObject({ source: root, options: ['rbind', 'rw'] });
+  });
+
+  it('and propagation are passed on as the pod asks for them', async () => {
+    const on = (mount: Partial<NonNullable<Container['volumeMounts']>[number]>) => ({
+      ...{ name: 'v', mountPath: '/v', ...mount },
+    });
+    const container: Container = {
+      ...{ name: 'c', image: 'i' },
+      volumeMounts: [
+        on({ mountPropagation: 'None' }),
+        on({ mountPropagation: 'HostToContainer' }),
+        on({ mountPropagation: 'Bidirectional', subPath: 'a' }),
+        on({ readOnly: true }),
+        on({ readOnly: true, recursiveReadOnly: 'Disabled' }),
+        on({ readOnly: true, recursiveReadOnly: 'IfPossible' }),
+        on({ readOnly: true, recursiveReadOnly: 'Enabled' }),
+      ],
+    };
+    const volumes = new Map([['v', { path: root, readOnly: false }]]);
+    const mounts = await volumeMounts(container, volumes, {}, resolveSubPath);
+    expect(mounts.map(({ options }) => options.join(','))).toEqual([
+      'rbind,rw',
+      'rbind,rw,rslave',
+      'rbind,rw,rshared,nolinks',
+      'rbind,ro',
+      'rbind,ro',
+      'rbind,ro,rro',
+      'rbind,ro,rro',
+    ]);
+    expect(volumeMountStatuses(container).map((status) => status.recursiveReadOnly)).toEqual([
+      ...[undefined, undefined, undefined],
+      ...['Disabled', 'Disabled', 'Enabled', 'Enabled'],
+    ]);
   });
 
   it('never leaves the volume', async () => {

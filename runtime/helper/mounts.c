@@ -11,16 +11,12 @@
 #include <sys/sysmacros.h>
 
 #include "defence.h"
+#include "detached.h"
 #include "kernel.h"
 
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
 #endif
-
-/* TAG_FLAGS beside MOUNT_ATTR_*: bits the kernel does not use there. */
-#define FLAG_RECURSIVE ((uint64_t)1 << 40)
-#define FLAG_NO_SYMLINKS ((uint64_t)1 << 41)
-#define FLAG_REAL_SOURCE ((uint64_t)1 << 42)
 
 /* TAG_FLAGS of a container. */
 #define FLAG_READ_ONLY_ROOT 1
@@ -131,111 +127,12 @@ static int resolve_strictly(int root, const char *path, struct failure *failure)
 	return fd < 0 ? fail(failure, "resolve mount target", path) : fd;
 }
 
-static int set_option(int fs, char *option)
-{
-	char *value = strchr(option, '=');
-	if (!value)
-		return fsconfig_(fs, FSCONFIG_SET_FLAG, option, NULL);
-	*value++ = 0;
-	if (strcmp(option, "lowerdir") != 0)
-		return fsconfig_(fs, FSCONFIG_SET_STRING, option, value);
-	/* One by one: together they are longer than fsconfig takes. */
-	for (char *layer = value; layer;) {
-		char *next = strchr(layer, ':');
-		if (next)
-			*next++ = 0;
-		if (fsconfig_(fs, FSCONFIG_SET_STRING, "lowerdir+", layer))
-			return -1;
-		layer = next;
-	}
-	return 0;
-}
-
-/* What the file system itself says about the last error. */
-static void add_reason(int fs, struct failure *failure)
-{
-	char text[160];
-	ssize_t length = read(fs, text, sizeof text - 1);
-	if (length <= 2)
-		return;
-	text[length] = 0;
-	size_t used = strlen(failure->detail);
-	snprintf(failure->detail + used, sizeof failure->detail - used, " (%s)", text + 2);
-}
-
-static int new_filesystem(const struct tlv *mount, const char *type, unsigned attributes, struct failure *failure)
-{
-	/* Static: 64 KiB of options on the stack of a small process, used once, after the fork. */
-	static char option[1 << 16];
-	int fs = fsopen_(type);
-	if (fs < 0)
-		return fail(failure, "fsopen", type);
-	struct tlv item;
-	size_t offset = 0;
-	while (tlv_next(mount->value, mount->length, &offset, &item) == 1) {
-		if (item.tag != TAG_OPTION && item.tag != TAG_SOURCE)
-			continue;
-		int set = tlv_copy(&item, option, sizeof option);
-		if (set == 0 && item.tag == TAG_OPTION)
-			set = set_option(fs, option);
-		else if (set == 0 && *option)
-			set = fsconfig_(fs, FSCONFIG_SET_STRING, "source", option);
-		if (set) {
-			fail(failure, "mount option", option);
-			add_reason(fs, failure);
-			close(fs);
-			return -1;
-		}
-	}
-	int made = fsconfig_(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
-	int fd = made ? -1 : fsmount_(fs, attributes);
-	if (fd < 0) {
-		fail(failure, "mount", type);
-		add_reason(fs, failure);
-	}
-	close(fs);
-	return fd;
-}
-
-static int bind_mount(const struct tlv *mount, uint64_t flags, struct failure *failure)
-{
-	char source[PATH_MAX];
-	if (tlv_text(mount->value, mount->length, TAG_SOURCE, source, sizeof source))
-		return fail(failure, "bind mount source", NULL);
-	unsigned recursive = flags & FLAG_RECURSIVE ? AT_RECURSIVE : 0;
-	int fd = clone_tree(source, recursive, flags & FLAG_REAL_SOURCE);
-	if (fd < 0)
-		return fail(failure, "bind mount source", source);
-	struct mount_attr attributes = {
-		.attr_set = (unsigned)flags,
-		.propagation = tlv_number(mount->value, mount->length, TAG_PROPAGATION, MS_PRIVATE),
-	};
-	if (mount_setattr_(fd, AT_EMPTY_PATH | recursive, &attributes)) {
-		fail(failure, "bind mount attributes", source);
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* A detached mount of what the TLV describes. */
-static int detached(const struct tlv *mount, struct failure *failure)
-{
-	char type[32];
-	if (tlv_text(mount->value, mount->length, TAG_TYPE, type, sizeof type))
-		return fail(failure, "mount type", NULL);
-	uint64_t flags = tlv_number(mount->value, mount->length, TAG_FLAGS, 0);
-	if (strcmp(type, "bind") == 0)
-		return bind_mount(mount, flags, failure);
-	return new_filesystem(mount, type, (unsigned)flags, failure);
-}
-
 static int attach(int root, const struct tlv *mount, struct failure *failure)
 {
 	char target[PATH_MAX];
 	if (tlv_text(mount->value, mount->length, TAG_TARGET, target, sizeof target))
 		return fail(failure, "mount target", NULL);
-	int fd = detached(mount, failure);
+	int fd = detached_mount(mount, failure);
 	if (fd < 0)
 		return -1;
 	struct stat about;
@@ -327,7 +224,7 @@ static int mask(int root, const char *path, int null, int *empty, struct failure
 	} else if (S_ISDIR(about.st_mode)) {
 		if (*empty < 0) {
 			struct tlv nothing = { 0 };
-			*empty = new_filesystem(&nothing, "tmpfs",
+			*empty = detached_filesystem(&nothing, "tmpfs",
 						MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
 						failure);
 		}
@@ -436,7 +333,7 @@ static int build_root(const uint8_t *container, size_t length, struct failure *f
 	int onto = open(anchor, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (onto < 0)
 		return fail(failure, "open mount anchor", anchor);
-	int fd = detached(&root, failure);
+	int fd = detached_mount(&root, failure);
 	if (fd < 0 && failure->error == EINVAL && strcmp(failure->step, "mount option") == 0) {
 		*failure = (struct failure){ 0 };
 		fd = legacy_overlay(&root, anchor, failure);

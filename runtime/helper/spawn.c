@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "cgroup.h"
+#include "detached.h"
 #include "execute.h"
 #include "identity.h"
 #include "kernel.h"
@@ -23,7 +24,7 @@ static int own_pid_namespace = -1;
 int spawn_init(struct failure *failure)
 {
 	own_pid_namespace = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	return own_pid_namespace < 0 ? fail(failure, "open own pid namespace", NULL) : 0;
+	return own_pid_namespace < 0 ? fail(failure, "open own pid namespace", NULL) : detached_init(failure);
 }
 
 /* `pid` is 0 for a terminal. */

@@ -23,7 +23,7 @@ struct spawn {
 	bool tty;
 };
 
-/* Remembers our own pid namespace; once. */
+/* Remembers our own pid and mount namespaces, before there are others; once. */
 int spawn_init(struct failure *failure);
 
 /*

@@ -33,6 +33,7 @@ import {
 import { HelperClient } from './helper-client.ts';
 import { type Peer, Refusal } from './peer.ts';
 import { leastOomScoreAdj, probeFeatures } from './probe.ts';
+import { checkPropagation } from './propagation.ts';
 import { type Fields, OP, Payload, TAG } from './protocol.ts';
 import { Sandbox, toRuntimeError } from './sandbox.ts';
 import { STATE_VERSION, StateDirectory } from './state.ts';
@@ -207,6 +208,7 @@ export class NativeRuntime implements Runtime {
     const record = this.#files.exitPath(sandboxId, spec.id);
     const payload = encodeStart(this.#facts, sandbox.record.spec, spec, record);
     if (sandbox.lost) throw new RuntimeError('Unavailable', `sandbox ${sandboxId} is lost: remove it`);
+    await checkPropagation(spec.mounts);
     await Promise.all([
       mkdir(dirname(spec.logPath), { recursive: true, mode: 0o750 }),
       this.#files.saveContainer(sandboxId, spec.id, spec.labels, this.#options.clock.now()),

@@ -4,10 +4,11 @@ import { Payload, TAG } from './protocol.ts';
 
 /** Mount attributes of mount_setattr(2). */
 const ATTR = { ro: 1n, nosuid: 2n, nodev: 4n, noexec: 8n, noatime: 0x10n, nodiratime: 0x80n } as const;
-/** Beside the kernel's: runtime/helper/mounts.c. */
+/** Beside the kernel's: runtime/helper/detached.h. */
 const RECURSIVE = 1n << 40n;
 const NO_SYMLINKS = 1n << 41n;
 const REAL_SOURCE = 1n << 42n;
+const READ_ONLY_BELOW = 1n << 43n;
 
 const MS_PRIVATE = 1 << 18;
 const MS_SLAVE = 1 << 19;
@@ -56,6 +57,7 @@ export function encodeMount(mount: Omit<Mount, 'type'> & { type: string }, stric
     const attribute = ATTR[option as keyof typeof ATTR];
     if (attribute !== undefined) flags |= attribute;
     else if (option === 'rbind') flags |= RECURSIVE;
+    else if (option === 'rro') flags |= ATTR.ro | READ_ONLY_BELOW;
     else if (option === 'nolinks' && mount.type === 'bind') flags |= REAL_SOURCE;
     else if (PROPAGATION[option] !== undefined) propagation = PROPAGATION[option];
     else if (NEUTRAL.has(option)) continue;
