@@ -32,14 +32,56 @@ export interface SandboxSpec {
   logDirectory: string;
 }
 
-/** Enforced by cgroups; left out = no limit. */
+/**
+ * Enforced by cgroups of either version. Left out = no limit; in an update = as it is, and -1 lifts a limit. What this
+ * node's kernel cannot do is refused as Unsupported, with the reason.
+ */
 export interface Resources {
+  /** Hard limit: beyond it the kernel reclaims, then kills. */
   memoryBytes?: number;
+  /** Never reclaimed; reclaimed last (v1: its soft limit); reclaimed first and slowed down. Min and high: cgroup v2 only. */
+  memoryMinBytes?: number;
+  memoryLowBytes?: number;
+  memoryHighBytes?: number;
+  /** Swap beside the memory; 0 = none. With cgroup v1 only together with memoryBytes. */
+  swapBytes?: number;
+  /** A container that runs out of memory is killed whole, not only its largest process. cgroup v2 only. */
+  oomGroup?: boolean;
   /** Relative CPU weight in cgroup v1 units (2-262144); 1024 = one core's share. */
   cpuShares?: number;
   cpuQuotaUs?: number;
   cpuPeriodUs?: number;
+  /** Quota left over from earlier periods that may be used at once; at most cpuQuotaUs. */
+  cpuBurstUs?: number;
+  /** CPUs and memory nodes as cpuset(7) lists them: `0-2,7`. */
+  cpusetCpus?: string;
+  cpusetMems?: string;
   pids?: number;
+  /** Relative weight of block I/O in cgroup v1 units, 10-1000. */
+  ioWeight?: number;
+  ioLimits?: IoLimit[];
+  /** Huge pages by their size. */
+  hugepages?: { pageBytes: number; bytes: number }[];
+}
+
+/** Per second, of one block device; left out or -1 = no limit. */
+export interface IoLimit {
+  major: number;
+  minor: number;
+  readBytes?: number;
+  writeBytes?: number;
+  readOperations?: number;
+  writeOperations?: number;
+}
+
+/** Devices a container may use. Source: OCI runtime-spec, "Allowed Device list". */
+export interface DeviceRule {
+  type: 'char' | 'block';
+  /** Left out = all. */
+  major?: number;
+  minor?: number;
+  /** Some of r, w and m (mknod). */
+  access: string;
 }
 
 export interface Mount {
@@ -83,6 +125,8 @@ export interface ContainerSpec {
   rlimits: { type: string; soft: number; hard: number }[];
   oomScoreAdj: number;
   resources: Resources;
+  /** Devices besides the standard ones (default: none), or all of the node's (a privileged container). */
+  devices?: DeviceRule[] | 'all';
   /** A terminal instead of pipes. */
   tty: boolean;
   /** Keep stdin open for attach; `once` closes it when the first client leaves. */
@@ -161,6 +205,25 @@ export interface ContainerStats {
   /** Without reclaimable page cache, as kubectl top counts. */
   memoryWorkingSetBytes: number;
   pids: number;
+  /** Processes the kernel killed for want of memory, the first one or any other. */
+  oomKills: number;
+  /** Where the kernel tells (cgroup2 is mounted, PSI is on). */
+  pressure?: Pressure;
+}
+
+/** How long work waited for a resource. Source: kernel documentation, "PSI - Pressure Stall Information". */
+export interface Pressure {
+  cpu: { some: PressureLine; full: PressureLine };
+  memory: { some: PressureLine; full: PressureLine };
+  io: { some: PressureLine; full: PressureLine };
+}
+
+/** `some` = at least one task waited, `full` = all that were not idle; shares in percent of the last 10, 60, 300 s. */
+export interface PressureLine {
+  avg10: number;
+  avg60: number;
+  avg300: number;
+  totalUs: number;
 }
 
 /** What the node's kernel can do; reported on the Node. */
@@ -191,7 +254,8 @@ export interface Runtime {
   attach(sandbox: SandboxId, container: string): Promise<ProcessStreams>;
   /** A TCP connection to a port on the sandbox's loopback. */
   dial(sandbox: SandboxId, port: number): Promise<Duplex>;
-  stats(sandbox: SandboxId, container: string): Promise<ContainerStats>;
+  /** Of one container, or of the whole pod. */
+  stats(sandbox: SandboxId, container?: string): Promise<ContainerStats>;
   list(): Promise<SandboxState[]>;
   /** Exits and losses from now on; together with a `list` made after it began, nothing is missed. */
   watch(signal: AbortSignal): AsyncIterable<RuntimeEvent>;
@@ -206,7 +270,10 @@ export type RuntimeErrorCode =
   | 'CannotRun'
   /** The kernel refused a step; `step` names it. */
   | 'Kernel'
+  /** The node's kernel cannot do it; the message says what it lacks. */
   | 'Unsupported'
+  /** Not now: more is in use than a new limit allows, or the container is paused. Harmless to try again. */
+  | 'Busy'
   | 'Unavailable';
 
 /** A refused or failed call; everything it had made is undone. */

@@ -1,4 +1,4 @@
-import { type ContainerSpec, RuntimeError, type SandboxSpec } from './contract.ts';
+import { type ContainerSpec, type Resources, RuntimeError, type SandboxSpec } from './contract.ts';
 
 const SANDBOX_ID = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** `<container name>.<attempt>`: also the name of a file and of a cgroup. */
@@ -15,11 +15,53 @@ export function validateSandbox(spec: SandboxSpec): void {
   if (spec.cgroupParent.split('/').some((part) => part === '..' || part === '.')) {
     refuse(`cgroup parent ${spec.cgroupParent} leads out of the instance's root`);
   }
+  validateResources(spec.resources);
   if (Buffer.byteLength(spec.hostname) > 64) refuse(`hostname ${spec.hostname} is longer than 64 bytes`);
   for (const [name, value] of Object.entries(spec.sysctls)) {
     if (!/^[A-Za-z0-9_/.-]+$/.test(name) || name.includes('..'))
       refuse(`sysctl ${JSON.stringify(name)} is not a name`);
     if (value.includes('\n')) refuse(`the value of sysctl ${name} has more than one line`);
+  }
+}
+
+/** Amounts of which -1 lifts the limit; the rest have no such value. */
+const LIFTABLE = ['memoryBytes', 'memoryHighBytes', 'swapBytes', 'cpuQuotaUs', 'pids'] as const;
+const AMOUNTS = ['memoryMinBytes', 'memoryLowBytes', 'cpuShares', 'cpuPeriodUs', 'cpuBurstUs'] as const;
+const CPU_LIST = /^\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*$/;
+
+/** Throws RuntimeError InvalidSpec for what no kernel would take. */
+export function validateResources(resources: Resources): void {
+  const { cpusetCpus, cpusetMems, ioWeight, ioLimits = [], hugepages = [] } = resources;
+  for (const name of LIFTABLE) checkAmount(name, resources[name], -1);
+  for (const name of AMOUNTS) checkAmount(name, resources[name], 0);
+  for (const [name, list] of Object.entries({ cpusetCpus, cpusetMems })) {
+    if (list !== undefined && !CPU_LIST.test(list))
+      refuse(`${name} ${JSON.stringify(list)} is not like 0-2,7`);
+  }
+  if (ioWeight !== undefined && !(Number.isInteger(ioWeight) && ioWeight >= 10 && ioWeight <= 1000))
+    refuse(`ioWeight ${ioWeight} is not in 10-1000`);
+  for (const { major, minor, ...amounts } of ioLimits) {
+    checkAmount('a device number', major, 0);
+    checkAmount('a device number', minor, 0);
+    for (const [name, amount] of Object.entries(amounts)) checkAmount(name, amount, -1);
+  }
+  for (const { pageBytes, bytes } of hugepages) {
+    if (!Number.isInteger(Math.log2(pageBytes))) refuse(`there are no huge pages of ${pageBytes} bytes`);
+    checkAmount('the limit of huge pages', bytes, 0);
+  }
+}
+
+function checkAmount(name: string, amount: number | undefined, least: number): void {
+  if (amount !== undefined && !(Number.isSafeInteger(Math.trunc(amount)) && amount >= least))
+    refuse(`${name} ${amount} is not a number from ${least} on`);
+}
+
+function validateDevices(devices: ContainerSpec['devices']): void {
+  if (devices === undefined || devices === 'all') return;
+  for (const { major, minor, access } of devices) {
+    checkAmount('a device number', major, 0);
+    checkAmount('a device number', minor, 0);
+    if (!/^[rwm]{1,3}$/.test(access)) refuse(`device access ${JSON.stringify(access)} is not of r, w and m`);
   }
 }
 
@@ -39,6 +81,8 @@ export function validateContainer(spec: ContainerSpec): void {
       refuse(`user or group id ${id} is not in 0-${MAX_ID}`);
   }
   if (!spec.cwd.startsWith('/')) refuse(`working directory ${JSON.stringify(spec.cwd)} is not absolute`);
+  validateResources(spec.resources);
+  validateDevices(spec.devices);
   for (const mount of spec.mounts) {
     if (!mount.target.startsWith('/')) refuse(`mount target ${JSON.stringify(mount.target)} is not absolute`);
   }

@@ -302,10 +302,11 @@ export class FakeRuntime implements Runtime {
     return ours;
   }
 
-  async stats(sandbox: SandboxId, container: string): Promise<ContainerStats> {
+  async stats(sandbox: SandboxId, container?: string): Promise<ContainerStats> {
     this.#begin('stats', sandbox, container);
-    this.#running(sandbox, container);
-    return { cpuNs: 1_000_000, memoryBytes: 1 << 20, memoryWorkingSetBytes: 1 << 20, pids: 1 };
+    if (container === undefined) this.#ready(sandbox);
+    else this.#running(sandbox, container);
+    return { cpuNs: 1_000_000, memoryBytes: 1 << 20, memoryWorkingSetBytes: 1 << 20, pids: 1, oomKills: 0 };
   }
 
   async list(): Promise<SandboxState[]> {

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/bpf.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,6 +48,38 @@ static int make_directories(char *path)
 	return mkdir(path, 0755) == 0 || errno == EEXIST ? 0 : -1;
 }
 
+/* Stays attached as long as the group is there. */
+static int filter_devices(const struct tlv *item, char *path, struct failure *failure)
+{
+	struct tlv program;
+	if (tlv_text(item->value, item->length, TAG_PATH, path, PATH_MAX) ||
+	    !tlv_find(item->value, item->length, TAG_DATA, &program))
+		return fail_with(failure, EINVAL, "filter devices", "no program");
+	union bpf_attr load = {
+		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+		.insn_cnt = program.length / sizeof(struct bpf_insn),
+		.insns = (uint64_t)(uintptr_t)program.value,
+		.license = (uint64_t)(uintptr_t) "",
+	};
+	int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
+	if (fd < 0)
+		return fail(failure, "load device filter", path);
+	int group = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	union bpf_attr attach = {
+		.target_fd = (uint32_t)group,
+		.attach_bpf_fd = (uint32_t)fd,
+		.attach_type = BPF_CGROUP_DEVICE,
+		.attach_flags = BPF_F_ALLOW_MULTI,
+	};
+	int result = group < 0 || syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach)
+			     ? fail(failure, "attach device filter", path)
+			     : 0;
+	if (group >= 0)
+		close(group);
+	close(fd);
+	return result;
+}
+
 int cgroup_make(const struct tlv *cgroup, struct failure *failure)
 {
 	char path[PATH_MAX], value[256];
@@ -59,9 +93,21 @@ int cgroup_make(const struct tlv *cgroup, struct failure *failure)
 			if (tlv_text(item.value, item.length, TAG_PATH, path, sizeof path) ||
 			    tlv_text(item.value, item.length, TAG_VALUE, value, sizeof value) || write_file(path, value))
 				return fail(failure, "set cgroup limit", path);
+		} else if (item.tag == TAG_DEVICE_PROGRAM && filter_devices(&item, path, failure)) {
+			return -1;
 		}
 	}
 	return 0;
+}
+
+int cgroup_into(const struct tlv *cgroup, struct failure *failure)
+{
+	char path[PATH_MAX];
+	struct tlv item;
+	if (!tlv_find(cgroup->value, cgroup->length, TAG_INTO, &item))
+		return -1;
+	int fd = tlv_copy(&item, path, sizeof path) ? -1 : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? fail(failure, "enter cgroup", path) : fd;
 }
 
 int cgroup_attach(const struct tlv *cgroup, struct failure *failure)

@@ -8,11 +8,14 @@
 
 /*
  * A TAG_CGROUP payload, in order: TAG_PATH = a directory to make with its parents, TAG_WRITE { TAG_PATH, TAG_VALUE } = a
- * file to write. Others are for attach, kill and remove below.
+ * file to write, TAG_DEVICE_PROGRAM { TAG_PATH, TAG_DATA } = a BPF program that judges the use of devices in a directory.
+ * Others are for attach, kill and remove below.
  */
 int cgroup_make(const struct tlv *cgroup, struct failure *failure);
 /* Moves the calling process: writes "0" to every TAG_SOURCE (a cgroup.procs file). */
 int cgroup_attach(const struct tlv *cgroup, struct failure *failure);
+/* The directory of TAG_INTO, for CLONE_INTO_CGROUP; -1 with `failure` clear when there is none. */
+int cgroup_into(const struct tlv *cgroup, struct failure *failure);
 /* Kills everything in and below TAG_TARGET. Safe against fork bombs; bounded. */
 void cgroup_kill(const struct tlv *cgroup);
 /* Removes the directories of TAG_KEEP and all below them. Kill first. False when one is still there. */

@@ -51,6 +51,8 @@ enum op {
 	OP_STDERR = 52,
 	OP_OUTPUT_END = 53,
 	OP_EXITED = 54,
+	/* helper */
+	OP_CGROUP_MAKE = 70,
 };
 
 enum tag {
@@ -112,6 +114,8 @@ enum tag {
 	TAG_KEEP = 56,
 	TAG_RECORD = 57,
 	TAG_NETWORK_PID = 58,
+	TAG_INTO = 70,
+	TAG_DEVICE_PROGRAM = 71,
 };
 
 struct frame {

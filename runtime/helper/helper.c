@@ -81,6 +81,17 @@ static void adopt(struct connection *connection, const struct frame *frame)
 	reply_ok(connection, frame->id);
 }
 
+static void make_cgroup(struct connection *connection, const struct frame *frame)
+{
+	struct failure failure = { 0 };
+	struct tlv cgroup;
+	if (!tlv_find(frame->payload, frame->length, TAG_CGROUP, &cgroup))
+		fail_with(&failure, EINVAL, "make cgroup", "none given");
+	else if (cgroup_make(&cgroup, &failure) == 0)
+		return reply_ok(connection, frame->id);
+	reply_failure(connection, frame->id, &failure);
+}
+
 static void remove_cgroups(struct connection *connection, const struct frame *frame)
 {
 	struct failure failure = { 0 };
@@ -108,6 +119,8 @@ static void handle(struct connection *connection, const struct frame *frame)
 		return sandbox(connection, frame);
 	case OP_ADOPT:
 		return adopt(connection, frame);
+	case OP_CGROUP_MAKE:
+		return make_cgroup(connection, frame);
 	case OP_CGROUP_REMOVE:
 		return remove_cgroups(connection, frame);
 	case OP_SHUTDOWN:

@@ -262,17 +262,24 @@ static _Noreturn void child(const struct spawn *spawn, int status)
 static pid_t clone_into(const struct spawn *spawn, int *pidfd, struct failure *failure)
 {
 	uint64_t namespaces = spawn->exec ? 0 : tlv_number(spawn->container, spawn->container_length, TAG_NAMESPACES, 0);
+	struct tlv cgroup;
+	int into = tlv_find(spawn->container, spawn->container_length, TAG_CGROUP, &cgroup) ? cgroup_into(&cgroup, failure) : -1;
+	if (failure->error)
+		return -1;
 	struct clone_args arguments = {
-		.flags = CLONE_PIDFD | (namespaces & (CLONE_NEWPID | CLONE_NEWNS)),
+		.flags = CLONE_PIDFD | (namespaces & (CLONE_NEWPID | CLONE_NEWNS)) | (into < 0 ? 0 : CLONE_INTO_CGROUP),
 		.pidfd = (uint64_t)(uintptr_t)pidfd,
 		.exit_signal = SIGCHLD,
+		.cgroup = into < 0 ? 0 : (uint64_t)into,
 	};
 	bool shared = !spawn->exec && spawn->pid_namespace_of >= 0;
+	pid_t pid = -1;
 	if (shared && setns(spawn->pid_namespace_of, CLONE_NEWPID))
-		return fail(failure, "enter pid namespace", NULL);
-	pid_t pid = clone3_(&arguments);
-	if (pid < 0)
+		fail(failure, "enter pid namespace", NULL);
+	else if ((pid = clone3_(&arguments)) < 0)
 		fail(failure, "clone", NULL);
+	if (pid != 0 && into >= 0)
+		close(into);
 	/* Only the next children's namespace had changed; it must not stay so. */
 	if (pid != 0 && shared && setns(own_pid_namespace, CLONE_NEWPID))
 		abort();

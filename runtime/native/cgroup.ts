@@ -1,30 +1,36 @@
-import { readFile } from 'node:fs/promises';
-import type { ContainerStats, Resources } from '../contract.ts';
+import type { DeviceRule, Resources } from '../contract.ts';
+import { allowsAll, deviceList, deviceProgram } from './cgroup-devices.ts';
+import { type CgroupLayout, type Controller, NEEDED, v2Name } from './cgroup-layout.ts';
+import { limitsOf } from './cgroup-limits.ts';
 import { Payload, TAG } from './protocol.ts';
 
+export { type CgroupLayout, type CgroupMode, probeCgroups } from './cgroup-layout.ts';
+
 /**
- * Control groups of either version as data. Which hierarchies a node has is probed once; everything else is pure. The
- * tree is the same in each: `<root>/<parent>/pod<sandbox>/<container>`.
+ * Control groups of either version as data. The tree is the same in each hierarchy: `<root>/<parent>/pod<sandbox>/<container>`.
+ * A hierarchy that only some containers need (cpuset, blkio, hugetlb) has the groups of those alone.
  */
 
-export type CgroupMode = 'v1' | 'v2' | 'hybrid';
-
-export interface CgroupLayout {
-  mode: CgroupMode;
-  /** Mount point by controller (memory, cpu, cpuacct, pids); with v2 all are the same. */
-  controllers: ReadonlyMap<Controller, string>;
+export interface Group {
+  /** Relative: `<root>/...`. */
+  path: string;
+  resources: Resources;
+  /** Processes live in it: a container's. */
+  leaf: boolean;
+  /** Of a container: the pod's own limits. */
+  pod?: Resources;
+  /** Of a container: devices it may use, or all of them. */
+  devices?: DeviceRule[] | 'all';
 }
-
-export type Controller = 'memory' | 'cpu' | 'cpuacct' | 'pids';
-
-const CONTROLLERS: readonly Controller[] = ['memory', 'cpu', 'cpuacct', 'pids'];
 
 /** What to make and write for one group; see encodeCgroup. Paths are absolute. */
 export interface CgroupPlan {
-  /** In order: directories made with their parents, files written. */
-  steps: ({ mkdir: string } | { write: string; value: string })[];
+  /** In order: directories made with their parents, files written, device programs attached. */
+  steps: ({ mkdir: string } | { write: string; value: string } | { attach: string; program: Uint8Array })[];
   /** Files by which a process of one thread enters the group: it writes 0. */
   attach: string[];
+  /** The unified group in which a process is made. */
+  into?: string;
   /** The directory whose processes are the group's. */
   kill: string;
   /** Directories to remove at the end. */
@@ -33,102 +39,92 @@ export interface CgroupPlan {
   oomFile: string;
 }
 
-/** Reads /proc/self/mountinfo and /sys/fs/cgroup; throws when the node has no usable control groups. */
-export async function probeCgroups(mountinfo?: string): Promise<CgroupLayout> {
-  const text = mountinfo ?? (await readFile('/proc/self/mountinfo', 'utf8'));
-  const controllers = new Map<Controller, string>();
-  let unified: string | undefined;
-  for (const line of text.split('\n')) {
-    const [mount, rest] = line.split(' - ');
-    if (!rest) continue;
-    const target = mount!.split(' ')[4]!;
-    const [type, , options] = rest.split(' ');
-    if (type === 'cgroup2') unified ??= target;
-    if (type !== 'cgroup') continue;
-    for (const option of options!.split(',')) {
-      const controller = CONTROLLERS.find((name) => name === option);
-      if (controller && !controllers.has(controller)) controllers.set(controller, target);
-    }
-  }
-  if (controllers.size === 0 && unified) {
-    return { mode: 'v2', controllers: new Map(CONTROLLERS.map((name) => [name, unified])) };
-  }
-  const missing = CONTROLLERS.filter((name) => !controllers.has(name));
-  if (missing.length > 0) throw new Error(`no cgroup controller ${missing.join(', ')}: mount /sys/fs/cgroup`);
-  return { mode: unified ? 'hybrid' : 'v1', controllers };
-}
-
-/** The group at `path` (relative, `<root>/...`) with its limits. With v2 the parents' controllers are switched on. */
-export function planCgroup(
-  layout: CgroupLayout,
-  path: string,
-  resources: Resources,
-  leaf: boolean,
-): CgroupPlan {
-  return layout.mode === 'v2' ? planV2(layout, path, resources, leaf) : planV1(layout, path, resources);
-}
-
-function planV1(layout: CgroupLayout, path: string, resources: Resources): CgroupPlan {
-  const at = (controller: Controller) => `${layout.controllers.get(controller)}/${path}`;
+/** The group with its limits. With v2 the parents' controllers are switched on. Throws RuntimeError Unsupported. */
+export function planCgroup(layout: CgroupLayout, group: Group): CgroupPlan {
+  const limits = limitsOf(layout, group.resources);
+  const inherited = group.leaf && group.pod ? limitsOf(layout, cpusetOf(group.pod)) : [];
+  const used = new Set<Controller>([
+    ...NEEDED,
+    ...[...limits, ...inherited].map(({ controller }) => controller),
+  ]);
+  if (!layout.deviceFilter) used.add('devices');
+  if (!layout.unified) used.add('freezer');
+  const v1 = [...used].filter((name) => layout.controllers.has(name) && !layout.inUnified.has(name));
+  const at = (controller: Controller) => `${layout.controllers.get(controller)}/${group.path}`;
   // cpu and cpuacct are often one hierarchy.
-  const directories = [...new Set(CONTROLLERS.map(at))];
-  const steps: CgroupPlan['steps'] = directories.map((mkdir) => ({ mkdir }));
-  const write = (controller: Controller, file: string, value: number | undefined) => {
-    if (value !== undefined)
-      steps.push({ write: `${at(controller)}/${file}`, value: String(Math.trunc(value)) });
-  };
-  write('memory', 'memory.limit_in_bytes', resources.memoryBytes);
-  write('cpu', 'cpu.shares', resources.cpuShares && clamp(resources.cpuShares, 2, 262_144));
-  write('cpu', 'cpu.cfs_period_us', resources.cpuPeriodUs);
-  write('cpu', 'cpu.cfs_quota_us', resources.cpuQuotaUs);
-  write('pids', 'pids.max', resources.pids);
+  const directories = [...new Set(v1.map(at))];
+  const unified = layout.unified && `${layout.unified}/${group.path}`;
+  const steps: CgroupPlan['steps'] = [...directories, ...(unified ? [unified] : [])].map((mkdir) => ({
+    mkdir,
+  }));
+  steps.push(...switchOn(layout, group, used));
+  if (v1.includes('cpuset')) steps.push(...cpusetParents(layout, group));
+  for (const { controller, file, value } of limits) steps.push({ write: `${at(controller)}/${file}`, value });
+  if (group.leaf) steps.push(...devices(layout, group));
+  const killable = unified ?? at('pids');
   return {
     steps,
     // Not cgroup.procs: moving a whole process locks all forks of the machine, and after an idle spell waits 6 to 22 ms
     // for a grace period of RCU; a thread that moves itself does not (Linux 5.16: cgroup_procs_write_start).
     attach: directories.map((directory) => `${directory}/tasks`),
-    kill: at('pids'),
-    remove: directories,
-    oomFile: `${at('memory')}/memory.oom_control`,
+    ...(unified && { into: unified }),
+    kill: killable,
+    remove: [...new Set([...layout.controllers.values(), ...(layout.unified ? [layout.unified] : [])])].map(
+      (mount) => `${mount}/${group.path}`,
+    ),
+    oomFile: `${at('memory')}/${layout.inUnified.has('memory') ? 'memory.events' : 'memory.oom_control'}`,
   };
 }
 
-function planV2(layout: CgroupLayout, path: string, resources: Resources, leaf: boolean): CgroupPlan {
-  const top = layout.controllers.get('memory')!;
-  const directory = `${top}/${path}`;
-  const steps: CgroupPlan['steps'] = [{ mkdir: directory }];
+/** From the top down: a controller is available where the parent has it switched on. */
+function switchOn(
+  layout: CgroupLayout,
+  { path, leaf }: Group,
+  used: ReadonlySet<Controller>,
+): CgroupPlan['steps'] {
+  const names = new Set([...used].filter((name) => layout.inUnified.has(name)).map(v2Name));
+  if (names.size === 0) return [];
+  const value = [...names].map((name) => `+${name}`).join(' ');
   const parts = path.split('/');
-  // From the top down: a controller is available where the parent has it switched on.
-  for (let depth = 0; depth < parts.length + (leaf ? 0 : 1); depth++) {
-    const parent = [top, ...parts.slice(0, depth)].join('/');
-    steps.push({ write: `${parent}/cgroup.subtree_control`, value: '+memory +cpu +pids' });
-  }
-  const { memoryBytes, cpuShares, cpuQuotaUs, cpuPeriodUs, pids } = resources;
-  const write = (file: string, value: string) => steps.push({ write: `${directory}/${file}`, value });
-  if (memoryBytes !== undefined) {
-    write('memory.max', String(Math.trunc(memoryBytes)));
-    if (leaf) write('memory.oom.group', '1');
-  }
-  if (cpuShares !== undefined) write('cpu.weight', String(cpuWeight(cpuShares)));
-  if (cpuQuotaUs !== undefined)
-    write('cpu.max', `${cpuQuotaUs > 0 ? cpuQuotaUs : 'max'} ${cpuPeriodUs ?? 100_000}`);
-  if (pids !== undefined) write('pids.max', String(pids));
-  return {
-    steps,
-    attach: [`${directory}/cgroup.procs`],
-    kill: directory,
-    remove: [directory],
-    oomFile: `${directory}/memory.events`,
-  };
+  return Array.from({ length: parts.length + (leaf ? 0 : 1) }, (_, depth) => ({
+    write: [layout.unified, ...parts.slice(0, depth), 'cgroup.subtree_control'].join('/'),
+    value,
+  }));
 }
 
-/** cpu.shares (2-262144) to cpu.weight (1-10000). Source: OCI runtime-spec, "cgroup v2 conversion". */
-function cpuWeight(shares: number): number {
-  return Math.trunc(1 + ((clamp(shares, 2, 262_144) - 2) * 9999) / 262_142);
+/**
+ * A new v1 cpuset has no CPU and takes nobody (ENOSPC): all parents get what the machine has, the pod what it asked for,
+ * and the group itself what its parent has where it asks for nothing else.
+ */
+function cpusetParents(layout: CgroupLayout, { path, leaf, pod, resources }: Group): CgroupPlan['steps'] {
+  const mount = layout.controllers.get('cpuset')!;
+  const parts = path.split('/');
+  const steps: CgroupPlan['steps'] = [];
+  for (let depth = 1; depth <= parts.length; depth++) {
+    const directory = [mount, ...parts.slice(0, depth)].join('/');
+    const isPod = leaf ? depth >= parts.length - 1 : depth === parts.length;
+    const own = isPod ? (leaf ? pod : resources) : undefined;
+    steps.push({ write: `${directory}/cpuset.cpus`, value: own?.cpusetCpus ?? layout.cpus });
+    steps.push({ write: `${directory}/cpuset.mems`, value: own?.cpusetMems ?? layout.mems });
+  }
+  return steps;
 }
 
-function clamp(value: number, least: number, most: number): number {
-  return Math.min(Math.max(value, least), most);
+function cpusetOf({ cpusetCpus, cpusetMems }: Resources): Resources {
+  return { ...(cpusetCpus && { cpusetCpus }), ...(cpusetMems && { cpusetMems }) };
+}
+
+/** A second wall: what keeps a container from devices first is that no mount of its has any. */
+function devices(layout: CgroupLayout, { path, devices: rules = [] }: Group): CgroupPlan['steps'] {
+  if (allowsAll(rules)) return [];
+  if (layout.deviceFilter) return [{ attach: `${layout.unified}/${path}`, program: deviceProgram(rules) }];
+  const mount = layout.controllers.get('devices');
+  if (!mount) return [];
+  const file = (name: string) => `${mount}/${path}/${name}`;
+  return [
+    { write: file('devices.deny'), value: 'a' },
+    ...deviceList(rules).map((value) => ({ write: file('devices.allow'), value })),
+  ];
 }
 
 /** TAG_CGROUP as runtime/helper/cgroup.h describes it. */
@@ -136,36 +132,17 @@ export function encodeCgroup(plan: CgroupPlan): Payload {
   const payload = new Payload();
   for (const step of plan.steps) {
     if ('mkdir' in step) payload.text(TAG.PATH, step.mkdir);
-    else payload.nest(TAG.WRITE, new Payload().text(TAG.PATH, step.write).text(TAG.VALUE, step.value));
+    else if ('write' in step)
+      payload.nest(TAG.WRITE, new Payload().text(TAG.PATH, step.write).text(TAG.VALUE, step.value));
+    else
+      payload.nest(
+        TAG.DEVICE_PROGRAM,
+        new Payload().text(TAG.PATH, step.attach).bytes(TAG.DATA, step.program),
+      );
   }
   for (const file of plan.attach) payload.text(TAG.SOURCE, file);
+  if (plan.into) payload.text(TAG.INTO, plan.into);
   payload.text(TAG.TARGET, plan.kill);
   for (const directory of plan.remove) payload.text(TAG.KEEP, directory);
   return payload.text(TAG.OOM_FILE, plan.oomFile);
-}
-
-/** Usage of the group at `path`; rejects with ENOENT when it is gone. */
-export async function readCgroupStats(layout: CgroupLayout, path: string): Promise<ContainerStats> {
-  const read = async (controller: Controller, file: string) =>
-    await readFile(`${layout.controllers.get(controller)}/${path}/${file}`, 'utf8');
-  const v2 = layout.mode === 'v2';
-  const [cpu, usage, memory, pids] = await Promise.all([
-    v2 ? read('cpu', 'cpu.stat') : read('cpuacct', 'cpuacct.usage'),
-    read('memory', v2 ? 'memory.current' : 'memory.usage_in_bytes'),
-    read('memory', 'memory.stat'),
-    read('pids', 'pids.current'),
-  ]);
-  const memoryBytes = Number(usage);
-  const inactive = keyed(memory, v2 ? 'inactive_file' : 'total_inactive_file');
-  return {
-    cpuNs: v2 ? keyed(cpu, 'usage_usec') * 1000 : Number(cpu),
-    memoryBytes,
-    memoryWorkingSetBytes: Math.max(0, memoryBytes - inactive),
-    pids: Number(pids),
-  };
-}
-
-function keyed(text: string, key: string): number {
-  const line = text.split('\n').find((candidate) => candidate.startsWith(`${key} `));
-  return line ? Number(line.slice(key.length + 1)) : 0;
 }

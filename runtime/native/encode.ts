@@ -59,7 +59,7 @@ export interface NodeFacts {
   leastOomScoreAdj: number;
 }
 
-function sandboxCgroup(facts: NodeFacts, sandbox: { id: string; cgroupParent: string }): string {
+export function sandboxCgroup(facts: NodeFacts, sandbox: { id: string; cgroupParent: string }): string {
   return [facts.cgroupRoot, sandbox.cgroupParent, `pod${sandbox.id}`].filter((part) => part !== '').join('/');
 }
 
@@ -73,7 +73,8 @@ export function containerCgroup(
 
 /** The pod's TAG_CGROUP alone: to adopt its monitor, or to clean up behind a lost one. */
 export function encodeSandboxCgroup(facts: NodeFacts, spec: SandboxSpec): Payload {
-  return encodeCgroup(planCgroup(facts.cgroups, sandboxCgroup(facts, spec), spec.resources, false));
+  const group = { path: sandboxCgroup(facts, spec), resources: {}, leaf: false };
+  return encodeCgroup(planCgroup(facts.cgroups, group));
 }
 
 /** OP_SANDBOX. `socket`: name in the run directory. */
@@ -81,6 +82,7 @@ export function encodeSandbox(facts: NodeFacts, spec: SandboxSpec, socket: strin
   const { network, ipc, pid } = spec.namespaces;
   const namespaces =
     (network === 'pod' ? CLONE_NEWNET | CLONE_NEWUTS : 0) | (ipc === 'pod' ? CLONE_NEWIPC : 0);
+  const group = { path: sandboxCgroup(facts, spec), resources: spec.resources, leaf: false };
   const payload = new Payload()
     .text(TAG.ID, spec.id)
     .text(TAG.SOURCE, socket)
@@ -88,7 +90,7 @@ export function encodeSandbox(facts: NodeFacts, spec: SandboxSpec, socket: strin
     .text(TAG.PATH, facts.sharedMemory)
     .number(TAG.NAMESPACES, namespaces)
     .number(TAG.FLAGS, spec.sharedPid && pid === 'pod' ? SHARED_PID : 0)
-    .nest(TAG.CGROUP, encodeSandboxCgroup(facts, spec));
+    .nest(TAG.CGROUP, encodeCgroup(planCgroup(facts.cgroups, group)));
   for (const [name, value] of Object.entries(spec.sysctls)) {
     const path = `/proc/sys/${name.includes('/') ? name : name.replaceAll('.', '/')}`;
     payload.nest(TAG.SYSCTL, new Payload().text(TAG.PATH, path).text(TAG.VALUE, value));
@@ -104,13 +106,15 @@ export function encodeStart(
   record: string,
 ): Payload {
   const ownPids = sandbox.namespaces.pid === 'pod' && !sandbox.sharedPid;
-  const cgroup = planCgroup(facts.cgroups, containerCgroup(facts, sandbox, spec.id), spec.resources, true);
+  const { resources, devices } = spec;
+  const path = containerCgroup(facts, sandbox, spec.id);
+  const group = { path, resources, leaf: true, pod: sandbox.resources, ...(devices && { devices }) };
   const payload = new Payload()
     .text(TAG.ID, spec.id)
     .text(TAG.LABELS, JSON.stringify(spec.labels))
     .number(TAG.NAMESPACES, CLONE_NEWNS | CLONE_NEWCGROUP | (ownPids ? CLONE_NEWPID : 0))
     .number(TAG.FLAGS, spec.readOnlyRoot ? READ_ONLY_ROOT : 0)
-    .nest(TAG.CGROUP, encodeCgroup(cgroup))
+    .nest(TAG.CGROUP, encodeCgroup(planCgroup(facts.cgroups, group)))
     .text(TAG.PATH, facts.anchor)
     .text(TAG.LOG, spec.logPath)
     .text(TAG.RECORD, record)

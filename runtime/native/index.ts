@@ -20,7 +20,8 @@ import {
   type SandboxState,
 } from '../contract.ts';
 import { validateContainer, validateSandbox } from '../validate.ts';
-import { encodeCgroup, planCgroup, probeCgroups, readCgroupStats } from './cgroup.ts';
+import { encodeCgroup, planCgroup, probeCgroups } from './cgroup.ts';
+import { readCgroupStats } from './cgroup-stats.ts';
 import {
   containerCgroup,
   decodeContainer,
@@ -29,10 +30,11 @@ import {
   encodeSandboxCgroup,
   encodeStart,
   type NodeFacts,
+  sandboxCgroup,
 } from './encode.ts';
 import { HelperClient } from './helper-client.ts';
 import { type Peer, Refusal } from './peer.ts';
-import { leastOomScoreAdj, probeFeatures } from './probe.ts';
+import { leastOomScoreAdj, probeFeatures, probeGroups } from './probe.ts';
 import { checkPropagation } from './propagation.ts';
 import { type Fields, OP, Payload, TAG } from './protocol.ts';
 import { Sandbox, toRuntimeError } from './sandbox.ts';
@@ -71,31 +73,38 @@ export class NativeRuntime implements Runtime {
   /** The node's helper; the network room uses its `exchange`. */
   readonly helper: HelperClient;
 
-  private constructor(options: NativeRuntimeOptions, facts: NodeFacts, features: Record<string, boolean>) {
+  private constructor(
+    options: NativeRuntimeOptions,
+    facts: NodeFacts,
+    features: Record<string, boolean>,
+    helper: HelperClient,
+  ) {
     this.#options = options;
     this.#facts = facts;
     this.#features = features;
     this.#files = new StateDirectory(options.stateDirectory);
-    this.helper = new HelperClient(options);
+    this.helper = helper;
     this.helper.onReconnect = () => void this.#adoptAll();
   }
 
   /** Starts or adopts the helper and everything that was running. */
   static async open(options: NativeRuntimeOptions): Promise<NativeRuntime> {
-    const cgroups = await probeCgroups();
+    const files = new StateDirectory(options.stateDirectory);
+    await mkdir(options.runDirectory, { recursive: true });
+    await chmod(options.runDirectory, 0o700);
+    await files.initialise();
+    const helper = new HelperClient(options);
+    await helper.hello();
+    const cgroups = await probeGroups(await probeCgroups(), options.cgroupRoot, helper);
     const least = await leastOomScoreAdj();
     const facts: NodeFacts = {
       cgroups,
       cgroupRoot: options.cgroupRoot,
-      anchor: new StateDirectory(options.stateDirectory).anchor,
-      sharedMemory: new StateDirectory(options.stateDirectory).sharedMemory,
+      anchor: files.anchor,
+      sharedMemory: files.sharedMemory,
       leastOomScoreAdj: least,
     };
-    const runtime = new NativeRuntime(options, facts, await probeFeatures(cgroups, least));
-    await mkdir(options.runDirectory, { recursive: true });
-    await chmod(options.runDirectory, 0o700);
-    await runtime.#files.initialise();
-    await runtime.helper.hello();
+    const runtime = new NativeRuntime(options, facts, await probeFeatures(cgroups, least), helper);
     await runtime.#load();
     return runtime;
   }
@@ -170,10 +179,10 @@ export class NativeRuntime implements Runtime {
     }
   }
 
-  async stats(sandboxId: SandboxId, container: string): Promise<ContainerStats> {
-    const { spec } = this.#sandbox(sandboxId).record;
+  async stats(sandboxId: SandboxId, container?: string): Promise<ContainerStats> {
+    const path = this.#cgroupOf(sandboxId, container);
     try {
-      return await readCgroupStats(this.#facts.cgroups, containerCgroup(this.#facts, spec, container));
+      return await readCgroupStats(this.#facts.cgroups, path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       throw new RuntimeError('NotFound', `no container ${container} in sandbox ${sandboxId}`);
@@ -196,7 +205,8 @@ export class NativeRuntime implements Runtime {
   /** Takes the whole instance down: sandboxes, cgroups, helper. Only the directories given are left. */
   async destroy(): Promise<void> {
     for (const { id } of await this.list()) await this.removeSandbox(id);
-    const root = encodeCgroup(planCgroup(this.#facts.cgroups, this.#facts.cgroupRoot, {}, false));
+    const group = { path: this.#facts.cgroupRoot, resources: {}, leaf: false };
+    const root = encodeCgroup(planCgroup(this.#facts.cgroups, group));
     await this.helper.request(OP.CGROUP_REMOVE, new Payload().nest(TAG.CGROUP, root));
     await this.helper.shutdown();
     await this.close();
@@ -224,11 +234,12 @@ export class NativeRuntime implements Runtime {
   async #create(spec: SandboxSpec): Promise<Sandbox> {
     const socket = `${createHash('sha256').update(spec.id).digest('hex').slice(0, 16)}.sock`;
     const createdAtMs = this.#options.clock.now();
+    const payload = encodeSandbox(this.#facts, spec, socket);
     const sandbox = this.#make({ version: STATE_VERSION, spec: structuredClone(spec), socket, createdAtMs });
     // Before there is anything else: a crash from here on leaves a trace that the next start cleans up by.
     await this.#files.save(sandbox.record);
     try {
-      await this.helper.request(OP.SANDBOX, encodeSandbox(this.#facts, spec, socket));
+      await this.helper.request(OP.SANDBOX, payload);
       await sandbox.connect();
     } catch (error) {
       sandbox.leaving = true;
@@ -286,6 +297,13 @@ export class NativeRuntime implements Runtime {
       // A monitor that has just ended is announced by its own connection.
       await this.helper.request(OP.ADOPT, payload).catch(() => undefined);
     }
+  }
+
+  #cgroupOf(sandboxId: SandboxId, container: string | undefined): string {
+    const { spec } = this.#sandbox(sandboxId).record;
+    return container === undefined
+      ? sandboxCgroup(this.#facts, spec)
+      : containerCgroup(this.#facts, spec, container);
   }
 
   #sandbox(id: SandboxId): Sandbox {

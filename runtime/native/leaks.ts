@@ -22,9 +22,9 @@ export async function holdings(node: {
   helperPid: number;
 }): Promise<Holdings> {
   const mountinfo = await readFile('/proc/self/mountinfo', 'utf8');
-  const { controllers } = await probeCgroups(mountinfo);
+  const { controllers, unified } = await probeCgroups();
   const cgroups: string[] = [];
-  for (const mount of new Set(controllers.values()))
+  for (const mount of new Set([...controllers.values(), ...(unified ? [unified] : [])]))
     cgroups.push(...(await directoriesBelow(join(mount, node.cgroupRoot))));
   return {
     mounts: mountinfo.split('\n').length,

@@ -1,5 +1,5 @@
 import { type Mount, RuntimeError } from '../contract.ts';
-import type { CgroupLayout } from './cgroup.ts';
+import { type CgroupLayout, NEEDED } from './cgroup-layout.ts';
 import { Payload, TAG } from './protocol.ts';
 
 /** Mount attributes of mount_setattr(2). */
@@ -114,9 +114,7 @@ function encodeCgroupMounts(
     return;
   }
   add('tmpfs', '/sys/fs/cgroup', ['nosuid', 'noexec', 'mode=755', `size=${DEV_BYTES}`]);
-  const byMount = Map.groupBy(layout.controllers, ([, mountpoint]) => mountpoint);
-  for (const controllers of byMount.values()) {
-    const names = controllers.map(([name]) => name);
+  for (const names of Map.groupBy(NEEDED, (name) => layout.controllers.get(name)).values()) {
     add('cgroup', `/sys/fs/cgroup/${names.join(',')}`, [...options, ...names]);
   }
 }

@@ -1,6 +1,10 @@
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { release } from 'node:os';
-import type { CgroupLayout } from './cgroup.ts';
+import { RuntimeError } from '../contract.ts';
+import { encodeCgroup, planCgroup } from './cgroup.ts';
+import { type CgroupLayout, since } from './cgroup-layout.ts';
+import type { HelperClient } from './helper-client.ts';
+import { OP, Payload, TAG } from './protocol.ts';
 
 const CAP_SYS_RESOURCE = 24;
 
@@ -17,16 +21,66 @@ export async function probeFeatures(
   cgroups: CgroupLayout,
   leastOom: number,
 ): Promise<Record<string, boolean>> {
-  const [major = 0, minor = 0] = release().split('.').map(Number);
-  const since = (wantMajor: number, wantMinor: number) =>
-    major > wantMajor || (major === wantMajor && minor >= wantMinor);
+  const kernel = release();
   const filesystems = await readFile('/proc/filesystems', 'utf8');
+  const v2 = cgroups.inUnified.has('memory');
   return {
     overlayfs: /\toverlay$/m.test(filesystems),
-    overlayLayersByFsconfig: since(6, 5),
-    idmappedMounts: since(5, 12),
-    cgroupKill: cgroups.mode === 'v2' && since(5, 14),
-    cloneIntoCgroup: cgroups.mode === 'v2' && since(5, 7),
+    overlayLayersByFsconfig: since(kernel, [6, 5]),
+    idmappedMounts: since(kernel, [5, 12]),
+    cgroupKill: cgroups.unified !== undefined && since(kernel, [5, 14]),
+    cloneIntoCgroup: cgroups.unified !== undefined,
     oomScoreAdjNegative: leastOom < 0,
+    cpusets: cgroups.controllers.has('cpuset'),
+    ioLimits: cgroups.controllers.has('blkio'),
+    hugepageLimits: cgroups.controllers.has('hugetlb'),
+    memoryQos: v2,
+    oomGroup: v2,
+    swapLimits: cgroups.swap === true,
+    deviceLimits: cgroups.deviceFilter === true || cgroups.controllers.has('devices'),
+    pause: cgroups.unified !== undefined || cgroups.controllers.has('freezer'),
+    pressure: cgroups.unified !== undefined && (await exists('/proc/pressure/cpu')),
   };
+}
+
+let probes = 0;
+
+/**
+ * Tries on a group of its own what cannot be seen otherwise: whether BPF may judge the use of devices, and whether swap is
+ * accounted (swapaccount=0 takes the files away).
+ */
+export async function probeGroups(
+  layout: CgroupLayout,
+  root: string,
+  helper: Pick<HelperClient, 'request'>,
+): Promise<CgroupLayout> {
+  const path = `${root}/probe-${process.pid}-${probes++}`;
+  const make = async (deviceFilter: boolean): Promise<CgroupLayout | undefined> => {
+    const tried = { ...layout, deviceFilter };
+    const group = encodeCgroup(planCgroup(tried, { path, resources: {}, leaf: true }));
+    const payload = new Payload().nest(TAG.CGROUP, group);
+    try {
+      await helper.request(OP.CGROUP_MAKE, payload);
+      return { ...tried, swap: await accountsSwap(layout, path) };
+    } catch (error) {
+      if (error instanceof RuntimeError && error.code === 'Kernel') return undefined;
+      throw error;
+    } finally {
+      await helper.request(OP.CGROUP_REMOVE, payload);
+    }
+  };
+  const filtered = layout.unified ? await make(true) : undefined;
+  return filtered ?? (await make(false)) ?? layout;
+}
+
+async function accountsSwap({ controllers, inUnified }: CgroupLayout, path: string): Promise<boolean> {
+  const file = inUnified.has('memory') ? 'memory.swap.max' : 'memory.memsw.limit_in_bytes';
+  return await exists(`${controllers.get('memory')}/${path}/${file}`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
 }

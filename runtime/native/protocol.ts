@@ -37,6 +37,7 @@ export const OP = {
   STDERR: 52,
   OUTPUT_END: 53,
   EXITED: 54,
+  CGROUP_MAKE: 70,
 } as const;
 
 export const TAG = {
@@ -98,6 +99,8 @@ export const TAG = {
   KEEP: 56,
   RECORD: 57,
   NETWORK_PID: 58,
+  INTO: 70,
+  DEVICE_PROGRAM: 71,
 } as const;
 
 export interface Frame {

@@ -1,5 +1,12 @@
+import { getSystemErrorName } from 'node:util';
 import type { Clock } from '#machinery/clock.ts';
-import { type ContainerState, RuntimeError, type RuntimeEvent, type SandboxState } from '../contract.ts';
+import {
+  type ContainerState,
+  RuntimeError,
+  type RuntimeErrorCode,
+  type RuntimeEvent,
+  type SandboxState,
+} from '../contract.ts';
 import { decodeContainer, decodeExit } from './encode.ts';
 import { Peer, Refusal } from './peer.ts';
 import { Fields, OP, type Payload, TAG } from './protocol.ts';
@@ -10,6 +17,10 @@ const ENOENT = 2;
 const EACCES = 13;
 const ENOTDIR = 20;
 const ESRCH = 3;
+const EBUSY = 16;
+const ENODEV = 19;
+const EINVAL = 22;
+const ERANGE = 34;
 
 /** One sandbox as the agent sees it: its record, and the connection with its monitor while there is one. */
 export class Sandbox {
@@ -146,7 +157,28 @@ export function toRuntimeError(refusal: Refusal): RuntimeError {
       refusal.errno === ENOENT ? 'no such container' : 'the container is not running',
     );
   }
+  if (refusal.step === 'set cgroup limit') return limitRefused(refusal.errno, refusal.detail);
   return refusal.toRuntimeError();
+}
+
+/** What the kernel says to a limit: `file` is the one it was written to, its errno the reason. */
+export function limitRefused(errno: number, file: string): RuntimeError {
+  const name = file.slice(file.lastIndexOf('/') + 1);
+  const fault = (code: RuntimeErrorCode, what: string) => new RuntimeError(code, what, 'set cgroup limit');
+  switch (errno) {
+    case ENOENT:
+    case EACCES: // what cannot even be created in a cgroup
+      return fault('Unsupported', `this node's kernel has no ${name}`);
+    case ENODEV:
+      return fault('Unsupported', `there is no such device to limit by ${name}`);
+    case EBUSY:
+      return fault('Busy', `${name}: more than that is in use`);
+    case EINVAL:
+    case ERANGE:
+      return fault('InvalidSpec', `the kernel takes no such value for ${name}`);
+    default:
+      return fault('Kernel', `${name}: ${getSystemErrorName(-errno)}`);
+  }
 }
 
 /** The exit codes and words of the OCI runtimes. */

@@ -1,0 +1,156 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { ContainerSpec, Resources } from '../contract.ts';
+import { CAPABILITIES } from './capabilities.ts';
+import { type CgroupLayout, probeCgroups } from './cgroup.ts';
+import type { Controller } from './cgroup-layout.ts';
+import type { NativeRuntime } from './index.ts';
+import { holdings } from './leaks.ts';
+import { TestNode, whyNoRoot } from './test-root.ts';
+
+const reason = whyNoRoot();
+const MIB = 1 << 20;
+
+/** What the kernel of this machine makes of the limits; the plans themselves: cgroup.test.ts. */
+describe.skipIf(reason !== undefined)(`limits (${reason ?? 'as root'})`, () => {
+  let node: TestNode;
+  let runtime: NativeRuntime;
+  let layout: CgroupLayout;
+  let features: Record<string, boolean>;
+  let pod: string;
+  let pods = 0;
+
+  beforeAll(async () => {
+    node = await TestNode.make();
+    runtime = await node.open();
+    layout = await probeCgroups();
+    ({ features } = await runtime.info());
+  });
+  beforeEach(async () => {
+    pod = await node.sandbox(runtime, `pod-${pods++}`);
+  });
+  afterAll(async () => {
+    await runtime.close();
+    await node.close();
+  });
+
+  const start = async (change: Partial<ContainerSpec>, script = 'exec sleep 600') =>
+    await runtime.startContainer(pod, await node.spec('main.0', script, change));
+  const limited = (resources: Resources) => start({ resources });
+  const v2 = () => layout.inUnified.has('memory');
+  /** A file of the container's group. */
+  const file = async (controller: Controller, name: string) =>
+    (
+      await readFile(
+        join(
+          layout.controllers.get(controller)!,
+          node.cgroupRoot,
+          `kubepods/burstable/pod${pod}/main.0`,
+          name,
+        ),
+        'utf8',
+      )
+    ).trim();
+
+  test('of cpu burst, cpusets and I/O are where the kernel reads them', async () => {
+    const disk = (await readFile('/proc/partitions', 'utf8')).match(/^\s+(\d+)\s+(\d+)\s+\d+\s+[a-z]+$/m);
+    await limited({
+      cpuQuotaUs: 50_000,
+      cpuPeriodUs: 100_000,
+      cpuBurstUs: 10_000,
+      ...(features['cpusets'] && { cpusetCpus: '0' }),
+      ...(disk && {
+        ioLimits: [{ major: Number(disk[1]), minor: Number(disk[2]), readBytes: 50 * MIB }],
+      }),
+    });
+    expect(await file('cpu', v2() ? 'cpu.max.burst' : 'cpu.cfs_burst_us')).toBe('10000');
+    if (features['cpusets']) {
+      expect(await file('cpuset', 'cpuset.cpus')).toBe('0');
+      const { pid } = (await runtime.list()).find(({ id }) => id === pod)!.containers[0]!;
+      expect(await readFile(`/proc/${pid}/status`, 'utf8')).toMatch(/^Cpus_allowed_list:\s+0$/m);
+    }
+    if (disk) {
+      const text = await file('blkio', v2() ? 'io.max' : 'blkio.throttle.read_bps_device');
+      expect(text).toContain(String(50 * MIB));
+    }
+  });
+
+  test('of swap are taken together with memory', async () => {
+    if (!features['swapLimits']) return;
+    await limited({ memoryBytes: 32 * MIB, swapBytes: 0 });
+    if (v2()) expect(await file('memory', 'memory.swap.max')).toBe('0');
+    else expect(await file('memory', 'memory.memsw.limit_in_bytes')).toBe(String(32 * MIB));
+  });
+
+  test('that the kernel refuses are told by their file, and everything made is undone', async () => {
+    const used = pod;
+    const before = await holdings(node);
+    pod = await node.sandbox(runtime, 'refused');
+    await expect(limited({ cpusetCpus: '0-4095' })).rejects.toMatchObject({
+      code: 'InvalidSpec',
+      message: expect.stringContaining('cpuset.cpus'),
+    });
+    await expect(limited({ ioLimits: [{ major: 4000, minor: 1, readBytes: 1 }] })).rejects.toMatchObject({
+      code: 'Unsupported',
+    });
+    await expect(limited({ memoryBytes: Number.NaN })).rejects.toMatchObject({ code: 'InvalidSpec' });
+    await expect(limited({ cpusetCpus: '0;1' })).rejects.toMatchObject({ code: 'InvalidSpec' });
+    await expect(node.sandbox(runtime, 'broken', { resources: { pids: -2 } })).rejects.toMatchObject({
+      code: 'InvalidSpec',
+    });
+    await limited({ pids: 5 });
+    await runtime.removeSandbox(pod);
+    await expect.poll(() => holdings(node)).toEqual(before);
+    expect((await runtime.list()).map(({ id }) => id)).toContain(used);
+  });
+
+  test('that need cgroup v2 are refused on v1 with the reason, before anything is made', async () => {
+    if (v2()) return;
+    const before = await holdings(node);
+    await expect(limited({ memoryHighBytes: MIB })).rejects.toMatchObject({
+      code: 'Unsupported',
+      message: 'memory.high needs cgroup v2, and this node has v1',
+    });
+    const made = node.sandbox(runtime, 'needs-v2', { resources: { memoryMinBytes: MIB } });
+    await expect(made).rejects.toMatchObject({ code: 'Unsupported' });
+    expect(await holdings(node)).toEqual(before);
+  });
+
+  describe('of devices', () => {
+    /** May mount a file system with device nodes in it: the first wall is gone. */
+    const mounter = { capabilities: [...CAPABILITIES], seccomp: undefined };
+    const script = (number: string) =>
+      `mount -t tmpfs none /tmp && mknod /tmp/it c ${number} && (: < /tmp/it) 2>&1 && echo opened`;
+    const opens = async (number: string, devices?: ContainerSpec['devices']) =>
+      (await node.run(runtime, pod, script(number), { ...mounter, ...(devices && { devices }) })).output;
+
+    test('keep even who can mount from a device of the node, and not from the standard ones', async () => {
+      expect(features['deviceLimits']).toBe(true);
+      expect(await opens('1 11')).toContain('Operation not permitted');
+      expect(await opens('1 1')).toContain('Operation not permitted');
+      expect(await opens('1 3')).toBe('opened');
+    });
+
+    test('let through what is on the list, and everything for a privileged container', async () => {
+      expect(await opens('1 11', [{ type: 'char', major: 1, minor: 11, access: 'r' }])).toBe('opened');
+      expect(await opens('1 11', [{ type: 'char', major: 1, minor: 12, access: 'r' }])).not.toBe('opened');
+      expect(await opens('1 11', 'all')).toBe('opened');
+    });
+  });
+
+  test('stats count what was killed for want of memory, a child too, and the time that was waited', async () => {
+    await start(
+      { resources: { memoryBytes: 16 * MIB, ...(features['swapLimits'] && { swapBytes: 0 }) } },
+      'dd if=/dev/zero of=/dev/null bs=64M count=1; exec sleep 600',
+    );
+    await expect
+      .poll(async () => (await runtime.stats(pod, 'main.0')).oomKills, { timeout: 5000 })
+      .toBeGreaterThan(0);
+    const whole = await runtime.stats(pod);
+    expect(whole.memoryBytes).toBeGreaterThan(0);
+    const { pressure } = await runtime.stats(pod, 'main.0');
+    if (features['pressure']) expect(pressure!.memory.some.totalUs).toBeGreaterThanOrEqual(0);
+    else expect(pressure).toBeUndefined();
+  });
+});
