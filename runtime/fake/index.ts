@@ -1,7 +1,6 @@
 import { basename } from 'node:path';
 import { type Duplex, duplexPair, PassThrough } from 'node:stream';
 import type { Clock } from '#machinery/clock.ts';
-import { Broadcast } from '../broadcast.ts';
 import {
   type ContainerSpec,
   type ContainerState,
@@ -20,16 +19,15 @@ import {
   type SandboxState,
 } from '../contract.ts';
 import { validateContainer, validateSandbox } from '../validate.ts';
+import { type Container, type FakeCall, FakeNode, type Sandbox } from './node.ts';
 import { RunningProgram } from './process.ts';
 import { BASIC_PROGRAMS, type FakeProgram } from './programs.ts';
 
+export type { FakeCall } from './node.ts';
 export { BASIC_PROGRAMS, type FakeProcess, type FakeProgram, runsForever } from './programs.ts';
 
 const SIGKILL = 9;
 const SIGTERM = 15;
-const FIRST_PID = 1000;
-
-export type FakeCall = Exclude<keyof Runtime, 'watch' | 'close'>;
 
 export interface FakeRuntimeOptions {
   clock: Clock;
@@ -41,38 +39,6 @@ export interface FakeRuntimeOptions {
   }) => FakeProgram | undefined;
   /** Where log lines go too, besides `logs`. */
   appendLog?: (path: string, text: string) => void;
-}
-
-interface Container {
-  spec: ContainerSpec;
-  state: ContainerState;
-  process: RunningProgram;
-  attached: Set<{ stdout: PassThrough; stderr: PassThrough }>;
-  partial: { stdout: string; stderr: string };
-}
-
-interface Sandbox {
-  spec: SandboxSpec;
-  state: 'ready' | 'lost';
-  createdAtMs: number;
-  containers: Map<string, Container>;
-}
-
-interface Failure {
-  call: FakeCall;
-  error: RuntimeError;
-  times: number;
-}
-
-/** What outlives the agent: shared by every FakeRuntime that was made from another by `reopen`. */
-class FakeNode {
-  readonly sandboxes = new Map<SandboxId, Sandbox>();
-  readonly events = new Broadcast<RuntimeEvent>();
-  readonly logs = new Map<string, string>();
-  readonly listeners = new Map<string, (stream: Duplex) => void>();
-  failures: Failure[] = [];
-  calls: { call: FakeCall; sandbox?: string; container?: string }[] = [];
-  nextPid = FIRST_PID;
 }
 
 /** Enough to look back on in a test; older calls are dropped. */
