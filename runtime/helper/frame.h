@@ -32,6 +32,7 @@ enum op {
 	OP_CGROUP_REMOVE = 19,
 	OP_UNMOUNT = 20,
 	OP_SHUTDOWN = 21,
+	OP_CGROUP_KILL = 64,
 	/* monitor */
 	OP_START = 32,
 	OP_STOP = 33,
@@ -116,6 +117,7 @@ enum tag {
 	TAG_NETWORK_PID = 58,
 	TAG_INTO = 70,
 	TAG_DEVICE_PROGRAM = 71,
+	TAG_SPARES = 100,
 };
 
 struct frame {

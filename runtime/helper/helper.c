@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -71,6 +72,7 @@ static void sandbox(struct connection *connection, const struct frame *frame)
 	if (frame_end(&w))
 		return connection_close(connection);
 	connection_flush(connection);
+	monitors_refill(frame->payload, frame->length);
 }
 
 static void adopt(struct connection *connection, const struct frame *frame)
@@ -92,7 +94,8 @@ static void make_cgroup(struct connection *connection, const struct frame *frame
 	reply_failure(connection, frame->id, &failure);
 }
 
-static void remove_cgroups(struct connection *connection, const struct frame *frame)
+/* Kills what is in them; OP_CGROUP_REMOVE takes them away too. */
+static void end_cgroups(struct connection *connection, const struct frame *frame)
 {
 	struct failure failure = { 0 };
 	struct tlv cgroup;
@@ -101,10 +104,21 @@ static void remove_cgroups(struct connection *connection, const struct frame *fr
 		return reply_failure(connection, frame->id, &failure);
 	}
 	cgroup_kill(&cgroup);
-	if (cgroup_remove(&cgroup))
+	if (frame->op == OP_CGROUP_KILL || cgroup_remove(&cgroup))
 		return reply_ok(connection, frame->id);
 	fail_with(&failure, EBUSY, "remove cgroup", "processes in it do not end");
 	reply_failure(connection, frame->id, &failure);
+}
+
+static void unmount(struct connection *connection, const struct frame *frame)
+{
+	struct failure failure = { 0 };
+	char path[4096] = "";
+	if (tlv_text(frame->payload, frame->length, TAG_PATH, path, sizeof path) || umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW)) {
+		fail(&failure, "unmount", path);
+		return reply_failure(connection, frame->id, &failure);
+	}
+	reply_ok(connection, frame->id);
 }
 
 static void handle(struct connection *connection, const struct frame *frame)
@@ -121,9 +135,13 @@ static void handle(struct connection *connection, const struct frame *frame)
 		return adopt(connection, frame);
 	case OP_CGROUP_MAKE:
 		return make_cgroup(connection, frame);
+	case OP_CGROUP_KILL:
 	case OP_CGROUP_REMOVE:
-		return remove_cgroups(connection, frame);
+		return end_cgroups(connection, frame);
+	case OP_UNMOUNT:
+		return unmount(connection, frame);
 	case OP_SHUTDOWN:
+		monitors_end_spares();
 		reply_ok(connection, frame->id);
 		return loop_stop();
 	default:

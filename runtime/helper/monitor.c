@@ -2,7 +2,9 @@
  * The monitor of one pod: holds its namespaces, is the parent of its containers, writes their logs, owns their
  * terminals, and serves the agent. It stands in for both a pause process and a shim, and decides nothing.
  *
- * Started by the helper with the listening socket at descriptor 3 and the payload of OP_SANDBOX at 4.
+ * Usage: gantry-monitor RUN_DIRECTORY NAME NAMESPACES, by the helper, with a socket at descriptor 3. It makes the
+ * namespaces and waits there, as a spare, for its sandbox: the name of its socket (which takes the place of NAME for all to
+ * see), the listening socket itself, and the payload of OP_SANDBOX in a file. It ends when the helper goes first.
  */
 #include <elf.h>
 #include <errno.h>
@@ -17,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,8 +29,7 @@
 #include "sandbox.h"
 #include "session.h"
 
-#define LISTENER 3
-#define PAYLOAD 4
+#define CHANNEL 3
 #define SHARED_PID 1
 /* After this long without a request the monitor makes itself small. */
 #define IDLE_MS 500
@@ -174,17 +176,39 @@ static int watch_signals(void)
 	return signals.fd < 0 ? -1 : loop_watch(&signals, EPOLLIN);
 }
 
-static int read_payload(void)
+static int read_payload(int file)
 {
 	struct stat about;
-	if (fstat(PAYLOAD, &about) || about.st_size <= 0 || about.st_size > FRAME_LIMIT)
+	if (fstat(file, &about) || about.st_size <= 0 || about.st_size > FRAME_LIMIT)
 		return -1;
 	sandbox_length = (size_t)about.st_size;
 	sandbox = malloc(sandbox_length);
-	if (!sandbox || pread(PAYLOAD, sandbox, sandbox_length, 0) != about.st_size)
+	if (!sandbox || pread(file, sandbox, sandbox_length, 0) != about.st_size)
 		return -1;
-	close(PAYLOAD);
+	close(file);
 	return tlv_valid(sandbox, sandbox_length) ? 0 : -1;
+}
+
+/* Waits for the sandbox; returns the listening socket, or -1 when none will come. */
+static int await_sandbox(char *name)
+{
+	int passed[2];
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof passed)];
+	} control = { 0 };
+	/* What it says takes no more than the argument's own room. */
+	struct iovec data = { .iov_base = name, .iov_len = strlen(name) };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	ssize_t got;
+	while ((got = recvmsg(CHANNEL, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
+		;
+	if (got <= 0 || control.header.cmsg_len != CMSG_LEN(sizeof passed) || control.header.cmsg_type != SCM_RIGHTS)
+		return -1;
+	memset(name + got, 0, data.iov_len - (size_t)got);
+	memcpy(passed, CMSG_DATA(&control.header), sizeof passed);
+	close(CHANNEL);
+	return read_payload(passed[1]) ? -1 : passed[0];
 }
 
 static int die(const char *step)
@@ -193,13 +217,15 @@ static int die(const char *step)
 	return 1;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	if (prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_NAME, "gantry-monitor"))
+	if (argc != 4 || prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_NAME, "gantry-spare"))
 		return die("prctl");
-	if (read_payload())
-		return die("read sandbox");
-	if (loop_init() || watch_signals() || serve(LISTENER, handle))
+	sandbox_prepare(strtoull(argv[3], NULL, 10));
+	int listener = await_sandbox(argv[2]);
+	if (listener < 0)
+		return sandbox ? die("read sandbox") : 0;
+	if (prctl(PR_SET_NAME, "gantry-monitor") || loop_init() || watch_signals() || serve(listener, handle))
 		return die("event loop");
 	if (spawn_init(&broken) == 0 && sandbox_make(sandbox, sandbox_length, &broken) == 0 &&
 	    (tlv_number(sandbox, sandbox_length, TAG_FLAGS, 0) & SHARED_PID)) {

@@ -8,7 +8,9 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "cgroup.h"
 #include "defence.h"
@@ -16,14 +18,20 @@
 #include "listen.h"
 #include "loop.h"
 
-#define LISTENER 3
-#define PAYLOAD 4
+#define CHANNEL 3
+/* Of a socket in the run directory, with its end. The monitor's argument has room for it: monitor.c relies on that. */
+#define SOCKET_NAME_MAX 64
 #define MONITORS_LIMIT 4096
+#define SPARES_LIMIT 16
+/* A spare is made when the pod that took the last one has started: making both at once would slow that one down. */
+#define REFILL_MS 5
 
 struct monitor {
 	struct source source; /* its pidfd; first: the loop casts */
 	struct monitor *next;
 	pid_t pid;
+	int channel; /* a spare's, where its sandbox is handed to it; -1 = it has one */
+	uint64_t namespaces; /* a spare's, made already */
 	struct tlv cgroup;
 };
 
@@ -32,6 +40,11 @@ static unsigned count;
 static int program = -1;
 static int run_directory = -1;
 static const char *run_directory_name;
+static void refill(struct timer *timer);
+static struct {
+	uint64_t namespaces, wanted;
+	struct timer timer;
+} spares = { .timer.fire = refill };
 
 static int sealed_copy(int from, off_t size)
 {
@@ -72,9 +85,17 @@ int monitors_init(int directory, const char *name, const char *path, struct fail
 	return program < 0 ? -1 : 0;
 }
 
+static void close_channel(struct monitor *monitor)
+{
+	if (monitor->channel >= 0)
+		close(monitor->channel);
+	monitor->channel = -1;
+}
+
 static void release(struct source *source)
 {
 	struct monitor *monitor = (struct monitor *)source;
+	close_channel(monitor);
 	close(monitor->source.fd);
 	free((void *)monitor->cgroup.value);
 	free(monitor);
@@ -95,42 +116,83 @@ static void on_exit_of(struct source *source, uint32_t events)
 	loop_forget(source);
 }
 
-static int keep(pid_t pid, int pidfd, const uint8_t *payload, size_t length)
+/* Watches a monitor from now on; owns `pidfd` and `channel` then. */
+static struct monitor *keep(pid_t pid, int pidfd, int channel)
 {
 	struct monitor *monitor = calloc(1, sizeof *monitor);
-	struct tlv cgroup = { 0 };
-	uint8_t *copy = NULL;
-	if (monitor && tlv_find(payload, length, TAG_CGROUP, &cgroup))
-		copy = malloc(cgroup.length ? cgroup.length : 1);
-	if (!copy) {
-		free(monitor);
-		errno = ENOMEM;
-		return -1;
-	}
-	memcpy(copy, cgroup.value, cgroup.length);
-	monitor->cgroup = (struct tlv){ .tag = TAG_CGROUP, .length = cgroup.length, .value = copy };
+	if (!monitor)
+		return NULL;
 	monitor->pid = pid;
+	monitor->channel = channel;
 	monitor->source = (struct source){ .fd = pidfd, .ready = on_exit_of, .release = release };
+	if (loop_watch(&monitor->source, EPOLLIN)) {
+		free(monitor);
+		return NULL;
+	}
 	monitor->next = all;
 	all = monitor;
 	count++;
-	return loop_watch(&monitor->source, EPOLLIN);
+	return monitor;
 }
 
-static _Noreturn void become_monitor(int listener, int payload, const char *socket)
+static int remember_cgroup(struct monitor *monitor, const uint8_t *payload, size_t length)
 {
-	/* The monitor uses none of them: they tell people, and who clears up, whose it is. */
-	char *const arguments[] = { "gantry-monitor", (char *)run_directory_name, (char *)socket, NULL };
+	struct tlv cgroup = { 0 };
+	if (!tlv_find(payload, length, TAG_CGROUP, &cgroup))
+		return errno = EINVAL, -1;
+	uint8_t *copy = malloc(cgroup.length ? cgroup.length : 1);
+	if (!copy)
+		return -1;
+	memcpy(copy, cgroup.value, cgroup.length);
+	monitor->cgroup = (struct tlv){ .tag = TAG_CGROUP, .length = cgroup.length, .value = copy };
+	return 0;
+}
+
+static _Noreturn void become_monitor(int channel, uint64_t namespaces)
+{
+	/* They tell people, and who clears up, whose it is; the monitor puts the name of its socket in the second one. */
+	char name[SOCKET_NAME_MAX], kind[24];
+	snprintf(name, sizeof name, "%-*s", SOCKET_NAME_MAX - 1, "spare");
+	snprintf(kind, sizeof kind, "%llu", (unsigned long long)namespaces);
+	char *const arguments[] = { "gantry-monitor", (char *)run_directory_name, name, kind, NULL };
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* Above the fixed numbers first, so that neither overwrites the other. */
-	int high_listener = fcntl(listener, F_DUPFD_CLOEXEC, 16), high_payload = fcntl(payload, F_DUPFD_CLOEXEC, 16);
-	int high_program = fcntl(program, F_DUPFD_CLOEXEC, 16);
-	if (setsid() >= 0 && dup2(high_listener, LISTENER) == LISTENER && dup2(high_payload, PAYLOAD) == PAYLOAD)
+	/* Above the fixed number first, so that it is not overwritten. */
+	int high_program = fcntl(program, F_DUPFD_CLOEXEC, 16), high_channel = fcntl(channel, F_DUPFD_CLOEXEC, 16);
+	if (setsid() >= 0 && dup2(high_channel, CHANNEL) == CHANNEL)
 		fexecve(high_program, arguments, MONITOR_ENVIRONMENT);
 	fprintf(stderr, "helper: monitor not executed: %s\n", strerror(errno));
 	_exit(127);
+}
+
+/* One without a sandbox yet, which makes these namespaces already. */
+static struct monitor *fork_monitor(uint64_t namespaces, struct failure *failure)
+{
+	int channel[2], pidfd = -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel)) {
+		fail(failure, "fork monitor", NULL);
+		return NULL;
+	}
+	struct clone_args arguments = {
+		.flags = CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t pid = clone3_(&arguments);
+	if (pid == 0)
+		become_monitor(channel[1], namespaces);
+	struct monitor *monitor = pid < 0 ? NULL : keep(pid, pidfd, channel[0]);
+	if (!monitor) {
+		fail(failure, pid < 0 ? "fork monitor" : "watch monitor", NULL);
+		close(channel[0]); /* it ends by that */
+		if (pidfd >= 0)
+			close(pidfd);
+	} else {
+		monitor->namespaces = namespaces;
+	}
+	close(channel[1]);
+	return monitor;
 }
 
 static int payload_file(const uint8_t *payload, size_t length)
@@ -143,35 +205,57 @@ static int payload_file(const uint8_t *payload, size_t length)
 	return fd;
 }
 
-static pid_t fork_monitor(int listener, const char *socket, const uint8_t *payload, size_t length,
-			  struct failure *failure)
+/* Hands a spare its name, its listening socket and what it is to be. */
+static int give(struct monitor *monitor, char *name, int listener, int payload)
 {
-	int file = payload_file(payload, length), pidfd = -1;
-	if (file < 0)
-		return fail(failure, "pass sandbox", NULL);
-	struct clone_args arguments = {
-		.flags = CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} control = { 0 };
+	struct iovec data = { .iov_base = name, .iov_len = strlen(name) + 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	control.header = (struct cmsghdr){
+		.cmsg_len = CMSG_LEN(2 * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS
 	};
-	pid_t pid = clone3_(&arguments);
-	if (pid == 0)
-		become_monitor(listener, file, socket);
-	close(file);
-	if (pid < 0)
-		return fail(failure, "fork monitor", NULL);
-	if (keep(pid, pidfd, payload, length)) {
-		fail(failure, "watch monitor", NULL);
-		kill(pid, SIGKILL);
-		close(pidfd);
-		return -1;
+	memcpy(CMSG_DATA(&control.header), (int[]){ listener, payload }, 2 * sizeof(int));
+	ssize_t sent = sendmsg(monitor->channel, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close_channel(monitor);
+	return sent < 0 ? -1 : 0;
+}
+
+static struct monitor *find_spare(uint64_t namespaces)
+{
+	for (struct monitor *monitor = all; monitor; monitor = monitor->next)
+		if (monitor->channel >= 0 && monitor->namespaces == namespaces)
+			return monitor;
+	return NULL;
+}
+
+static struct monitor *start(char *name, int listener, const uint8_t *payload, size_t length, struct failure *failure)
+{
+	uint64_t namespaces = tlv_number(payload, length, TAG_NAMESPACES, 0);
+	int file = payload_file(payload, length);
+	if (file < 0) {
+		fail(failure, "pass sandbox", NULL);
+		return NULL;
 	}
-	return pid;
+	struct monitor *monitor = find_spare(namespaces);
+	/* A spare that has just died is passed over. */
+	if (!monitor || remember_cgroup(monitor, payload, length) || give(monitor, name, listener, file)) {
+		monitor = fork_monitor(0, failure);
+		if (monitor && (remember_cgroup(monitor, payload, length) || give(monitor, name, listener, file))) {
+			fail(failure, "pass sandbox", NULL);
+			close_channel(monitor);
+			monitor = NULL;
+		}
+	}
+	close(file);
+	return monitor;
 }
 
 pid_t monitors_start(const uint8_t *payload, size_t length, struct failure *failure)
 {
-	char name[64];
+	char name[SOCKET_NAME_MAX];
 	if (tlv_text(payload, length, TAG_SOURCE, name, sizeof name) || strchr(name, '/'))
 		return fail_with(failure, EINVAL, "socket name", NULL);
 	if (count >= MONITORS_LIMIT)
@@ -179,11 +263,42 @@ pid_t monitors_start(const uint8_t *payload, size_t length, struct failure *fail
 	int listener = listen_in(run_directory, name, failure);
 	if (listener < 0)
 		return -1;
-	pid_t pid = fork_monitor(listener, name, payload, length, failure);
+	struct monitor *monitor = start(name, listener, payload, length, failure);
 	close(listener);
-	if (pid < 0)
+	if (!monitor)
 		unlinkat(run_directory, name, 0);
-	return pid;
+	return monitor ? monitor->pid : -1;
+}
+
+static void refill(struct timer *timer)
+{
+	(void)timer;
+	uint64_t there = 0;
+	struct failure failure = { 0 };
+	for (struct monitor *monitor = all; monitor; monitor = monitor->next)
+		if (monitor->channel >= 0 && (monitor->namespaces != spares.namespaces || ++there > spares.wanted))
+			close_channel(monitor); /* it ends by that */
+	/* Without one the next sandbox only takes longer to make. */
+	for (; there < spares.wanted && count < MONITORS_LIMIT; there++)
+		if (!fork_monitor(spares.namespaces, &failure))
+			return;
+}
+
+void monitors_refill(const uint8_t *payload, size_t length)
+{
+	uint64_t wanted = tlv_number(payload, length, TAG_SPARES, 0);
+	spares.namespaces = tlv_number(payload, length, TAG_NAMESPACES, 0);
+	spares.wanted = wanted < SPARES_LIMIT ? wanted : SPARES_LIMIT;
+	if (!spares.timer.at_ms)
+		timer_set(&spares.timer, REFILL_MS);
+}
+
+void monitors_end_spares(void)
+{
+	timer_clear(&spares.timer);
+	for (struct monitor *monitor = all; monitor; monitor = monitor->next)
+		if (monitor->channel >= 0 && kill(monitor->pid, SIGKILL) == 0)
+			waitpid(monitor->pid, NULL, 0);
 }
 
 int monitors_adopt(const uint8_t *payload, size_t length, struct failure *failure)
@@ -195,9 +310,10 @@ int monitors_adopt(const uint8_t *payload, size_t length, struct failure *failur
 	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
 		return fail(failure, "adopt monitor", NULL);
-	if (keep(pid, pidfd, payload, length)) {
+	struct monitor *monitor = keep(pid, pidfd, -1);
+	if (!monitor)
 		close(pidfd);
+	if (!monitor || remember_cgroup(monitor, payload, length))
 		return fail(failure, "adopt monitor", NULL);
-	}
 	return 0;
 }

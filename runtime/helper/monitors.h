@@ -11,7 +11,14 @@
  * the run directory's path, which monitors show as an argument.
  */
 int monitors_init(int run_directory, const char *name, const char *program, struct failure *failure);
-/* Starts one for the payload of OP_SANDBOX; it listens on TAG_SOURCE in the run directory when this returns. */
+/*
+ * Starts one for the payload of OP_SANDBOX, or takes a spare of that kind; it listens on TAG_SOURCE in the run directory
+ * when this returns.
+ */
 pid_t monitors_start(const uint8_t *payload, size_t length, struct failure *failure);
+/* Soon has TAG_SPARES monitors wait, with their TAG_NAMESPACES made, for the next sandboxes of that kind; others end. */
+void monitors_refill(const uint8_t *payload, size_t length);
+/* Ends those that wait, and waits until they have gone. */
+void monitors_end_spares(void);
 /* Watches over one that another helper started: TAG_PID, TAG_CGROUP. */
 int monitors_adopt(const uint8_t *payload, size_t length, struct failure *failure);

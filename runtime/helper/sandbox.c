@@ -24,7 +24,12 @@
 /* As container engines have it. */
 #define SHM_BYTES (64 * 1024 * 1024)
 
+#define POD_NAMESPACES ((uint64_t)(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS))
+
 static int init_pidfd = -1;
+/* Namespaces that are there before the sandbox is known. */
+static uint64_t prepared;
+static bool loopback_ready;
 
 static int loopback_up(struct failure *failure)
 {
@@ -53,6 +58,17 @@ static int set_sysctls(const uint8_t *payload, size_t length, struct failure *fa
 	return 0;
 }
 
+/* Not the mount namespace: it must hold what the node has mounted by the time there is a pod. */
+void sandbox_prepare(uint64_t namespaces)
+{
+	struct failure failure = { 0 };
+	namespaces &= POD_NAMESPACES;
+	if (namespaces == 0 || unshare((int)namespaces))
+		return;
+	prepared = namespaces;
+	loopback_ready = (namespaces & CLONE_NEWNET) && loopback_up(&failure) == 0;
+}
+
 /*
  * One /dev/shm for all containers of the pod, as there is one IPC namespace: hung where the containers take it from, in a
  * mount namespace of the monitor's own. What the node mounts later is seen in it too.
@@ -73,17 +89,16 @@ static int share_memory(const uint8_t *payload, size_t length, struct failure *f
 static int make(const uint8_t *payload, size_t length, struct failure *failure)
 {
 	uint64_t namespaces = tlv_number(payload, length, TAG_NAMESPACES, 0);
-	const uint64_t allowed = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 	char hostname[65];
 	struct tlv cgroup;
-	if (unshare((int)(namespaces & allowed)))
+	if (unshare((int)(namespaces & POD_NAMESPACES & ~prepared)))
 		return fail(failure, "new namespaces", NULL);
 	if (namespaces & CLONE_NEWUTS) {
 		if (tlv_text(payload, length, TAG_HOSTNAME, hostname, sizeof hostname) ||
 		    sethostname(hostname, strlen(hostname)))
 			return fail(failure, "set host name", NULL);
 	}
-	if ((namespaces & CLONE_NEWNET) && loopback_up(failure))
+	if ((namespaces & CLONE_NEWNET) && !loopback_ready && loopback_up(failure))
 		return -1;
 	if ((namespaces & CLONE_NEWIPC) && share_memory(payload, length, failure))
 		return -1;

@@ -6,6 +6,8 @@
 #include "failure.h"
 #include "frame.h"
 
+/* Makes these namespaces (CLONE_NEW* bits) before the sandbox is known; what fails is tried again by sandbox_make. */
+void sandbox_prepare(uint64_t namespaces);
 /* `payload` as OP_SANDBOX carries it. On failure everything made so far is undone. */
 int sandbox_make(const uint8_t *payload, size_t length, struct failure *failure);
 /* Kills and removes what is left of it. */

@@ -23,6 +23,8 @@ const CLONE_NEWPID = 0x20000000;
 const CLONE_NEWNET = 0x40000000;
 
 const SHARED_PID = 1;
+/** Monitors that wait with their namespaces made for the next pods of the kind last asked for. */
+const SPARES = 1;
 const READ_ONLY_ROOT = 1;
 const STDIN: Record<ContainerSpec['stdin'], number> = { none: 0, open: 1, once: 2 };
 
@@ -72,8 +74,11 @@ export function containerCgroup(
 }
 
 /** The pod's TAG_CGROUP alone: to adopt its monitor, or to clean up behind a lost one. */
-export function encodeSandboxCgroup(facts: NodeFacts, spec: SandboxSpec): Payload {
-  const group = { path: sandboxCgroup(facts, spec), resources: {}, leaf: false };
+export function encodeSandboxCgroup(
+  facts: NodeFacts,
+  sandbox: { id: string; cgroupParent: string },
+): Payload {
+  const group = { path: sandboxCgroup(facts, sandbox), resources: {}, leaf: false };
   return encodeCgroup(planCgroup(facts.cgroups, group));
 }
 
@@ -89,6 +94,7 @@ export function encodeSandbox(facts: NodeFacts, spec: SandboxSpec, socket: strin
     .text(TAG.HOSTNAME, spec.hostname)
     .text(TAG.PATH, facts.sharedMemory)
     .number(TAG.NAMESPACES, namespaces)
+    .number(TAG.SPARES, SPARES)
     .number(TAG.FLAGS, spec.sharedPid && pid === 'pod' ? SHARED_PID : 0)
     .nest(TAG.CGROUP, encodeCgroup(planCgroup(facts.cgroups, group)));
   for (const [name, value] of Object.entries(spec.sysctls)) {

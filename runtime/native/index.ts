@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { Clock } from '#machinery/clock.ts';
+import { type Clock, every } from '#machinery/clock.ts';
 import { Broadcast } from '../broadcast.ts';
 import {
   type ContainerSpec,
@@ -38,12 +37,15 @@ import { leastOomScoreAdj, probeFeatures, probeGroups } from './probe.ts';
 import { checkPropagation } from './propagation.ts';
 import { type Fields, OP, Payload, TAG } from './protocol.ts';
 import { Sandbox, toRuntimeError } from './sandbox.ts';
-import { STATE_VERSION, StateDirectory } from './state.ts';
+import { STATE_VERSION, StateDirectory, socketOf } from './state.ts';
 import { processStreams } from './streams.ts';
+import { type Orphans, sweep } from './sweep.ts';
+import { Turns, together } from './turns.ts';
 
 const SIGTERM = 15;
 /** How long a kill may take beyond the grace: a process stuck in the kernel does not die. */
 const KILL_MARGIN_MS = 30_000;
+const SWEEP_PERIOD_MS = 60_000;
 
 export interface NativeRuntimeOptions {
   clock: Clock;
@@ -68,8 +70,11 @@ export class NativeRuntime implements Runtime {
   readonly #events = new Broadcast<RuntimeEvent>();
   readonly #sandboxes = new Map<SandboxId, Sandbox>();
   /** What is being created, started or removed, by id: the next call about it waits its turn. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new Turns();
   readonly #features: Record<string, boolean>;
+  /** Sandboxes that a newer version has made, with the version of their record: not ours to touch. */
+  #newer: ReadonlyMap<SandboxId, number> = new Map();
+  readonly #stop = new AbortController();
   /** The node's helper; the network room uses its `exchange`. */
   readonly helper: HelperClient;
 
@@ -106,6 +111,11 @@ export class NativeRuntime implements Runtime {
     };
     const runtime = new NativeRuntime(options, facts, await probeFeatures(cgroups, least), helper);
     await runtime.#load();
+    await runtime.sweep();
+    every(options.clock, SWEEP_PERIOD_MS, runtime.#stop.signal, async () => {
+      // The next one tries again.
+      await runtime.sweep().catch(() => undefined);
+    });
     return runtime;
   }
 
@@ -114,17 +124,18 @@ export class NativeRuntime implements Runtime {
   }
 
   createSandbox(spec: SandboxSpec): Promise<SandboxState> {
-    return this.#inTurn(spec.id, async () => {
+    return this.#turns.run(spec.id, async () => {
       validateSandbox(spec);
+      this.#refuseNewer(spec.id);
       const existing = this.#sandboxes.get(spec.id);
-      return await (existing ?? (await this.#create(spec))).state(this.#files);
+      return existing ? await existing.state(this.#files) : (await this.#create(spec)).ready([]);
     });
   }
 
   removeSandbox(id: SandboxId): Promise<void> {
-    return this.#inTurn(id, async () => {
+    return this.#turns.run(id, async () => {
       const sandbox = this.#sandboxes.get(id);
-      if (!sandbox) return;
+      if (!sandbox) return this.#refuseNewer(id);
       sandbox.leaving = true;
       await this.#destroy(sandbox);
       this.#sandboxes.delete(id);
@@ -132,7 +143,7 @@ export class NativeRuntime implements Runtime {
   }
 
   startContainer(sandboxId: SandboxId, spec: ContainerSpec): Promise<ContainerState> {
-    return this.#inTurn(`${sandboxId}/${spec.id}`, () => this.#start(sandboxId, spec));
+    return this.#turns.run(`${sandboxId}/${spec.id}`, () => this.#start(sandboxId, spec));
   }
 
   async stopContainer(
@@ -198,8 +209,31 @@ export class NativeRuntime implements Runtime {
   }
 
   async close(): Promise<void> {
+    this.#stop.abort();
     for (const sandbox of this.#sandboxes.values()) sandbox.disconnect();
     await this.helper.close();
+  }
+
+  /** Finds and removes what no sandbox accounts for; says what it removed. Works by itself once a minute. */
+  async sweep(): Promise<Orphans> {
+    const { runDirectory, cgroupRoot } = this.#options;
+    const mountPoints = [this.#files.anchor, this.#files.sharedMemory];
+    const places = { cgroups: this.#facts.cgroups, cgroupRoot, runDirectory, mountPoints };
+    return await sweep(places, {
+      // What is in the making is accounted for too.
+      sockets: () =>
+        new Set([...this.#sandboxes.keys(), ...this.#newer.keys(), ...this.#turns.names].map(socketOf)),
+      removeCgroup: (group) =>
+        this.#turns.run(group.id, async () => {
+          if (this.#sandboxes.has(group.id) || this.#newer.has(group.id)) return false;
+          const cgroup = encodeSandboxCgroup(this.#facts, group);
+          await this.helper.request(OP.CGROUP_REMOVE, new Payload().nest(TAG.CGROUP, cgroup));
+          return true;
+        }),
+      unmount: async (path) => {
+        await this.helper.request(OP.UNMOUNT, new Payload().text(TAG.PATH, path));
+      },
+    });
   }
 
   /** Takes the whole instance down: sandboxes, cgroups, helper. Only the directories given are left. */
@@ -219,12 +253,14 @@ export class NativeRuntime implements Runtime {
     const payload = encodeStart(this.#facts, sandbox.record.spec, spec, record);
     if (sandbox.lost) throw new RuntimeError('Unavailable', `sandbox ${sandboxId} is lost: remove it`);
     await checkPropagation(spec.mounts);
-    await Promise.all([
-      mkdir(dirname(spec.logPath), { recursive: true, mode: 0o750 }),
-      this.#files.saveContainer(sandboxId, spec.id, spec.labels, this.#options.clock.now()),
-    ]);
     try {
-      return decodeContainer(await sandbox.request(OP.START, payload));
+      const [answer] = await together(
+        mkdir(dirname(spec.logPath), { recursive: true, mode: 0o750 }).then(() =>
+          sandbox.request(OP.START, payload),
+        ),
+        this.#files.saveContainer(sandboxId, spec.id, spec.labels, this.#options.clock.now()),
+      );
+      return decodeContainer(answer);
     } catch (error) {
       if (!sandbox.lost) await this.#files.removeContainer(sandboxId, spec.id);
       throw error;
@@ -232,15 +268,16 @@ export class NativeRuntime implements Runtime {
   }
 
   async #create(spec: SandboxSpec): Promise<Sandbox> {
-    const socket = `${createHash('sha256').update(spec.id).digest('hex').slice(0, 16)}.sock`;
+    const socket = socketOf(spec.id);
     const createdAtMs = this.#options.clock.now();
     const payload = encodeSandbox(this.#facts, spec, socket);
     const sandbox = this.#make({ version: STATE_VERSION, spec: structuredClone(spec), socket, createdAtMs });
-    // Before there is anything else: a crash from here on leaves a trace that the next start cleans up by.
-    await this.#files.save(sandbox.record);
     try {
-      await this.helper.request(OP.SANDBOX, payload);
-      await sandbox.connect();
+      // Both at once: what a crash leaves without its record is found by the sweep of the next start.
+      await together(
+        this.#files.save(sandbox.record),
+        this.helper.request(OP.SANDBOX, payload).then(() => sandbox.connect()),
+      );
     } catch (error) {
       sandbox.leaving = true;
       await this.#destroy(sandbox);
@@ -252,7 +289,18 @@ export class NativeRuntime implements Runtime {
 
   #make(record: Sandbox['record']): Sandbox {
     const { clock, runDirectory } = this.#options;
-    return new Sandbox(record, clock, runDirectory, (event) => this.#events.send(event));
+    const sandbox: Sandbox = new Sandbox(record, clock, runDirectory, (event) => {
+      if (event.type === 'lost') void this.#endLeft(sandbox);
+      this.#events.send(event);
+    });
+    return sandbox;
+  }
+
+  /** Kills what a monitor left that died when no helper watched over it. */
+  async #endLeft(sandbox: Sandbox): Promise<void> {
+    const cgroup = encodeSandboxCgroup(this.#facts, sandbox.record.spec);
+    // Its removal does it again, and says when it could not.
+    await this.helper.request(OP.CGROUP_KILL, new Payload().nest(TAG.CGROUP, cgroup)).catch(() => undefined);
   }
 
   async #destroy(sandbox: Sandbox): Promise<void> {
@@ -269,7 +317,8 @@ export class NativeRuntime implements Runtime {
   }
 
   async #load(): Promise<void> {
-    const { records, damaged } = await this.#files.load();
+    const { records, damaged, newer } = await this.#files.load();
+    this.#newer = newer;
     for (const id of damaged) await this.#files.remove(id);
     await Promise.all(
       records.map(async (record) => {
@@ -282,6 +331,7 @@ export class NativeRuntime implements Runtime {
           sandbox.disconnect();
           sandbox.leaving = false;
           sandbox.markLost();
+          await this.#endLeft(sandbox);
         }
       }),
     );
@@ -306,6 +356,11 @@ export class NativeRuntime implements Runtime {
       : containerCgroup(this.#facts, spec, container);
   }
 
+  #refuseNewer(id: SandboxId): void {
+    const version = this.#newer.get(id);
+    if (version !== undefined) throw this.#files.tooNew(id, version);
+  }
+
   #sandbox(id: SandboxId): Sandbox {
     const sandbox = this.#sandboxes.get(id);
     if (!sandbox) throw new RuntimeError('NotFound', `no sandbox ${id}`);
@@ -324,17 +379,6 @@ export class NativeRuntime implements Runtime {
     } catch (error) {
       peer.close();
       throw error instanceof Refusal ? toRuntimeError(error) : error;
-    }
-  }
-
-  async #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(id) ?? Promise.resolve();
-    const turn = before.then(work, work);
-    this.#turns.set(id, turn);
-    try {
-      return await turn;
-    } finally {
-      if (this.#turns.get(id) === turn) this.#turns.delete(id);
     }
   }
 }

@@ -2,6 +2,9 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { probeCgroups } from './cgroup.ts';
 
+/** A monitor without a pod; the helper's own name it has until it is executed. */
+const SPARES = ['gantry-spare', 'gantry-helper'];
+
 /** What a node holds at one moment, for tests: two of them must be equal around anything that cleans up after itself. */
 export interface Holdings {
   /** Mounts of this mount namespace. */
@@ -29,13 +32,26 @@ export async function holdings(node: {
   return {
     mounts: mountinfo.split('\n').length,
     cgroups: cgroups.sort(),
-    helperDescriptors: await descriptors(node.helperPid),
-    processes: await below(node.helperPid),
+    ...(await helperHoldings(node.helperPid)),
     files: [
       ...(await filesBelow(join(node.base, 'state'))),
       ...(await filesBelow(join(node.base, 'run'))),
     ].sort(),
   };
+}
+
+/** Without the monitors kept for the next pods: they come and go by themselves, each with two descriptors of the helper's. */
+async function helperHoldings(pid: number): Promise<Pick<Holdings, 'helperDescriptors' | 'processes'>> {
+  for (;;) {
+    const before = await below(pid);
+    const helperDescriptors = await descriptors(pid);
+    if (JSON.stringify(await below(pid)) !== JSON.stringify(before)) continue;
+    const processes = before.filter((name) => !SPARES.includes(name));
+    for (let spare = processes.length; spare < before.length; spare++)
+      for (const kind of ['socket', 'anon_inode:[pidfd]'])
+        if (helperDescriptors.includes(kind)) helperDescriptors.splice(helperDescriptors.indexOf(kind), 1);
+    return { helperDescriptors, processes };
+  }
 }
 
 async function directoriesBelow(path: string): Promise<string[]> {

@@ -20,6 +20,7 @@ export const OP = {
   CGROUP_REMOVE: 19,
   UNMOUNT: 20,
   SHUTDOWN: 21,
+  CGROUP_KILL: 64,
   START: 32,
   STOP: 33,
   REMOVE: 34,
@@ -101,6 +102,7 @@ export const TAG = {
   NETWORK_PID: 58,
   INTO: 70,
   DEVICE_PROGRAM: 71,
+  SPARES: 100,
 } as const;
 
 export interface Frame {
@@ -114,48 +116,68 @@ export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
 }
 
+/** Bytes of room at first: enough for most requests and all that nests. */
+const FIRST_ROOM = 256;
+
 /** Collects the TLVs of one frame; every `put` returns the payload itself, to be chained. */
 export class Payload {
-  readonly #chunks: Uint8Array[] = [];
+  #data = Buffer.allocUnsafe(FIRST_ROOM);
+  #used = 0;
 
   bytes(tag: number, value: Uint8Array): this {
-    const header = Buffer.alloc(TLV_HEADER);
-    header.writeUInt16LE(tag, 0);
-    header.writeUInt32LE(value.length, 2);
-    this.#chunks.push(header, value);
+    const at = this.#field(tag, value.length);
+    this.#data.set(value, at);
     return this;
   }
 
   text(tag: number, value: string): this {
-    return this.bytes(tag, Buffer.from(value));
+    const length = Buffer.byteLength(value);
+    const at = this.#field(tag, length);
+    this.#data.write(value, at, length);
+    return this;
   }
 
   /** A non-negative integer of at most 64 bits, or a negative one in two's complement. */
   number(tag: number, value: number | bigint): this {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)));
-    return this.bytes(tag, bytes);
+    const at = this.#field(tag, 8);
+    this.#data.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), at);
+    return this;
   }
 
   nest(tag: number, inner: Payload): this {
     return this.bytes(tag, inner.encode());
   }
 
+  /** Until the next `put` the payload's own memory. */
   encode(): Uint8Array {
-    return Buffer.concat(this.#chunks);
+    return this.#data.subarray(0, this.#used);
+  }
+
+  /** Makes room for one more TLV and returns where its value goes. */
+  #field(tag: number, length: number): number {
+    const at = this.#used + TLV_HEADER;
+    if (at + length > this.#data.length) {
+      const longer = Buffer.allocUnsafe(Math.max(2 * this.#data.length, at + length));
+      longer.set(this.encode());
+      this.#data = longer;
+    }
+    this.#data.writeUInt16LE(tag, this.#used);
+    this.#data.writeUInt32LE(length, this.#used + 2);
+    this.#used = at + length;
+    return at;
   }
 }
 
 export function encodeFrame(
   op: number,
   id: number,
-  payload: Payload | Uint8Array = new Payload(),
+  payload: Payload | Uint8Array = new Uint8Array(),
 ): Uint8Array {
   const body = payload instanceof Payload ? payload.encode() : payload;
   if (body.length + FRAME_HEADER - 4 > FRAME_LIMIT) {
     throw new RangeError(`a frame of ${body.length} bytes is over the limit of ${FRAME_LIMIT}`);
   }
-  const frame = Buffer.alloc(FRAME_HEADER + body.length);
+  const frame = Buffer.allocUnsafe(FRAME_HEADER + body.length);
   frame.writeUInt32LE(FRAME_HEADER - 4 + body.length, 0);
   frame.writeUInt16LE(PROTOCOL_VERSION, 4);
   frame.writeUInt16LE(op, 6);

@@ -105,21 +105,29 @@ export class Sandbox {
   }
 
   async state(files: StateDirectory): Promise<SandboxState> {
-    const { spec, createdAtMs } = this.record;
-    const common = { id: spec.id, labels: { ...spec.labels }, createdAtMs };
     if (this.#peer) {
       try {
-        const containers = await this.#containers();
-        const networkNamespace = spec.namespaces.network === 'pod' ? `/proc/${this.#pid}/ns/net` : '';
-        return { ...common, state: 'ready', networkNamespace, containers };
+        return this.ready(await this.#containers());
       } catch (error) {
         // It may go between two questions; anything but its loss is an error.
         if (this.#peer) throw error;
       }
     }
     this.markLost();
-    const containers = await files.lostContainers(spec.id, this.#lostAtMs!);
-    return { ...common, state: 'lost', networkNamespace: '', containers };
+    const containers = await files.lostContainers(this.id, this.#lostAtMs!);
+    return { ...this.#common(), state: 'lost', networkNamespace: '', containers };
+  }
+
+  /** As it is while its monitor lives, with these containers. */
+  ready(containers: ContainerState[]): SandboxState {
+    const own = this.record.spec.namespaces.network === 'pod';
+    const networkNamespace = own ? `/proc/${this.#pid}/ns/net` : '';
+    return { ...this.#common(), state: 'ready', networkNamespace, containers };
+  }
+
+  #common() {
+    const { spec, createdAtMs } = this.record;
+    return { id: spec.id, labels: { ...spec.labels }, createdAtMs };
   }
 
   disconnect(): void {

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ContainerState, ExitStatus, SandboxSpec } from '../contract.ts';
+import { type ContainerState, type ExitStatus, RuntimeError, type SandboxSpec } from '../contract.ts';
 
 /**
  * The state directory (README.md): what is known of sandboxes when agent and monitors are gone. The monitors hold the
@@ -41,22 +42,37 @@ export class StateDirectory {
     return join(this.#path, 'shm');
   }
 
+  /** Rejects with RuntimeError Unsupported, and touches nothing, when a newer version keeps its state here. */
   async initialise(): Promise<void> {
+    const version = Number((await readIfThere(this.#version)) ?? STATE_VERSION);
+    // What is no number was cut off while it was written first: there is nothing newer then.
+    if (version > STATE_VERSION) throw tooNew(this.#path, version);
     for (const directory of [this.#path, this.#sandboxes, this.anchor, this.sharedMemory]) {
       await mkdir(directory, { recursive: true, mode: 0o700 });
     }
+    await replace(this.#version, STATE_VERSION);
   }
 
-  /** Records that can be read; a damaged one is returned by name, so that its sandbox can be removed. */
-  async load(): Promise<{ records: SandboxRecord[]; damaged: string[] }> {
+  /**
+   * Records that can be read; a damaged one is returned by name, so that its sandbox can be removed, and one of a newer
+   * version too, so that it is left alone.
+   */
+  async load(): Promise<{ records: SandboxRecord[]; damaged: string[]; newer: Map<string, number> }> {
     const records: SandboxRecord[] = [];
     const damaged: string[] = [];
+    const newer = new Map<string, number>();
     for (const id of await readdir(this.#sandboxes)) {
-      const record = parseRecord(await readIfThere(join(this.#sandboxes, id, 'sandbox.json')), id);
-      if (record) records.push(record);
+      const record = parse<SandboxRecord>(await readIfThere(join(this.#sandboxes, id, 'sandbox.json')));
+      if (record && Number(record.version) > STATE_VERSION) newer.set(id, Number(record.version));
+      else if (isRecord(record, id)) records.push(record);
       else damaged.push(id);
     }
-    return { records, damaged };
+    return { records, damaged, newer };
+  }
+
+  /** What is said of a sandbox that a newer version has made. */
+  tooNew(sandbox: string, version: number): RuntimeError {
+    return tooNew(join(this.#sandboxes, sandbox), version);
   }
 
   async save(record: SandboxRecord): Promise<void> {
@@ -109,6 +125,10 @@ export class StateDirectory {
     return states;
   }
 
+  get #version(): string {
+    return join(this.#path, 'version');
+  }
+
   get #sandboxes(): string {
     return join(this.#path, 'sandboxes');
   }
@@ -131,18 +151,24 @@ function recorded({ code, signal, reason, finishedAtMs }: ExitStatus): ExitStatu
   return { code, ...(signal && { signal }), reason, finishedAtMs };
 }
 
-function parseRecord(text: string | undefined, id: string): SandboxRecord | undefined {
-  const record = parse<SandboxRecord>(text);
-  return record?.version === STATE_VERSION && record.spec?.id === id && /^[a-z0-9.-]+$/.test(record.socket)
-    ? record
-    : undefined;
+function isRecord(record: SandboxRecord | undefined, id: string): record is SandboxRecord {
+  return (
+    record?.version === STATE_VERSION && record.spec?.id === id && /^[a-z0-9.-]+$/.test(String(record.socket))
+  );
+}
+
+function tooNew(path: string, version: number): RuntimeError {
+  return new RuntimeError(
+    'Unsupported',
+    `${path} was written by a newer version (format ${version}, this one knows ${STATE_VERSION}): upgrade, or remove it`,
+  );
 }
 
 /** Undefined for what is missing or half written. */
 function parse<T>(text: string | undefined): T | undefined {
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as T;
+    return (JSON.parse(text) ?? undefined) as T | undefined;
   } catch {
     return undefined;
   }
@@ -160,4 +186,9 @@ async function readIfThere(path: string): Promise<string | undefined> {
 async function replace(path: string, value: unknown): Promise<void> {
   await writeFile(`${path}.new`, JSON.stringify(value), { mode: 0o600 });
   await rename(`${path}.new`, path);
+}
+
+/** Name of a sandbox's socket in the run directory. */
+export function socketOf(sandbox: string): string {
+  return `${createHash('sha256').update(sandbox).digest('hex').slice(0, 16)}.sock`;
 }
