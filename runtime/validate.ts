@@ -17,11 +17,33 @@ export function validateSandbox(spec: SandboxSpec): void {
   }
   validateResources(spec.resources);
   if (Buffer.byteLength(spec.hostname) > 64) refuse(`hostname ${spec.hostname} is longer than 64 bytes`);
-  for (const [name, value] of Object.entries(spec.sysctls)) {
-    if (!/^[A-Za-z0-9_/.-]+$/.test(name) || name.includes('..'))
-      refuse(`sysctl ${JSON.stringify(name)} is not a name`);
-    if (value.includes('\n')) refuse(`the value of sysctl ${name} has more than one line`);
-  }
+  for (const [name, value] of Object.entries(spec.sysctls)) validateSysctl(name, value, spec.namespaces);
+}
+
+/** Parameters that an IPC namespace has for itself; the rest of kernel/ is the node's. */
+const IPC_SYSCTL =
+  /^(kernel\/(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs\/mqueue\/\w+)$/;
+const NETWORK_SYSCTL = /^net(\/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$/;
+
+/** What a sysctl is called below /proc/sys. */
+export function sysctlPath(name: string): string {
+  return name.includes('/') ? name : name.replaceAll('.', '/');
+}
+
+/**
+ * Only what belongs to a namespace of the pod's own: any other parameter is the whole node's, and some (kernel.core_pattern)
+ * name a program to be run on it. Source: OCI runtime-spec, "sysctl", and Kubernetes, "Using sysctls".
+ */
+function validateSysctl(name: string, value: string, namespaces: SandboxSpec['namespaces']): void {
+  const path = sysctlPath(name);
+  const [own, kind] = NETWORK_SYSCTL.test(path)
+    ? [namespaces.network === 'pod', 'network']
+    : [IPC_SYSCTL.test(path) && namespaces.ipc === 'pod', 'IPC'];
+  if (!own)
+    refuse(
+      `sysctl ${JSON.stringify(name)} is not one that a pod has for itself in its own ${kind} namespace`,
+    );
+  if (/[\n\0]/.test(value)) refuse(`the value of sysctl ${name} has more than one line`);
 }
 
 /** Amounts of which -1 lifts the limit; the rest have no such value. */

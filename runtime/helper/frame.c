@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "defence.h"
+
 static uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
 static uint32_t get32(const uint8_t *p)
 {
@@ -42,7 +44,8 @@ int tlv_next(const uint8_t *payload, size_t length, size_t *offset, struct tlv *
 		return -1;
 	const uint8_t *p = payload + *offset;
 	tlv->tag = get16(p);
-	tlv->length = get32(p + 2);
+	/* All of it: cut to 16 bits, what is left of a long value would be read as fields. */
+	tlv->length = defended("whole-lengths") ? get32(p + 2) : get16(p + 2);
 	tlv->value = p + TLV_HEADER;
 	if (tlv->length > length - *offset - TLV_HEADER)
 		return -1;

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "defence.h"
+#include "procfs.h"
 
 #define GROUPS_LIMIT 1024
 #define FILTER_LIMIT 4096
@@ -44,7 +46,7 @@ int identity_limits(const uint8_t *container, size_t length, struct failure *fai
 {
 	char score[16];
 	snprintf(score, sizeof score, "%d", (int)(int64_t)tlv_number(container, length, TAG_OOM_SCORE, 0));
-	if (write_file("/proc/self/oom_score_adj", score))
+	if (procfs_write("/proc/self/oom_score_adj", score))
 		return fail(failure, "set oom_score_adj", score);
 	return set_rlimits(container, length, failure);
 }
@@ -84,6 +86,8 @@ static int set_capabilities(uint64_t permitted, uint64_t effective, struct failu
 	struct __user_cap_data_struct data[2] = { 0 };
 	for (int word = 0; word < 2; word++) {
 		data[word].permitted = (uint32_t)(permitted >> (32 * word));
+		if (!defended("empty-inheritable"))
+			data[word].inheritable = data[word].permitted;
 		data[word].effective = (uint32_t)(effective >> (32 * word));
 	}
 	return syscall(SYS_capset, &header, data) ? fail(failure, "set capabilities", NULL) : 0;

@@ -13,6 +13,7 @@
 #include "defence.h"
 #include "detached.h"
 #include "kernel.h"
+#include "targets.h"
 
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
@@ -20,112 +21,6 @@
 
 /* TAG_FLAGS of a container. */
 #define FLAG_READ_ONLY_ROOT 1
-
-static int open_inside(int root, const char *path, uint64_t flags)
-{
-	uint64_t resolve = (defended("in-root") ? RESOLVE_IN_ROOT : 0) | (defended("magic-links") ? RESOLVE_NO_MAGICLINKS : 0);
-	while (*path == '/')
-		path++;
-	int fd;
-	int tries = 16;
-	do /* EAGAIN: a rename elsewhere raced with the lookup */
-		fd = openat2_(root, *path ? path : ".", flags | O_CLOEXEC, resolve);
-	while (fd < 0 && errno == EAGAIN && --tries > 0);
-	return fd;
-}
-
-/* Makes `path`'s missing parents, each resolved inside the root before the next is made in it. */
-static int make_parents(int root, char *path)
-{
-	int made = 0;
-	for (char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
-		if (slash == path)
-			continue;
-		*slash = 0;
-		int fd = open_inside(root, path, O_PATH | O_DIRECTORY);
-		if (fd < 0 && errno == ENOENT) {
-			char *name = strrchr(path, '/');
-			int parent = -1;
-			if (name) {
-				*name = 0;
-				parent = open_inside(root, path, O_PATH | O_DIRECTORY);
-				*name = '/';
-			} else {
-				parent = open_inside(root, ".", O_PATH | O_DIRECTORY);
-			}
-			if (parent < 0 || (mkdirat(parent, name ? name + 1 : path, 0755) && errno != EEXIST))
-				made = -1;
-			if (parent >= 0)
-				close(parent);
-		} else if (fd < 0) {
-			made = -1;
-		}
-		if (fd >= 0)
-			close(fd);
-		*slash = '/';
-		if (made)
-			return -1;
-	}
-	return 0;
-}
-
-int resolve_target(int root, const char *path, enum target_kind kind, struct failure *failure)
-{
-	int fd = open_inside(root, path, O_PATH);
-	if (fd >= 0 || errno != ENOENT)
-		return fd >= 0 ? fd : fail(failure, "resolve mount target", path);
-	char copy[PATH_MAX];
-	while (*path == '/')
-		path++;
-	size_t length = strlen(path);
-	while (length > 0 && path[length - 1] == '/')
-		length--;
-	if (length == 0 || length >= sizeof copy)
-		return fail_with(failure, ENAMETOOLONG, "resolve mount target", path);
-	memcpy(copy, path, length);
-	copy[length] = 0;
-	if (make_parents(root, copy))
-		return fail(failure, "make mount target", path);
-	char *name = strrchr(copy, '/');
-	int parent;
-	if (name) {
-		*name++ = 0;
-		parent = open_inside(root, copy, O_PATH | O_DIRECTORY);
-	} else {
-		name = copy;
-		parent = open_inside(root, ".", O_PATH | O_DIRECTORY);
-	}
-	if (parent < 0)
-		return fail(failure, "make mount target", path);
-	if (kind == TARGET_DIRECTORY) {
-		if (mkdirat(parent, name, 0755) && errno != EEXIST)
-			fd = -1;
-		else
-			fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	} else {
-		int made = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
-		if (made >= 0)
-			close(made);
-		fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	}
-	if (fd < 0)
-		fail(failure, "make mount target", path);
-	close(parent);
-	return fd;
-}
-
-/* A target that must be what it seems: /proc behind a link would make every mask miss. */
-static int resolve_strictly(int root, const char *path, struct failure *failure)
-{
-	int fd = resolve_target(root, path, TARGET_DIRECTORY, failure);
-	if (fd < 0 || !defended("real-standard-mounts"))
-		return fd;
-	close(fd);
-	while (*path == '/')
-		path++;
-	fd = openat2_(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-	return fd < 0 ? fail(failure, "resolve mount target", path) : fd;
-}
 
 static int attach(int root, const struct tlv *mount, struct failure *failure)
 {
@@ -136,15 +31,17 @@ static int attach(int root, const struct tlv *mount, struct failure *failure)
 	if (fd < 0)
 		return -1;
 	struct stat about;
-	bool strict = tlv_number(mount->value, mount->length, TAG_FLAGS, 0) & FLAG_NO_SYMLINKS;
+	uint64_t flags = tlv_number(mount->value, mount->length, TAG_FLAGS, 0);
+	bool strict = (flags & FLAG_NO_SYMLINKS) && defended("real-standard-mounts");
 	int onto = -1, result = -1;
 	if (fstat(fd, &about))
 		fail(failure, "mount", target);
-	else if (strict)
-		onto = resolve_strictly(root, target, failure);
 	else
-		onto = resolve_target(root, target, S_ISDIR(about.st_mode) ? TARGET_DIRECTORY : TARGET_FILE, failure);
-	if (onto >= 0)
+		onto = (strict ? resolve_strictly : resolve_target)(
+			root, target, S_ISDIR(about.st_mode) ? TARGET_DIRECTORY : TARGET_FILE, failure);
+	if (onto >= 0 && !may_cover(root, onto, fd, flags & FLAG_IN_PROC))
+		fail_with(failure, EPERM, "mount target", target);
+	else if (onto >= 0)
 		result = move_mount_(fd, onto) ? fail(failure, "mount", target) : 0;
 	if (onto >= 0)
 		close(onto);
@@ -266,9 +163,11 @@ static int make_read_only(int root, const char *path, struct failure *failure)
 }
 
 /* The node's /dev/null, checked: a mask must be what it claims to be. */
-static int open_null(struct failure *failure)
+static int open_null(int root, struct failure *failure)
 {
 	struct stat about;
+	if (!defended("node-null"))
+		return open_inside(root, "/dev/null", O_PATH);
 	int null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (null < 0 || fstat(null, &about) || !S_ISCHR(about.st_mode) || about.st_rdev != makedev(1, 3)) {
 		fail(failure, "open /dev/null", NULL);
@@ -284,7 +183,7 @@ static int hide(int root, const uint8_t *container, size_t length, struct failur
 	char path[PATH_MAX];
 	struct tlv item;
 	size_t offset = 0;
-	int null = open_null(failure), empty = -1, result = null < 0 ? -1 : 0;
+	int null = open_null(root, failure), empty = -1, result = null < 0 ? -1 : 0;
 	while (result == 0 && tlv_next(container, length, &offset, &item) == 1) {
 		if (item.tag != TAG_MASKED && item.tag != TAG_READ_ONLY)
 			continue;

@@ -11,7 +11,3 @@
 int mounts_build(const uint8_t *container, size_t length, struct failure *failure);
 /* Makes `root` the root of this mount namespace and lets go of the old one. */
 int mounts_enter(int root, struct failure *failure);
-
-enum target_kind { TARGET_DIRECTORY, TARGET_FILE };
-/* An O_PATH descriptor of `path` inside `root`, made when missing; never leaves `root`, whatever links say. */
-int resolve_target(int root, const char *path, enum target_kind kind, struct failure *failure);

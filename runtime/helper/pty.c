@@ -6,6 +6,7 @@
 #include <sys/statfs.h>
 #include <termios.h>
 
+#include "defence.h"
 #include "kernel.h"
 
 #ifndef TIOCGPTPEER
@@ -14,7 +15,8 @@
 
 int pty_open(int root, struct pty *pty, struct failure *failure)
 {
-	pty->master = openat2_(root, "dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	uint64_t links = defended("real-terminal") ? RESOLVE_NO_SYMLINKS : 0;
+	pty->master = openat2_(root, "dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC, RESOLVE_IN_ROOT | links);
 	struct statfs about;
 	if (pty->master < 0)
 		return fail(failure, "open terminal", "/dev/pts/ptmx");

@@ -17,6 +17,7 @@
 #include "identity.h"
 #include "kernel.h"
 #include "mounts.h"
+#include "procfs.h"
 
 /* Nobody's uid: not one that a container or the node uses. */
 #define INIT_UID 65535
@@ -52,7 +53,7 @@ static int set_sysctls(const uint8_t *payload, size_t length, struct failure *fa
 		if (item.tag != TAG_SYSCTL)
 			continue;
 		if (tlv_text(item.value, item.length, TAG_PATH, path, sizeof path) ||
-		    tlv_text(item.value, item.length, TAG_VALUE, value, sizeof value) || write_file(path, value))
+		    tlv_text(item.value, item.length, TAG_VALUE, value, sizeof value) || procfs_write(path, value))
 			return fail(failure, "set sysctl", path);
 	}
 	return 0;

@@ -12,12 +12,14 @@
 #include <sys/stat.h>
 
 #include "cgroup.h"
+#include "defence.h"
 #include "detached.h"
 #include "execute.h"
 #include "identity.h"
 #include "kernel.h"
 #include "mounts.h"
 #include "pty.h"
+#include "targets.h"
 
 static int own_pid_namespace = -1;
 
@@ -77,10 +79,11 @@ enum spawn_report spawn_report(int status, pid_t *pid, int *fd, struct failure *
 /* The terminal of /dev/console, for programs that insist on that name. */
 static int bind_console(int root, const struct pty *pty, struct failure *failure)
 {
-	int onto = resolve_target(root, "dev/console", TARGET_FILE, failure);
+	int onto = (defended("real-console") ? resolve_strictly : resolve_target)(root, "dev/console", TARGET_FILE, failure);
 	if (onto < 0)
 		return -1;
-	int node = open_tree_(pty->slave, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int slave = defended("terminal-by-descriptor") ? pty->slave : open_inside(root, "dev/pts/0", O_PATH);
+	int node = open_tree_(slave, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	int result = node < 0 || move_mount_(node, onto) ? fail(failure, "mount /dev/console", NULL) : 0;
 	if (node >= 0)
 		close(node);

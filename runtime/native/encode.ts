@@ -8,6 +8,7 @@ import type {
   TerminalSize,
 } from '../contract.ts';
 import { RuntimeError } from '../contract.ts';
+import { sysctlPath } from '../validate.ts';
 import { capabilityMask } from './capabilities.ts';
 import { type CgroupLayout, encodeCgroup, planCgroup } from './cgroup.ts';
 import { encodeMount, encodeStandardMounts } from './mounts.ts';
@@ -98,8 +99,10 @@ export function encodeSandbox(facts: NodeFacts, spec: SandboxSpec, socket: strin
     .number(TAG.FLAGS, spec.sharedPid && pid === 'pod' ? SHARED_PID : 0)
     .nest(TAG.CGROUP, encodeCgroup(planCgroup(facts.cgroups, group)));
   for (const [name, value] of Object.entries(spec.sysctls)) {
-    const path = `/proc/sys/${name.includes('/') ? name : name.replaceAll('.', '/')}`;
-    payload.nest(TAG.SYSCTL, new Payload().text(TAG.PATH, path).text(TAG.VALUE, value));
+    payload.nest(
+      TAG.SYSCTL,
+      new Payload().text(TAG.PATH, `/proc/sys/${sysctlPath(name)}`).text(TAG.VALUE, value),
+    );
   }
   return payload;
 }

@@ -9,6 +9,17 @@ const RECURSIVE = 1n << 40n;
 const NO_SYMLINKS = 1n << 41n;
 const REAL_SOURCE = 1n << 42n;
 const READ_ONLY_BELOW = 1n << 43n;
+const IN_PROC = 1n << 44n;
+
+/**
+ * What may be mounted over in /proc: files that tell of the machine, which some tell in the container's terms (lxcfs). Anything
+ * else there is refused: the kernel's own word about the process must not be the image's. Source: runc's list.
+ */
+const COVERABLE: ReadonlySet<string> = new Set(
+  'cpuinfo diskstats loadavg meminfo slabinfo stat swaps uptime net/dev sys/kernel/ns_last_pid'
+    .split(' ')
+    .map((name) => `/proc/${name}`),
+);
 
 const MS_PRIVATE = 1 << 18;
 const MS_SLAVE = 1 << 19;
@@ -65,6 +76,7 @@ export function encodeMount(mount: Omit<Mount, 'type'> & { type: string }, stric
       throw new RuntimeError('InvalidSpec', `a bind mount has no option ${option}`);
     else payload.text(TAG.OPTION, option);
   }
+  if (COVERABLE.has(mount.target)) flags |= IN_PROC;
   // Device nodes work only where the runtime makes them: see make_device in runtime/helper/mounts.c.
   if (mount.type !== 'devpts') flags |= ATTR.nodev;
   return payload.text(TAG.SOURCE, mount.source).number(TAG.FLAGS, flags).number(TAG.PROPAGATION, propagation);
