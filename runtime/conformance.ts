@@ -11,6 +11,8 @@ export interface RuntimeHarness {
   root(): Promise<Mount>;
   /** A directory for logs. */
   logDirectory: string;
+  /** By which handler sandboxes are run; left out = the runtime's own. */
+  handler?: string;
   readLog(path: string): Promise<string>;
   moveLog(from: string, to: string): Promise<void>;
   killMonitor(runtime: Runtime, sandbox: string): Promise<void>;
@@ -109,9 +111,13 @@ export function runtimeConformance(name: string, makeHarness: () => Promise<Runt
       await harness.close();
     });
 
+    const podSpec = (id: string): SandboxSpec => ({
+      ...sandboxSpec(id, harness.logDirectory),
+      ...(harness.handler && { handler: harness.handler }),
+    });
     async function sandbox(): Promise<string> {
       const id = `pod-${++count}`;
-      await runtime.createSandbox(sandboxSpec(id, harness.logDirectory));
+      await runtime.createSandbox(podSpec(id));
       return id;
     }
     async function spec(id: string, ...args: string[]): Promise<ContainerSpec> {
@@ -147,8 +153,8 @@ export function runtimeConformance(name: string, makeHarness: () => Promise<Runt
       });
 
       test('created again are the same', async () => {
-        const made = await runtime.createSandbox(sandboxSpec('twice', harness.logDirectory));
-        const again = await runtime.createSandbox(sandboxSpec('twice', harness.logDirectory));
+        const made = await runtime.createSandbox(podSpec('twice'));
+        const again = await runtime.createSandbox(podSpec('twice'));
         expect(again).toEqual(made);
       });
 
@@ -158,6 +164,17 @@ export function runtimeConformance(name: string, makeHarness: () => Promise<Runt
           await expect(refused, id).rejects.toMatchObject({ code: 'InvalidSpec' });
         }
       });
+    });
+
+    test('handlers are those of info, and a sandbox of another one is refused', async () => {
+      const { handlers } = await runtime.info();
+      expect(handlers.map(({ name }) => name)).toEqual(expect.arrayContaining(['', harness.handler ?? '']));
+      const refused = runtime.createSandbox({ ...podSpec('other'), handler: 'nosuch' });
+      await expect(refused).rejects.toMatchObject({
+        code: 'Unsupported',
+        message: 'failed to get sandbox runtime: no runtime for "nosuch" is configured',
+      });
+      expect(await runtime.list()).toEqual([]);
     });
 
     describe('containers', () => {

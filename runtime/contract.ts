@@ -1,4 +1,5 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
+import type { SeccompProfile } from './native/seccomp/compile.ts';
 
 /**
  * Run one sandbox (what a pod's containers share) and its containers. Specs are data, fully decided by the caller:
@@ -16,6 +17,8 @@ export type NamespaceMode = 'pod' | 'node';
 
 export interface SandboxSpec {
   id: SandboxId;
+  /** Who runs its containers, as RuntimeClass.handler names it; left out or empty = this runtime itself. */
+  handler?: string;
   hostname: string;
   /** Namespaces shared with the node instead of the pod's own (hostNetwork, hostPID, hostIPC). */
   namespaces: { network: NamespaceMode; pid: NamespaceMode; ipc: NamespaceMode };
@@ -120,6 +123,8 @@ export interface ContainerSpec {
   noNewPrivileges: boolean;
   /** Compiled seccomp filter (struct sock_filter[], little endian); undefined = unconfined. */
   seccomp?: Uint8Array;
+  /** The same before it was compiled: OCI runtimes compile it themselves, and refuse a container that has only the filter. */
+  seccompProfile?: SeccompProfile;
   maskedPaths: string[];
   readOnlyPaths: string[];
   rlimits: { type: string; soft: number; hard: number }[];
@@ -226,16 +231,27 @@ export interface PressureLine {
   totalUs: number;
 }
 
+/** A way to run pods. Source: Kubernetes API, Node status.runtimeHandlers. */
+export interface RuntimeHandler {
+  /** As RuntimeClass.handler names it; empty = this runtime itself. */
+  name: string;
+  features: { recursiveReadOnlyMounts: boolean; userNamespaces: boolean };
+}
+
 /** What the node's kernel can do; reported on the Node. */
 export interface RuntimeInfo {
   version: string;
   cgroup: 'v1' | 'v2' | 'hybrid';
   features: Record<string, boolean>;
+  handlers: RuntimeHandler[];
 }
 
 export interface Runtime {
   info(): Promise<RuntimeInfo>;
-  /** Makes namespaces, cgroup and monitor. The network is the caller's to attach. Existing one: its state. */
+  /**
+   * Makes namespaces, cgroup and monitor. The network is the caller's to attach. Existing one: its state. Unsupported when
+   * the node does not have the handler.
+   */
   createSandbox(spec: SandboxSpec): Promise<SandboxState>;
   /** Kills what runs and removes every trace. Harmless when it is gone. */
   removeSandbox(id: SandboxId): Promise<void>;
@@ -268,7 +284,7 @@ export type RuntimeErrorCode =
   | 'InvalidSpec'
   /** The program does not exist or cannot be executed: exit code 127 or 126, reason ContainerCannotRun. */
   | 'CannotRun'
-  /** The kernel refused a step; `step` names it. */
+  /** The kernel refused a step, or the OCI runtime that was to do it; `step` names it. */
   | 'Kernel'
   /** The node's kernel cannot do it; the message says what it lacks. */
   | 'Unsupported'

@@ -1,4 +1,10 @@
-import { type ContainerSpec, type Resources, RuntimeError, type SandboxSpec } from './contract.ts';
+import {
+  type ContainerSpec,
+  type Resources,
+  RuntimeError,
+  type RuntimeHandler,
+  type SandboxSpec,
+} from './contract.ts';
 
 const SANDBOX_ID = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** `<container name>.<attempt>`: also the name of a file and of a cgroup. */
@@ -7,6 +13,13 @@ const MAX_ID = 2 ** 31 - 1;
 
 function refuse(what: string): never {
   throw new RuntimeError('InvalidSpec', what);
+}
+
+/** Throws RuntimeError Unsupported in the words of Kubernetes' container runtimes. */
+export function requireHandler({ handler = '' }: SandboxSpec, handlers: readonly RuntimeHandler[]): void {
+  if (handlers.some(({ name }) => name === handler)) return;
+  const why = `failed to get sandbox runtime: no runtime for ${JSON.stringify(handler)} is configured`;
+  throw new RuntimeError('Unsupported', why);
 }
 
 /** Refuses what could name something outside of the sandbox; throws RuntimeError InvalidSpec. */

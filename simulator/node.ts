@@ -125,7 +125,7 @@ export class SimulatedNode {
         osImage: 'none',
       },
       ...{ machineId: this.name, bootId: this.name, version: 'test' },
-      runtime: { version: 'fake', cgroup: 'v2', features: {} },
+      runtime: { version: 'fake', cgroup: 'v2', features: {}, handlers: [] },
     };
   }
 

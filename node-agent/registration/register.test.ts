@@ -22,7 +22,7 @@ const FACTS: MachineFacts = {
   machineId: 'm',
   bootId: 'b',
   version: '0.1.0',
-  runtime: { version: '1', cgroup: 'hybrid', features: { idmap: true, psi: false } },
+  runtime: { version: '1', cgroup: 'hybrid', features: { idmap: true, psi: false }, handlers: [] },
 };
 const HEALTHY: NodeHealth = {
   notReady: '',

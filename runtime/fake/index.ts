@@ -13,12 +13,13 @@ import {
   RuntimeError,
   type RuntimeErrorCode,
   type RuntimeEvent,
+  type RuntimeHandler,
   type RuntimeInfo,
   type SandboxId,
   type SandboxSpec,
   type SandboxState,
 } from '../contract.ts';
-import { validateContainer, validateSandbox } from '../validate.ts';
+import { requireHandler, validateContainer, validateSandbox } from '../validate.ts';
 import { type Container, type FakeCall, FakeNode, type Sandbox } from './node.ts';
 import { RunningProgram } from './process.ts';
 import { BASIC_PROGRAMS, type FakeProgram } from './programs.ts';
@@ -37,6 +38,8 @@ export interface FakeRuntimeOptions {
     labels: Record<string, string>;
     root: string;
   }) => FakeProgram | undefined;
+  /** Handlers besides its own. */
+  handlers?: readonly RuntimeHandler[];
   /** Where log lines go too, besides `logs`. */
   appendLog?: (path: string, text: string) => void;
 }
@@ -120,12 +123,13 @@ export class FakeRuntime implements Runtime {
 
   async info(): Promise<RuntimeInfo> {
     this.#begin('info');
-    return { version: 'fake', cgroup: 'v2', features: {} };
+    return { version: 'fake', cgroup: 'v2', features: {}, handlers: this.#handlers };
   }
 
   async createSandbox(spec: SandboxSpec): Promise<SandboxState> {
     this.#begin('createSandbox', spec.id);
     validateSandbox(spec);
+    requireHandler(spec, this.#handlers);
     const existing = this.#node.sandboxes.get(spec.id);
     const sandbox = existing ?? {
       spec: structuredClone(spec),
@@ -286,6 +290,11 @@ export class FakeRuntime implements Runtime {
 
   async close(): Promise<void> {
     this.#closed = true;
+  }
+
+  get #handlers(): RuntimeHandler[] {
+    const features = { recursiveReadOnlyMounts: true, userNamespaces: true };
+    return [{ name: '', features }, ...(this.#options.handlers ?? [])];
   }
 
   #begin(call: FakeCall, sandbox?: string, container?: string): void {

@@ -122,6 +122,21 @@ static void answer_waiters(struct container *container)
 		forget(container);
 }
 
+/* To those who wanted it stopped or removed before it had begun. */
+static void answer_gone(struct waiter *waiters)
+{
+	struct failure failure = { .error = ENOENT, .step = "find container" };
+	while (waiters) {
+		struct waiter *waiter = waiters;
+		waiters = waiter->next;
+		if (waiter->connection && waiter->remove)
+			reply_ok(waiter->connection, waiter->id);
+		else if (waiter->connection)
+			reply_failure(waiter->connection, waiter->id, &failure);
+		free(waiter);
+	}
+}
+
 static void announce(const struct container *container)
 {
 	struct connection *next;
@@ -167,9 +182,12 @@ static void on_end(struct process *process)
 		/* Answered only now: when the caller tries again, nothing is in its way. */
 		struct waiter starter = container->starter;
 		struct failure failure = container->failure;
+		struct waiter *waiters = container->waiters;
+		container->waiters = NULL;
 		forget(container);
 		if (starter.connection)
 			reply_failure(starter.connection, starter.id, &failure);
+		answer_gone(waiters);
 		return check_none_runs();
 	}
 	classify(container);

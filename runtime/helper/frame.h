@@ -118,6 +118,12 @@ enum tag {
 	TAG_INTO = 70,
 	TAG_DEVICE_PROGRAM = 71,
 	TAG_SPARES = 100,
+	/* OCI runtimes: launch.h */
+	TAG_COMMAND = 120,
+	TAG_STAGE = 121,
+	TAG_PID_FILE = 122,
+	TAG_CONSOLE = 123,
+	TAG_INIT_PID = 124,
 };
 
 struct frame {

@@ -46,6 +46,7 @@ static void list(struct connection *connection, const struct frame *frame)
 	struct writer w;
 	frame_begin(&w, &connection->out, OP_OK, frame->id);
 	put_number(&w, TAG_PID, (uint64_t)getpid());
+	put_number(&w, TAG_INIT_PID, (uint64_t)sandbox_init_pid());
 	for (struct container *container = containers(); container; container = container->next) {
 		if (container->state == CONTAINER_STARTING)
 			continue;

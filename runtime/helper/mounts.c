@@ -22,7 +22,7 @@
 /* TAG_FLAGS of a container. */
 #define FLAG_READ_ONLY_ROOT 1
 
-static int attach(int root, const struct tlv *mount, struct failure *failure)
+int mounts_attach(int root, const struct tlv *mount, struct failure *failure)
 {
 	char target[PATH_MAX];
 	if (tlv_text(mount->value, mount->length, TAG_TARGET, target, sizeof target))
@@ -266,7 +266,7 @@ int mounts_build(const uint8_t *container, size_t length, struct failure *failur
 	int result = 0;
 	while (result == 0 && tlv_next(container, length, &offset, &item) == 1) {
 		if (item.tag == TAG_MOUNT)
-			result = attach(root, &item, failure);
+			result = mounts_attach(root, &item, failure);
 		else if (item.tag == TAG_DEVICE)
 			result = make_device(root, &item, failure);
 		else if (item.tag == TAG_SYMLINK)

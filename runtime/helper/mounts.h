@@ -9,5 +9,7 @@
  * in their order, masks, read-only paths. Returns a descriptor of the new root, which is not entered yet.
  */
 int mounts_build(const uint8_t *container, size_t length, struct failure *failure);
+/* Mounts what `mount` (TAG_MOUNT) describes inside `root`. */
+int mounts_attach(int root, const struct tlv *mount, struct failure *failure);
 /* Makes `root` the root of this mount namespace and lets go of the old one. */
 int mounts_enter(int root, struct failure *failure);

@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "launch.h"
+
 #define CHUNK 16384
 
 static struct process *all;
@@ -116,6 +118,9 @@ static void on_status(struct source *source, uint32_t events)
 	loop_watch(source, 0);
 	close_fd(&source->fd);
 	process->starting = false;
+	/* A launch without a process to show for it was cut off. */
+	if (report == SPAWN_EXECUTED && process->launched && !process->entered)
+		report = (fail_with(&failure, ECHILD, "run program", "killed"), SPAWN_FAILED);
 	process->failed = report == SPAWN_FAILED;
 	process->on_start(process, process->failed ? &failure : NULL);
 }
@@ -153,6 +158,7 @@ int process_start(struct process *process, struct spawn *spawn, struct failure *
 {
 	int pipes[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	int made = make_pipes(process, spawn, pipes, failure);
+	process->launched = launch_is_wanted(spawn);
 	spawn->stdio[0] = pipes[0][0];
 	spawn->stdio[1] = pipes[1][1];
 	spawn->stdio[2] = pipes[2][1];

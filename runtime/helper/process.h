@@ -27,6 +27,7 @@ struct process {
 	bool wants_input;
 	bool starting;
 	bool entered; /* an exec, in the container's pid namespace */
+	bool launched; /* through an OCI runtime: always another process than the one started */
 	bool failed;
 	bool reaped;
 	bool paused;

@@ -28,6 +28,7 @@
 #define POD_NAMESPACES ((uint64_t)(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS))
 
 static int init_pidfd = -1;
+static pid_t init_pid;
 /* Namespaces that are there before the sandbox is known. */
 static uint64_t prepared;
 static bool loopback_ready;
@@ -173,8 +174,11 @@ int sandbox_start_init(struct failure *failure)
 	pid_t pid = clone3_(&arguments);
 	if (pid == 0)
 		reap_forever();
+	init_pid = pid;
 	return pid < 0 ? fail(failure, "clone init", NULL) : init_pidfd;
 }
+
+pid_t sandbox_init_pid(void) { return init_pid; }
 
 void sandbox_stop_init(void)
 {

@@ -18,4 +18,6 @@ void sandbox_remove(const uint8_t *payload, size_t length);
  * container with CAP_SYS_PTRACE could use. Returns its pidfd.
  */
 int sandbox_start_init(struct failure *failure);
+/* Its pid; 0 when there is none. */
+pid_t sandbox_init_pid(void);
 void sandbox_stop_init(void);

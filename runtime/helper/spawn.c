@@ -17,6 +17,7 @@
 #include "execute.h"
 #include "identity.h"
 #include "kernel.h"
+#include "launch.h"
 #include "mounts.h"
 #include "pty.h"
 #include "targets.h"
@@ -29,8 +30,7 @@ int spawn_init(struct failure *failure)
 	return own_pid_namespace < 0 ? fail(failure, "open own pid namespace", NULL) : detached_init(failure);
 }
 
-/* `pid` is 0 for a terminal. */
-static int send_descriptor(int status, int fd, pid_t pid, struct failure *failure)
+int spawn_send(int status, int fd, pid_t pid, struct failure *failure)
 {
 	union {
 		struct cmsghdr header;
@@ -198,7 +198,7 @@ static int enter_pids(const struct spawn *spawn, int status, struct pty *pty, st
 	if (pid < 0 || open_gate < 0)
 		return fail(failure, "clone", NULL);
 	if (pid > 0) {
-		if (send_descriptor(status, pidfd, pid, failure))
+		if (spawn_send(status, pidfd, pid, failure))
 			_exit(126);
 		/* The report ends with the last who holds it: the program may be over before this process is. */
 		close(status);
@@ -227,7 +227,7 @@ static int become(const struct spawn *spawn, int status, struct failure *failure
 	int root = spawn->exec ? prepare_exec(spawn, failure) : prepare_first(spawn, failure);
 	if (root < 0)
 		return -1;
-	if (spawn->tty && (pty_open(root, &pty, failure) || send_descriptor(status, pty.master, 0, failure)))
+	if (spawn->tty && (pty_open(root, &pty, failure) || spawn_send(status, pty.master, 0, failure)))
 		return -1;
 	if (spawn->tty)
 		first_size(spawn, &pty);
@@ -256,7 +256,10 @@ static _Noreturn void child(const struct spawn *spawn, int status)
 	for (int i = 1; i < NSIG; i++)
 		signal(i, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	become(spawn, status, &failure);
+	if (launch_is_wanted(spawn))
+		launch(spawn, status, &failure);
+	else
+		become(spawn, status, &failure);
 	if (send(status, &failure, sizeof failure, MSG_NOSIGNAL) < 0)
 		_exit(126);
 	_exit(127);

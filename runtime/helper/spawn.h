@@ -40,3 +40,5 @@ enum spawn_report {
 	SPAWN_NOTHING,	/* yet */
 };
 enum spawn_report spawn_report(int status, pid_t *pid, int *fd, struct failure *failure);
+/* From the child: a terminal's master, or (with `pid`) the pidfd of the process that goes on in its place. */
+int spawn_send(int status, int fd, pid_t pid, struct failure *failure);

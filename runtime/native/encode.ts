@@ -12,6 +12,7 @@ import { sysctlPath } from '../validate.ts';
 import { capabilityMask } from './capabilities.ts';
 import { type CgroupLayout, encodeCgroup, planCgroup } from './cgroup.ts';
 import { encodeMount, encodeStandardMounts } from './mounts.ts';
+import { removedEverywhere } from './oci-cgroups.ts';
 import { type Fields, Payload, TAG } from './protocol.ts';
 
 /** Specs as helper and monitor take them. Pure: all decisions are here, the C side obeys. */
@@ -27,7 +28,7 @@ const SHARED_PID = 1;
 /** Monitors that wait with their namespaces made for the next pods of the kind last asked for. */
 const SPARES = 1;
 const READ_ONLY_ROOT = 1;
-const STDIN: Record<ContainerSpec['stdin'], number> = { none: 0, open: 1, once: 2 };
+export const STDIN: Record<ContainerSpec['stdin'], number> = { none: 0, open: 1, once: 2 };
 
 /** Numbers of setrlimit(2) on x86_64. */
 const RLIMITS: Record<string, number> = {
@@ -52,6 +53,10 @@ const RLIMITS: Record<string, number> = {
 /** What the node and this instance decide for all containers. */
 export interface NodeFacts {
   cgroups: CgroupLayout;
+  /** Those of sandboxes with a handler: oci-cgroups.ts. */
+  ociCgroups: CgroupLayout;
+  /** Mount points of all hierarchies: OCI runtimes make groups also where we make none. */
+  hierarchies: readonly string[];
   /** Name of the instance's root in every hierarchy. */
   cgroupRoot: string;
   /** An empty directory where each container hangs its root, in its own mount namespace. */
@@ -77,10 +82,16 @@ export function containerCgroup(
 /** The pod's TAG_CGROUP alone: to adopt its monitor, or to clean up behind a lost one. */
 export function encodeSandboxCgroup(
   facts: NodeFacts,
-  sandbox: { id: string; cgroupParent: string },
+  sandbox: { id: string; cgroupParent: string; handler?: string },
 ): Payload {
   const group = { path: sandboxCgroup(facts, sandbox), resources: {}, leaf: false };
-  return encodeCgroup(planCgroup(facts.cgroups, group));
+  const plan = planCgroup(layoutOf(facts, sandbox), group);
+  return encodeCgroup(sandbox.handler ? removedEverywhere(facts, plan, group.path) : plan);
+}
+
+/** The hierarchies in which the groups of a sandbox are. */
+export function layoutOf(facts: NodeFacts, { handler }: { handler?: string }): CgroupLayout {
+  return handler ? facts.ociCgroups : facts.cgroups;
 }
 
 /** OP_SANDBOX. `socket`: name in the run directory. */
@@ -89,6 +100,7 @@ export function encodeSandbox(facts: NodeFacts, spec: SandboxSpec, socket: strin
   const namespaces =
     (network === 'pod' ? CLONE_NEWNET | CLONE_NEWUTS : 0) | (ipc === 'pod' ? CLONE_NEWIPC : 0);
   const group = { path: sandboxCgroup(facts, spec), resources: spec.resources, leaf: false };
+  const plan = planCgroup(layoutOf(facts, spec), group);
   const payload = new Payload()
     .text(TAG.ID, spec.id)
     .text(TAG.SOURCE, socket)
@@ -97,7 +109,7 @@ export function encodeSandbox(facts: NodeFacts, spec: SandboxSpec, socket: strin
     .number(TAG.NAMESPACES, namespaces)
     .number(TAG.SPARES, SPARES)
     .number(TAG.FLAGS, spec.sharedPid && pid === 'pod' ? SHARED_PID : 0)
-    .nest(TAG.CGROUP, encodeCgroup(planCgroup(facts.cgroups, group)));
+    .nest(TAG.CGROUP, encodeCgroup(spec.handler ? removedEverywhere(facts, plan, group.path) : plan));
   for (const [name, value] of Object.entries(spec.sysctls)) {
     payload.nest(
       TAG.SYSCTL,

@@ -13,12 +13,13 @@ import {
   type Runtime,
   RuntimeError,
   type RuntimeEvent,
+  type RuntimeHandler,
   type RuntimeInfo,
   type SandboxId,
   type SandboxSpec,
   type SandboxState,
 } from '../contract.ts';
-import { validateContainer, validateSandbox } from '../validate.ts';
+import { requireHandler, validateContainer, validateSandbox } from '../validate.ts';
 import { encodeCgroup, planCgroup, probeCgroups } from './cgroup.ts';
 import { readCgroupStats } from './cgroup-stats.ts';
 import {
@@ -28,12 +29,16 @@ import {
   encodeSandbox,
   encodeSandboxCgroup,
   encodeStart,
+  layoutOf,
   type NodeFacts,
   sandboxCgroup,
 } from './encode.ts';
 import { HelperClient } from './helper-client.ts';
+import { cgroupHierarchies, ociLayout, removedEverywhere } from './oci-cgroups.ts';
+import { OciContainers, type OciOptions, ownLaunch } from './oci-containers.ts';
+import { findHandlers } from './oci-programs.ts';
 import { type Peer, Refusal } from './peer.ts';
-import { leastOomScoreAdj, probeFeatures, probeGroups } from './probe.ts';
+import { heldCapabilities, leastOomScoreAdj, ownHandler, probeFeatures, probeGroups } from './probe.ts';
 import { checkPropagation } from './propagation.ts';
 import { type Fields, OP, Payload, TAG } from './protocol.ts';
 import { Sandbox, toRuntimeError } from './sandbox.ts';
@@ -46,6 +51,7 @@ const SIGTERM = 15;
 /** How long a kill may take beyond the grace: a process stuck in the kernel does not die. */
 const KILL_MARGIN_MS = 30_000;
 const SWEEP_PERIOD_MS = 60_000;
+const HANDLER_TIMEOUT_MS = 60_000;
 
 export interface NativeRuntimeOptions {
   clock: Clock;
@@ -57,6 +63,10 @@ export interface NativeRuntimeOptions {
   binDirectory: string;
   /** Root of all cgroups of this instance: a name no other instance on the machine has. */
   cgroupRoot: string;
+  /** Directories, as PATH lists them, in which OCI runtimes are looked for; left out = none are. */
+  handlerPath?: string;
+  /** How long an OCI runtime may take to start a container; default one minute. */
+  handlerTimeoutMs?: number;
 }
 
 /**
@@ -72,6 +82,8 @@ export class NativeRuntime implements Runtime {
   /** What is being created, started or removed, by id: the next call about it waits its turn. */
   readonly #turns = new Turns();
   readonly #features: Record<string, boolean>;
+  readonly #handlers: readonly RuntimeHandler[];
+  readonly #oci: OciContainers;
   /** Sandboxes that a newer version has made, with the version of their record: not ours to touch. */
   #newer: ReadonlyMap<SandboxId, number> = new Map();
   readonly #stop = new AbortController();
@@ -83,10 +95,13 @@ export class NativeRuntime implements Runtime {
     facts: NodeFacts,
     features: Record<string, boolean>,
     helper: HelperClient,
+    oci: OciOptions,
   ) {
     this.#options = options;
     this.#facts = facts;
     this.#features = features;
+    this.#oci = new OciContainers(oci);
+    this.#handlers = [ownHandler(features), ...oci.handlers];
     this.#files = new StateDirectory(options.stateDirectory);
     this.helper = helper;
     this.helper.onReconnect = () => void this.#adoptAll();
@@ -102,14 +117,25 @@ export class NativeRuntime implements Runtime {
     await helper.hello();
     const cgroups = await probeGroups(await probeCgroups(), options.cgroupRoot, helper);
     const least = await leastOomScoreAdj();
+    const hierarchies = await cgroupHierarchies();
     const facts: NodeFacts = {
       cgroups,
+      ociCgroups: ociLayout(cgroups),
+      hierarchies,
       cgroupRoot: options.cgroupRoot,
       anchor: files.anchor,
       sharedMemory: files.sharedMemory,
       leastOomScoreAdj: least,
     };
-    const runtime = new NativeRuntime(options, facts, await probeFeatures(cgroups, least), helper);
+    const oci: OciOptions = {
+      facts,
+      directory: join(options.runDirectory, 'oci'),
+      handlers: await findHandlers(options.handlerPath ?? ''),
+      hidden: cgroups.mode === 'hybrid' && cgroups.unified ? [cgroups.unified] : [],
+      heldCapabilities: await heldCapabilities(),
+      startTimeoutMs: options.handlerTimeoutMs ?? HANDLER_TIMEOUT_MS,
+    };
+    const runtime = new NativeRuntime(options, facts, await probeFeatures(cgroups, least), helper, oci);
     await runtime.#load();
     await runtime.sweep();
     every(options.clock, SWEEP_PERIOD_MS, runtime.#stop.signal, async () => {
@@ -120,12 +146,18 @@ export class NativeRuntime implements Runtime {
   }
 
   async info(): Promise<RuntimeInfo> {
-    return { version: '1', cgroup: this.#facts.cgroups.mode, features: { ...this.#features } };
+    return {
+      version: '1',
+      cgroup: this.#facts.cgroups.mode,
+      features: { ...this.#features },
+      handlers: this.#handlers.map(({ name, features }) => ({ name, features: { ...features } })),
+    };
   }
 
   createSandbox(spec: SandboxSpec): Promise<SandboxState> {
     return this.#turns.run(spec.id, async () => {
       validateSandbox(spec);
+      requireHandler(spec, this.#handlers);
       this.#refuseNewer(spec.id);
       const existing = this.#sandboxes.get(spec.id);
       return existing ? await existing.state(this.#files) : (await this.#create(spec)).ready([]);
@@ -153,8 +185,14 @@ export class NativeRuntime implements Runtime {
     signal = SIGTERM,
   ): Promise<ExitStatus> {
     const grace = Math.max(0, Math.trunc(graceMs));
-    const payload = new Payload().text(TAG.ID, id).number(TAG.GRACE_MS, grace).number(TAG.SIGNAL, signal);
-    const answer = await this.#sandbox(sandbox).request(OP.STOP, payload, grace + KILL_MARGIN_MS);
+    const found = this.#sandbox(sandbox);
+    // An OCI runtime knows best who is to get it; where it fails the first process does. Signal 0 reaches nobody.
+    const sent = found.handler && grace > 0 && (await this.#oci.kill(found, id, signal));
+    const payload = new Payload()
+      .text(TAG.ID, id)
+      .number(TAG.GRACE_MS, grace)
+      .number(TAG.SIGNAL, sent ? 0 : signal);
+    const answer = await found.request(OP.STOP, payload, grace + KILL_MARGIN_MS);
     return decodeContainer(answer).exit!;
   }
 
@@ -162,6 +200,7 @@ export class NativeRuntime implements Runtime {
     const sandbox = this.#sandboxes.get(sandboxId);
     if (!sandbox) return;
     if (!sandbox.lost) await sandbox.request(OP.REMOVE, new Payload().text(TAG.ID, id));
+    if (sandbox.handler) await this.#oci.remove(sandbox, id);
     await this.#files.removeContainer(sandboxId, id);
   }
 
@@ -171,8 +210,18 @@ export class NativeRuntime implements Runtime {
 
   async exec(sandbox: SandboxId, container: string, spec: ExecSpec): Promise<ProcessStreams> {
     if (spec.args.length === 0) throw new RuntimeError('InvalidSpec', 'no command to run');
-    const { peer } = await this.#session(sandbox, OP.EXEC, encodeExec(container, spec));
-    return processStreams(peer, this.#options.clock, spec.stdin);
+    const found = this.#sandbox(sandbox);
+    const launch = found.handler
+      ? await this.#oci.prepareExec(found, container, spec)
+      : ownLaunch(encodeExec(container, spec));
+    try {
+      const { peer } = await this.#session(sandbox, OP.EXEC, launch.payload);
+      return processStreams(peer, this.#options.clock, spec.stdin);
+    } catch (error) {
+      throw await launch.explain(error);
+    } finally {
+      await launch.done();
+    }
   }
 
   async attach(sandbox: SandboxId, container: string): Promise<ProcessStreams> {
@@ -193,7 +242,8 @@ export class NativeRuntime implements Runtime {
   async stats(sandboxId: SandboxId, container?: string): Promise<ContainerStats> {
     const path = this.#cgroupOf(sandboxId, container);
     try {
-      return await readCgroupStats(this.#facts.cgroups, path);
+      const layout = layoutOf(this.#facts, this.#sandbox(sandboxId).record.spec);
+      return await readCgroupStats(layout, path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       throw new RuntimeError('NotFound', `no container ${container} in sandbox ${sandboxId}`);
@@ -226,8 +276,11 @@ export class NativeRuntime implements Runtime {
       removeCgroup: (group) =>
         this.#turns.run(group.id, async () => {
           if (this.#sandboxes.has(group.id) || this.#newer.has(group.id)) return false;
-          const cgroup = encodeSandboxCgroup(this.#facts, group);
-          await this.helper.request(OP.CGROUP_REMOVE, new Payload().nest(TAG.CGROUP, cgroup));
+          // Of whatever handler it was.
+          for (const handler of ['oci', '']) {
+            const cgroup = encodeSandboxCgroup(this.#facts, { ...group, handler });
+            await this.helper.request(OP.CGROUP_REMOVE, new Payload().nest(TAG.CGROUP, cgroup));
+          }
           return true;
         }),
       unmount: async (path) => {
@@ -240,7 +293,8 @@ export class NativeRuntime implements Runtime {
   async destroy(): Promise<void> {
     for (const { id } of await this.list()) await this.removeSandbox(id);
     const group = { path: this.#facts.cgroupRoot, resources: {}, leaf: false };
-    const root = encodeCgroup(planCgroup(this.#facts.cgroups, group));
+    const plan = planCgroup(this.#facts.cgroups, group);
+    const root = encodeCgroup(removedEverywhere(this.#facts, plan, group.path));
     await this.helper.request(OP.CGROUP_REMOVE, new Payload().nest(TAG.CGROUP, root));
     await this.helper.shutdown();
     await this.close();
@@ -250,20 +304,23 @@ export class NativeRuntime implements Runtime {
     validateContainer(spec);
     const sandbox = this.#sandbox(sandboxId);
     const record = this.#files.exitPath(sandboxId, spec.id);
-    const payload = encodeStart(this.#facts, sandbox.record.spec, spec, record);
+    const own = encodeStart(this.#facts, sandbox.record.spec, spec, record);
     if (sandbox.lost) throw new RuntimeError('Unavailable', `sandbox ${sandboxId} is lost: remove it`);
     await checkPropagation(spec.mounts);
+    // One that is there already answers for itself: its bundle is in use.
+    const through = sandbox.handler && !(await sandbox.has(spec.id));
+    const launch = through ? await this.#oci.prepareStart(sandbox, spec, record) : ownLaunch(own);
     try {
       const [answer] = await together(
         mkdir(dirname(spec.logPath), { recursive: true, mode: 0o750 }).then(() =>
-          sandbox.request(OP.START, payload),
+          sandbox.request(OP.START, launch.payload, launch.timeoutMs),
         ),
         this.#files.saveContainer(sandboxId, spec.id, spec.labels, this.#options.clock.now()),
       );
       return decodeContainer(answer);
     } catch (error) {
       if (!sandbox.lost) await this.#files.removeContainer(sandboxId, spec.id);
-      throw error;
+      throw await launch.explain(error);
     }
   }
 
@@ -312,6 +369,7 @@ export class NativeRuntime implements Runtime {
       OP.CGROUP_REMOVE,
       new Payload().nest(TAG.CGROUP, encodeSandboxCgroup(this.#facts, spec)),
     );
+    if (spec.handler) await this.#oci.removeAll(sandbox);
     await rm(join(this.#options.runDirectory, socket), { force: true });
     await this.#files.remove(spec.id);
   }
@@ -320,6 +378,7 @@ export class NativeRuntime implements Runtime {
     const { records, damaged, newer } = await this.#files.load();
     this.#newer = newer;
     for (const id of damaged) await this.#files.remove(id);
+    await this.#oci.sweep([...records.map(({ spec }) => spec.id), ...newer.keys()].map(socketOf));
     await Promise.all(
       records.map(async (record) => {
         const sandbox = this.#make(record);

@@ -1,19 +1,35 @@
 import { access, readFile } from 'node:fs/promises';
 import { release } from 'node:os';
-import { RuntimeError } from '../contract.ts';
+import { RuntimeError, type RuntimeHandler } from '../contract.ts';
+import { CAPABILITIES } from './capabilities.ts';
 import { encodeCgroup, planCgroup } from './cgroup.ts';
 import { type CgroupLayout, since } from './cgroup-layout.ts';
 import type { HelperClient } from './helper-client.ts';
 import { OP, Payload, TAG } from './protocol.ts';
 
-const CAP_SYS_RESOURCE = 24;
+/** What we hold ourselves: no container can be given more. */
+export async function heldCapabilities(): Promise<string[]> {
+  const status = await readFile('/proc/self/status', 'utf8');
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+  return CAPABILITIES.filter((_, bit) => (effective >> BigInt(bit)) & 1n);
+}
 
 /** The lowest oom_score_adj that may be set: without CAP_SYS_RESOURCE our own. */
 export async function leastOomScoreAdj(): Promise<number> {
-  const status = await readFile('/proc/self/status', 'utf8');
-  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';
-  if ((BigInt(`0x${effective}`) >> BigInt(CAP_SYS_RESOURCE)) & 1n) return -1000;
+  if ((await heldCapabilities()).includes('CAP_SYS_RESOURCE')) return -1000;
   return Number(await readFile('/proc/self/oom_score_adj', 'utf8'));
+}
+
+/** Pods without a RuntimeClass. */
+export function ownHandler(features: Record<string, boolean>): RuntimeHandler {
+  return {
+    name: '',
+    features: {
+      // Both kinds of read-only are set by mount_setattr(2), without which no container starts.
+      recursiveReadOnlyMounts: true,
+      userNamespaces: features['userNamespaces'] ?? false,
+    },
+  };
 }
 
 /** What the node can do, for the Node's features. */

@@ -103,6 +103,11 @@ export const TAG = {
   INTO: 70,
   DEVICE_PROGRAM: 71,
   SPARES: 100,
+  COMMAND: 120,
+  STAGE: 121,
+  PID_FILE: 122,
+  CONSOLE: 123,
+  INIT_PID: 124,
 } as const;
 
 export interface Frame {

@@ -50,6 +50,26 @@ export class Sandbox {
     return this.record.spec.id;
   }
 
+  /** Of the OCI runtime that runs its containers; empty = we do. */
+  get handler(): string {
+    return this.record.spec.handler ?? '';
+  }
+
+  /** Name for directories of its own: short, and as safe as a socket's. */
+  get directory(): string {
+    return directoryOf(this.record.socket);
+  }
+
+  /** The first process of the pid namespace that the pod's containers share; 0 = they share none. */
+  async initPid(): Promise<number> {
+    return (await this.request(OP.LIST)).number(TAG.INIT_PID);
+  }
+
+  /** Whether the monitor has a container of that id, running or exited. */
+  async has(container: string): Promise<boolean> {
+    return (await this.#containers()).some(({ id }) => id === container);
+  }
+
   get pid(): number {
     return this.#pid;
   }
@@ -154,6 +174,11 @@ export class Sandbox {
       message: 'its monitor is gone, and with it its containers',
     });
   }
+}
+
+/** Name for directories of the sandbox that serves that socket. */
+export function directoryOf(socket: string): string {
+  return socket.replace(/\.sock$/, '');
 }
 
 /** In the words of people: what the monitor refused, and why. */

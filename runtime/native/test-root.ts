@@ -1,14 +1,20 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { systemClock } from '#machinery/clock.ts';
-import { CONFORMANCE_SCRIPTS, containerSpec, eventually, sandboxSpec } from '../conformance.ts';
+import {
+  CONFORMANCE_SCRIPTS,
+  containerSpec,
+  eventually,
+  type RuntimeHarness,
+  sandboxSpec,
+} from '../conformance.ts';
 import type { ContainerSpec, ExitStatus, Mount, Runtime, SandboxSpec } from '../contract.ts';
 import { DEFAULT_CAPABILITIES } from './capabilities.ts';
 import { DEFAULT_MASKED_PATHS, DEFAULT_READ_ONLY_PATHS } from './default-paths.ts';
 import { NativeRuntime } from './index.ts';
-import { defaultSeccomp } from './seccomp/index.ts';
+import { defaultProfile, defaultSeccomp } from './seccomp/index.ts';
 import { makeWeakPrograms, type Weakness } from './weak-programs.ts';
 
 /** For tests with root: a node of its own in temporary directories, with a busybox root. */
@@ -75,6 +81,9 @@ export class TestNode {
   readonly cgroupRoot: string;
   /** Of the programs: those that are shipped, or a node's own weak ones. */
   binDirectory = join(ROOT, 'dist/bin');
+  /** Where OCI runtimes are looked for; none are unless a test says so. */
+  handlerPath: string | undefined;
+  handlerTimeoutMs: number | undefined;
   readonly #layer: string;
   #roots = 0;
   #helperPid = 0;
@@ -107,6 +116,8 @@ export class TestNode {
       runDirectory: join(this.base, 'run'),
       binDirectory: this.binDirectory,
       cgroupRoot: this.cgroupRoot,
+      ...(this.handlerPath && { handlerPath: this.handlerPath }),
+      ...(this.handlerTimeoutMs && { handlerTimeoutMs: this.handlerTimeoutMs }),
     });
     this.#helperPid = (await runtime.helper.hello()).pid;
     return runtime;
@@ -150,6 +161,7 @@ export class TestNode {
       ]),
       capabilities: [...DEFAULT_CAPABILITIES],
       seccomp: defaultSeccomp(DEFAULT_CAPABILITIES),
+      seccompProfile: defaultProfile(DEFAULT_CAPABILITIES),
       maskedPaths: [...DEFAULT_MASKED_PATHS],
       readOnlyPaths: [...DEFAULT_READ_ONLY_PATHS],
       ...change,
@@ -200,6 +212,37 @@ export class TestNode {
     await writeFile(join(this.#layer, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
     await chmod(join(this.#layer, 'tmp'), 0o1777);
   }
+}
+
+/** The harness of the conformance suite over a node of its own; by a handler, when one is named. */
+export async function nativeHarness(handler?: string, handlerPath?: string): Promise<RuntimeHarness> {
+  const node = await TestNode.make();
+  node.handlerPath = handlerPath;
+  return {
+    open: () => node.open(),
+    root: () => node.root(),
+    logDirectory: node.logDirectory,
+    ...(handler && { handler }),
+    readLog: (path) => readFile(path, 'utf8'),
+    moveLog: rename,
+    killMonitor: async (runtime, sandbox) => {
+      const state = (await runtime.list()).find((candidate) => candidate.id === sandbox);
+      process.kill(Number(/^\/proc\/(\d+)\//.exec(state!.networkNamespace)![1]), 'SIGKILL');
+    },
+    serveEcho: async (runtime, sandbox, port) => {
+      const args = ['nc', '-ll', '-p', String(port), '-e', 'cat'];
+      const container = containerSpec('echo.0', await node.root(), `${node.logDirectory}/echo.log`, args);
+      const { pid } = await runtime.startContainer(sandbox, container);
+      const listening = new RegExp(`:${port.toString(16).toUpperCase().padStart(4, '0')} [0:]+ 0A `);
+      await eventually('nc listens', async () => {
+        const sockets = await Promise.all(
+          ['tcp', 'tcp6'].map((name) => readFile(`/proc/${pid}/net/${name}`, 'utf8')),
+        );
+        return sockets.some((text) => listening.test(text));
+      });
+    },
+    close: () => node.close(),
+  };
 }
 
 export function isAlive(pid: number): boolean {

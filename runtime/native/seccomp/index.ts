@@ -2,6 +2,7 @@ import { compileSeccomp } from './compile.ts';
 import { defaultProfile } from './default-profile.ts';
 
 export { compileSeccomp, type SeccompProfile } from './compile.ts';
+export { defaultProfile } from './default-profile.ts';
 
 /** Containers of one node differ little in their capabilities. */
 const KEPT = 64;

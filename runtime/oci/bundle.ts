@@ -1,0 +1,227 @@
+import {
+  type ContainerSpec,
+  type ExecSpec,
+  type Mount,
+  RuntimeError,
+  type SandboxSpec,
+} from '../contract.ts';
+import type { OciConfig, OciMount, OciProcess, OciSeccomp } from './config.ts';
+
+/** A container's spec as the bundle of an OCI runtime. Pure: programs.ts of runtime/native writes it and runs them. */
+
+export interface BundleInput {
+  sandbox: Pick<SandboxSpec, 'namespaces' | 'sharedPid'>;
+  spec: ContainerSpec;
+  /** Directory of the bundle, absolute. */
+  directory: string;
+  /** Processes of the pod: its monitor, which is in its namespaces, and the first one of its shared pid namespace. */
+  monitorPid: number;
+  initPid: number;
+  /** From the top of each hierarchy: `/gantry-1234/kubepods/...`. */
+  cgroupPath: string;
+  /** The pod's /dev/shm, where it hangs in the monitor's mount namespace. */
+  sharedMemory: string;
+  /** The lowest oom_score_adj that the node lets us set. */
+  leastOomScoreAdj: number;
+  /** Capabilities that the node itself holds: others it cannot give. */
+  heldCapabilities: readonly string[];
+  /** Whether the OCI runtime knows `rro`. */
+  recursiveReadOnlyMounts: boolean;
+}
+
+export interface Bundle {
+  config: OciConfig;
+  /**
+   * Mounted by us before, each where `target` says: sources in which a container may have put links, which an OCI runtime
+   * would follow.
+   */
+  staged: Mount[];
+}
+
+/** Where the root is mounted, in the bundle. */
+export const ROOT_DIRECTORY = 'rootfs';
+
+const OCI_VERSION = '1.0.2';
+const UMASK = 0o022;
+const DEV_BYTES = 64 * 1024;
+/** The group `tty` of every distribution. */
+const TTY_GID = 5;
+const UNLIMITED = 2n ** 64n - 1n;
+
+/**
+ * Throws RuntimeError InvalidSpec for what cannot be, Unsupported for what an OCI runtime is not asked to do: nothing is left
+ * out in silence.
+ */
+export function bundleOf(input: BundleInput): Bundle {
+  const { spec, directory } = input;
+  refuseUnsupported(input);
+  const staged: Mount[] = [];
+  const mounts = spec.mounts.map((mount) => {
+    if (!mount.options.includes('nolinks')) return ociMount(mount);
+    const target = `${directory}/volumes/${staged.length}`;
+    staged.push({ ...mount, target });
+    return ociMount({ ...mount, source: target, options: mount.options.filter((one) => one !== 'nolinks') });
+  });
+  return {
+    staged,
+    config: {
+      ociVersion: OCI_VERSION,
+      process: ociProcess(input),
+      root: { path: `${directory}/${ROOT_DIRECTORY}`, readonly: spec.readOnlyRoot },
+      mounts: [...standardMounts(input), ...mounts],
+      linux: {
+        namespaces: namespacesOf(input),
+        cgroupsPath: input.cgroupPath,
+        // What the node mounts later reaches volumes that ask for it (HostToContainer).
+        rootfsPropagation: 'rslave',
+        maskedPaths: spec.maskedPaths,
+        readonlyPaths: spec.readOnlyPaths,
+        resources: resourcesOf(spec),
+        ...(spec.seccomp && spec.seccompProfile && { seccomp: seccompOf(spec.seccompProfile) }),
+      },
+    },
+  };
+}
+
+/** Total over the spec: a new field does not compile until it is in the bundle, or refused with what it is. */
+const FIELDS: Record<keyof ContainerSpec, 'taken' | ((input: BundleInput) => string | undefined)> = {
+  id: 'taken',
+  labels: 'taken',
+  root: 'taken',
+  readOnlyRoot: 'taken',
+  mounts: unsupportedMounts,
+  args: 'taken',
+  env: 'taken',
+  cwd: 'taken',
+  uid: 'taken',
+  gid: 'taken',
+  additionalGids: 'taken',
+  capabilities: 'taken',
+  noNewPrivileges: 'taken',
+  seccomp: ({ spec }) => (spec.seccomp && !spec.seccompProfile ? 'a filter without its profile' : undefined),
+  seccompProfile: 'taken',
+  maskedPaths: 'taken',
+  readOnlyPaths: 'taken',
+  rlimits: 'taken',
+  oomScoreAdj: 'taken',
+  resources: 'taken',
+  tty: 'taken',
+  stdin: 'taken',
+  logPath: 'taken',
+};
+
+function unsupportedMounts({ spec, recursiveReadOnlyMounts }: BundleInput): string | undefined {
+  const options = new Set(spec.mounts.flatMap((mount) => mount.options));
+  if (options.has('shared') || options.has('rshared')) return 'bidirectional mount propagation';
+  return options.has('rro') && !recursiveReadOnlyMounts ? 'recursive read-only mounts' : undefined;
+}
+
+function refuseUnsupported(input: BundleInput): void {
+  for (const field of Object.values(FIELDS)) {
+    const what = typeof field === 'function' ? field(input) : undefined;
+    if (what) throw new RuntimeError('Unsupported', `an OCI runtime is not asked for ${what}`);
+  }
+}
+
+function ociProcess({ spec, leastOomScoreAdj, heldCapabilities }: BundleInput): OciProcess {
+  const held = spec.capabilities.filter((name) => heldCapabilities.includes(name));
+  const limit = (value: number) => (value < 0 ? UNLIMITED : value);
+  return {
+    terminal: spec.tty,
+    user: { uid: spec.uid, gid: spec.gid, additionalGids: spec.additionalGids, umask: UMASK },
+    args: spec.args,
+    env: keepLast(spec.env),
+    cwd: spec.cwd,
+    capabilities: { bounding: held, effective: held, permitted: held, inheritable: [], ambient: [] },
+    rlimits: spec.rlimits.map(({ type, soft, hard }) => ({ type, soft: limit(soft), hard: limit(hard) })),
+    noNewPrivileges: spec.noNewPrivileges,
+    oomScoreAdj: Math.max(spec.oomScoreAdj, leastOomScoreAdj),
+  };
+}
+
+/** Of several values of one variable the last counts. */
+function keepLast(env: readonly string[]): string[] {
+  return [...new Map(env.map((entry) => [entry.slice(0, entry.indexOf('=')), entry])).values()];
+}
+
+/** A process added to a container whose own is `first`. */
+export function execProcess(first: OciProcess, spec: ExecSpec): OciProcess {
+  const { size } = spec;
+  return {
+    ...first,
+    terminal: spec.tty,
+    ...(size && { consoleSize: { height: size.rows, width: size.columns } }),
+    args: spec.args,
+    env: keepLast([...first.env, ...(spec.env ?? [])]),
+    cwd: spec.cwd ?? first.cwd,
+  };
+}
+
+/** Those of the pod by their path, the container's own without one; the node's are not named. */
+function namespacesOf({ sandbox, monitorPid, initPid }: BundleInput): OciConfig['linux']['namespaces'] {
+  const { network, ipc, pid } = sandbox.namespaces;
+  const ofPod = (type: string, name: string) => ({ type, path: `/proc/${monitorPid}/ns/${name}` });
+  return [
+    { type: 'mount' },
+    { type: 'cgroup' },
+    ...(network === 'pod' ? [ofPod('network', 'net'), ofPod('uts', 'uts')] : []),
+    ...(ipc === 'pod' ? [ofPod('ipc', 'ipc')] : []),
+    ...(pid === 'node'
+      ? []
+      : sandbox.sharedPid
+        ? [{ type: 'pid', path: `/proc/${initPid}/ns/pid` }]
+        : [{ type: 'pid' }]),
+  ];
+}
+
+/** As runtime/native/mounts.ts has them; devices and links in /dev are the OCI runtime's to make. */
+function standardMounts({ sandbox, sharedMemory }: BundleInput): OciMount[] {
+  const safe = ['nosuid', 'noexec', 'nodev'];
+  const mount = (destination: string, type: string, options: string[], source = type) => ({
+    ...{ destination, type, source, options },
+  });
+  const memory = sandbox.namespaces.ipc === 'pod' ? sharedMemory : '/dev/shm';
+  return [
+    mount('/proc', 'proc', safe),
+    mount('/dev', 'tmpfs', ['nosuid', 'mode=755', `size=${DEV_BYTES}`]),
+    mount('/dev/pts', 'devpts', [
+      'nosuid',
+      'noexec',
+      'newinstance',
+      'ptmxmode=0666',
+      'mode=0620',
+      `gid=${TTY_GID}`,
+    ]),
+    mount('/dev/shm', 'bind', ['bind', ...safe], memory),
+    mount('/dev/mqueue', 'mqueue', safe),
+    mount('/sys', 'sysfs', [...safe, 'ro']),
+    mount('/sys/fs/cgroup', 'cgroup', [...safe, 'ro']),
+  ];
+}
+
+function ociMount({ type, source, target, options }: Mount): OciMount {
+  const all =
+    type === 'bind' && !options.some((option) => /^r?bind$/.test(option)) ? ['bind', ...options] : options;
+  // Device nodes work only where the runtime makes them.
+  return { destination: target, type, source, options: type === 'devpts' ? all : [...all, 'nodev'] };
+}
+
+function resourcesOf({ resources }: ContainerSpec): OciConfig['linux']['resources'] {
+  const { memoryBytes, cpuShares, cpuQuotaUs, cpuPeriodUs, pids } = resources;
+  const cpu = {
+    ...(cpuShares !== undefined && { shares: cpuShares }),
+    ...(cpuQuotaUs !== undefined && { quota: Math.trunc(cpuQuotaUs) }),
+    ...(cpuPeriodUs !== undefined && { period: cpuPeriodUs }),
+  };
+  return {
+    // To this every OCI runtime adds the standard devices.
+    devices: [{ allow: false, access: 'rwm' }],
+    ...(memoryBytes !== undefined && { memory: { limit: Math.trunc(memoryBytes) } }),
+    ...(Object.keys(cpu).length > 0 && { cpu }),
+    ...(pids !== undefined && { pids: { limit: pids } }),
+  };
+}
+
+function seccompOf(profile: NonNullable<ContainerSpec['seccompProfile']>): OciSeccomp {
+  return { ...profile, architectures: ['SCMP_ARCH_X86_64'] };
+}
