@@ -156,6 +156,7 @@ export class SimulatedNode {
         defaultCapabilities: [],
         allCapabilities: [],
         seccomp: () => undefined,
+        seccompProfile: () => undefined,
         maskedPaths: [],
         readOnlyPaths: [],
       },

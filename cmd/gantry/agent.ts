@@ -19,7 +19,7 @@ import { readHealth, readMachine, readUse } from '#node-agent/registration/machi
 import { openImageStore } from '#oci/images/store.ts';
 import { CAPABILITIES, DEFAULT_CAPABILITIES } from '#runtime/native/capabilities.ts';
 import { DEFAULT_MASKED_PATHS, DEFAULT_READ_ONLY_PATHS } from '#runtime/native/default-paths.ts';
-import { defaultSeccomp } from '#runtime/native/seccomp/index.ts';
+import { defaultProfile, defaultSeccomp } from '#runtime/native/seccomp/index.ts';
 import { NativeUnpacker } from '#runtime/native/unpacker.ts';
 import { volumeDrivers } from '#volumes/index.ts';
 import { programs, version } from './assets.ts';
@@ -106,6 +106,7 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
         maskedPaths: DEFAULT_MASKED_PATHS,
         readOnlyPaths: DEFAULT_READ_ONLY_PATHS,
         seccomp: defaultSeccomp,
+        seccompProfile: defaultProfile,
       },
       facts: {
         ...machine,

@@ -8,6 +8,9 @@ import { OverlayfsSnapshots } from '#snapshots/overlayfs/index.ts';
 import { programs } from './assets.ts';
 import type { Paths } from './paths.ts';
 
+/** Where OCI runtimes are looked for when nobody says otherwise. */
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 /** The kernel's part of a node: what the agent acts through, and what `gantry purge` clears away. */
 export interface NodeParts {
   runtime: NativeRuntime;
@@ -22,6 +25,7 @@ export async function openNode(paths: Paths, instance: string): Promise<NodePart
     runDirectory: paths.run,
     binDirectory: programs,
     cgroupRoot: `gantry-${instance}`,
+    handlerPath: process.env['PATH'] ?? DEFAULT_PATH,
   });
   const network = new NativeNetwork({
     netlink: runtime.helper,

@@ -8,6 +8,7 @@ import { logPath } from '../paths.ts';
 import type { PodTokens } from '../sources/tokens.ts';
 import { containerId } from '../spec/container.ts';
 import { ConfigFault } from '../spec/fault.ts';
+import { runtimeHandlerOf } from '../spec/handler.ts';
 import { podHostname } from '../spec/hosts.ts';
 import { sandboxSpec } from '../spec/sandbox.ts';
 import { stopSignalOf } from '../spec/stop-signal.ts';
@@ -62,7 +63,8 @@ const EXECUTE: Execute = {
   async createSandbox(_, { pod, context, tell }) {
     const { hostname } = podHostname(pod, context.node.clusterDomain);
     try {
-      const state = await context.runtime.createSandbox(sandboxSpec(pod, hostname, context.paths));
+      const handler = await runtimeHandlerOf(pod, context.client);
+      const state = await context.runtime.createSandbox(sandboxSpec(pod, hostname, handler, context.paths));
       tell(
         state.state === 'lost'
           ? { is: 'sandboxLost', nowMs: context.clock.now() }

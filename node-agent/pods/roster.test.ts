@@ -77,6 +77,7 @@ async function makeNode() {
         maskedPaths: [],
         readOnlyPaths: [],
         seccomp: () => undefined,
+        seccompProfile: () => undefined,
       },
       node: {
         ...{ name: 'n1', hostIPs: ['192.0.2.1'], allocatable: {}, memoryBytes: 1024 ** 3, hosts: '' },

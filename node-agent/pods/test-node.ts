@@ -45,7 +45,10 @@ export interface CrashPoint {
 export class TestNode {
   readonly clock = new VirtualClock();
   readonly cluster = new FakeCluster({ clock: this.clock, random: seededRandom(1) });
-  readonly runtime = new FakeRuntime({ clock: this.clock });
+  readonly runtime = new FakeRuntime({
+    clock: this.clock,
+    handlers: [{ name: 'oci', features: { recursiveReadOnlyMounts: true, userNamespaces: false } }],
+  });
   readonly snapshots = new FakeSnapshots();
   readonly files = new MemoryFiles(() => this.clock.now());
   readonly log: LogLine[] = [];
@@ -194,6 +197,7 @@ export class TestNode {
         maskedPaths: [],
         readOnlyPaths: [],
         seccomp: () => undefined,
+        seccompProfile: () => undefined,
       },
       paths: PATHS,
       node: {

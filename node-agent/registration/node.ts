@@ -74,6 +74,10 @@ export function nodeStatus(
       ...facts.addresses.map((address) => ({ type: 'InternalIP', address })),
       { type: 'Hostname', address: facts.name },
     ],
+    runtimeHandlers: facts.runtime.handlers.map(({ name, features }) => ({
+      name,
+      features: { ...features },
+    })),
     nodeInfo: {
       architecture: facts.architecture,
       bootID: facts.bootId,

@@ -9,6 +9,10 @@ import { seededRandom } from '#machinery/random.ts';
 import { type MachineFacts, type NodeHealth, nodeStatus } from './node.ts';
 import { keepRegistered, type RegistrationOptions, registerNode } from './register.ts';
 
+const HANDLERS = ['', 'oci'].map((name) => ({
+  name,
+  features: { recursiveReadOnlyMounts: true, userNamespaces: name === '' },
+}));
 const FACTS: MachineFacts = {
   name: 'node-1',
   addresses: ['192.0.2.1', '2001:db8::1'],
@@ -22,7 +26,7 @@ const FACTS: MachineFacts = {
   machineId: 'm',
   bootId: 'b',
   version: '0.1.0',
-  runtime: { version: '1', cgroup: 'hybrid', features: { idmap: true, psi: false }, handlers: [] },
+  runtime: { version: '1', cgroup: 'hybrid', features: { idmap: true, psi: false }, handlers: HANDLERS },
 };
 const HEALTHY: NodeHealth = {
   notReady: '',
@@ -48,6 +52,10 @@ describe('the status of a node', () => {
     [{ storageAvailableShare: 0.05 }, { DiskPressure: 'True' }],
     [{ pidsShare: 0.95 }, { PIDPressure: 'True' }],
   ])('%j', (health, expected) => expect(conditions(health)).toMatchObject(expected));
+
+  test('tells the handlers that RuntimeClasses may name', () => {
+    expect(nodeStatus(FACTS, HEALTHY, undefined, NOW)?.runtimeHandlers).toEqual(HANDLERS);
+  });
 
   test('keeps the time of a change, what others wrote, and holds some memory back', () => {
     const mine = nodeStatus(

@@ -59,7 +59,7 @@ export function containerSpec(input: ContainerInput): ContainerSpec {
     additionalGids: user.additionalGids,
     capabilities: security.capabilities,
     noNewPrivileges: security.noNewPrivileges,
-    ...(security.seccomp && { seccomp: security.seccomp }),
+    ...(security.seccomp && { seccomp: security.seccomp, seccompProfile: security.seccompProfile }),
     maskedPaths: security.maskedPaths,
     readOnlyPaths: security.readOnlyPaths,
     rlimits: [],

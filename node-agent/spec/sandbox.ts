@@ -17,13 +17,14 @@ export const LABELS = {
   stopSignal: 'gantry.dev/stop-signal',
 } as const;
 
-/** A pod as the runtime's sandbox. `hostname` is decided by hosts.ts. */
-export function sandboxSpec(pod: Pod, hostname: string, paths: AgentPaths): SandboxSpec {
+/** A pod as the runtime's sandbox. `hostname` is decided by hosts.ts, `handler` by the pod's RuntimeClass. */
+export function sandboxSpec(pod: Pod, hostname: string, handler: string, paths: AgentPaths): SandboxSpec {
   const spec = pod.spec!;
   const { name, namespace = '', uid = '' } = pod.metadata;
   const sysctls = (spec.securityContext?.sysctls ?? []).map((sysctl) => [sysctl.name, sysctl.value]);
   return {
     id: uid,
+    ...(handler && { handler }),
     hostname,
     namespaces: {
       network: spec.hostNetwork ? 'node' : 'pod',

@@ -1,4 +1,5 @@
 import type { Container, PodSpec } from '#api/objects.ts';
+import type { ContainerSpec } from '#runtime/contract.ts';
 import { ConfigFault } from './fault.ts';
 
 /** What the runtime knows of capabilities and system calls; it compiles, the agent chooses. */
@@ -12,12 +13,15 @@ export interface SecurityProfiles {
   readOnlyPaths: readonly string[];
   /** The default filter for a container with these capabilities: struct sock_filter[]. */
   seccomp(capabilities: readonly string[]): Uint8Array | undefined;
+  /** The same before it was compiled, for OCI runtimes. */
+  seccompProfile(capabilities: readonly string[]): ContainerSpec['seccompProfile'];
 }
 
 export interface ContainerSecurity {
   capabilities: string[];
   noNewPrivileges: boolean;
   seccomp?: Uint8Array;
+  seccompProfile?: ContainerSpec['seccompProfile'];
   maskedPaths: string[];
   readOnlyPaths: string[];
   readOnlyRoot: boolean;
@@ -53,7 +57,7 @@ function seccompOf(
   profile: { type?: string; localhostProfile?: string } | undefined,
   capabilities: readonly string[],
   profiles: SecurityProfiles,
-): { seccomp?: Uint8Array } {
+): Pick<ContainerSecurity, 'seccomp' | 'seccompProfile'> {
   if (profile?.type === 'Unconfined') return {};
   if (profile?.type === 'Localhost') {
     throw new ConfigFault(
@@ -61,7 +65,7 @@ function seccompOf(
     );
   }
   const seccomp = profiles.seccomp(capabilities);
-  return seccomp ? { seccomp } : {};
+  return seccomp ? { seccomp, seccompProfile: profiles.seccompProfile(capabilities) } : {};
 }
 
 function capabilitiesOf(

@@ -23,6 +23,11 @@ const profiles: SecurityProfiles = {
   readOnlyPaths: ['/proc/sys'],
   allCapabilities: ['CAP_CHOWN', 'CAP_KILL', 'CAP_NET_ADMIN', 'CAP_SYS_ADMIN'],
   seccomp: (capabilities) => new Uint8Array([capabilities.length]),
+  seccompProfile: ({ length }) => ({
+    defaultAction: 'SCMP_ACT_ERRNO',
+    defaultErrnoRet: length,
+    syscalls: [],
+  }),
 };
 
 function pod(spec: Partial<Pod['spec']> = {}): Pod {
@@ -259,6 +264,7 @@ describe('security', () => {
     expect(of({})).toMatchObject({
       capabilities: ['CAP_CHOWN', 'CAP_KILL'],
       seccomp: new Uint8Array([2]),
+      seccompProfile: { defaultErrnoRet: 2 },
       noNewPrivileges: false,
     });
     expect(of({}).maskedPaths).toContain('/proc/kcore');
@@ -467,8 +473,9 @@ describe('a container for the runtime', () => {
   });
 
   it('lives in a sandbox of the pod', () => {
-    expect(sandboxSpec(pod({ hostNetwork: true }), 'web', paths)).toMatchObject({
+    expect(sandboxSpec(pod({ hostNetwork: true }), 'web', 'oci', paths)).toMatchObject({
       id: 'u1',
+      handler: 'oci',
       hostname: 'web',
       namespaces: { network: 'node', pid: 'pod', ipc: 'pod' },
       cgroupParent: 'kubepods/besteffort',

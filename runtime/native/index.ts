@@ -1,7 +1,7 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { type Clock, every } from '#machinery/clock.ts';
+import { every } from '#machinery/clock.ts';
 import { Broadcast } from '../broadcast.ts';
 import {
   type ContainerSpec,
@@ -13,14 +13,13 @@ import {
   type Runtime,
   RuntimeError,
   type RuntimeEvent,
-  type RuntimeHandler,
   type RuntimeInfo,
   type SandboxId,
   type SandboxSpec,
   type SandboxState,
 } from '../contract.ts';
 import { requireHandler, validateContainer, validateSandbox } from '../validate.ts';
-import { encodeCgroup, planCgroup, probeCgroups } from './cgroup.ts';
+import { encodeCgroup, planCgroup } from './cgroup.ts';
 import { readCgroupStats } from './cgroup-stats.ts';
 import {
   containerCgroup,
@@ -34,11 +33,10 @@ import {
   sandboxCgroup,
 } from './encode.ts';
 import { HelperClient } from './helper-client.ts';
-import { cgroupHierarchies, ociLayout, removedEverywhere } from './oci-cgroups.ts';
-import { OciContainers, type OciOptions, ownLaunch } from './oci-containers.ts';
-import { findHandlers } from './oci-programs.ts';
+import { type NativeRuntimeOptions, type ProbedNode, probeNode } from './node.ts';
+import { removedEverywhere } from './oci-cgroups.ts';
+import { OciContainers, ownLaunch } from './oci-containers.ts';
 import { type Peer, Refusal } from './peer.ts';
-import { heldCapabilities, leastOomScoreAdj, ownHandler, probeFeatures, probeGroups } from './probe.ts';
 import { checkPropagation } from './propagation.ts';
 import { type Fields, OP, Payload, TAG } from './protocol.ts';
 import { Sandbox, toRuntimeError } from './sandbox.ts';
@@ -51,23 +49,6 @@ const SIGTERM = 15;
 /** How long a kill may take beyond the grace: a process stuck in the kernel does not die. */
 const KILL_MARGIN_MS = 30_000;
 const SWEEP_PERIOD_MS = 60_000;
-const HANDLER_TIMEOUT_MS = 60_000;
-
-export interface NativeRuntimeOptions {
-  clock: Clock;
-  /** Records of sandboxes; survives restarts of the agent. Made with mode 0700. */
-  stateDirectory: string;
-  /** Sockets and lock of the helper; made with mode 0700. A tmpfs will do. */
-  runDirectory: string;
-  /** Where helper and monitor are. */
-  binDirectory: string;
-  /** Root of all cgroups of this instance: a name no other instance on the machine has. */
-  cgroupRoot: string;
-  /** Directories, as PATH lists them, in which OCI runtimes are looked for; left out = none are. */
-  handlerPath?: string;
-  /** How long an OCI runtime may take to start a container; default one minute. */
-  handlerTimeoutMs?: number;
-}
 
 /**
  * Containers by the kernel. The agent's half: it decides everything and sends it to the helper (which starts monitors)
@@ -81,8 +62,7 @@ export class NativeRuntime implements Runtime {
   readonly #sandboxes = new Map<SandboxId, Sandbox>();
   /** What is being created, started or removed, by id: the next call about it waits its turn. */
   readonly #turns = new Turns();
-  readonly #features: Record<string, boolean>;
-  readonly #handlers: readonly RuntimeHandler[];
+  readonly #info: RuntimeInfo;
   readonly #oci: OciContainers;
   /** Sandboxes that a newer version has made, with the version of their record: not ours to touch. */
   #newer: ReadonlyMap<SandboxId, number> = new Map();
@@ -90,18 +70,11 @@ export class NativeRuntime implements Runtime {
   /** The node's helper; the network room uses its `exchange`. */
   readonly helper: HelperClient;
 
-  private constructor(
-    options: NativeRuntimeOptions,
-    facts: NodeFacts,
-    features: Record<string, boolean>,
-    helper: HelperClient,
-    oci: OciOptions,
-  ) {
+  private constructor(options: NativeRuntimeOptions, { facts, info, oci }: ProbedNode, helper: HelperClient) {
     this.#options = options;
     this.#facts = facts;
-    this.#features = features;
+    this.#info = info;
     this.#oci = new OciContainers(oci);
-    this.#handlers = [ownHandler(features), ...oci.handlers];
     this.#files = new StateDirectory(options.stateDirectory);
     this.helper = helper;
     this.helper.onReconnect = () => void this.#adoptAll();
@@ -115,27 +88,7 @@ export class NativeRuntime implements Runtime {
     await files.initialise();
     const helper = new HelperClient(options);
     await helper.hello();
-    const cgroups = await probeGroups(await probeCgroups(), options.cgroupRoot, helper);
-    const least = await leastOomScoreAdj();
-    const hierarchies = await cgroupHierarchies();
-    const facts: NodeFacts = {
-      cgroups,
-      ociCgroups: ociLayout(cgroups),
-      hierarchies,
-      cgroupRoot: options.cgroupRoot,
-      anchor: files.anchor,
-      sharedMemory: files.sharedMemory,
-      leastOomScoreAdj: least,
-    };
-    const oci: OciOptions = {
-      facts,
-      directory: join(options.runDirectory, 'oci'),
-      handlers: await findHandlers(options.handlerPath ?? ''),
-      hidden: cgroups.mode === 'hybrid' && cgroups.unified ? [cgroups.unified] : [],
-      heldCapabilities: await heldCapabilities(),
-      startTimeoutMs: options.handlerTimeoutMs ?? HANDLER_TIMEOUT_MS,
-    };
-    const runtime = new NativeRuntime(options, facts, await probeFeatures(cgroups, least), helper, oci);
+    const runtime = new NativeRuntime(options, await probeNode(options, files, helper), helper);
     await runtime.#load();
     await runtime.sweep();
     every(options.clock, SWEEP_PERIOD_MS, runtime.#stop.signal, async () => {
@@ -146,18 +99,13 @@ export class NativeRuntime implements Runtime {
   }
 
   async info(): Promise<RuntimeInfo> {
-    return {
-      version: '1',
-      cgroup: this.#facts.cgroups.mode,
-      features: { ...this.#features },
-      handlers: this.#handlers.map(({ name, features }) => ({ name, features: { ...features } })),
-    };
+    return structuredClone(this.#info);
   }
 
   createSandbox(spec: SandboxSpec): Promise<SandboxState> {
     return this.#turns.run(spec.id, async () => {
       validateSandbox(spec);
-      requireHandler(spec, this.#handlers);
+      requireHandler(spec, this.#info.handlers);
       this.#refuseNewer(spec.id);
       const existing = this.#sandboxes.get(spec.id);
       return existing ? await existing.state(this.#files) : (await this.#create(spec)).ready([]);

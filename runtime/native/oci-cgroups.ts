@@ -9,14 +9,15 @@ import type { NodeFacts } from './encode.ts';
  */
 
 /** Mount points of all hierarchies, also of those we set no limits in. Source: proc_pid_mountinfo(5). */
-export async function cgroupHierarchies(mountinfo?: string): Promise<string[]> {
+export async function cgroupHierarchies(mountinfo?: string): Promise<Record<'v1' | 'v2', string[]>> {
   const text = mountinfo ?? (await readFile('/proc/self/mountinfo', 'utf8'));
-  const found = new Set<string>();
+  const found = { v1: new Set<string>(), v2: new Set<string>() };
   for (const line of text.split('\n')) {
     const [mount, rest] = line.split(' - ');
-    if (rest && /^cgroup2? /.test(rest)) found.add(mount!.split(' ')[4]!);
+    const version = rest?.startsWith('cgroup ') ? 'v1' : rest?.startsWith('cgroup2 ') ? 'v2' : undefined;
+    if (version) found[version].add(mount!.split(' ')[4]!);
   }
-  return [...found];
+  return { v1: [...found.v1], v2: [...found.v2] };
 }
 
 /**
@@ -55,7 +56,12 @@ export function planOciCgroup(
   const group = { leaf: true, pod: sandbox.resources };
   const path = `${pod}/${id}`;
   const own = planCgroup(facts.ociCgroups, { ...group, path, resources, ...(devices && { devices }) });
-  const program = planCgroup(facts.ociCgroups, { ...group, path: `${pod}/_${id}`, resources: {}, devices: 'all' });
+  const program = planCgroup(facts.ociCgroups, {
+    ...group,
+    path: `${pod}/_${id}`,
+    resources: {},
+    devices: 'all',
+  });
   return {
     ...removedEverywhere(facts, { ...own, remove: [...own.remove, ...program.remove] }, path),
     steps: [...program.steps, ...own.steps],

@@ -14,7 +14,7 @@ import { decodeConfig, encodeConfig, type OciConfig } from '../oci/config.ts';
 import { cannotRun, lastError } from '../oci/errors.ts';
 import type { Handler } from '../oci/handler.ts';
 import { encodeCgroup } from './cgroup.ts';
-import { containerCgroup, encodeSize, type NodeFacts, sandboxCgroup, STDIN } from './encode.ts';
+import { containerCgroup, encodeSize, type NodeFacts, STDIN, sandboxCgroup } from './encode.ts';
 import { encodeMount } from './mounts.ts';
 import { planOciCgroup } from './oci-cgroups.ts';
 import { runProgram } from './oci-programs.ts';

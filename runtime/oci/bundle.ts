@@ -5,7 +5,7 @@ import {
   RuntimeError,
   type SandboxSpec,
 } from '../contract.ts';
-import type { OciConfig, OciMount, OciProcess, OciSeccomp } from './config.ts';
+import type { OciConfig, OciDeviceRule, OciMount, OciProcess, OciSeccomp } from './config.ts';
 
 /** A container's spec as the bundle of an OCI runtime. Pure: programs.ts of runtime/native writes it and runs them. */
 
@@ -105,6 +105,7 @@ const FIELDS: Record<keyof ContainerSpec, 'taken' | ((input: BundleInput) => str
   rlimits: 'taken',
   oomScoreAdj: 'taken',
   resources: 'taken',
+  devices: 'taken',
   tty: 'taken',
   stdin: 'taken',
   logPath: 'taken',
@@ -206,20 +207,31 @@ function ociMount({ type, source, target, options }: Mount): OciMount {
   return { destination: target, type, source, options: type === 'devpts' ? all : [...all, 'nodev'] };
 }
 
-function resourcesOf({ resources }: ContainerSpec): OciConfig['linux']['resources'] {
-  const { memoryBytes, cpuShares, cpuQuotaUs, cpuPeriodUs, pids } = resources;
+/** The common limits; all of them have been written to the container's group before, and stay. */
+function resourcesOf({ resources, devices }: ContainerSpec): OciConfig['linux']['resources'] {
+  const { memoryBytes, cpuShares, cpuQuotaUs, cpuPeriodUs, cpusetCpus, cpusetMems, pids } = resources;
   const cpu = {
     ...(cpuShares !== undefined && { shares: cpuShares }),
     ...(cpuQuotaUs !== undefined && { quota: Math.trunc(cpuQuotaUs) }),
     ...(cpuPeriodUs !== undefined && { period: cpuPeriodUs }),
+    ...(cpusetCpus !== undefined && { cpus: cpusetCpus }),
+    ...(cpusetMems !== undefined && { mems: cpusetMems }),
   };
   return {
-    // To this every OCI runtime adds the standard devices.
-    devices: [{ allow: false, access: 'rwm' }],
+    devices: deviceRules(devices),
     ...(memoryBytes !== undefined && { memory: { limit: Math.trunc(memoryBytes) } }),
     ...(Object.keys(cpu).length > 0 && { cpu }),
     ...(pids !== undefined && { pids: { limit: pids } }),
   };
+}
+
+/** To these every OCI runtime adds the standard devices. Nodes may be made, but then open nothing. */
+function deviceRules(devices: ContainerSpec['devices'] = []): OciDeviceRule[] {
+  if (devices === 'all') return [{ allow: true, access: 'rwm' }];
+  const types = { char: 'c', block: 'b' } as const;
+  const rules = devices.map(({ type, ...rule }) => ({ allow: true, type: types[type], ...rule }));
+  const nodes = (['c', 'b'] as const).map((type) => ({ allow: true, type, access: 'm' }));
+  return [{ allow: false, access: 'rwm' }, ...nodes, ...rules];
 }
 
 function seccompOf(profile: NonNullable<ContainerSpec['seccompProfile']>): OciSeccomp {

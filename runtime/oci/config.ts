@@ -54,7 +54,7 @@ export interface OciConfig {
     resources: {
       devices: OciDeviceRule[];
       memory?: { limit?: number };
-      cpu?: { shares?: number; quota?: number; period?: number };
+      cpu?: { shares?: number; quota?: number; period?: number; cpus?: string; mems?: string };
       pids?: { limit: number };
     };
     seccomp?: OciSeccomp;
