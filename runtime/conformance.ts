@@ -397,6 +397,57 @@ export function runtimeConformance(name: string, makeHarness: () => Promise<Runt
       expect(stats.memoryBytes).toBeGreaterThan(0);
     });
 
+    describe('changing what runs', () => {
+      async function running() {
+        const pod = await sandbox();
+        await runtime.startContainer(pod, await spec('main.0', 'sleep', '600'));
+        return pod;
+      }
+
+      test('takes new limits of a container, a pod and a parent, and no bad ones', async () => {
+        const pod = await running();
+        await runtime.updateResources(pod, undefined, { memoryBytes: 256 << 20, cpuShares: 512 });
+        await runtime.updateResources(pod, 'main.0', { memoryBytes: 128 << 20, cpuShares: 256 });
+        await runtime.updateResources(pod, 'main.0', { memoryBytes: -1 });
+        await runtime.updateParent('kubepods/burstable', { cpuShares: 2048 });
+        expect(await found(pod, 'main.0')).toMatchObject({ state: 'running' });
+        const update = (id: string, container: string | undefined, cpuShares: number) =>
+          runtime.updateResources(id, container, { cpuShares });
+        await expect(update('absent', undefined, 2)).rejects.toMatchObject({ code: 'NotFound' });
+        await expect(update(pod, 'absent', 2)).rejects.toMatchObject({ code: 'NotFound' });
+        await expect(update(pod, 'main.0', -5)).rejects.toMatchObject({ code: 'InvalidSpec' });
+        await expect(runtime.updateParent('../up', {})).rejects.toMatchObject({ code: 'InvalidSpec' });
+      });
+
+      test('pauses a container, in which nothing begins until it is resumed', async () => {
+        const pod = await running();
+        await runtime.pause(pod, 'main.0');
+        expect(await found(pod, 'main.0')).toMatchObject({ state: 'running', paused: true });
+        const command = { args: ['true'], tty: false, stdin: false };
+        await expect(runtime.exec(pod, 'main.0', command)).rejects.toMatchObject({ code: 'Busy' });
+        await runtime.close();
+        runtime = await harness.open();
+        expect(await found(pod, 'main.0')).toMatchObject({ paused: true });
+        await runtime.resume(pod, 'main.0');
+        await runtime.resume(pod, 'main.0');
+        expect((await found(pod, 'main.0'))!.paused).toBeUndefined();
+        const streams = await runtime.exec(pod, 'main.0', command);
+        expect(await streams.exit).toMatchObject({ code: 0 });
+        await expect(runtime.pause(pod, 'absent')).rejects.toMatchObject({ code: 'NotFound' });
+      });
+
+      test('a paused container can be stopped, and a pod with one removed', async () => {
+        const pod = await running();
+        await runtime.startContainer(pod, await spec('other.0', 'sleep', '600'));
+        await runtime.pause(pod, 'main.0');
+        await runtime.pause(pod, 'other.0');
+        expect(await runtime.stopContainer(pod, 'main.0', 0)).toMatchObject({ code: 137 });
+        await expect(runtime.pause(pod, 'main.0')).rejects.toMatchObject({ code: 'NotFound' });
+        await runtime.removeSandbox(pod);
+        expect(await runtime.list()).toEqual([]);
+      });
+    });
+
     describe('surviving', () => {
       test('an agent that comes back finds everything as it was, and hears of what ends', async () => {
         const pod = await sandbox();

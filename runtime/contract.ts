@@ -160,6 +160,8 @@ export interface ContainerState {
   pid: number;
   startedAtMs: number;
   exit?: ExitStatus;
+  /** It runs, but is frozen: `resume` lets it go on. */
+  paused?: true;
 }
 
 export interface SandboxState {
@@ -266,6 +268,17 @@ export interface Runtime {
    * written twice. NotFound when it does not run.
    */
   reopenLog(sandbox: SandboxId, container: string): Promise<void>;
+  /**
+   * Changes limits of a running container, or of the whole pod, while it runs: all that are given, or none. Busy when more
+   * memory is in use than is to be allowed. A parent's limits are raised before, and lowered after, its children's.
+   */
+  updateResources(sandbox: SandboxId, container: string | undefined, resources: Resources): Promise<void>;
+  /** The same for a parent of sandboxes (`kubepods/burstable`), which is made when it is missing. */
+  updateParent(cgroupParent: string, resources: Resources): Promise<void>;
+  /** Freezes all processes of a running container. Until `resume` no exec begins (Busy); a stop or removal lets it run on first. */
+  pause(sandbox: SandboxId, container: string): Promise<void>;
+  /** Harmless when it is not paused. */
+  resume(sandbox: SandboxId, container: string): Promise<void>;
   exec(sandbox: SandboxId, container: string, spec: ExecSpec): Promise<ProcessStreams>;
   attach(sandbox: SandboxId, container: string): Promise<ProcessStreams>;
   /** A TCP connection to a port on the sandbox's loopback. */

@@ -25,9 +25,7 @@ export function requireHandler({ handler = '' }: SandboxSpec, handlers: readonly
 /** Refuses what could name something outside of the sandbox; throws RuntimeError InvalidSpec. */
 export function validateSandbox(spec: SandboxSpec): void {
   if (!SANDBOX_ID.test(spec.id)) refuse(`sandbox id ${JSON.stringify(spec.id)} is not [a-z0-9-]{1,63}`);
-  if (spec.cgroupParent.split('/').some((part) => part === '..' || part === '.')) {
-    refuse(`cgroup parent ${spec.cgroupParent} leads out of the instance's root`);
-  }
+  validateParent(spec.cgroupParent);
   validateResources(spec.resources);
   if (Buffer.byteLength(spec.hostname) > 64) refuse(`hostname ${spec.hostname} is longer than 64 bytes`);
   for (const [name, value] of Object.entries(spec.sysctls)) validateSysctl(name, value, spec.namespaces);
@@ -57,6 +55,12 @@ function validateSysctl(name: string, value: string, namespaces: SandboxSpec['na
       `sysctl ${JSON.stringify(name)} is not one that a pod has for itself in its own ${kind} namespace`,
     );
   if (/[\n\0]/.test(value)) refuse(`the value of sysctl ${name} has more than one line`);
+}
+
+/** Throws RuntimeError InvalidSpec. */
+export function validateParent(cgroupParent: string): void {
+  if (cgroupParent.split('/').some((part) => part === '..' || part === '.'))
+    refuse(`cgroup parent ${cgroupParent} leads out of the instance's root`);
 }
 
 /** Amounts of which -1 lifts the limit; the rest have no such value. */

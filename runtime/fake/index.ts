@@ -9,6 +9,7 @@ import {
   type ExitReason,
   type ExitStatus,
   type ProcessStreams,
+  type Resources,
   type Runtime,
   RuntimeError,
   type RuntimeErrorCode,
@@ -19,7 +20,13 @@ import {
   type SandboxSpec,
   type SandboxState,
 } from '../contract.ts';
-import { requireHandler, validateContainer, validateSandbox } from '../validate.ts';
+import {
+  requireHandler,
+  validateContainer,
+  validateParent,
+  validateResources,
+  validateSandbox,
+} from '../validate.ts';
 import { type Container, type FakeCall, FakeNode, type Sandbox } from './node.ts';
 import { RunningProgram } from './process.ts';
 import { BASIC_PROGRAMS, type FakeProgram } from './programs.ts';
@@ -76,7 +83,7 @@ export class FakeRuntime implements Runtime {
 
   /** As if the monitor had been killed. */
   loseSandbox(id: SandboxId): void {
-    const sandbox = this.#sandbox(id);
+    const sandbox = this.#node.sandbox(id);
     sandbox.state = 'lost';
     for (const container of sandbox.containers.values())
       container.process.end(128 + SIGKILL, SIGKILL, 'Lost');
@@ -91,7 +98,7 @@ export class FakeRuntime implements Runtime {
     signal?: number,
     reason?: ExitReason,
   ): void {
-    this.#container(sandbox, container).process.end(code, signal, reason);
+    this.#node.container(sandbox, container).process.end(code, signal, reason);
   }
 
   /** What a server on that port of the sandbox does with a dialled connection. */
@@ -116,7 +123,17 @@ export class FakeRuntime implements Runtime {
   }
 
   spec(sandbox: SandboxId, container: string): ContainerSpec {
-    return this.#container(sandbox, container).spec;
+    return this.#node.container(sandbox, container).spec;
+  }
+
+  /** Limits of the parents of sandboxes, by their names. */
+  get parents(): ReadonlyMap<string, Resources> {
+    return this.#node.parents;
+  }
+
+  /** The limits of a whole pod. */
+  sandboxResources(sandbox: SandboxId): Resources {
+    return this.#node.sandbox(sandbox).spec.resources;
   }
 
   // Runtime.
@@ -138,7 +155,7 @@ export class FakeRuntime implements Runtime {
       containers: new Map(),
     };
     this.#node.sandboxes.set(spec.id, sandbox);
-    return this.#state(sandbox);
+    return this.#node.state(sandbox);
   }
 
   async removeSandbox(id: SandboxId): Promise<void> {
@@ -154,7 +171,7 @@ export class FakeRuntime implements Runtime {
   async startContainer(sandboxId: SandboxId, spec: ContainerSpec): Promise<ContainerState> {
     this.#begin('startContainer', sandboxId, spec.id);
     validateContainer(spec);
-    const sandbox = this.#ready(sandboxId);
+    const sandbox = this.#node.ready(sandboxId);
     const existing = sandbox.containers.get(spec.id);
     if (existing) return structuredClone(existing.state);
     const program = this.#program(spec.args, spec);
@@ -193,7 +210,7 @@ export class FakeRuntime implements Runtime {
     signal = SIGTERM,
   ): Promise<ExitStatus> {
     this.#begin('stopContainer', sandbox, id);
-    const { process } = this.#container(sandbox, id);
+    const { process } = this.#node.container(sandbox, id);
     process.signal(graceMs > 0 ? signal : SIGKILL);
     const timer = this.#options.clock.timer(graceMs, () => process.signal(SIGKILL));
     const exit = await process.exit;
@@ -210,14 +227,39 @@ export class FakeRuntime implements Runtime {
 
   async reopenLog(sandbox: SandboxId, id: string): Promise<void> {
     this.#begin('reopenLog', sandbox, id);
-    const { logPath } = this.#running(sandbox, id).spec;
+    const { logPath } = this.#node.running(sandbox, id).spec;
     this.#node.logs.set(logPath, this.log(logPath));
     this.#options.appendLog?.(logPath, '');
   }
 
+  async updateResources(sandbox: SandboxId, id: string | undefined, resources: Resources): Promise<void> {
+    this.#begin('updateResources', sandbox, id);
+    validateResources(resources);
+    const { spec } = id === undefined ? this.#node.ready(sandbox) : this.#node.running(sandbox, id);
+    Object.assign(spec.resources, resources);
+  }
+
+  async updateParent(cgroupParent: string, resources: Resources): Promise<void> {
+    this.#begin('updateParent');
+    validateParent(cgroupParent);
+    validateResources(resources);
+    this.#node.parents.set(cgroupParent, { ...this.#node.parents.get(cgroupParent), ...resources });
+  }
+
+  async pause(sandbox: SandboxId, id: string): Promise<void> {
+    this.#begin('pause', sandbox, id);
+    this.#node.running(sandbox, id).state.paused = true;
+  }
+
+  async resume(sandbox: SandboxId, id: string): Promise<void> {
+    this.#begin('resume', sandbox, id);
+    delete this.#node.running(sandbox, id).state.paused;
+  }
+
   async exec(sandbox: SandboxId, id: string, spec: ExecSpec): Promise<ProcessStreams> {
     this.#begin('exec', sandbox, id);
-    const container = this.#running(sandbox, id);
+    const container = this.#node.running(sandbox, id);
+    if (container.state.paused) throw new RuntimeError('Busy', `container ${id} is paused: resume it first`);
     const stdout = new PassThrough();
     const stderr = new PassThrough();
     const process = new RunningProgram({
@@ -247,7 +289,7 @@ export class FakeRuntime implements Runtime {
 
   async attach(sandbox: SandboxId, id: string): Promise<ProcessStreams> {
     this.#begin('attach', sandbox, id);
-    const container = this.#running(sandbox, id);
+    const container = this.#node.running(sandbox, id);
     const streams = { stdout: new PassThrough(), stderr: new PassThrough() };
     container.attached.add(streams);
     const close = () => {
@@ -264,7 +306,7 @@ export class FakeRuntime implements Runtime {
 
   async dial(sandbox: SandboxId, port: number): Promise<Duplex> {
     this.#begin('dial', sandbox);
-    this.#ready(sandbox);
+    this.#node.ready(sandbox);
     const serve = this.#node.listeners.get(`${sandbox}:${port}`);
     if (!serve) throw new RuntimeError('Kernel', `connect: 127.0.0.1:${port}: ECONNREFUSED`, 'connect');
     const [ours, theirs] = duplexPair();
@@ -274,14 +316,14 @@ export class FakeRuntime implements Runtime {
 
   async stats(sandbox: SandboxId, container?: string): Promise<ContainerStats> {
     this.#begin('stats', sandbox, container);
-    if (container === undefined) this.#ready(sandbox);
-    else this.#running(sandbox, container);
+    if (container === undefined) this.#node.ready(sandbox);
+    else this.#node.running(sandbox, container);
     return { cpuNs: 1_000_000, memoryBytes: 1 << 20, memoryWorkingSetBytes: 1 << 20, pids: 1, oomKills: 0 };
   }
 
   async list(): Promise<SandboxState[]> {
     this.#begin('list');
-    return [...this.#node.sandboxes.values()].map((sandbox) => this.#state(sandbox));
+    return [...this.#node.sandboxes.values()].map((sandbox) => this.#node.state(sandbox));
   }
 
   watch(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
@@ -315,39 +357,6 @@ export class FakeRuntime implements Runtime {
     throw new RuntimeError('CannotRun', `exec: ${name}: executable file not found in $PATH`, 'exec', 127);
   }
 
-  #sandbox(id: SandboxId): Sandbox {
-    const sandbox = this.#node.sandboxes.get(id);
-    if (!sandbox) throw new RuntimeError('NotFound', `no sandbox ${id}`);
-    return sandbox;
-  }
-
-  #ready(id: SandboxId): Sandbox {
-    const sandbox = this.#sandbox(id);
-    if (sandbox.state === 'lost') throw new RuntimeError('Unavailable', `sandbox ${id} is lost: remove it`);
-    return sandbox;
-  }
-
-  #container(sandbox: SandboxId, id: string): Container {
-    const container = this.#sandbox(sandbox).containers.get(id);
-    if (!container) throw new RuntimeError('NotFound', `no container ${id} in sandbox ${sandbox}`);
-    return container;
-  }
-
-  #running(sandbox: SandboxId, id: string): Container {
-    const container = this.#container(sandbox, id);
-    if (container.state.state !== 'running') {
-      throw new RuntimeError('NotFound', `container ${id} in sandbox ${sandbox} is not running`);
-    }
-    return container;
-  }
-
-  #state(sandbox: Sandbox): SandboxState {
-    const { spec, state, createdAtMs } = sandbox;
-    const networkNamespace = spec.namespaces.network === 'node' ? '' : `/fake/${spec.id}/ns/net`;
-    const containers = [...sandbox.containers.values()].map((container) => structuredClone(container.state));
-    return { id: spec.id, labels: { ...spec.labels }, state, networkNamespace, createdAtMs, containers };
-  }
-
   #output(container: Container, stream: 'stdout' | 'stderr', text: string): void {
     for (const streams of container.attached) streams[stream].write(text);
     const lines = (container.partial[stream] + text).split('\n');
@@ -368,6 +377,7 @@ export class FakeRuntime implements Runtime {
       if (container.partial[stream]) this.#logLine(container, stream, 'P', container.partial[stream]);
     }
     container.state.state = 'exited';
+    delete container.state.paused;
     container.state.exit = exit;
     if (sandbox.state === 'lost' || sandbox.containers.get(container.spec.id) !== container) return;
     this.#node.events.send({ type: 'exited', sandbox: sandbox.spec.id, container: container.spec.id, exit });

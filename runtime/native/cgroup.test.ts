@@ -5,6 +5,7 @@ import { deviceList, deviceProgram } from './cgroup-devices.ts';
 import { type CgroupLayout, probeCgroups } from './cgroup-layout.ts';
 import { limitsOf } from './cgroup-limits.ts';
 import { parsePressure } from './cgroup-stats.ts';
+import { planUpdate } from './cgroup-update.ts';
 
 const MOUNTINFO = {
   v1: ['memory', 'cpu,cpuacct', 'cpuset', 'pids', 'blkio', 'devices', 'freezer']
@@ -227,6 +228,39 @@ describe('the plan of a group', () => {
       expect(JSON.stringify(steps(layout, 'all'))).not.toMatch(/devices\.(deny|allow)|program/);
     }
     expect(deviceList([{ type: 'block', major: 8, access: 'r' }])).toContain('b 8:* r');
+  });
+});
+
+describe('an update', () => {
+  const NONE = { memoryBytes: Infinity, memorySwapBytes: Infinity, cpuQuotaUs: Infinity };
+  const order = (layout: CgroupLayout, resources: Resources, current: Partial<typeof NONE>) =>
+    planUpdate(layout, resources, { ...NONE, ...current }).map(({ file, value }) => `${file} ${value}`);
+  const memory = 'memory.limit_in_bytes';
+  const both = 'memory.memsw.limit_in_bytes';
+
+  test('raises memory with swap before memory, and lowers it after', () => {
+    const current = { memoryBytes: 100, memorySwapBytes: 150 };
+    expect(order(V1, { memoryBytes: 200, swapBytes: 0 }, current)).toEqual([`${both} 200`, `${memory} 200`]);
+    expect(order(V1, { memoryBytes: 50, swapBytes: 0 }, current)).toEqual([`${memory} 50`, `${both} 50`]);
+    expect(order(V1, { memoryBytes: -1, swapBytes: -1 }, current)).toEqual([`${both} -1`, `${memory} -1`]);
+  });
+
+  test('keeps the swap there is when only memory is told, and memory when only swap is', () => {
+    const current = { memoryBytes: 100, memorySwapBytes: 150 };
+    expect(order(V1, { memoryBytes: 200 }, current)).toEqual([`${both} 250`, `${memory} 200`]);
+    expect(order(V1, { memoryBytes: 200 }, { memoryBytes: 100 })).toEqual([`${memory} 200`]);
+    expect(order(V1, { swapBytes: 10 }, current)).toEqual([`${memory} 100`, `${both} 110`]);
+    expect(order(V2, { memoryBytes: 200 }, { memoryBytes: 100 })).toEqual(['memory.max 200']);
+  });
+
+  test('keeps a burst at most its quota all the way', () => {
+    const lower = { cpuQuotaUs: 5_000, cpuBurstUs: 1_000 };
+    expect(order(V2, lower, { cpuQuotaUs: 10_000 })).toEqual(['cpu.max.burst 1000', 'cpu.max 5000 100000']);
+    expect(order(V2, lower, { cpuQuotaUs: 500 })).toEqual(['cpu.max 5000 100000', 'cpu.max.burst 1000']);
+    expect(order(V1, lower, { cpuQuotaUs: 10_000 })).toEqual([
+      'cpu.cfs_burst_us 1000',
+      'cpu.cfs_quota_us 5000',
+    ]);
   });
 });
 

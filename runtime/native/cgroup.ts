@@ -77,11 +77,11 @@ export function planCgroup(layout: CgroupLayout, group: Group): CgroupPlan {
 }
 
 /** From the top down: a controller is available where the parent has it switched on. */
-function switchOn(
+export function switchOn(
   layout: CgroupLayout,
   { path, leaf }: Group,
   used: ReadonlySet<Controller>,
-): CgroupPlan['steps'] {
+): { write: string; value: string }[] {
   const names = new Set([...used].filter((name) => layout.inUnified.has(name)).map(v2Name));
   if (names.size === 0) return [];
   const value = [...names].map((name) => `+${name}`).join(' ');

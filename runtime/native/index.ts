@@ -10,6 +10,7 @@ import {
   type ExecSpec,
   type ExitStatus,
   type ProcessStreams,
+  type Resources,
   type Runtime,
   RuntimeError,
   type RuntimeEvent,
@@ -20,18 +21,15 @@ import {
 } from '../contract.ts';
 import { requireHandler, validateContainer, validateSandbox } from '../validate.ts';
 import { encodeCgroup, planCgroup } from './cgroup.ts';
-import { readCgroupStats } from './cgroup-stats.ts';
 import {
-  containerCgroup,
   decodeContainer,
   encodeExec,
   encodeSandbox,
   encodeSandboxCgroup,
   encodeStart,
-  layoutOf,
   type NodeFacts,
-  sandboxCgroup,
 } from './encode.ts';
+import { Groups } from './groups.ts';
 import { HelperClient } from './helper-client.ts';
 import { type NativeRuntimeOptions, type ProbedNode, probeNode } from './node.ts';
 import { removedEverywhere } from './oci-cgroups.ts';
@@ -58,6 +56,7 @@ export class NativeRuntime implements Runtime {
   readonly #options: NativeRuntimeOptions;
   readonly #facts: NodeFacts;
   readonly #files: StateDirectory;
+  readonly #groups: Groups;
   readonly #events = new Broadcast<RuntimeEvent>();
   readonly #sandboxes = new Map<SandboxId, Sandbox>();
   /** What is being created, started or removed, by id: the next call about it waits its turn. */
@@ -76,6 +75,7 @@ export class NativeRuntime implements Runtime {
     this.#info = info;
     this.#oci = new OciContainers(oci);
     this.#files = new StateDirectory(options.stateDirectory);
+    this.#groups = new Groups(facts, this.#files, this.#turns, options.clock);
     this.helper = helper;
     this.helper.onReconnect = () => void this.#adoptAll();
   }
@@ -134,6 +134,7 @@ export class NativeRuntime implements Runtime {
   ): Promise<ExitStatus> {
     const grace = Math.max(0, Math.trunc(graceMs));
     const found = this.#sandbox(sandbox);
+    await this.#groups.thaw(found, id);
     // An OCI runtime knows best who is to get it; where it fails the first process does. Signal 0 reaches nobody.
     const sent = found.handler && grace > 0 && (await this.#oci.kill(found, id, signal));
     const payload = new Payload()
@@ -147,6 +148,7 @@ export class NativeRuntime implements Runtime {
   async removeContainer(sandboxId: SandboxId, id: string): Promise<void> {
     const sandbox = this.#sandboxes.get(sandboxId);
     if (!sandbox) return;
+    await this.#groups.thaw(sandbox, id);
     if (!sandbox.lost) await sandbox.request(OP.REMOVE, new Payload().text(TAG.ID, id));
     if (sandbox.handler) await this.#oci.remove(sandbox, id);
     await this.#files.removeContainer(sandboxId, id);
@@ -156,9 +158,26 @@ export class NativeRuntime implements Runtime {
     await this.#sandbox(sandbox).request(OP.REOPEN_LOG, new Payload().text(TAG.ID, container));
   }
 
+  async updateResources(id: SandboxId, container: string | undefined, resources: Resources): Promise<void> {
+    await this.#groups.update(this.#sandbox(id), container, resources);
+  }
+
+  async updateParent(cgroupParent: string, resources: Resources): Promise<void> {
+    await this.#groups.updateParent(cgroupParent, resources);
+  }
+
+  async pause(sandbox: SandboxId, container: string): Promise<void> {
+    await this.#groups.pause(this.#sandbox(sandbox), container);
+  }
+
+  async resume(sandbox: SandboxId, container: string): Promise<void> {
+    await this.#groups.resume(this.#sandbox(sandbox), container);
+  }
+
   async exec(sandbox: SandboxId, container: string, spec: ExecSpec): Promise<ProcessStreams> {
     if (spec.args.length === 0) throw new RuntimeError('InvalidSpec', 'no command to run');
     const found = this.#sandbox(sandbox);
+    found.refusePaused(container);
     const launch = found.handler
       ? await this.#oci.prepareExec(found, container, spec)
       : ownLaunch(encodeExec(container, spec));
@@ -187,15 +206,8 @@ export class NativeRuntime implements Runtime {
     }
   }
 
-  async stats(sandboxId: SandboxId, container?: string): Promise<ContainerStats> {
-    const path = this.#cgroupOf(sandboxId, container);
-    try {
-      const layout = layoutOf(this.#facts, this.#sandbox(sandboxId).record.spec);
-      return await readCgroupStats(layout, path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      throw new RuntimeError('NotFound', `no container ${container} in sandbox ${sandboxId}`);
-    }
+  async stats(sandbox: SandboxId, container?: string): Promise<ContainerStats> {
+    return await this.#groups.stats(this.#sandbox(sandbox), container);
   }
 
   async list(): Promise<SandboxState[]> {
@@ -309,6 +321,7 @@ export class NativeRuntime implements Runtime {
   }
 
   async #destroy(sandbox: Sandbox): Promise<void> {
+    for (const container of sandbox.paused) await this.#groups.thaw(sandbox, container);
     // A monitor that cannot be asked any more has its leftovers removed by the helper.
     if (!sandbox.lost) await sandbox.request(OP.DESTROY).catch(() => undefined);
     sandbox.disconnect();
@@ -333,6 +346,7 @@ export class NativeRuntime implements Runtime {
         this.#sandboxes.set(record.spec.id, sandbox);
         try {
           await sandbox.connect();
+          await this.#groups.findPaused(sandbox);
         } catch {
           // Nobody there, or one that could not make its sandbox: `list` says lost.
           sandbox.disconnect();
@@ -354,13 +368,6 @@ export class NativeRuntime implements Runtime {
       // A monitor that has just ended is announced by its own connection.
       await this.helper.request(OP.ADOPT, payload).catch(() => undefined);
     }
-  }
-
-  #cgroupOf(sandboxId: SandboxId, container: string | undefined): string {
-    const { spec } = this.#sandbox(sandboxId).record;
-    return container === undefined
-      ? sandboxCgroup(this.#facts, spec)
-      : containerCgroup(this.#facts, spec, container);
   }
 
   #refuseNewer(id: SandboxId): void {

@@ -35,6 +35,11 @@ describe.skipIf(reason !== undefined)(`limits (${reason ?? 'as root'})`, () => {
     await node.close();
   });
 
+  /** Mounts are the whole machine's, and others are at work on it. */
+  const held = async () => {
+    const { cgroups, files, processes } = await holdings(node);
+    return { cgroups, files, processes };
+  };
   const start = async (change: Partial<ContainerSpec>, script = 'exec sleep 600') =>
     await runtime.startContainer(pod, await node.spec('main.0', script, change));
   const limited = (resources: Resources) => start({ resources });
@@ -85,7 +90,7 @@ describe.skipIf(reason !== undefined)(`limits (${reason ?? 'as root'})`, () => {
 
   test('that the kernel refuses are told by their file, and everything made is undone', async () => {
     const used = pod;
-    const before = await holdings(node);
+    const before = await held();
     pod = await node.sandbox(runtime, 'refused');
     await expect(limited({ cpusetCpus: '0-4095' })).rejects.toMatchObject({
       code: 'InvalidSpec',
@@ -101,20 +106,81 @@ describe.skipIf(reason !== undefined)(`limits (${reason ?? 'as root'})`, () => {
     });
     await limited({ pids: 5 });
     await runtime.removeSandbox(pod);
-    await expect.poll(() => holdings(node)).toEqual(before);
+    await expect.poll(held).toEqual(before);
     expect((await runtime.list()).map(({ id }) => id)).toContain(used);
   });
 
   test('that need cgroup v2 are refused on v1 with the reason, before anything is made', async () => {
     if (v2()) return;
-    const before = await holdings(node);
+    const before = await held();
     await expect(limited({ memoryHighBytes: MIB })).rejects.toMatchObject({
       code: 'Unsupported',
       message: 'memory.high needs cgroup v2, and this node has v1',
     });
     const made = node.sandbox(runtime, 'needs-v2', { resources: { memoryMinBytes: MIB } });
     await expect(made).rejects.toMatchObject({ code: 'Unsupported' });
-    expect(await holdings(node)).toEqual(before);
+    expect(await held()).toEqual(before);
+  });
+
+  describe('changed while it runs', () => {
+    const memoryFile = () => file('memory', v2() ? 'memory.max' : 'memory.limit_in_bytes');
+
+    test('go up and down, with swap beside memory', async () => {
+      const swap = features['swapLimits'] ? { swapBytes: 0 } : {};
+      await limited({ memoryBytes: 64 * MIB, ...swap, cpuQuotaUs: 50_000, cpuPeriodUs: 100_000 });
+      for (const [mib, quota] of [[256, 90_000] as const, [32, 20_000] as const]) {
+        await runtime.updateResources(pod, 'main.0', { memoryBytes: mib * MIB, cpuQuotaUs: quota });
+        expect(await memoryFile()).toBe(String(mib * MIB));
+        const cpu = await file('cpu', v2() ? 'cpu.max' : 'cpu.cfs_quota_us');
+        expect(cpu).toBe(v2() ? `${quota} 100000` : String(quota));
+        if (features['swapLimits'] && !v2())
+          expect(await file('memory', 'memory.memsw.limit_in_bytes')).toBe(String(mib * MIB));
+      }
+    });
+
+    test('are not lowered below what is in use', async () => {
+      await start(
+        { resources: { memoryBytes: 128 * MIB } },
+        'dd if=/dev/zero of=/dev/shm/full bs=1M count=40 2>/dev/null; exec sleep 600',
+      );
+      await expect
+        .poll(async () => (await runtime.stats(pod, 'main.0')).memoryWorkingSetBytes)
+        .toBeGreaterThan(30 * MIB);
+      const lowered = runtime.updateResources(pod, 'main.0', { cpuShares: 77, memoryBytes: 8 * MIB });
+      await expect(lowered).rejects.toMatchObject({
+        code: 'Busy',
+        message: expect.stringMatching(/attempting to set memory limit \(8388608\) below current usage/),
+      });
+      expect(await memoryFile()).toBe(String(128 * MIB));
+    });
+
+    test('are all undone when the kernel refuses one', async () => {
+      await limited({ memoryBytes: 64 * MIB, cpuShares: 512, pids: 20, cpusetCpus: '0' });
+      const change = { memoryBytes: 96 * MIB, cpuShares: 100, cpusetCpus: '0-4095' };
+      await expect(runtime.updateResources(pod, 'main.0', change)).rejects.toMatchObject({
+        code: 'InvalidSpec',
+      });
+      expect(await memoryFile()).toBe(String(64 * MIB));
+      if (!v2()) expect(await file('cpu', 'cpu.shares')).toBe('512');
+      expect(await file('cpuset', 'cpuset.cpus')).toBe('0');
+    });
+
+    test('of a hierarchy it is not in are refused on v1', async () => {
+      await limited({});
+      const change = runtime.updateResources(pod, 'main.0', { cpusetCpus: '0' });
+      if (v2()) await change;
+      else await expect(change).rejects.toMatchObject({ code: 'Unsupported' });
+    });
+
+    test('a paused container uses no cpu', async () => {
+      await start({}, 'while :; do :; done');
+      await runtime.pause(pod, 'main.0');
+      const before = (await runtime.stats(pod, 'main.0')).cpuNs;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect((await runtime.stats(pod, 'main.0')).cpuNs).toBe(before);
+      await runtime.resume(pod, 'main.0');
+      await expect.poll(async () => (await runtime.stats(pod, 'main.0')).cpuNs).toBeGreaterThan(before);
+    });
   });
 
   describe('of devices', () => {

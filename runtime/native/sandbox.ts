@@ -31,6 +31,8 @@ export class Sandbox {
   #peer: Peer | undefined;
   #lostAtMs: number | undefined;
   #pid = 0;
+  /** Containers that are frozen. */
+  readonly paused = new Set<string>();
   /** The end of the connection is wanted: no loss. */
   leaving = false;
 
@@ -84,6 +86,7 @@ export class Sandbox {
     peer.onFrame = (frame) => {
       if (frame.op !== OP.EXITED) return;
       const fields = new Fields(frame.payload);
+      this.paused.delete(fields.text(TAG.CONTAINER));
       this.#announce({
         type: 'exited',
         sandbox: this.id,
@@ -109,6 +112,12 @@ export class Sandbox {
         );
       }
     });
+  }
+
+  /** Nothing can begin in a frozen group. Throws RuntimeError Busy. */
+  refusePaused(container: string): void {
+    if (this.paused.has(container))
+      throw new RuntimeError('Busy', `container ${container} is paused: resume it first`);
   }
 
   markLost(): void {
@@ -161,6 +170,7 @@ export class Sandbox {
     return fields
       .all(TAG.CONTAINER)
       .map(decodeContainer)
+      .map((state) => (this.paused.has(state.id) ? { ...state, paused: true as const } : state))
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
