@@ -71,6 +71,10 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
   const memoryDir = memoryDirectory(instance, paths, log);
   for (const path of [paths.agent, memoryDir]) makePrivate(path);
   const { runtime, network, snapshots } = await openNode(paths, instance);
+  const { helper, monitors, kept } = runtime.upgraded;
+  if (helper || monitors.length > 0) log.info('replaced programs', { helper, monitors: monitors.length });
+  for (const { sandbox, reason } of kept)
+    log.warn('a monitor runs on as the program it was', { sandbox, reason });
   await snapshots.sweep();
   const machine = await readMachine(paths.root);
   const images = await openImageStore({

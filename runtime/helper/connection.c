@@ -6,12 +6,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "handover.h"
+
 /* Of the programs: helper and monitor are built together. */
 #define VERSION "1"
 
 /* One agent with a few sessions; a flood must not eat the descriptors that containers need. */
 #define CONNECTIONS_LIMIT 512
 #define READ_CHUNK 16384
+
+/* HANDOVER_FLAGS */
+#define PAUSED 1
+#define WATCHING 2
+#define ENDING 4
 
 static struct source listening;
 static handle_frame *handler;
@@ -158,6 +165,18 @@ static void ready(struct source *source, uint32_t events)
 		handle_input(connection);
 }
 
+static struct connection *add(int fd)
+{
+	struct connection *connection = calloc(1, sizeof *connection);
+	if (!connection)
+		return NULL;
+	connection->source = (struct source){ .fd = fd, .ready = ready, .release = release };
+	connection->next = all;
+	all = connection;
+	count++;
+	return connection;
+}
+
 static void accept_client(struct source *source, uint32_t events)
 {
 	(void)events;
@@ -169,16 +188,11 @@ static void accept_client(struct source *source, uint32_t events)
 	struct connection *connection = NULL;
 	if (count < CONNECTIONS_LIMIT && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
 	    peer.uid == geteuid())
-		connection = calloc(1, sizeof *connection);
-	if (!connection) {
+		connection = add(fd);
+	if (connection)
+		listen_for(connection);
+	else
 		close(fd);
-		return;
-	}
-	connection->source = (struct source){ .fd = fd, .ready = ready, .release = release };
-	connection->next = all;
-	all = connection;
-	count++;
-	listen_for(connection);
 }
 
 int serve(int listener, handle_frame *handle)
@@ -186,6 +200,58 @@ int serve(int listener, handle_frame *handle)
 	handler = handle;
 	listening = (struct source){ .fd = listener, .ready = accept_client };
 	return loop_watch(&listening, EPOLLIN);
+}
+
+struct connection *connection_of(int fd)
+{
+	struct connection *connection = all;
+	while (connection && connection->source.fd != fd)
+		connection = connection->next;
+	return connection;
+}
+
+void connections_hand_over(struct writer *w, const struct connection *current, size_t done)
+{
+	put_descriptor(w, HANDOVER_LISTENER, listening.fd);
+	for (struct connection *connection = all; connection; connection = connection->next) {
+		size_t skip = connection == current ? done : 0;
+		size_t nest = nest_begin(w, HANDOVER_CONNECTION);
+		put_descriptor(w, HANDOVER_DESCRIPTOR, connection->source.fd);
+		put_bytes(w, HANDOVER_IN, buffer_head(&connection->in) + skip, buffer_used(&connection->in) - skip);
+		put_bytes(w, HANDOVER_OUT, buffer_head(&connection->out), buffer_used(&connection->out));
+		put_number(w, HANDOVER_FLAGS,
+			   connection->paused * PAUSED | connection->watching * WATCHING | connection->end_after_flush * ENDING);
+		nest_end(w, nest);
+	}
+}
+
+static int take_bytes(const struct tlv *from, uint16_t kind, struct buffer *to)
+{
+	struct tlv bytes;
+	return tlv_find(from->value, from->length, kind, &bytes) ? buffer_append(to, bytes.value, bytes.length) : 0;
+}
+
+static int take_over(const struct tlv *from)
+{
+	uint64_t flags = tlv_number(from->value, from->length, HANDOVER_FLAGS, 0);
+	struct connection *connection = add(take_descriptor(from->value, from->length, HANDOVER_DESCRIPTOR));
+	if (!connection || take_bytes(from, HANDOVER_IN, &connection->in) || take_bytes(from, HANDOVER_OUT, &connection->out))
+		return -1;
+	connection->paused = flags & PAUSED;
+	connection->watching = flags & WATCHING;
+	connection->end_after_flush = flags & ENDING;
+	listen_for(connection);
+	return 0;
+}
+
+int connections_take_over(const uint8_t *state, size_t length, handle_frame *handle)
+{
+	struct tlv item;
+	size_t offset = 0;
+	while (tlv_next(state, length, &offset, &item) == 1)
+		if (item.tag == HANDOVER_CONNECTION && take_over(&item))
+			return -1;
+	return serve(take_descriptor(state, length, HANDOVER_LISTENER), handle);
 }
 
 void reply_ok(struct connection *connection, uint32_t id)
@@ -197,12 +263,14 @@ void reply_ok(struct connection *connection, uint32_t id)
 	connection_flush(connection);
 }
 
-void reply_hello(struct connection *connection, uint32_t id)
+void reply_hello(struct connection *connection, uint32_t id, int program)
 {
 	struct writer w;
 	frame_begin(&w, &connection->out, OP_OK, id);
 	put_text(&w, TAG_VERSION, VERSION);
 	put_number(&w, TAG_PID, (uint64_t)getpid());
+	if (program >= 0)
+		put_number(&w, TAG_PROGRAM, (uint64_t)program);
 	if (frame_end(&w))
 		return connection_close(connection);
 	connection_flush(connection);

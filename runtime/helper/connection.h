@@ -31,6 +31,7 @@ typedef void handle_frame(struct connection *connection, const struct frame *fra
 /* Serves clients of our own uid on `listener`. */
 int serve(int listener, handle_frame *handle);
 struct connection *connections(void);
+struct connection *connection_of(int fd);
 
 /* Sends what is queued in `out`, now or when the socket takes it. */
 void connection_flush(struct connection *connection);
@@ -41,7 +42,12 @@ void connection_resume(struct connection *connection);
 void connection_end_output(struct connection *connection);
 void connection_close(struct connection *connection);
 
+/* All of them and the listener, for the program that takes our place; `done` bytes of `current`'s input are handled. */
+void connections_hand_over(struct writer *w, const struct connection *current, size_t done);
+/* Serves them again; frames wait until connection_resume. */
+int connections_take_over(const uint8_t *state, size_t length, handle_frame *handle);
+
 void reply_ok(struct connection *connection, uint32_t id);
-/* Version and pid of this program. */
-void reply_hello(struct connection *connection, uint32_t id);
+/* Version and pid of this program; the descriptor (-1: none) of the one it starts. */
+void reply_hello(struct connection *connection, uint32_t id, int program);
 void reply_failure(struct connection *connection, uint32_t id, const struct failure *failure);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "handover.h"
 #include "record.h"
 #include "session.h"
 
@@ -381,4 +382,104 @@ void container_forget_connection(struct connection *connection)
 			if (waiter->connection == connection)
 				waiter->connection = NULL;
 	}
+}
+
+bool containers_settled(void)
+{
+	for (struct container *container = all; container; container = container->next)
+		if (container->state == CONTAINER_STARTING || !process_settled(&container->process))
+			return false;
+	return !when_none_runs;
+}
+
+static void hand_over_waiter(struct writer *w, const struct waiter *waiter)
+{
+	size_t nest = nest_begin(w, HANDOVER_WAITER);
+	if (waiter->connection)
+		put_number(w, HANDOVER_PEER, (uint64_t)waiter->connection->source.fd);
+	put_number(w, HANDOVER_ID, waiter->id);
+	put_number(w, HANDOVER_FLAGS, waiter->remove);
+	nest_end(w, nest);
+}
+
+void containers_hand_over(struct writer *w)
+{
+	for (struct container *container = all; container; container = container->next) {
+		size_t nest = nest_begin(w, HANDOVER_CONTAINER);
+		put_bytes(w, HANDOVER_SPEC, container->spec, container->spec_length);
+		put_number(w, HANDOVER_STATE, container->state);
+		process_hand_over(w, &container->process);
+		log_hand_over(w, &container->log);
+		put_number(w, HANDOVER_STARTED, container->started_ms);
+		put_number(w, HANDOVER_FINISHED, container->finished_ms);
+		put_number(w, HANDOVER_CODE, (uint64_t)container->code);
+		put_number(w, HANDOVER_SIGNAL, (uint64_t)container->signal);
+		put_text(w, HANDOVER_REASON, container->reason ? container->reason : "");
+		/* The clock goes on through execve. */
+		put_number(w, HANDOVER_GRACE, container->grace.at_ms);
+		for (const struct waiter *waiter = container->waiters; waiter; waiter = waiter->next)
+			hand_over_waiter(w, waiter);
+		nest_end(w, nest);
+	}
+}
+
+static const char *reason_of(const struct tlv *from)
+{
+	static const char *const known[] = { "Completed", "Error", "OOMKilled" };
+	char reason[32];
+	if (tlv_text(from->value, from->length, HANDOVER_REASON, reason, sizeof reason))
+		return NULL;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (strcmp(known[i], reason) == 0)
+			return known[i];
+	return NULL;
+}
+
+static int take_over_waiters(struct container *container, const struct tlv *from)
+{
+	struct tlv item;
+	size_t offset = 0;
+	while (tlv_next(from->value, from->length, &offset, &item) == 1)
+		if (item.tag == HANDOVER_WAITER &&
+		    !wait_for(container, connection_of(take_descriptor(item.value, item.length, HANDOVER_PEER)),
+			      (uint32_t)tlv_number(item.value, item.length, HANDOVER_ID, 0),
+			      tlv_number(item.value, item.length, HANDOVER_FLAGS, 0)))
+			return -1;
+	return 0;
+}
+
+static int take_over(const struct tlv *from)
+{
+	struct failure failure = { 0 };
+	struct tlv spec;
+	if (!tlv_find(from->value, from->length, HANDOVER_SPEC, &spec))
+		return -1;
+	struct container *container = make(&(struct frame){ .payload = spec.value, .length = spec.length }, &failure);
+	if (!container)
+		return -1;
+	container->next = all;
+	all = container;
+	container->state = (enum container_state)tlv_number(from->value, from->length, HANDOVER_STATE, 0);
+	process_take_over(&container->process, from->value, from->length);
+	container->started_ms = tlv_number(from->value, from->length, HANDOVER_STARTED, 0);
+	container->finished_ms = tlv_number(from->value, from->length, HANDOVER_FINISHED, 0);
+	container->code = (int)tlv_number(from->value, from->length, HANDOVER_CODE, 0);
+	container->signal = (int)tlv_number(from->value, from->length, HANDOVER_SIGNAL, 0);
+	container->reason = reason_of(from);
+	uint64_t grace = tlv_number(from->value, from->length, HANDOVER_GRACE, 0), now = monotonic_ms();
+	if (grace)
+		timer_set(&container->grace, grace > now ? grace - now : 0);
+	if (tlv_text(spec.value, spec.length, TAG_ID, container->id, sizeof container->id))
+		return -1;
+	return log_take_over(&container->log, from->value, from->length) || take_over_waiters(container, from) ? -1 : 0;
+}
+
+int containers_take_over(const uint8_t *state, size_t length)
+{
+	struct tlv item;
+	size_t offset = 0;
+	while (tlv_next(state, length, &offset, &item) == 1)
+		if (item.tag == HANDOVER_CONTAINER && take_over(&item))
+			return -1;
+	return 0;
 }

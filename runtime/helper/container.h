@@ -52,5 +52,10 @@ void container_end_all(void (*done)(void));
 /* The connection is going: no answer to it any more. */
 void container_forget_connection(struct connection *connection);
 
+/* False while one starts. */
+bool containers_settled(void);
+void containers_hand_over(struct writer *w);
+int containers_take_over(const uint8_t *state, size_t length);
+
 void put_container(struct writer *w, const struct container *container);
 void put_exit(struct writer *w, const struct container *container);

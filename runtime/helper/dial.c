@@ -10,8 +10,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "handover.h"
+
 #define QUEUE_LIMIT ((size_t)256 << 10)
 #define CHUNK 16384
+
+/* HANDOVER_FLAGS */
+#define BLOCKED 1
+#define FROM_ENDED 2
+#define TO_ENDED 4
 
 struct relay {
 	struct source source; /* the TCP side; first: the loop casts */
@@ -172,6 +179,13 @@ static int start(struct relay *relay, uint16_t port, struct failure *failure)
 	return 0;
 }
 
+static void join(struct relay *relay, struct connection *connection)
+{
+	connection->session = relay;
+	connection->on_close = on_close;
+	connection->on_drain = on_drain;
+}
+
 void dial(struct connection *connection, const struct frame *frame)
 {
 	struct failure failure = { 0 };
@@ -193,9 +207,66 @@ void dial(struct connection *connection, const struct frame *frame)
 			free(relay);
 		return reply_failure(connection, frame->id, &failure);
 	}
-	connection->session = relay;
-	connection->on_close = on_close;
-	connection->on_drain = on_drain;
+	join(relay, connection);
 	/* Bytes that follow the request wait until there is somewhere to put them. */
 	connection_pause(connection, true);
+}
+
+static struct relay *relay_of(const struct connection *connection)
+{
+	return connection->on_close == on_close ? connection->session : NULL;
+}
+
+bool relays_settled(void)
+{
+	for (const struct connection *connection = connections(); connection; connection = connection->next)
+		if (relay_of(connection) && relay_of(connection)->connecting)
+			return false;
+	return true;
+}
+
+void relays_hand_over(struct writer *w)
+{
+	for (const struct connection *connection = connections(); connection; connection = connection->next) {
+		const struct relay *relay = relay_of(connection);
+		if (!relay)
+			continue;
+		size_t nest = nest_begin(w, HANDOVER_RELAY);
+		put_number(w, HANDOVER_PEER, (uint64_t)connection->source.fd);
+		put_descriptor(w, HANDOVER_DESCRIPTOR, relay->source.fd);
+		put_number(w, HANDOVER_FLAGS, relay->to_tcp_blocked * BLOCKED | relay->from_tcp_ended * FROM_ENDED |
+						      relay->to_tcp_ended * TO_ENDED);
+		nest_end(w, nest);
+	}
+}
+
+static int take_over(const struct tlv *from)
+{
+	struct connection *connection = connection_of(take_descriptor(from->value, from->length, HANDOVER_PEER));
+	struct relay *relay = connection ? calloc(1, sizeof *relay) : NULL;
+	if (!relay)
+		return -1;
+	uint64_t flags = tlv_number(from->value, from->length, HANDOVER_FLAGS, 0);
+	*relay = (struct relay){
+		.source = { .fd = take_descriptor(from->value, from->length, HANDOVER_DESCRIPTOR), .ready = ready, .release = release },
+		.connection = connection,
+		.to_tcp_blocked = flags & BLOCKED,
+		.from_tcp_ended = flags & FROM_ENDED,
+		.to_tcp_ended = flags & TO_ENDED,
+	};
+	join(relay, connection);
+	connection->on_raw = on_raw;
+	connection->on_raw_end = on_raw_end;
+	listen_for(relay);
+	return 0;
+}
+
+int relays_take_over(const uint8_t *state, size_t length)
+{
+	struct tlv item;
+	size_t offset = 0;
+	while (tlv_next(state, length, &offset, &item) == 1)
+		if (item.tag == HANDOVER_RELAY && take_over(&item))
+			return -1;
+	return 0;
 }

@@ -3,4 +3,8 @@
 
 #include "connection.h"
 
+bool relays_settled(void);
+void relays_hand_over(struct writer *w);
+/* After connections. */
+int relays_take_over(const uint8_t *state, size_t length);
 void dial(struct connection *connection, const struct frame *frame);

@@ -33,6 +33,7 @@ enum op {
 	OP_UNMOUNT = 20,
 	OP_SHUTDOWN = 21,
 	OP_CGROUP_KILL = 64,
+	OP_UPGRADE = 65,
 	/* monitor */
 	OP_START = 32,
 	OP_STOP = 33,
@@ -124,6 +125,7 @@ enum tag {
 	TAG_PID_FILE = 122,
 	TAG_CONSOLE = 123,
 	TAG_INIT_PID = 124,
+	TAG_PROGRAM = 101,
 };
 
 struct frame {

@@ -126,7 +126,7 @@ static void handle(struct connection *connection, const struct frame *frame)
 	struct failure failure = { 0 };
 	switch (frame->op) {
 	case OP_HELLO:
-		return reply_hello(connection, frame->id);
+		return reply_hello(connection, frame->id, monitors_program());
 	case OP_NETLINK:
 		return netlink(connection, frame);
 	case OP_SANDBOX:

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "handover.h"
+
 /* As containerd cuts; kubelet's log reader expects no longer ones. */
 #define LINE_LIMIT 16384
 #define OUTPUT_SIZE 32768
@@ -145,4 +147,26 @@ void log_close(struct log *log)
 	flush(log);
 	close(log->fd);
 	log->fd = -1;
+}
+
+void log_hand_over(struct writer *w, const struct log *log)
+{
+	put_descriptor(w, HANDOVER_LOG, log->fd);
+	for (int stream = 0; stream < 2; stream++)
+		put_bytes(w, (uint16_t)(HANDOVER_PARTIAL_STDOUT + stream), log->partial[stream].data, log->partial[stream].length);
+}
+
+int log_take_over(struct log *log, const uint8_t *payload, size_t length)
+{
+	struct tlv part;
+	log->fd = take_descriptor(payload, length, HANDOVER_LOG);
+	for (int stream = 0; stream < 2; stream++) {
+		if (!tlv_find(payload, length, (uint16_t)(HANDOVER_PARTIAL_STDOUT + stream), &part) || part.length == 0)
+			continue;
+		if (!(log->partial[stream].data = malloc(part.length)))
+			return -1;
+		memcpy(log->partial[stream].data, part.value, part.length);
+		log->partial[stream].length = part.length;
+	}
+	return 0;
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "failure.h"
+#include "frame.h"
 
 enum log_stream { LOG_STDOUT, LOG_STDERR };
 
@@ -20,6 +21,8 @@ struct log {
 int log_open(struct log *log, const char *path, struct failure *failure);
 /* Goes on in the file that has the path now, made when there is none; on failure in the old one. */
 int log_reopen(struct log *log, const char *path, struct failure *failure);
+void log_hand_over(struct writer *w, const struct log *log);
+int log_take_over(struct log *log, const uint8_t *payload, size_t length);
 /* Adds output; whole lines are written at once, and lines longer than 16 KiB in parts (P). */
 void log_write(struct log *log, enum log_stream stream, const char *data, size_t length);
 /* Writes what has no newline yet (P) and closes. */

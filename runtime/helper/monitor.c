@@ -5,10 +5,12 @@
  * Usage: gantry-monitor RUN_DIRECTORY NAME NAMESPACES, by the helper, with a socket at descriptor 3. It makes the
  * namespaces and waits there, as a spare, for its sandbox: the name of its socket (which takes the place of NAME for all to
  * see), the listening socket itself, and the payload of OP_SANDBOX in a file. It ends when the helper goes first.
+ * With a fourth argument, the descriptor of a state (handover.h), it goes on in place of the program before it.
  */
 #include <elf.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <link.h>
 #include <malloc.h>
 #include <signal.h>
@@ -21,11 +23,13 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "connection.h"
 #include "container.h"
 #include "dial.h"
+#include "handover.h"
 #include "sandbox.h"
 #include "session.h"
 
@@ -40,6 +44,7 @@ static size_t sandbox_length;
 static struct failure broken;
 static struct source signals;
 static struct waiter destroyer;
+static char **own_arguments;
 
 static void list(struct connection *connection, const struct frame *frame)
 {
@@ -114,6 +119,46 @@ static void on_idle(struct timer *timer)
 
 static struct timer idle = { .fire = on_idle };
 
+static void hand_over(struct writer *w, const struct connection *connection, const struct frame *frame)
+{
+	put_number(w, HANDOVER_FORMAT, HANDOVER_VERSION);
+	put_bytes(w, HANDOVER_SANDBOX, sandbox, sandbox_length);
+	sandbox_hand_over(w);
+	connections_hand_over(w, connection, frame->length + FRAME_HEADER);
+	containers_hand_over(w);
+	sessions_hand_over(w);
+	relays_hand_over(w);
+	size_t nest = nest_begin(w, HANDOVER_REQUEST);
+	put_number(w, HANDOVER_PEER, (uint64_t)connection->source.fd);
+	put_number(w, HANDOVER_ID, frame->id);
+	nest_end(w, nest);
+}
+
+/* Becomes the program at TAG_PATH, which answers; we answer only when that does not work. */
+static void upgrade(struct connection *connection, const struct frame *frame)
+{
+	struct failure failure = { 0 };
+	struct buffer state = { 0 };
+	struct writer w = { .out = &state };
+	char path[64];
+	if (!containers_settled() || !sessions_settled() || !relays_settled()) {
+		fail_with(&failure, EBUSY, "upgrade", "something is just starting");
+		return reply_failure(connection, frame->id, &failure);
+	}
+	if (tlv_text(frame->payload, frame->length, TAG_PATH, path, sizeof path)) {
+		fail(&failure, "upgrade", "no program given");
+		return reply_failure(connection, frame->id, &failure);
+	}
+	hand_over(&w, connection, frame);
+	int file = w.failed ? fail_with(&failure, ENOMEM, "write state", NULL) : handover_file(&state, &failure);
+	buffer_free(&state);
+	if (file >= 0) {
+		handover_become(path, file, own_arguments, &failure);
+		close(file);
+	}
+	reply_failure(connection, frame->id, &failure);
+}
+
 static void handle(struct connection *connection, const struct frame *frame)
 {
 	struct failure failure = { 0 };
@@ -124,7 +169,7 @@ static void handle(struct connection *connection, const struct frame *frame)
 		return reply_failure(connection, frame->id, &broken);
 	switch (frame->op) {
 	case OP_HELLO:
-		return reply_hello(connection, frame->id);
+		return reply_hello(connection, frame->id, -1);
 	case OP_START:
 		return container_start(connection, frame);
 	case OP_STOP:
@@ -143,6 +188,8 @@ static void handle(struct connection *connection, const struct frame *frame)
 		return dial(connection, frame);
 	case OP_DESTROY:
 		return destroy(connection, frame);
+	case OP_UPGRADE:
+		return upgrade(connection, frame);
 	case OP_REOPEN_LOG:
 		return container_reopen_log(connection, frame);
 	case OP_STDIN:
@@ -218,10 +265,64 @@ static int die(const char *step)
 	return 1;
 }
 
+static void answer_request(const uint8_t *state, size_t length)
+{
+	struct tlv request;
+	if (!tlv_find(state, length, HANDOVER_REQUEST, &request))
+		return;
+	struct connection *connection = connection_of(take_descriptor(request.value, request.length, HANDOVER_PEER));
+	if (connection)
+		reply_hello(connection, (uint32_t)tlv_number(request.value, request.length, HANDOVER_ID, 0), -1);
+}
+
+/* Goes on where the program before this one was. Its state has been checked: what fails now is want of memory. */
+static int take_over(const uint8_t *state, size_t length)
+{
+	struct tlv payload;
+	if (!tlv_find(state, length, HANDOVER_SANDBOX, &payload) || !(sandbox = malloc(payload.length)))
+		return -1;
+	memcpy(sandbox, payload.value, payload.length);
+	sandbox_length = payload.length;
+	int init = sandbox_take_over(state, length);
+	if (spawn_init(&broken) || connections_take_over(state, length, handle) || containers_take_over(state, length) ||
+	    sessions_take_over(state, length) || relays_take_over(state, length))
+		return -1;
+	container_share_pids(init);
+	for (struct connection *connection = connections(); connection; connection = connection->next)
+		if (!connection->on_close)
+			connection->on_close = on_close;
+	return 0;
+}
+
+static int resume(int file)
+{
+	struct tlv state;
+	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) || prctl(PR_SET_NAME, "gantry-monitor"))
+		return die("resume");
+	if (!handover_read(file, &state) || loop_init() || watch_signals() || take_over(state.value, state.length))
+		return die("take over");
+	answer_request(state.value, state.length);
+	munmap((void *)state.value, state.length);
+	close(file);
+	timer_set(&idle, IDLE_MS);
+	process_reap();
+	struct connection *next;
+	for (struct connection *connection = connections(); connection; connection = next) {
+		next = connection->next;
+		connection_resume(connection);
+	}
+	return loop_run() ? die("event loop") : 0;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 4 || prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_NAME, "gantry-spare"))
+	if (argc == 2 && strcmp(argv[1], HANDOVER_CHECK) == 0)
+		return handover_check();
+	own_arguments = argv;
+	if (argc < 4 || prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_NAME, "gantry-spare"))
 		return die("prctl");
+	if (argc == 5)
+		return resume(atoi(argv[4]));
 	sandbox_prepare(strtoull(argv[3], NULL, 10));
 	int listener = await_sandbox(argv[2]);
 	if (listener < 0)

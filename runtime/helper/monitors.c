@@ -85,6 +85,8 @@ int monitors_init(int directory, const char *name, const char *path, struct fail
 	return program < 0 ? -1 : 0;
 }
 
+int monitors_program(void) { return program; }
+
 static void close_channel(struct monitor *monitor)
 {
 	if (monitor->channel >= 0)

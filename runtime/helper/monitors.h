@@ -11,6 +11,8 @@
  * the run directory's path, which monitors show as an argument.
  */
 int monitors_init(int run_directory, const char *name, const char *program, struct failure *failure);
+/* The descriptor of that file. */
+int monitors_program(void);
 /*
  * Starts one for the payload of OP_SANDBOX, or takes a spare of that kind; it listens on TAG_SOURCE in the run directory
  * when this returns.

@@ -9,9 +9,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "handover.h"
 #include "launch.h"
 
 #define CHUNK 16384
+
+/* HANDOVER_FLAGS */
+#define WANTS_INPUT 1
+#define ENTERED 2
+#define REAPED 4
+#define PAUSED 8
 
 static struct process *all;
 static char chunk[CHUNK];
@@ -255,6 +262,50 @@ void process_reap(void)
 			}
 		child.si_pid = 0;
 	}
+}
+
+bool process_settled(const struct process *process) { return !process->starting && !process->failed; }
+
+void process_hand_over(struct writer *w, const struct process *process)
+{
+	size_t nest = nest_begin(w, HANDOVER_PROCESS);
+	put_number(w, HANDOVER_PID, (uint64_t)process->pid);
+	put_descriptor(w, HANDOVER_PIDFD, process->pidfd);
+	put_descriptor(w, HANDOVER_STDOUT, process->output[LOG_STDOUT].source.fd);
+	put_descriptor(w, HANDOVER_STDERR, process->output[LOG_STDERR].source.fd);
+	put_descriptor(w, HANDOVER_STDIN, process->input);
+	put_descriptor(w, HANDOVER_TERMINAL, process->terminal);
+	put_number(w, HANDOVER_STATUS, (uint64_t)process->wait_status);
+	put_number(w, HANDOVER_FLAGS, process->wants_input * WANTS_INPUT | process->entered * ENTERED |
+					      process->reaped * REAPED | process->paused * PAUSED);
+	nest_end(w, nest);
+}
+
+void process_take_over(struct process *process, const uint8_t *payload, size_t length)
+{
+	struct tlv from;
+	if (!tlv_find(payload, length, HANDOVER_PROCESS, &from))
+		return;
+	uint64_t flags = tlv_number(from.value, from.length, HANDOVER_FLAGS, 0);
+	process->pid = (pid_t)tlv_number(from.value, from.length, HANDOVER_PID, 0);
+	process->pidfd = take_descriptor(from.value, from.length, HANDOVER_PIDFD);
+	process->input = take_descriptor(from.value, from.length, HANDOVER_STDIN);
+	process->terminal = take_descriptor(from.value, from.length, HANDOVER_TERMINAL);
+	process->wait_status = (int)tlv_number(from.value, from.length, HANDOVER_STATUS, 0);
+	process->wants_input = flags & WANTS_INPUT;
+	process->entered = flags & ENTERED;
+	process->reaped = flags & REAPED;
+	process->paused = flags & PAUSED;
+	int output[2] = { take_descriptor(from.value, from.length, HANDOVER_STDOUT),
+			  take_descriptor(from.value, from.length, HANDOVER_STDERR) };
+	for (int stream = 0; stream < 2; stream++)
+		if (output[stream] >= 0)
+			listen_to(process, (enum log_stream)stream, output[stream]);
+	/* One that has ended and said all is in nobody's list. */
+	if (process->reaped && output[0] < 0 && output[1] < 0)
+		return;
+	process->next = all;
+	all = process;
 }
 
 void process_release(struct process *process)

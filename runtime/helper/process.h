@@ -49,5 +49,10 @@ void process_close_input(struct process *process);
 void process_signal(struct process *process, int signal);
 /* Reaps every child that has ended. */
 void process_reap(void);
+/* False while it starts or has failed to: a moment later it can be handed over. */
+bool process_settled(const struct process *process);
+void process_hand_over(struct writer *w, const struct process *process);
+/* Into a process that process_init has made and whose callbacks are set. */
+void process_take_over(struct process *process, const uint8_t *payload, size_t length);
 /* Lets go of descriptors; after on_end. */
 void process_release(struct process *process);

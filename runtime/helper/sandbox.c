@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "cgroup.h"
+#include "handover.h"
 #include "identity.h"
 #include "kernel.h"
 #include "mounts.h"
@@ -184,4 +185,16 @@ void sandbox_stop_init(void)
 {
 	if (init_pidfd >= 0)
 		syscall(SYS_pidfd_send_signal, init_pidfd, SIGKILL, NULL, 0);
+}
+
+void sandbox_hand_over(struct writer *w)
+{
+	put_descriptor(w, HANDOVER_INIT, init_pidfd);
+	put_number(w, HANDOVER_PID, (uint64_t)init_pid);
+}
+
+int sandbox_take_over(const uint8_t *state, size_t length)
+{
+	init_pid = (pid_t)tlv_number(state, length, HANDOVER_PID, 0);
+	return init_pidfd = take_descriptor(state, length, HANDOVER_INIT);
 }

@@ -21,3 +21,6 @@ int sandbox_start_init(struct failure *failure);
 /* Its pid; 0 when there is none. */
 pid_t sandbox_init_pid(void);
 void sandbox_stop_init(void);
+void sandbox_hand_over(struct writer *w);
+/* Returns the pidfd of its init, -1 when it has none. */
+int sandbox_take_over(const uint8_t *state, size_t length);

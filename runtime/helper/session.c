@@ -8,11 +8,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "handover.h"
 #include "pty.h"
 
 /* Output waiting for a client. An exec is made to wait; someone attached who is that slow is let go. */
 #define EXEC_QUEUE_LIMIT ((size_t)256 << 10)
 #define ATTACH_QUEUE_LIMIT ((size_t)1 << 20)
+
+/* HANDOVER_FLAGS */
+#define ONCE 1
+#define INPUT_ENDED 2
 
 struct session {
 	struct process process; /* exec only; first: callbacks cast */
@@ -168,6 +173,8 @@ static struct session *make(struct connection *connection, struct container *con
 	session->id = id;
 	session->writable_fd = -1;
 	session->writable = (struct source){ .fd = -1, .ready = on_writable };
+	if (!connection)
+		return session;
 	connection->session = session;
 	connection->on_close = on_close;
 	connection->on_drain = on_drain;
@@ -246,6 +253,14 @@ static struct container *running(const struct frame *frame, struct failure *fail
 	return container;
 }
 
+static void make_exec(struct session *session)
+{
+	session->exec = true;
+	session->process.on_start = on_exec_start;
+	session->process.on_output = on_exec_output;
+	session->process.on_end = on_exec_end;
+}
+
 void session_exec(struct connection *connection, const struct frame *frame)
 {
 	struct failure failure = { 0 };
@@ -256,10 +271,7 @@ void session_exec(struct connection *connection, const struct frame *frame)
 			fail_with(&failure, connection->session ? EBUSY : ENOMEM, "exec", NULL);
 		return reply_failure(connection, frame->id, &failure);
 	}
-	session->exec = true;
-	session->process.on_start = on_exec_start;
-	session->process.on_output = on_exec_output;
-	session->process.on_end = on_exec_end;
+	make_exec(session);
 	session->process.wants_input = tlv_number(frame->payload, frame->length, TAG_STDIN, 0);
 	struct spawn spawn = {
 		.container = container->spec,
@@ -365,4 +377,73 @@ void session_detach_all(struct container *container)
 	for (struct session *session = execs; session; session = session->next)
 		if (session->container == container)
 			session->container = NULL;
+}
+
+bool sessions_settled(void)
+{
+	for (struct session *session = execs; session; session = session->next)
+		if (!process_settled(&session->process))
+			return false;
+	return true;
+}
+
+static void hand_over(struct writer *w, const struct session *session)
+{
+	size_t nest = nest_begin(w, HANDOVER_SESSION);
+	if (session->connection)
+		put_number(w, HANDOVER_PEER, (uint64_t)session->connection->source.fd);
+	if (session->container)
+		put_text(w, TAG_ID, session->container->id);
+	if (session->exec)
+		process_hand_over(w, &session->process);
+	put_number(w, HANDOVER_ID, session->id);
+	put_number(w, HANDOVER_FLAGS, session->once * ONCE | session->input_ended * INPUT_ENDED);
+	put_bytes(w, HANDOVER_IN, buffer_head(&session->pending), buffer_used(&session->pending));
+	nest_end(w, nest);
+}
+
+void sessions_hand_over(struct writer *w)
+{
+	for (const struct session *session = execs; session; session = session->next)
+		hand_over(w, session);
+	for (const struct container *container = containers(); container; container = container->next)
+		for (const struct session *session = container->attached; session; session = session->next)
+			hand_over(w, session);
+}
+
+static int take_over(const struct tlv *from)
+{
+	struct tlv bytes;
+	struct container *container = container_find(from->value, from->length);
+	struct session *session = make(connection_of(take_descriptor(from->value, from->length, HANDOVER_PEER)), container,
+				       (uint32_t)tlv_number(from->value, from->length, HANDOVER_ID, 0));
+	bool exec = tlv_find(from->value, from->length, HANDOVER_PROCESS, &bytes);
+	if (!session || (!exec && !container))
+		return -1;
+	struct session **list = exec ? &execs : &container->attached;
+	session->next = *list;
+	*list = session;
+	if (exec) {
+		make_exec(session);
+		process_take_over(&session->process, from->value, from->length);
+	}
+	uint64_t flags = tlv_number(from->value, from->length, HANDOVER_FLAGS, 0);
+	session->once = flags & ONCE;
+	session->input_ended = flags & INPUT_ENDED;
+	if (!tlv_find(from->value, from->length, HANDOVER_IN, &bytes) || bytes.length == 0)
+		return 0;
+	if (buffer_append(&session->pending, bytes.value, bytes.length))
+		return -1;
+	feed(session);
+	return 0;
+}
+
+int sessions_take_over(const uint8_t *state, size_t length)
+{
+	struct tlv item;
+	size_t offset = 0;
+	while (tlv_next(state, length, &offset, &item) == 1)
+		if (item.tag == HANDOVER_SESSION && take_over(&item))
+			return -1;
+	return 0;
 }

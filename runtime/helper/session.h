@@ -6,6 +6,10 @@
 void session_exec(struct connection *connection, const struct frame *frame);
 void session_attach(struct connection *connection, const struct frame *frame);
 /* STDIN, STDIN_END and RESIZE of the client. */
+bool sessions_settled(void);
+void sessions_hand_over(struct writer *w);
+/* After connections and containers. */
+int sessions_take_over(const uint8_t *state, size_t length);
 void session_frame(struct connection *connection, const struct frame *frame);
 
 /* Output of the container to all who are attached. */

@@ -48,10 +48,27 @@ export class HelperClient {
     this.#options = options;
   }
 
-  /** Version and pid of the helper. Rejects with RuntimeError Unavailable when it cannot be started. */
-  async hello(): Promise<{ version: string; pid: number }> {
+  /**
+   * Version and pid of the helper, and its descriptor of the monitor's program (an old one does not say). Rejects with
+   * RuntimeError Unavailable when it cannot be started.
+   */
+  async hello(): Promise<{ version: string; pid: number; program: number | undefined }> {
     const fields = await this.request(OP.HELLO);
-    return { version: fields.text(TAG.VERSION), pid: fields.number(TAG.PID) };
+    const program = fields.has(TAG.PROGRAM) ? fields.number(TAG.PROGRAM) : undefined;
+    return { version: fields.text(TAG.VERSION), pid: fields.number(TAG.PID), program };
+  }
+
+  /** Ends the helper and starts the one that is installed; what it watched over is adopted anew (`onReconnect`). */
+  async replace(): Promise<void> {
+    const { pid } = await this.hello();
+    await this.request(OP.SHUTDOWN);
+    for (let attempt = 0; attempt < START_ATTEMPTS; attempt++) {
+      // A question may still reach the one that goes, and be lost with it.
+      const now = await this.hello().catch(() => undefined);
+      if (now && now.pid !== pid) return;
+      await sleep(this.#options.clock, BUSY_PAUSE_MS);
+    }
+    throw new RuntimeError('Unavailable', `helper ${pid} does not end`);
   }
 
   /**

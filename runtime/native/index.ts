@@ -20,19 +20,10 @@ import {
   type SandboxState,
 } from '../contract.ts';
 import { requireHandler, validateContainer, validateSandbox } from '../validate.ts';
-import { encodeCgroup, planCgroup } from './cgroup.ts';
-import {
-  decodeContainer,
-  encodeExec,
-  encodeSandbox,
-  encodeSandboxCgroup,
-  encodeStart,
-  type NodeFacts,
-} from './encode.ts';
+import { decodeContainer, encodeExec, encodeSandbox, encodeStart, type NodeFacts } from './encode.ts';
 import { Groups } from './groups.ts';
 import { HelperClient } from './helper-client.ts';
 import { type NativeRuntimeOptions, type ProbedNode, probeNode } from './node.ts';
-import { removedEverywhere } from './oci-cgroups.ts';
 import { OciContainers, ownLaunch } from './oci-containers.ts';
 import { type Peer, Refusal } from './peer.ts';
 import { checkPropagation } from './propagation.ts';
@@ -42,6 +33,8 @@ import { STATE_VERSION, StateDirectory, socketOf } from './state.ts';
 import { processStreams } from './streams.ts';
 import { type Orphans, sweep } from './sweep.ts';
 import { Turns, together } from './turns.ts';
+import { type UpgradeReport, upgradeHelper, upgradeMonitors } from './upgrade.ts';
+import { WatchedGroups } from './watched-groups.ts';
 
 const SIGTERM = 15;
 /** How long a kill may take beyond the grace: a process stuck in the kernel does not die. */
@@ -57,6 +50,7 @@ export class NativeRuntime implements Runtime {
   readonly #facts: NodeFacts;
   readonly #files: StateDirectory;
   readonly #groups: Groups;
+  readonly #watched: WatchedGroups;
   readonly #events = new Broadcast<RuntimeEvent>();
   readonly #sandboxes = new Map<SandboxId, Sandbox>();
   /** What is being created, started or removed, by id: the next call about it waits its turn. */
@@ -66,6 +60,7 @@ export class NativeRuntime implements Runtime {
   /** Sandboxes that a newer version has made, with the version of their record: not ours to touch. */
   #newer: ReadonlyMap<SandboxId, number> = new Map();
   readonly #stop = new AbortController();
+  #upgraded: UpgradeReport = { helper: false, monitors: [], kept: [] };
   /** The node's helper; the network room uses its `exchange`. */
   readonly helper: HelperClient;
 
@@ -76,6 +71,7 @@ export class NativeRuntime implements Runtime {
     this.#oci = new OciContainers(oci);
     this.#files = new StateDirectory(options.stateDirectory);
     this.#groups = new Groups(facts, this.#files, this.#turns, options.clock);
+    this.#watched = new WatchedGroups(facts, helper);
     this.helper = helper;
     this.helper.onReconnect = () => void this.#adoptAll();
   }
@@ -87,15 +83,21 @@ export class NativeRuntime implements Runtime {
     await chmod(options.runDirectory, 0o700);
     await files.initialise();
     const helper = new HelperClient(options);
-    await helper.hello();
+    const replaced = await upgradeHelper(helper, options.binDirectory);
     const runtime = new NativeRuntime(options, await probeNode(options, files, helper), helper);
     await runtime.#load();
     await runtime.sweep();
+    runtime.#upgraded = { helper: replaced, ...(await runtime.#upgrade()) };
     every(options.clock, SWEEP_PERIOD_MS, runtime.#stop.signal, async () => {
       // The next one tries again.
       await runtime.sweep().catch(() => undefined);
     });
     return runtime;
+  }
+
+  /** Which programs were replaced by the installed ones when this runtime opened. */
+  get upgraded(): UpgradeReport {
+    return this.#upgraded;
   }
 
   async info(): Promise<RuntimeInfo> {
@@ -237,10 +239,7 @@ export class NativeRuntime implements Runtime {
         this.#turns.run(group.id, async () => {
           if (this.#sandboxes.has(group.id) || this.#newer.has(group.id)) return false;
           // Of whatever handler it was.
-          for (const handler of ['oci', '']) {
-            const cgroup = encodeSandboxCgroup(this.#facts, { ...group, handler });
-            await this.helper.request(OP.CGROUP_REMOVE, new Payload().nest(TAG.CGROUP, cgroup));
-          }
+          for (const handler of ['oci', '']) await this.#watched.remove({ ...group, handler });
           return true;
         }),
       unmount: async (path) => {
@@ -252,10 +251,7 @@ export class NativeRuntime implements Runtime {
   /** Takes the whole instance down: sandboxes, cgroups, helper. Only the directories given are left. */
   async destroy(): Promise<void> {
     for (const { id } of await this.list()) await this.removeSandbox(id);
-    const group = { path: this.#facts.cgroupRoot, resources: {}, leaf: false };
-    const plan = planCgroup(this.#facts.cgroups, group);
-    const root = encodeCgroup(removedEverywhere(this.#facts, plan, group.path));
-    await this.helper.request(OP.CGROUP_REMOVE, new Payload().nest(TAG.CGROUP, root));
+    await this.#watched.removeAll();
     await this.helper.shutdown();
     await this.close();
   }
@@ -307,17 +303,10 @@ export class NativeRuntime implements Runtime {
   #make(record: Sandbox['record']): Sandbox {
     const { clock, runDirectory } = this.#options;
     const sandbox: Sandbox = new Sandbox(record, clock, runDirectory, (event) => {
-      if (event.type === 'lost') void this.#endLeft(sandbox);
+      if (event.type === 'lost') void this.#watched.kill(record.spec);
       this.#events.send(event);
     });
     return sandbox;
-  }
-
-  /** Kills what a monitor left that died when no helper watched over it. */
-  async #endLeft(sandbox: Sandbox): Promise<void> {
-    const cgroup = encodeSandboxCgroup(this.#facts, sandbox.record.spec);
-    // Its removal does it again, and says when it could not.
-    await this.helper.request(OP.CGROUP_KILL, new Payload().nest(TAG.CGROUP, cgroup)).catch(() => undefined);
   }
 
   async #destroy(sandbox: Sandbox): Promise<void> {
@@ -326,10 +315,7 @@ export class NativeRuntime implements Runtime {
     if (!sandbox.lost) await sandbox.request(OP.DESTROY).catch(() => undefined);
     sandbox.disconnect();
     const { spec, socket } = sandbox.record;
-    await this.helper.request(
-      OP.CGROUP_REMOVE,
-      new Payload().nest(TAG.CGROUP, encodeSandboxCgroup(this.#facts, spec)),
-    );
+    await this.#watched.remove(spec);
     if (spec.handler) await this.#oci.removeAll(sandbox);
     await rm(join(this.#options.runDirectory, socket), { force: true });
     await this.#files.remove(spec.id);
@@ -352,22 +338,21 @@ export class NativeRuntime implements Runtime {
           sandbox.disconnect();
           sandbox.leaving = false;
           sandbox.markLost();
-          await this.#endLeft(sandbox);
+          await this.#watched.kill(record.spec);
         }
       }),
     );
     await this.#adoptAll();
   }
 
-  /** Tells a helper that did not start these monitors to watch over them. */
+  async #upgrade(): Promise<Omit<UpgradeReport, 'helper'>> {
+    const living = [...this.#sandboxes.values()].filter((sandbox) => !sandbox.lost);
+    return await upgradeMonitors(this.helper, living, this.#options.clock);
+  }
+
   async #adoptAll(): Promise<void> {
-    for (const sandbox of this.#sandboxes.values()) {
-      if (sandbox.lost) continue;
-      const cgroup = encodeSandboxCgroup(this.#facts, sandbox.record.spec);
-      const payload = new Payload().number(TAG.PID, sandbox.pid).nest(TAG.CGROUP, cgroup);
-      // A monitor that has just ended is announced by its own connection.
-      await this.helper.request(OP.ADOPT, payload).catch(() => undefined);
-    }
+    for (const { lost, pid, record } of this.#sandboxes.values())
+      if (!lost) await this.#watched.adopt(pid, record.spec);
   }
 
   #refuseNewer(id: SandboxId): void {

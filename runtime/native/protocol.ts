@@ -21,6 +21,7 @@ export const OP = {
   UNMOUNT: 20,
   SHUTDOWN: 21,
   CGROUP_KILL: 64,
+  UPGRADE: 65,
   START: 32,
   STOP: 33,
   REMOVE: 34,
@@ -108,6 +109,7 @@ export const TAG = {
   PID_FILE: 122,
   CONSOLE: 123,
   INIT_PID: 124,
+  PROGRAM: 101,
 } as const;
 
 export interface Frame {

@@ -9,7 +9,7 @@ import {
 } from '../contract.ts';
 import { decodeContainer, decodeExit } from './encode.ts';
 import { Peer, Refusal } from './peer.ts';
-import { Fields, OP, type Payload, TAG } from './protocol.ts';
+import { Fields, OP, Payload, TAG } from './protocol.ts';
 import { withSocketPath } from './sockets.ts';
 import type { SandboxRecord, StateDirectory } from './state.ts';
 
@@ -131,6 +131,12 @@ export class Sandbox {
     } catch (error) {
       throw error instanceof Refusal ? toRuntimeError(error) : error;
     }
+  }
+
+  /** Has the monitor become another program; rejects with Refusal when it does not, and runs on as it was. */
+  async become(path: string): Promise<void> {
+    if (!this.#peer) throw new RuntimeError('Unavailable', `sandbox ${this.id} is lost`);
+    await this.#peer.request(OP.UPGRADE, new Payload().text(TAG.PATH, path));
   }
 
   async state(files: StateDirectory): Promise<SandboxState> {
