@@ -3,7 +3,7 @@ import type { ApiObject } from '#api/objects.ts';
 import { StatusError } from '#machinery/errors.ts';
 import type { PatchBody } from '../contract.ts';
 
-/** The patched copy. Strategic and apply patches are merged as RFC 7396 does: lists are replaced whole. */
+/** The patched copy. Strategic and apply patches are merged as RFC 7396 does: lists are replaced whole, without what is to go. */
 export function applyFakePatch<T extends ApiObject>(object: T, patch: PatchBody): T {
   const copy = structuredClone(object);
   if (patch.type !== 'json') return merge(copy, structuredClone(patch.body)) as T;
@@ -16,6 +16,7 @@ export function applyFakePatch<T extends ApiObject>(object: T, patch: PatchBody)
 }
 
 function merge(target: unknown, patch: unknown): unknown {
+  if (Array.isArray(patch)) return patch.filter((item) => !isRecord(item) || item['$patch'] !== 'delete');
   if (!isRecord(patch)) return patch;
   const result: Record<string, unknown> = isRecord(target) ? target : {};
   for (const [key, value] of Object.entries(patch)) {

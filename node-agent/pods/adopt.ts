@@ -1,4 +1,4 @@
-import type { ContainerStatus, Pod } from '#api/objects.ts';
+import type { ContainerStatus, Pod, ResourceRequirements } from '#api/objects.ts';
 import type { PodAttachment } from '#network/contract.ts';
 import type { ContainerState, SandboxState } from '#runtime/contract.ts';
 import { LABELS } from '../spec/sandbox.ts';
@@ -65,6 +65,12 @@ function attemptOf(container: ContainerState): number {
   return Number(container.labels[LABELS.attempt] ?? 0);
 }
 
+/** What it was started with. A resize since then is written once more, which changes nothing. */
+function resourcesOf({ labels }: ContainerState): Pick<Run, 'resources'> {
+  const text = labels[LABELS.resources];
+  return text ? { resources: JSON.parse(text) as ResourceRequirements } : {};
+}
+
 function take(observed: Observed, container: ContainerState, statuses: readonly ContainerStatus[]): void {
   const name = container.labels[LABELS.container];
   if (!name) return;
@@ -79,6 +85,7 @@ function take(observed: Observed, container: ContainerState, statuses: readonly 
     startedAtMs: container.startedAtMs,
     ...(stopSignal !== undefined && { stopSignal }),
     ...(container.exit && { exit: container.exit }),
+    ...resourcesOf(container),
   };
   const known = state.run?.attempt === attempt ? state.run : undefined;
   if (known?.message !== undefined) run.message = known.message;

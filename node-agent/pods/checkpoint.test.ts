@@ -27,7 +27,7 @@ test('pods are written a moment after they change, once, readable only by root, 
   await clock.advance(500);
   expect(files.operations.filter(({ operation }) => operation === 'write')).toHaveLength(1);
   expect(files.mode(FILE)).toBe(0o600);
-  expect(await kept.load()).toEqual([podWith({ hostNetwork: true })]);
+  expect(await kept.load()).toEqual([{ pod: podWith({ hostNetwork: true }) }]);
 });
 
 test('a pod removed before it was written is not written', async () => {

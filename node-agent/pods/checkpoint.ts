@@ -4,17 +4,26 @@ import { messageOf } from '#machinery/errors.ts';
 import type { Files } from '#machinery/io.ts';
 import type { Logger } from '#machinery/log.ts';
 import { type AgentPaths, checkpointDirectory } from '../paths.ts';
+import type { Allocation } from '../spec/allocation.ts';
 
 /**
  * The agent's own copy of its pods, one file per UID, so that it can go on without the server: after a restart it knows
  * what runs here and why. Written a moment after a change; what a crash loses, the server still has.
  */
 export interface Checkpoints {
-  load(): Promise<Pod[]>;
+  load(): Promise<KeptPod[]>;
   save(pod: Pod): void;
+  /** What the pod has been granted: goes with it from the next write on. */
+  allocate(uid: string, allocation: Allocation): void;
   remove(uid: string): Promise<void>;
   /** Writes what waits. */
   flush(): Promise<void>;
+}
+
+export interface KeptPod {
+  pod: Pod;
+  /** Left out by agents that could not resize. */
+  allocated?: Allocation;
 }
 
 /** Format of the file; a newer one is left alone by an older agent. */
@@ -24,6 +33,8 @@ const DELAY_MS = 500;
 export function checkpoints(files: Files, paths: AgentPaths, clock: Clock, log: Logger): Checkpoints {
   const directory = checkpointDirectory(paths);
   const waiting = new Map<string, Pod>();
+  const newest = new Map<string, Pod>();
+  const allocations = new Map<string, Allocation>();
   let timer: Timer | undefined;
   let writing: Promise<void> = Promise.resolve();
 
@@ -32,7 +43,9 @@ export function checkpoints(files: Files, paths: AgentPaths, clock: Clock, log: 
     waiting.clear();
     for (const [uid, pod] of pods) {
       try {
-        await files.write(`${directory}/${uid}.json`, JSON.stringify({ version: VERSION, pod }), 0o600);
+        const allocated = allocations.get(uid);
+        const kept: KeptPod = { pod, ...(allocated && { allocated }) };
+        await files.write(`${directory}/${uid}.json`, JSON.stringify({ version: VERSION, ...kept }), 0o600);
       } catch (error) {
         log.warn('A pod could not be kept on disk', { uid, error: messageOf(error) });
       }
@@ -47,7 +60,7 @@ export function checkpoints(files: Files, paths: AgentPaths, clock: Clock, log: 
   return {
     async load() {
       await files.mkdir(directory, 0o700);
-      const pods: Pod[] = [];
+      const pods: KeptPod[] = [];
       for (const name of await files.list(directory)) {
         const data = name.endsWith('.json') ? await files.read(`${directory}/${name}`) : undefined;
         const pod = data && parse(data);
@@ -58,10 +71,20 @@ export function checkpoints(files: Files, paths: AgentPaths, clock: Clock, log: 
     },
     save(pod) {
       waiting.set(pod.metadata.uid!, pod);
+      newest.set(pod.metadata.uid!, pod);
+      timer ??= clock.timer(DELAY_MS, () => void flush());
+    },
+    allocate(uid, allocation) {
+      allocations.set(uid, allocation);
+      const pod = newest.get(uid);
+      if (!pod) return;
+      waiting.set(uid, pod);
       timer ??= clock.timer(DELAY_MS, () => void flush());
     },
     async remove(uid) {
       waiting.delete(uid);
+      newest.delete(uid);
+      allocations.delete(uid);
       await writing;
       await files.remove(`${directory}/${uid}.json`);
     },
@@ -69,10 +92,12 @@ export function checkpoints(files: Files, paths: AgentPaths, clock: Clock, log: 
   };
 }
 
-function parse(data: Uint8Array): Pod | undefined {
+function parse(data: Uint8Array): KeptPod | undefined {
   try {
-    const kept = JSON.parse(Buffer.from(data).toString()) as { version?: number; pod?: Pod };
-    return kept.version === VERSION && kept.pod?.metadata?.uid ? kept.pod : undefined;
+    const kept = JSON.parse(Buffer.from(data).toString()) as { version?: number } & Partial<KeptPod>;
+    const { version, pod, allocated } = kept;
+    if (version !== VERSION || !pod?.metadata?.uid) return undefined;
+    return { pod, ...(allocated && { allocated }) };
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

@@ -9,7 +9,17 @@ export type Effect =
   | { do: 'attachNetwork' }
   | { do: 'startContainer'; container: string; attempt: number }
   | { do: 'startProbes'; container: string; attempt: number }
-  | { do: 'stopContainer'; container: string; attempt: number; graceMs: number; why: string }
+  | {
+      do: 'stopContainer';
+      container: string;
+      attempt: number;
+      graceMs: number;
+      why: string;
+      /** It is to be started anew whatever the pod's policy says. */
+      replaces?: true;
+    }
+  | { do: 'allocate' }
+  | { do: 'resizePod' }
   | { do: 'forgetContainer'; id: string }
   | { do: 'removeSandbox' }
   | { do: 'detachNetwork' }

@@ -6,6 +6,7 @@ import { RuntimeError } from '#runtime/contract.ts';
 import { removeLog } from '../logs/rotate.ts';
 import { logPath } from '../paths.ts';
 import type { PodTokens } from '../sources/tokens.ts';
+import { allocationOf } from '../spec/allocation.ts';
 import { containerId } from '../spec/container.ts';
 import { ConfigFault } from '../spec/fault.ts';
 import { runtimeHandlerOf } from '../spec/handler.ts';
@@ -17,15 +18,21 @@ import type { Effect } from './effects.ts';
 import { EffectFault } from './fault.ts';
 import type { Fact } from './learn.ts';
 import { makeContainer, podAddressesOf, snapshotId, writePodFiles } from './make-container.ts';
+import type { Neighbours } from './neighbours.ts';
 import type { Observed } from './observed.ts';
 import { removeSnapshots } from './orphans.ts';
+import { allocate, resizePod } from './resize.ts';
 import { runPostStart, stopContainer } from './stop-container.ts';
 import { findContainer } from './view.ts';
 import { mountVolumes, unmountVolumes } from './volumes.ts';
 
 /** What an effect works on: the newest pod, what is known, and where its result goes. */
 export interface Work {
+  /** With what it has been granted of the node. */
   pod: Pod;
+  /** As its object is, with a wish that may not be granted. */
+  wantedPod: Pod;
+  neighbours: Neighbours;
   observed: Observed;
   context: PodContext;
   tokens: PodTokens;
@@ -62,13 +69,14 @@ const EXECUTE: Execute = {
 
   async createSandbox(_, { pod, context, tell }) {
     const { hostname } = podHostname(pod, context.node.clusterDomain);
+    const allocation = allocationOf(pod.spec!);
     try {
       const handler = await runtimeHandlerOf(pod, context.client);
       const state = await context.runtime.createSandbox(sandboxSpec(pod, hostname, handler, context.paths));
       tell(
         state.state === 'lost'
           ? { is: 'sandboxLost', nowMs: context.clock.now() }
-          : { is: 'sandboxReady', networkNamespace: state.networkNamespace },
+          : { is: 'sandboxReady', networkNamespace: state.networkNamespace, allocation },
       );
     } catch (error) {
       throw new EffectFault('FailedCreatePodSandBox', `Failed to create pod sandbox: ${messageOf(error)}`);
@@ -122,6 +130,9 @@ const EXECUTE: Execute = {
   },
 
   stopContainer,
+
+  allocate: (_, work) => allocate(work),
+  resizePod: (_, work) => resizePod(work),
 
   async forgetContainer({ id }, { pod, context, tell }) {
     const uid = pod.metadata.uid!;
@@ -192,6 +203,7 @@ async function startContainer(effect: Extract<Effect, { do: 'startContainer' }>,
   const stopSignal = stopSignalOf(image.image.config.stopSignal);
   const run = {
     ...{ id, attempt, image: found.container.image ?? '', imageId: image.imageId },
+    resources: found.container.resources ?? {},
     ...(stopSignal !== undefined && { stopSignal }),
   };
   try {

@@ -2,6 +2,7 @@ import type { Container } from '#api/objects.ts';
 import { isSidecar } from '#api/semantics/resources.ts';
 import { type Effect, effectKey } from './effects.ts';
 import { containerObserved, isRunning } from './observed.ts';
+import { asksNode, restartEffects, writesLimits } from './resize.ts';
 import {
   appContainers,
   ephemeralContainers,
@@ -23,7 +24,7 @@ import {
  * All pure. Effects of several hooks run at the same time; what needs another's result waits for it by looking.
  */
 export interface PodHook {
-  name: 'images' | 'volumes' | 'sandbox' | 'network' | 'containers' | 'probes';
+  name: 'images' | 'volumes' | 'sandbox' | 'network' | 'resize' | 'containers' | 'probes';
   before(view: View): Effect[];
   after(view: View): Effect[];
   undo(view: View): Effect[];
@@ -83,6 +84,16 @@ const network: PodHook = {
     ),
   after: nothing,
   undo: (view) => when(view, view.observed.attached, { do: 'detachNetwork' }),
+};
+
+const resize: PodHook = {
+  name: 'resize',
+  before: (view) => when(view, asksNode(view), { do: 'allocate' }),
+  after: (view) => [
+    ...when(view, writesLimits(view), { do: 'resizePod' }),
+    ...restartEffects(view, (_, name, why) => stop(view, name, podGraceMs(view), why, true)),
+  ],
+  undo: nothing,
 };
 
 const containers: PodHook = {
@@ -161,7 +172,7 @@ const probes: PodHook = {
 };
 
 /** A driver of something new is one entry here. */
-export const POD_HOOKS: readonly PodHook[] = [images, volumes, sandbox, network, containers, probes];
+export const POD_HOOKS: readonly PodHook[] = [images, volumes, sandbox, network, resize, containers, probes];
 
 /** Milliseconds the pod's processes have between SIGTERM and SIGKILL. */
 function podGraceMs({ pod, observed }: Pick<View, 'pod' | 'observed'>): number {
@@ -190,12 +201,15 @@ export function stopContainers(view: View): Effect[] {
 }
 
 /** A stop under way is begun again only with less grace. */
-function stop(view: View, name: string, graceMs: number, why: string): Effect[] {
+function stop(view: View, name: string, graceMs: number, why: string, replaces = false): Effect[] {
   const container = containerObserved(view.observed, name);
   if (container.stoppingMs !== undefined && container.stoppingMs <= graceMs && isBusy(view, stopPrefix(name)))
     return [];
   const attempt = container.run!.attempt;
-  return when(view, true, { do: 'stopContainer', container: name, attempt, graceMs, why });
+  return when(view, true, {
+    ...{ do: 'stopContainer', container: name, attempt, graceMs, why },
+    ...(replaces && { replaces }),
+  });
 }
 
 function stopPrefix(name: string): string {

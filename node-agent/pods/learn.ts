@@ -1,6 +1,8 @@
+import type { ResourceRequirements } from '#api/objects.ts';
 import type { PodAttachment } from '#network/contract.ts';
 import type { ExitStatus } from '#runtime/contract.ts';
 import type { MountedVolume } from '#volumes/contract.ts';
+import type { Allocation } from '../spec/allocation.ts';
 import { containerObserved, type ImageObserved, type Observed, type Reasoned, type Run } from './observed.ts';
 import { nextBackoffMs } from './restart.ts';
 
@@ -9,7 +11,7 @@ export type Fact =
   | { is: 'image'; container: string; image: ImageObserved; retryAtMs?: number }
   | { is: 'volumesMounted'; volumes: Map<string, MountedVolume>; dueMs: number; sourcesRevision: number }
   | { is: 'volumesChanged' }
-  | { is: 'sandboxReady'; networkNamespace: string }
+  | { is: 'sandboxReady'; networkNamespace: string; allocation?: Allocation }
   | { is: 'sandboxLost'; nowMs: number }
   | { is: 'sandboxRemoved' }
   | { is: 'attached'; attachment: PodAttachment }
@@ -21,10 +23,15 @@ export type Fact =
   | { is: 'probed'; container: string; attempt: number; started?: boolean; ready?: boolean }
   | { is: 'unhealthy'; container: string; attempt: number; why: Reasoned & { graceMs?: number } }
   | { is: 'waiting'; container: string; why: Reasoned }
-  | { is: 'stopping'; container: string; attempt: number; graceMs: number }
+  | { is: 'stopping'; container: string; attempt: number; graceMs: number; replaces?: true }
   | { is: 'exited'; container: string; attempt: number; exit: ExitStatus; message?: string }
   | { is: 'lastWords'; container: string; attempt: number; message: string }
   | { is: 'forgotten'; id: string }
+  | { is: 'allocated'; allocation: Allocation; generation: number }
+  | { is: 'resizePending'; why: Reasoned; generation: number; untilMs: number }
+  | { is: 'resizeAgain' }
+  | { is: 'resized'; container: string; attempt: number; resources: ResourceRequirements }
+  | { is: 'actuated'; allocation: Allocation }
   | { is: 'ended'; terminal: NonNullable<Observed['terminal']> }
   | { is: 'removed' }
   | { is: 'deleted' };
@@ -53,9 +60,10 @@ const LEARN: Learn = {
     // What was missing may be there now.
     for (const key of observed.retries.keys()) if (usesSources(key)) observed.retries.delete(key);
   },
-  sandboxReady(observed, { networkNamespace }) {
+  sandboxReady(observed, { networkNamespace, allocation }) {
     observed.sandbox = 'ready';
     observed.networkNamespace = networkNamespace;
+    if (allocation) observed.actuated = allocation;
   },
   sandboxLost(observed, { nowMs }) {
     observed.sandbox = 'lost';
@@ -121,9 +129,11 @@ const LEARN: Learn = {
   waiting(observed, { container, why }) {
     containerObserved(observed, container).waiting = why;
   },
-  stopping(observed, { container, attempt, graceMs }) {
+  stopping(observed, { container, attempt, graceMs, replaces }) {
     const state = containerObserved(observed, container);
-    if (state.run?.attempt === attempt) state.stoppingMs = graceMs;
+    if (state.run?.attempt !== attempt) return;
+    state.stoppingMs = graceMs;
+    if (replaces) state.run.replaced = true;
   },
   exited(observed, { container, attempt, exit, message }) {
     const state = containerObserved(observed, container);
@@ -139,6 +149,25 @@ const LEARN: Learn = {
   },
   forgotten(observed, { id }) {
     observed.leftovers.delete(id);
+  },
+  allocated(observed, { allocation, generation }) {
+    observed.allocated = allocation;
+    observed.resizeGeneration = generation;
+    delete observed.pending;
+    observed.retries.delete('resizePod');
+  },
+  resizePending(observed, { why, generation, untilMs }) {
+    observed.pending = { ...why, generation, untilMs };
+  },
+  resizeAgain(observed) {
+    if (observed.pending) observed.pending.untilMs = 0;
+  },
+  resized(observed, { container, attempt, resources }) {
+    const { run } = containerObserved(observed, container);
+    if (run?.attempt === attempt) run.resources = resources;
+  },
+  actuated(observed, { allocation }) {
+    observed.actuated = allocation;
   },
   ended(observed, { terminal }) {
     observed.terminal ??= terminal;

@@ -1,7 +1,9 @@
+import type { ResourceRequirements } from '#api/objects.ts';
 import type { PodAttachment } from '#network/contract.ts';
 import type { Image } from '#oci/contract.ts';
 import type { ExitStatus } from '#runtime/contract.ts';
 import type { MountedVolume } from '#volumes/contract.ts';
+import type { Allocation } from '../spec/allocation.ts';
 
 /**
  * What a pod worker knows of one pod on this node. It is the whole input, with the pod itself, of hooks.ts, step.ts and
@@ -29,6 +31,10 @@ export interface Run {
   stopSignal?: number;
   startedAtMs: number;
   exit?: ExitStatus;
+  /** Requests and limits that it runs with; undefined = it was started by an agent that did not say. */
+  resources?: ResourceRequirements;
+  /** It was stopped to be started anew, whatever the pod's policy says. */
+  replaced?: true;
   /** The program's own last words: its termination message. */
   message?: string;
 }
@@ -79,6 +85,14 @@ export interface Observed {
   /** Images by container name. */
   images: Map<string, ImageObserved>;
   containers: Map<string, ContainerObserved>;
+  /** Requests and limits that the node has granted. */
+  allocated?: Allocation;
+  /** Of those, what the pod's own limits are; undefined = not known since the agent began. */
+  actuated?: Allocation;
+  /** The generation of the spec that was granted last, since the agent began. */
+  resizeGeneration?: number;
+  /** Why a resize has not been granted; heard again after `untilMs`. */
+  pending?: Reasoned & { generation: number; untilMs: number };
   /** Runtime ids of starts nobody asks for any more. */
   leftovers: Set<string>;
   /** Whether anything of the pod is left on the node that teardown must see to, by hook. */

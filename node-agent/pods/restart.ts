@@ -34,8 +34,9 @@ function forgiven(container: ContainerObserved): boolean {
   return (container.run?.exit?.finishedAtMs ?? 0) - container.restartedAtMs > FORGIVE_MS;
 }
 
-/** It went with a lost sandbox or a reboot, and not at once: it did nothing wrong. */
+/** It was replaced, or went with a lost sandbox or a reboot, and not at once: it did nothing wrong. */
 function blameless({ run }: ContainerObserved): boolean {
+  if (run?.replaced) return true;
   return run?.exit?.reason === 'Lost' && run.exit.finishedAtMs - run.startedAtMs >= FIRST_BACKOFF_MS;
 }
 

@@ -6,9 +6,12 @@ import type { PodAttachment } from '#network/contract.ts';
 import type { RuntimeEvent, SandboxState } from '#runtime/contract.ts';
 import { logDirectory } from '../paths.ts';
 import type { PodTokens } from '../sources/tokens.ts';
+import { type Allocation, allocationOf, changed, judgeResize } from '../spec/allocation.ts';
 import { adopt } from './adopt.ts';
 import type { Checkpoints } from './checkpoint.ts';
 import type { PodContext } from './context.ts';
+import type { Neighbours } from './neighbours.ts';
+import type { Observed } from './observed.ts';
 import { podsOnDisk, removeOrphan } from './orphans.ts';
 import { type PodWorker, podWorker } from './worker.ts';
 
@@ -40,6 +43,15 @@ export async function startRoster(options: RosterOptions): Promise<PodRoster> {
   const roster = new Roster(options);
   await roster.begin();
   return roster;
+}
+
+/** A pod whose spec never changed has what it was granted; what else is in force is not known, and written once more. */
+function recallResources(pod: Pod, observed: Observed, allocated: Allocation): void {
+  const runs = [...observed.containers].flatMap(([name, { run }]) => (run ? [{ name, run }] : []));
+  // Those that an older agent has started.
+  for (const { name, run } of runs) run.resources ??= allocated[name] ?? {};
+  const untouched = runs.every(({ name, run }) => changed(run.resources, allocated[name]).length === 0);
+  if (untouched && (pod.metadata.generation ?? 1) === 1) observed.actuated = allocated;
 }
 
 class Roster implements PodRoster {
@@ -84,7 +96,7 @@ class Roster implements PodRoster {
     ]);
     this.#sandboxes = new Map(sandboxes.map((sandbox) => [sandbox.id, sandbox]));
     this.#attachments = attachments;
-    for (const pod of kept) this.#add(pod);
+    for (const { pod, allocated } of kept) this.#add(pod, allocated);
     void this.#follow(events);
     informer.onChange((change) => this.#take(change));
     this.settled = informer.synced.then(() => this.#settle());
@@ -93,13 +105,17 @@ class Roster implements PodRoster {
     );
   }
 
-  #add(pod: Pod): void {
+  #add(pod: Pod, kept?: Allocation): void {
     const { context, tokens, checkpoints } = this.#options;
     const uid = pod.metadata.uid!;
     const observed = adopt(pod, this.#sandboxes.get(uid), this.#attachments.get(uid), context.clock.now());
+    // A pod is granted at first what it came with: the scheduler has seen to that.
+    observed.allocated = { ...allocationOf(pod.spec!), ...kept };
+    checkpoints.allocate(uid, observed.allocated);
+    recallResources(pod, observed, observed.allocated);
     this.#sandboxes.delete(uid);
     this.#attachments.delete(uid);
-    const worker = podWorker(pod, observed, context, tokens);
+    const worker = podWorker(pod, observed, context, tokens, this.#neighbours);
     this.#workers.set(uid, worker);
     checkpoints.save(pod);
     void worker.gone.then(() => this.#forget(worker));
@@ -109,6 +125,7 @@ class Roster implements PodRoster {
     const { context, checkpoints } = this.#options;
     if (context.signal.aborted) return;
     this.#workers.delete(worker.uid);
+    this.#freed();
     try {
       await checkpoints.remove(worker.uid);
       await context.files.remove(logDirectory(context.paths, worker.pod()));
@@ -118,6 +135,29 @@ class Roster implements PodRoster {
         error: messageOf(error),
       });
     }
+  }
+
+  readonly #neighbours: Neighbours = {
+    judge: (pod) => {
+      const { uid } = pod.metadata;
+      const others = this.list().flatMap((worker) => (worker.uid === uid ? [] : (worker.allocated() ?? [])));
+      return judgeResize(
+        pod.spec!,
+        others.map(({ spec }) => spec!),
+        this.#options.context.node.allocatable,
+      );
+    },
+    commit: async (uid, allocation) => {
+      const { checkpoints } = this.#options;
+      checkpoints.allocate(uid, allocation);
+      await checkpoints.flush();
+      this.#freed();
+    },
+  };
+
+  /** Something may be free now: who was put off asks again. */
+  #freed(): void {
+    for (const worker of this.list()) worker.resizeAgain();
   }
 
   #take(change: Change<Pod>): void {

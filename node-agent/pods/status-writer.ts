@@ -4,6 +4,7 @@ import type { Client } from '#client/contract.ts';
 import type { Clock, Timer } from '#machinery/clock.ts';
 import { isStatus, messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
+import { RESIZE_CONDITIONS } from './status.ts';
 
 /**
  * Writes the status of pods: one write at a time per pod, always the newest, again until it is taken. What changes
@@ -191,7 +192,11 @@ class Writer implements StatusWriter {
       message: one.message ?? null,
     }));
     const order = status.conditions?.map(({ type }) => ({ type }));
-    const merged = conditions && { conditions, '$setElementOrder/conditions': order };
+    const gone = RESIZE_CONDITIONS.filter((type) => !order?.some((one) => one.type === type));
+    const merged = conditions && {
+      conditions: [...conditions, ...gone.map((type) => ({ type, $patch: 'delete' }))],
+      '$setElementOrder/conditions': order,
+    };
     const body = { metadata: { uid }, status: { reason: null, message: null, ...status, ...merged } };
     return this.#options.client.patch(PodKind, { name, namespace }, { type: 'strategic', body }, 'status');
   }

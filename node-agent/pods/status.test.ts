@@ -72,6 +72,7 @@ describe('a container', () => {
         restartCount: 0,
         state: { waiting: { reason: 'ContainerCreating' } },
         lastState: {},
+        resources: {},
       },
     ]);
   });

@@ -12,6 +12,7 @@ import { isSidecar } from '#api/semantics/resources.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import { volumeMountStatuses } from '../spec/mounts.ts';
 import { type ContainerObserved, isRunning, type Observed, type Run } from './observed.ts';
+import { isResizing, wantsResize } from './resize.ts';
 import { restartAtMs } from './restart.ts';
 import { ending } from './step.ts';
 import {
@@ -55,6 +56,7 @@ export function podStatus(view: View, node: NodeAddresses): PodStatus {
     ...(init.length > 0 && { initContainerStatuses: init }),
     containerStatuses: app,
     ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
+    ...(pod.metadata.generation && { observedGeneration: pod.metadata.generation }),
     qosClass: pod.status?.qosClass ?? qosClassOf(pod.spec!),
   };
 }
@@ -86,7 +88,18 @@ function containerStatus(
     restartCount: run?.attempt ?? 0,
     state,
     lastState: last?.exit ? { terminated: terminated(view.pod, last) } : {},
+    ...resourcesOf(container, observed),
     ...(volumeMounts.length > 0 && { volumeMounts }),
+  };
+}
+
+/** What it was granted, and what is in force. Source: Kubernetes, core/v1 ContainerStatus. */
+function resourcesOf(container: Container, observed: ContainerObserved | undefined) {
+  const { requests } = container.resources ?? {};
+  const { claims: _, ...granted } = container.resources ?? {};
+  return {
+    ...(requests && { allocatedResources: requests }),
+    resources: (isRunning(observed) && observed?.run?.resources) || granted,
   };
 }
 
@@ -204,8 +217,12 @@ function conditionsOf(
     gated(pod, ready),
     { ...ready, type: 'ContainersReady' },
     condition('PodScheduled', true),
+    ...resizeConditions(view),
   ];
-  let conditions = pod.status?.conditions ?? [];
+  // Of ours there is none but those of now.
+  let conditions = (pod.status?.conditions ?? []).filter(
+    ({ type }) => !RESIZE_CONDITIONS.includes(type) || wanted.some((one) => one.type === type),
+  );
   for (const one of wanted) {
     // What was false for a reason and is true now must not keep the words.
     conditions = withCondition(conditions, { ...one, reason: one.reason, message: one.message }, nowMs);
@@ -213,6 +230,24 @@ function conditionsOf(
   // Those of others first, then the agent's own in this order, as the kubelet has them.
   const own = (type: string) => wanted.findIndex((one) => one.type === type);
   return conditions.toSorted((a, b) => own(a.type) - own(b.type));
+}
+
+/** They are there only while they hold. */
+export const RESIZE_CONDITIONS = ['PodResizePending', 'PodResizeInProgress'];
+
+function resizeConditions(view: View): PodCondition[] {
+  const { observed } = view;
+  const found: PodCondition[] = [];
+  if (wantsResize(view) && observed.pending) {
+    const { reason, message, generation } = observed.pending;
+    found.push({ ...condition('PodResizePending', true, reason, message), observedGeneration: generation });
+  }
+  if (isResizing(view) && observed.resizeGeneration !== undefined) {
+    const fault = observed.retries.get('resizePod')?.fault;
+    const why = condition('PodResizeInProgress', true, fault && 'Error', fault?.message);
+    found.push({ ...why, observedGeneration: observed.resizeGeneration });
+  }
+  return found;
 }
 
 function isSidecarName(pod: Pod, name: string): boolean {

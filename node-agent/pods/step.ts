@@ -2,6 +2,7 @@ import { isSidecar } from '#api/semantics/resources.ts';
 import { type Effect, effectKey } from './effects.ts';
 import { POD_HOOKS, stopContainers } from './hooks.ts';
 import { isRunning, type Reasoned, STAGES, type Stage } from './observed.ts';
+import { wantsResize } from './resize.ts';
 import { restartAtMs } from './restart.ts';
 import { appContainers, initContainers, isBusy, mayDo, needOf, type View } from './view.ts';
 
@@ -52,6 +53,7 @@ const isUndone: Record<HookName, (view: View) => boolean> = {
   volumes: ({ observed }) => !observed.mounted,
   sandbox: ({ observed }) => observed.sandbox === 'none',
   network: ({ observed }) => !observed.attached,
+  resize: () => true,
   containers: () => true,
   probes: () => true,
 };
@@ -123,6 +125,7 @@ function wakeAtMs(view: View): number {
   const times = [...observed.retries.values()].map(({ untilMs }) => untilMs);
   if (observed.stage === 'run') {
     times.push(observed.volumesDueMs);
+    if (observed.pending && wantsResize(view)) times.push(observed.pending.untilMs);
     for (const container of observed.containers.values()) times.push(restartAtMs(container));
     const deadline = pod.spec?.activeDeadlineSeconds;
     if (deadline !== undefined) times.push(observed.startTimeMs + deadline * 1000);

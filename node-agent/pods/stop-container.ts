@@ -24,7 +24,8 @@ export async function stopContainer(
   const first = !work.preStopped.has(id);
   if (first)
     context.recorder.record(pod, 'Normal', { reason: 'Killing', message: effect.why }, fieldPath(pod, name));
-  tell({ is: 'stopping', container: name, attempt, graceMs });
+  const { replaces } = effect;
+  tell({ is: 'stopping', container: name, attempt, graceMs, ...(replaces && { replaces }) });
   context.prober.stop(uid, id);
   let leftMs = graceMs;
   const container = findContainer(pod, name)?.container;

@@ -1,12 +1,16 @@
 import type { Container, Pod } from '#api/objects.ts';
 import { isSidecar } from '#api/semantics/resources.ts';
+import type { Allocation } from '../spec/allocation.ts';
 import { containerId } from '../spec/container.ts';
 import { type ContainerObserved, isRunning, type Observed } from './observed.ts';
 import { restartAtMs, restarts } from './restart.ts';
 
 /** The input of all that is pure about a pod: what is wanted, what is known, what is under way, and the time. */
 export interface View {
+  /** The pod with what it has been granted of the node. */
   pod: Pod;
+  /** What its spec asks for, where that may be something else. */
+  wanted?: Allocation;
   observed: Observed;
   /** Keys of effects under way. */
   busy: ReadonlySet<string>;
@@ -76,7 +80,7 @@ export function needOf(view: View, container: Container, isInit: boolean): Need 
   if (!run.exit || ephemeralContainers(view.pod).some(({ name }) => name === container.name))
     return 'nothing';
   const lost = run.exit.reason === 'Lost' && (view.pod.spec?.restartPolicy ?? 'Always') !== 'Never';
-  if (!lost && !restarts(view.pod, container, isInit, run.exit.code)) return 'nothing';
+  if (!lost && !run.replaced && !restarts(view.pod, container, isInit, run.exit.code)) return 'nothing';
   return restartAtMs(observed) <= view.nowMs ? 'start' : 'wait';
 }
 

@@ -3,12 +3,14 @@ import type { Timer } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { ExitStatus } from '#runtime/contract.ts';
 import type { PodTokens } from '../sources/tokens.ts';
+import { allocationOf, withAllocation } from '../spec/allocation.ts';
 import { containerId } from '../spec/container.ts';
 import { fieldPath, type PodContext } from './context.ts';
 import { type Effect, effectKey } from './effects.ts';
 import { execute, type Work } from './executor.ts';
 import { EffectFault } from './fault.ts';
 import { type Fact, learn, learnFailure } from './learn.ts';
+import type { Neighbours } from './neighbours.ts';
 import { type Observed, STAGES } from './observed.ts';
 import { podStatus } from './status.ts';
 import { ending, fresh, step } from './step.ts';
@@ -32,12 +34,22 @@ export interface PodWorker {
   sourcesChanged(): void;
   exited(containerId: string, exit: ExitStatus): void;
   lost(): void;
+  /** The pod with what it has been granted of the node; undefined = it needs nothing any more. */
+  allocated(): Pod | undefined;
+  /** Somebody has given something back: a resize that was put off may fit. */
+  resizeAgain(): void;
   /** Resolves when nothing of the pod is left here. */
   readonly gone: Promise<void>;
 }
 
-export function podWorker(pod: Pod, observed: Observed, context: PodContext, tokens: PodTokens): PodWorker {
-  const worker = new Worker(pod, observed, context, tokens);
+export function podWorker(
+  pod: Pod,
+  observed: Observed,
+  context: PodContext,
+  tokens: PodTokens,
+  neighbours: Neighbours,
+): PodWorker {
+  const worker = new Worker(pod, observed, context, tokens, neighbours);
   worker.look();
   void worker.recallLastWords();
   return worker;
@@ -53,6 +65,7 @@ class Worker implements PodWorker {
   readonly gone: Promise<void>;
   readonly #context: PodContext;
   readonly #tokens: PodTokens;
+  readonly #neighbours: Neighbours;
   readonly #observed: Observed;
   readonly #busy = new Set<string>();
   readonly #preStopped = new Set<string>();
@@ -66,8 +79,9 @@ class Worker implements PodWorker {
   #again = false;
   #setGone!: () => void;
 
-  constructor(pod: Pod, observed: Observed, context: PodContext, tokens: PodTokens) {
+  constructor(pod: Pod, observed: Observed, context: PodContext, tokens: PodTokens, neighbours: Neighbours) {
     this.#pod = pod;
+    this.#neighbours = neighbours;
     this.#observed = observed;
     this.#context = context;
     this.#tokens = tokens;
@@ -130,6 +144,19 @@ class Worker implements PodWorker {
     this.#tell({ is: 'sandboxLost', nowMs: this.#context.clock.now() });
   }
 
+  allocated(): Pod | undefined {
+    const { stage } = this.#observed;
+    return stage === 'finished' || stage === 'gone' ? undefined : this.#granted();
+  }
+
+  resizeAgain(): void {
+    if (this.#observed.pending) this.#tell({ is: 'resizeAgain' });
+  }
+
+  #granted(): Pod {
+    return withAllocation(this.#pod, this.#observed.allocated);
+  }
+
   /** Looks until there is nothing more to begin. */
   look(): void {
     this.#again = true;
@@ -163,7 +190,13 @@ class Worker implements PodWorker {
   }
 
   #view(): View {
-    return { pod: this.#pod, observed: this.#observed, busy: this.#busy, nowMs: this.#context.clock.now() };
+    return {
+      pod: this.#granted(),
+      wanted: allocationOf(this.#pod.spec!),
+      observed: this.#observed,
+      busy: this.#busy,
+      nowMs: this.#context.clock.now(),
+    };
   }
 
   #enter(stage: Observed['stage'], view: View): void {
@@ -198,7 +231,9 @@ class Worker implements PodWorker {
 
   async #run(effect: Effect, key: string): Promise<void> {
     const work: Work = {
-      pod: this.#pod,
+      pod: this.#granted(),
+      wantedPod: this.#pod,
+      neighbours: this.#neighbours,
       observed: this.#observed,
       context: this.#context,
       tokens: this.#tokens,

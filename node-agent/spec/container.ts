@@ -46,6 +46,7 @@ export function containerSpec(input: ContainerInput): ContainerSpec {
       [LABELS.attempt]: String(input.attempt),
       [LABELS.image]: container.image ?? '',
       [LABELS.imageId]: input.imageId,
+      [LABELS.resources]: JSON.stringify(container.resources ?? {}),
       ...(image.config.stopSignal && { [LABELS.stopSignal]: image.config.stopSignal }),
     },
     root: input.root,

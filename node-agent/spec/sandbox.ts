@@ -15,6 +15,8 @@ export const LABELS = {
   imageId: 'gantry.dev/image-id',
   /** The image's own, as it writes it; left out when it names none. */
   stopSignal: 'gantry.dev/stop-signal',
+  /** Requests and limits it was started with, as JSON. */
+  resources: 'gantry.dev/resources',
 } as const;
 
 /** A pod as the runtime's sandbox. `hostname` is decided by hosts.ts, `handler` by the pod's RuntimeClass. */
