@@ -80,15 +80,15 @@ static int drop_bounding(uint64_t keep, struct failure *failure)
 	return 0;
 }
 
-static int set_capabilities(uint64_t permitted, uint64_t effective, struct failure *failure)
+/* With nothing inheritable, running a file whose own inheritable capabilities say so gives a user none. */
+static int set_capabilities(uint64_t permitted, uint64_t inheritable, struct failure *failure)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = { 0 };
 	for (int word = 0; word < 2; word++) {
 		data[word].permitted = (uint32_t)(permitted >> (32 * word));
-		if (!defended("empty-inheritable"))
-			data[word].inheritable = data[word].permitted;
-		data[word].effective = (uint32_t)(effective >> (32 * word));
+		data[word].effective = data[word].permitted;
+		data[word].inheritable = (uint32_t)(inheritable >> (32 * word));
 	}
 	return syscall(SYS_capset, &header, data) ? fail(failure, "set capabilities", NULL) : 0;
 }
@@ -131,10 +131,10 @@ int identity_assume(const uint8_t *container, size_t length, struct failure *fai
 	if (get_permitted(&held, failure))
 		return -1;
 	/* Before the capabilities go: without no_new_privs a filter needs CAP_SYS_ADMIN. */
-	if (!no_new_privileges && (set_capabilities(held, held, failure) || install_filter(container, length, failure)))
+	if (!no_new_privileges && (set_capabilities(held, 0, failure) || install_filter(container, length, failure)))
 		return -1;
 	/* What the node itself does not hold it cannot give. */
-	if (set_capabilities(wanted & held, wanted & held, failure))
+	if (set_capabilities(wanted & held, defended("empty-inheritable") ? 0 : wanted & held, failure))
 		return -1;
 	if (no_new_privileges) {
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))

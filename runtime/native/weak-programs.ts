@@ -12,6 +12,8 @@ export interface Weakness {
   off: readonly string[];
   /** Where whoever comes by stops: makes `directory/reached` and waits for `directory/go`. */
   pause?: { point: string; directory: string };
+  /** Shell commands of whoever starts the programs, with `$base` the directory that holds theirs. */
+  before?: string;
 }
 
 let built = false;
@@ -27,13 +29,13 @@ export async function makeWeakPrograms(directory: string, weakness: Weakness): P
   build();
   await mkdir(directory, { recursive: true });
   await copyFile(join(BUILT, 'monitor'), join(directory, 'monitor'));
-  const { off, pause } = weakness;
+  const { off, pause, before = '' } = weakness;
   const settings = [
     `WEAKEN='${off.join(',')}'`,
     pause ? `WEAKEN_PAUSE='${pause.point}:${pause.directory}'` : '',
   ];
   for (const program of ['helper', 'unpack']) {
-    const script = `#!/bin/sh\n${settings.join(' ')} exec ${BUILT}/${program} "$@"\n`;
+    const script = `#!/bin/sh\nbase=\${0%/*/*}\n${before}\n${settings.join(' ')} exec ${BUILT}/${program} "$@"\n`;
     await writeFile(join(directory, program), script, { mode: 0o755 });
   }
 }

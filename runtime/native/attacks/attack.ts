@@ -27,6 +27,8 @@ export interface Attack {
   defence?: string;
   /** Defences that would stop it as well: off both times. */
   without?: readonly string[];
+  /** Where it needs a node that is not as it should be: Weakness.before. */
+  before?: string;
   /** Tries, and says what came of it. */
   attempt(target: Target): Promise<string>;
   stopped: string | RegExp;
@@ -56,7 +58,8 @@ export function attacks(kind: string, list: readonly Attack[]): void {
 
 async function tryOnce(attack: Attack, off: readonly string[], defended: boolean): Promise<string> {
   // What is shipped, wherever nothing is off.
-  const node = await TestNode.make(off.length > 0 ? { off } : undefined);
+  const { before } = attack;
+  const node = await TestNode.make(off.length > 0 || before ? { off, ...(before && { before }) } : undefined);
   try {
     const runtime = await node.open();
     try {
@@ -79,9 +82,14 @@ export async function outcome(
   try {
     return (await node.run(runtime, pod, script, change)).output;
   } catch (error) {
-    if (error instanceof RuntimeError) return `refused: ${error.step ?? error.code}`;
-    throw error;
+    return refusal(error);
   }
+}
+
+/** `refused: <step>`, or of the spec as a whole `refused: <code>`; throws whatever is no refusal. */
+export function refusal(error: unknown): string {
+  if (error instanceof RuntimeError) return `refused: ${error.step ?? error.code}`;
+  throw error;
 }
 
 /** A directory of an image's root before anything is mounted: where a malicious image puts its links. */
