@@ -168,11 +168,9 @@ static void kill_processes(const char *path, void *context)
 	fclose(list);
 }
 
-void cgroup_kill(const struct tlv *cgroup)
+static void kill_group(const char *path)
 {
-	char path[PATH_MAX], file[PATH_MAX + 16];
-	if (tlv_text(cgroup->value, cgroup->length, TAG_TARGET, path, sizeof path))
-		return;
+	char file[PATH_MAX + 16];
 	snprintf(file, sizeof file, "%s/cgroup.kill", path);
 	if (write_file(file, "1") == 0)
 		return;
@@ -185,6 +183,16 @@ void cgroup_kill(const struct tlv *cgroup)
 			return;
 		pause_ms();
 	}
+}
+
+void cgroup_kill(const struct tlv *cgroup)
+{
+	char path[PATH_MAX];
+	struct tlv item;
+	size_t offset = 0;
+	while (tlv_next(cgroup->value, cgroup->length, &offset, &item) == 1)
+		if (item.tag == TAG_TARGET && tlv_copy(&item, path, sizeof path) == 0)
+			kill_group(path);
 }
 
 static void remove_directory(const char *path, void *context)

@@ -16,7 +16,7 @@ int cgroup_make(const struct tlv *cgroup, struct failure *failure);
 int cgroup_attach(const struct tlv *cgroup, struct failure *failure);
 /* The directory of TAG_INTO, for CLONE_INTO_CGROUP; -1 with `failure` clear when there is none. */
 int cgroup_into(const struct tlv *cgroup, struct failure *failure);
-/* Kills everything in and below TAG_TARGET. Safe against fork bombs; bounded. */
+/* Kills everything in and below each TAG_TARGET. Safe against fork bombs; bounded. */
 void cgroup_kill(const struct tlv *cgroup);
 /* Removes the directories of TAG_KEEP and all below them. Kill first. False when one is still there. */
 bool cgroup_remove(const struct tlv *cgroup);

@@ -104,7 +104,10 @@ static void end_cgroups(struct connection *connection, const struct frame *frame
 		return reply_failure(connection, frame->id, &failure);
 	}
 	cgroup_kill(&cgroup);
-	if (frame->op == OP_CGROUP_KILL || cgroup_remove(&cgroup))
+	bool gone = frame->op == OP_CGROUP_REMOVE && cgroup_remove(&cgroup);
+	if (gone)
+		monitors_disown(&cgroup);
+	if (gone || frame->op == OP_CGROUP_KILL)
 		return reply_ok(connection, frame->id);
 	fail_with(&failure, EBUSY, "remove cgroup", "processes in it do not end");
 	reply_failure(connection, frame->id, &failure);

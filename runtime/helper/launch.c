@@ -12,6 +12,7 @@
 
 #include "cgroup.h"
 #include "execute.h"
+#include "identity.h"
 #include "kernel.h"
 #include "listen.h"
 #include "mounts.h"
@@ -149,7 +150,8 @@ int launch(const struct spawn *spawn, int status, struct failure *failure)
 	if (!tlv_find(container.value, container.length, TAG_CGROUP, &cgroup) ||
 	    tlv_text(container.value, container.length, TAG_CWD, directory, sizeof directory))
 		return fail_with(failure, EINVAL, "prepare", "no group or directory given");
-	if (cgroup_attach(&cgroup, failure) || take_stdio(spawn, failure))
+	/* The score is for those that an exec does not give the container's (crun). */
+	if (cgroup_attach(&cgroup, failure) || identity_limits(container.value, container.length, failure) || take_stdio(spawn, failure))
 		return -1;
 	if ((status > 3 && syscall(SYS_close_range, 3, status - 1, 0)) || syscall(SYS_close_range, status + 1, ~0U, 0))
 		return fail(failure, "close descriptors", NULL);

@@ -137,6 +137,17 @@ static struct monitor *keep(pid_t pid, int pidfd, int channel)
 	return monitor;
 }
 
+void monitors_disown(const struct tlv *cgroup)
+{
+	struct tlv theirs, target;
+	if (!tlv_find(cgroup->value, cgroup->length, TAG_TARGET, &target))
+		return;
+	for (struct monitor *monitor = all; monitor; monitor = monitor->next)
+		if (tlv_find(monitor->cgroup.value, monitor->cgroup.length, TAG_TARGET, &theirs) &&
+		    theirs.length == target.length && memcmp(theirs.value, target.value, target.length) == 0)
+			monitor->cgroup.length = 0;
+}
+
 static int remember_cgroup(struct monitor *monitor, const uint8_t *payload, size_t length)
 {
 	struct tlv cgroup = { 0 };

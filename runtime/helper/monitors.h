@@ -22,5 +22,7 @@ pid_t monitors_start(const uint8_t *payload, size_t length, struct failure *fail
 void monitors_refill(const uint8_t *payload, size_t length);
 /* Ends those that wait, and waits until they have gone. */
 void monitors_end_spares(void);
+/* These groups are gone: a sandbox that has them anew must not be killed at the end of the monitor that had them before. */
+void monitors_disown(const struct tlv *cgroup);
 /* Watches over one that another helper started: TAG_PID, TAG_CGROUP. */
 int monitors_adopt(const uint8_t *payload, size_t length, struct failure *failure);

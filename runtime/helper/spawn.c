@@ -278,7 +278,8 @@ static pid_t clone_into(const struct spawn *spawn, int *pidfd, struct failure *f
 		.exit_signal = SIGCHLD,
 		.cgroup = into < 0 ? 0 : (uint64_t)into,
 	};
-	bool shared = !spawn->exec && spawn->pid_namespace_of >= 0;
+	/* Programs of the node stay where they are: their process enters by itself. */
+	bool shared = !spawn->exec && spawn->pid_namespace_of >= 0 && !launch_is_wanted(spawn);
 	pid_t pid = -1;
 	if (shared && setns(spawn->pid_namespace_of, CLONE_NEWPID))
 		fail(failure, "enter pid namespace", NULL);

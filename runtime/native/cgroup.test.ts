@@ -177,8 +177,8 @@ describe('the plan of a group', () => {
   });
 
   test('kills by the unified hierarchy where there is one, and removes every group there may be', () => {
-    expect(plan(V1).kill).toBe('/cg/pids/root/pod/main');
-    expect(plan(HYBRID).kill).toBe('/cg/unified/root/pod/main');
+    expect(plan(V1).kill).toEqual(['/cg/pids/root/pod/main']);
+    expect(plan(HYBRID).kill).toEqual(['/cg/unified/root/pod/main']);
     expect(plan(HYBRID).remove).toHaveLength(8);
     expect(plan(V2).remove).toEqual(['/cg/unified/root/pod/main']);
     expect(plan(V2).oomFile).toBe('/cg/unified/root/pod/main/memory.events');

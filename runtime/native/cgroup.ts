@@ -31,8 +31,8 @@ export interface CgroupPlan {
   attach: string[];
   /** The unified group in which a process is made. */
   into?: string;
-  /** The directory whose processes are the group's. */
-  kill: string;
+  /** The directories whose processes are the group's. */
+  kill: string[];
   /** Directories to remove at the end. */
   remove: string[];
   /** Counts OOM kills (`oom_kill N`). */
@@ -68,7 +68,7 @@ export function planCgroup(layout: CgroupLayout, group: Group): CgroupPlan {
     // for a grace period of RCU; a thread that moves itself does not (Linux 5.16: cgroup_procs_write_start).
     attach: directories.map((directory) => `${directory}/tasks`),
     ...(unified && { into: unified }),
-    kill: killable,
+    kill: [killable],
     remove: [...new Set([...layout.controllers.values(), ...(layout.unified ? [layout.unified] : [])])].map(
       (mount) => `${mount}/${group.path}`,
     ),
@@ -142,7 +142,7 @@ export function encodeCgroup(plan: CgroupPlan): Payload {
   }
   for (const file of plan.attach) payload.text(TAG.SOURCE, file);
   if (plan.into) payload.text(TAG.INTO, plan.into);
-  payload.text(TAG.TARGET, plan.kill);
+  for (const directory of plan.kill) payload.text(TAG.TARGET, directory);
   for (const directory of plan.remove) payload.text(TAG.KEEP, directory);
   return payload.text(TAG.OOM_FILE, plan.oomFile);
 }

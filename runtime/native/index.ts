@@ -260,12 +260,13 @@ export class NativeRuntime implements Runtime {
     validateContainer(spec);
     const sandbox = this.#sandbox(sandboxId);
     const record = this.#files.exitPath(sandboxId, spec.id);
-    const own = encodeStart(this.#facts, sandbox.record.spec, spec, record);
     if (sandbox.lost) throw new RuntimeError('Unavailable', `sandbox ${sandboxId} is lost: remove it`);
     await checkPropagation(spec.mounts);
     // One that is there already answers for itself: its bundle is in use.
     const through = sandbox.handler && !(await sandbox.has(spec.id));
-    const launch = through ? await this.#oci.prepareStart(sandbox, spec, record) : ownLaunch(own);
+    const launch = through
+      ? await this.#oci.prepareStart(sandbox, spec, record)
+      : ownLaunch(encodeStart(this.#facts, sandbox.record.spec, spec, record));
     try {
       const [answer] = await together(
         mkdir(dirname(spec.logPath), { recursive: true, mode: 0o750 }).then(() =>

@@ -58,7 +58,7 @@ export async function probeNode(
     handlers: await findHandlers(options.handlerPath ?? ''),
     hidden: cgroups.mode === 'hybrid' ? hierarchies.v2 : [],
     heldCapabilities: await heldCapabilities(),
-    startTimeoutMs: options.handlerTimeoutMs ?? HANDLER_TIMEOUT_MS,
+    timeoutMs: options.handlerTimeoutMs ?? HANDLER_TIMEOUT_MS,
   };
   const features = await probeFeatures(cgroups, least);
   const handlers = oci.handlers.map(({ name, features }) => ({ name, features }));

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { ContainerSpec, SandboxSpec } from '../contract.ts';
 import { type CgroupLayout, type CgroupPlan, planCgroup } from './cgroup.ts';
+import { NEEDED } from './cgroup-layout.ts';
 import type { NodeFacts } from './encode.ts';
 
 /**
@@ -30,6 +31,14 @@ export function ociLayout(layout: CgroupLayout): CgroupLayout {
   const { unified: _, ...rest } = layout;
   const controllers = [...layout.controllers].filter(([name]) => !layout.inUnified.has(name));
   return { ...rest, controllers: new Map(controllers), inUnified: new Set(), deviceFilter: false };
+}
+
+/** A group in each v1 hierarchy that containers see: `[name below /sys/fs/cgroup, directory]`. None with v2. */
+export function cgroupDirectories(layout: CgroupLayout, path: string): [string, string][] {
+  if (layout.mode === 'v2') return [];
+  return [...Map.groupBy(NEEDED, (name) => layout.controllers.get(name))].map(([mountpoint, names]) => [
+    ...([names.join(','), `${mountpoint}/${path}`] as const),
+  ]);
 }
 
 /** The plan of a group that an OCI runtime may have made in hierarchies of which the plan knows nothing. */
@@ -66,6 +75,7 @@ export function planOciCgroup(
     ...removedEverywhere(facts, { ...own, remove: [...own.remove, ...program.remove] }, path),
     steps: [...program.steps, ...own.steps],
     attach: program.attach,
+    kill: [...own.kill, ...program.kill],
     ...(program.into && { into: program.into }),
   };
 }

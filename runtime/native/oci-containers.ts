@@ -1,6 +1,5 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '#machinery/errors.ts';
 import { type ContainerSpec, type ExecSpec, RuntimeError } from '../contract.ts';
 import { bundleOf, execProcess, ROOT_DIRECTORY } from '../oci/bundle.ts';
 import {
@@ -16,7 +15,7 @@ import type { Handler } from '../oci/handler.ts';
 import { encodeCgroup } from './cgroup.ts';
 import { containerCgroup, encodeSize, type NodeFacts, STDIN, sandboxCgroup } from './encode.ts';
 import { encodeMount } from './mounts.ts';
-import { planOciCgroup } from './oci-cgroups.ts';
+import { cgroupDirectories, planOciCgroup } from './oci-cgroups.ts';
 import { runProgram } from './oci-programs.ts';
 import { Refusal } from './peer.ts';
 import { OP, Payload, TAG } from './protocol.ts';
@@ -49,7 +48,8 @@ export interface OciOptions {
   /** Mount points that an OCI runtime shall not see: the unified cgroup hierarchy beside v1, which crun refuses to use. */
   hidden: readonly string[];
   heldCapabilities: readonly string[];
-  startTimeoutMs: number;
+  /** How long a start may take, and kill and delete at most. */
+  timeoutMs: number;
 }
 
 /**
@@ -68,11 +68,13 @@ export class OciContainers {
   async prepareStart(sandbox: Sandbox, spec: ContainerSpec, record: string): Promise<Launch> {
     const { facts, heldCapabilities } = this.#options;
     const directory = this.#bundle(sandbox, spec.id);
+    const path = containerCgroup(facts, sandbox.record.spec, spec.id);
     const { config, staged } = bundleOf({
       ...{ sandbox: sandbox.record.spec, spec, directory, heldCapabilities },
       monitorPid: sandbox.pid,
       initPid: await sandbox.initPid(),
-      cgroupPath: `/${containerCgroup(facts, sandbox.record.spec, spec.id)}`,
+      cgroupPath: `/${path}`,
+      cgroupDirectories: cgroupDirectories(facts.ociCgroups, path),
       sharedMemory: facts.sharedMemory,
       leastOomScoreAdj: facts.leastOomScoreAdj,
       recursiveReadOnlyMounts: this.#handler(sandbox).features.recursiveReadOnlyMounts,
@@ -89,6 +91,7 @@ export class OciContainers {
       .text(TAG.LOG, spec.logPath)
       .text(TAG.RECORD, record)
       .number(TAG.STDIN, STDIN[spec.stdin])
+      .number(TAG.OOM_SCORE, config.process.oomScoreAdj)
       .text(TAG.CWD, directory)
       .nest(TAG.ROOT, encodeMount(spec.root));
     for (const mount of staged) payload.nest(TAG.STAGE, encodeMount(mount));
@@ -100,11 +103,11 @@ export class OciContainers {
     await writeFile(join(directory, CONFIG), encodeConfig(config), { mode: 0o600 });
     return {
       payload,
-      timeoutMs: this.#options.startTimeoutMs,
+      timeoutMs: this.#options.timeoutMs,
       explain: async (error) => {
         // It may still hang in the runtime's program.
         if (!sandbox.lost) await sandbox.request(OP.REMOVE, new Payload().text(TAG.ID, spec.id));
-        const explained = await this.#explain(error, sandbox, place, spec.args[0]!, 'create');
+        const explained = await this.#explain(error, sandbox, place, spec.args[0]!, 'run');
         await this.remove(sandbox, spec.id);
         return explained;
       },
@@ -136,7 +139,7 @@ export class OciContainers {
 
   /** Whether the OCI runtime has sent the signal. */
   async kill(sandbox: Sandbox, id: string, signal: number): Promise<boolean> {
-    const { code } = await runProgram(killCommand(this.#place(sandbox, id), id, signal), COMMAND_MS);
+    const { code } = await runProgram(killCommand(this.#place(sandbox, id), id, signal), this.#commandMs);
     return code === 0;
   }
 
@@ -147,7 +150,7 @@ export class OciContainers {
   async remove(sandbox: Sandbox, id: string): Promise<void> {
     const place = this.#place(sandbox, id);
     const known = await readdir(place.stateDirectory).catch(() => []);
-    if (known.length > 0) await runProgram(deleteCommand(place, id), COMMAND_MS);
+    if (known.length > 0) await runProgram(deleteCommand(place, id), this.#commandMs);
     await rm(this.#bundle(sandbox, id), { recursive: true, force: true });
   }
 
@@ -165,6 +168,10 @@ export class OciContainers {
     const there = await readdir(this.#options.directory).catch(() => []);
     for (const name of there.filter((candidate) => !known.has(candidate)))
       await rm(join(this.#options.directory, name), { recursive: true, force: true });
+  }
+
+  get #commandMs(): number {
+    return Math.min(COMMAND_MS, this.#options.timeoutMs);
   }
 
   #handler(sandbox: Sandbox): Handler {
@@ -195,7 +202,10 @@ export class OciContainers {
     if (!(error instanceof RuntimeError) || error.step !== LAUNCH_STEP) return error;
     const step = `${this.#handler(sandbox).name} ${verb}`;
     const said = lastError(await readFile(place.logFile, 'utf8').catch(() => ''));
-    if (said === undefined) return new RuntimeError('Kernel', `${place.program}: ${messageOf(error)}`, step);
+    if (said === undefined) {
+      const how = /(exit status|signal) \d+|killed/.exec(error.message)?.[0] ?? error.message;
+      return new RuntimeError('Kernel', `${place.program} ended with ${how}, and said nothing`, step);
+    }
     const errno = cannotRun(said, program);
     if (errno !== undefined) return toRuntimeError(new Refusal('exec', errno, program));
     return new RuntimeError('Kernel', `${step}: ${said}`, step);

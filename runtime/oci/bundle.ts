@@ -19,6 +19,8 @@ export interface BundleInput {
   initPid: number;
   /** From the top of each hierarchy: `/gantry-1234/kubepods/...`. */
   cgroupPath: string;
+  /** With cgroup v1: the container's group in the hierarchies it shall see, `[name below /sys/fs/cgroup, path on the node]`. */
+  cgroupDirectories: readonly [string, string][];
   /** The pod's /dev/shm, where it hangs in the monitor's mount namespace. */
   sharedMemory: string;
   /** The lowest oom_score_adj that the node lets us set. */
@@ -176,7 +178,7 @@ function namespacesOf({ sandbox, monitorPid, initPid }: BundleInput): OciConfig[
 }
 
 /** As runtime/native/mounts.ts has them; devices and links in /dev are the OCI runtime's to make. */
-function standardMounts({ sandbox, sharedMemory }: BundleInput): OciMount[] {
+function standardMounts({ sandbox, sharedMemory, cgroupDirectories }: BundleInput): OciMount[] {
   const safe = ['nosuid', 'noexec', 'nodev'];
   const mount = (destination: string, type: string, options: string[], source = type) => ({
     ...{ destination, type, source, options },
@@ -196,7 +198,21 @@ function standardMounts({ sandbox, sharedMemory }: BundleInput): OciMount[] {
     mount('/dev/shm', 'bind', ['bind', ...safe], memory),
     mount('/dev/mqueue', 'mqueue', safe),
     mount('/sys', 'sysfs', [...safe, 'ro']),
-    mount('/sys/fs/cgroup', 'cgroup', [...safe, 'ro']),
+    ...cgroupMounts(cgroupDirectories),
+  ];
+}
+
+/** Not the OCI runtimes' own mounts of v1: crun's fail when the kernel has a hierarchy that is not mounted on the node. */
+function cgroupMounts(directories: BundleInput['cgroupDirectories']): OciMount[] {
+  const options = ['nosuid', 'noexec', 'nodev', 'ro'];
+  const destination = '/sys/fs/cgroup';
+  if (directories.length === 0) return [{ destination, type: 'cgroup', source: 'cgroup', options }];
+  const tmpfs = ['nosuid', 'noexec', 'nodev', 'mode=755', `size=${DEV_BYTES}`];
+  return [
+    { destination, type: 'tmpfs', source: 'tmpfs', options: tmpfs },
+    ...directories.map(([name, source]) => ({
+      ...{ destination: `${destination}/${name}`, type: 'bind', source, options: ['bind', ...options] },
+    })),
   ];
 }
 

@@ -29,7 +29,7 @@ export function lastError(log: string): string | undefined {
 /** Why `program` (argv[0] of the container's process) could not be executed: an errno; undefined: it failed otherwise. */
 export function cannotRun(message: string, program: string): number | undefined {
   const said = [`"${program}"`, `\`${program}\``].some((quoted) => message.includes(quoted));
-  const aboutIt = said && /exec|executable/i.test(message);
+  const aboutIt = (said && /exec/i.test(message)) || /^open executable: /.test(message);
   return aboutIt ? WORDS.find(([words]) => words.test(message))?.[1] : undefined;
 }
 
