@@ -14,6 +14,7 @@
 /* One agent with a few sessions; a flood must not eat the descriptors that containers need. */
 #define CONNECTIONS_LIMIT 512
 #define READ_CHUNK 16384
+#define ACCEPT_PAUSE_MS 50
 
 /* HANDOVER_FLAGS */
 #define PAUSED 1
@@ -165,6 +166,14 @@ static void ready(struct source *source, uint32_t events)
 		handle_input(connection);
 }
 
+static void on_listen_again(struct timer *timer)
+{
+	if (loop_watch(&listening, EPOLLIN))
+		timer_set(timer, ACCEPT_PAUSE_MS);
+}
+
+static struct timer listen_again = { .fire = on_listen_again };
+
 static struct connection *add(int fd)
 {
 	struct connection *connection = calloc(1, sizeof *connection);
@@ -181,8 +190,12 @@ static void accept_client(struct source *source, uint32_t events)
 {
 	(void)events;
 	int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0)
+	if (fd < 0) {
+		/* Without descriptors or memory whoever knocks waits; asking the kernel again at once would only burn time. */
+		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR && loop_watch(&listening, 0) == 0)
+			timer_set(&listen_again, ACCEPT_PAUSE_MS);
 		return;
+	}
 	struct ucred peer;
 	socklen_t length = sizeof peer;
 	struct connection *connection = NULL;

@@ -126,6 +126,7 @@ enum tag {
 	TAG_CONSOLE = 123,
 	TAG_INIT_PID = 124,
 	TAG_PROGRAM = 101,
+	TAG_SYNC = 102,
 };
 
 struct frame {

@@ -29,7 +29,7 @@ import { type Peer, Refusal } from './peer.ts';
 import { checkPropagation } from './propagation.ts';
 import { type Fields, OP, Payload, TAG } from './protocol.ts';
 import { Sandbox, toRuntimeError } from './sandbox.ts';
-import { STATE_VERSION, StateDirectory, socketOf } from './state.ts';
+import { asStep, STATE_VERSION, StateDirectory, socketOf } from './state.ts';
 import { processStreams } from './streams.ts';
 import { type Orphans, sweep } from './sweep.ts';
 import { Turns, together } from './turns.ts';
@@ -267,18 +267,25 @@ export class NativeRuntime implements Runtime {
     const launch = through
       ? await this.#oci.prepareStart(sandbox, spec, record)
       : ownLaunch(encodeStart(this.#facts, sandbox.record.spec, spec, record));
-    try {
-      const [answer] = await together(
-        mkdir(dirname(spec.logPath), { recursive: true, mode: 0o750 }).then(() =>
-          sandbox.request(OP.START, launch.payload, launch.timeoutMs),
-        ),
-        this.#files.saveContainer(sandboxId, spec.id, spec.labels, this.#options.clock.now()),
-      );
-      return decodeContainer(answer);
-    } catch (error) {
+    for (const path of this.#files.syncedWith(sandboxId, spec.id)) launch.payload.text(TAG.SYNC, path);
+    const logs = mkdir(dirname(spec.logPath), { recursive: true, mode: 0o750 });
+    const [started, saved] = await Promise.allSettled([
+      asStep('make log directory', logs).then(() =>
+        sandbox.request(OP.START, launch.payload, launch.timeoutMs),
+      ),
+      this.#files.saveContainer(sandboxId, spec.id, spec.labels, this.#options.clock.now()),
+    ]);
+    if (started.status === 'rejected') {
       if (!sandbox.lost) await this.#files.removeContainer(sandboxId, spec.id);
-      throw await launch.explain(error);
+      throw await launch.explain(started.reason);
     }
+    if (saved.status === 'rejected') {
+      // One that was there before has its record, and stays.
+      if (!(await this.#files.hasContainer(sandboxId, spec.id)))
+        await this.removeContainer(sandboxId, spec.id);
+      throw saved.reason;
+    }
+    return decodeContainer(started.value);
   }
 
   async #create(spec: SandboxSpec): Promise<Sandbox> {
@@ -294,7 +301,8 @@ export class NativeRuntime implements Runtime {
       );
     } catch (error) {
       sandbox.leaving = true;
-      await this.#destroy(sandbox);
+      // What cannot be undone now is found by the sweep; why it was to be is what the caller must hear.
+      await this.#destroy(sandbox).catch(() => undefined);
       throw error instanceof Refusal ? toRuntimeError(error) : error;
     }
     this.#sandboxes.set(spec.id, sandbox);

@@ -1,9 +1,13 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sleep, systemClock } from '#machinery/clock.ts';
 import { probeCgroups } from './cgroup.ts';
 
-/** A monitor without a pod; the helper's own name it has until it is executed. */
-const SPARES = ['gantry-spare', 'gantry-helper'];
+/** A monitor without a pod; before it says so it has the helper's name, and then that of its memory file. */
+const SPARES = ['gantry-spare', 'gantry-helper', 'memfd:gantry-mo'];
+
+const CALM_LOOKS = 3;
+const CALM_PAUSE_MS = 20;
 
 /** What a node holds at one moment, for tests: two of them must be equal around anything that cleans up after itself. */
 export interface Holdings {
@@ -38,6 +42,18 @@ export async function holdings(node: {
       ...(await filesBelow(join(node.base, 'run'))),
     ].sort(),
   };
+}
+
+/** What there is once nothing comes or goes any more: a monitor that was told to end does so a moment later. */
+export async function calmHoldings(node: Parameters<typeof holdings>[0]): Promise<Holdings> {
+  let last = await holdings(node);
+  for (let alike = 0; alike < CALM_LOOKS; ) {
+    await sleep(systemClock, CALM_PAUSE_MS);
+    const now = await holdings(node);
+    alike = JSON.stringify(now) === JSON.stringify(last) ? alike + 1 : 0;
+    last = now;
+  }
+  return last;
 }
 
 /** Without the monitors kept for the next pods: they come and go by themselves, each with two descriptors of the helper's. */

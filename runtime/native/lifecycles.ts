@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import type { ContainerSpec, Runtime, RuntimeEvent, SandboxSpec } from '../contract.ts';
-import { type Holdings, holdings } from './leaks.ts';
+import { calmHoldings, type Holdings } from './leaks.ts';
 import type { TestNode } from './test-root.ts';
 
 /**
@@ -114,10 +114,10 @@ export async function lifecycles(
   // What is opened or grown once and kept is not what this is about.
   const warm = 2 * SORTS.length;
   await run(0, warm);
-  const before = await holdings(node);
+  const before = await calmHoldings(node);
   const startKb = await residentKb(node.helperPid);
   await run(warm, warm + total);
-  const after = await holdings(node);
+  const after = await calmHoldings(node);
   over.abort();
   return { before, after, helperKb: { before: startKb, after: await residentKb(node.helperPid) } };
 }

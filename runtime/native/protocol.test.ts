@@ -152,6 +152,7 @@ describe.skipIf(reason !== undefined)(`bad messages (${reason ?? 'as root'})`, (
         op !== OP.SHUTDOWN &&
         op !== OP.DESTROY &&
         op !== OP.CGROUP_REMOVE &&
+        op !== OP.CGROUP_KILL &&
         op !== OP.SANDBOX &&
         op !== OP.NETLINK,
     );

@@ -110,6 +110,7 @@ export const TAG = {
   CONSOLE: 123,
   INIT_PID: 124,
   PROGRAM: 101,
+  SYNC: 102,
 } as const;
 
 export interface Frame {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf } from '#machinery/errors.ts';
 import { type ContainerState, type ExitStatus, RuntimeError, type SandboxSpec } from '../contract.ts';
 
 /**
@@ -75,10 +76,14 @@ export class StateDirectory {
     return tooNew(join(this.#sandboxes, sandbox), version);
   }
 
+  /** Rejects with RuntimeError Kernel (step `write record`) when there is no space. */
   async save(record: SandboxRecord): Promise<void> {
     const directory = join(this.#sandboxes, record.spec.id);
-    await mkdir(join(directory, 'containers'), { recursive: true, mode: 0o700 });
-    await replace(join(directory, 'sandbox.json'), record);
+    const made = mkdir(join(directory, 'containers'), { recursive: true, mode: 0o700 });
+    await asStep(
+      'write record',
+      made.then(() => replace(join(directory, 'sandbox.json'), record)),
+    );
   }
 
   async saveContainer(
@@ -88,7 +93,18 @@ export class StateDirectory {
     startedAtMs: number,
   ): Promise<void> {
     const record: ContainerRecord = { version: STATE_VERSION, id, labels, startedAtMs };
-    await writeFile(join(this.#containers(sandbox), `${id}.json`), JSON.stringify(record), { mode: 0o600 });
+    await asStep('write record', replace(join(this.#containers(sandbox), `${id}.json`), record));
+  }
+
+  async hasContainer(sandbox: string, id: string): Promise<boolean> {
+    return (await readIfThere(join(this.#containers(sandbox), `${id}.json`))) !== undefined;
+  }
+
+  /** What must be on disk for the recorded exit of a container to be found after a power failure. */
+  syncedWith(sandbox: string, id: string): string[] {
+    const directory = join(this.#sandboxes, sandbox);
+    const records = [join(this.#containers(sandbox), `${id}.json`), join(directory, 'sandbox.json')];
+    return [...records, this.#containers(sandbox), directory, this.#sandboxes];
   }
 
   /** Where the monitor writes down the exit. */
@@ -97,7 +113,8 @@ export class StateDirectory {
   }
 
   async removeContainer(sandbox: string, id: string): Promise<void> {
-    await rm(join(this.#containers(sandbox), `${id}.json`), { force: true });
+    for (const name of [`${id}.json`, `${id}.json.new`])
+      await rm(join(this.#containers(sandbox), name), { force: true });
     await rm(this.exitPath(sandbox, id), { force: true });
   }
 
@@ -184,11 +201,25 @@ async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 async function replace(path: string, value: unknown): Promise<void> {
-  await writeFile(`${path}.new`, JSON.stringify(value), { mode: 0o600 });
-  await rename(`${path}.new`, path);
+  try {
+    await writeFile(`${path}.new`, JSON.stringify(value), { mode: 0o600 });
+    await rename(`${path}.new`, path);
+  } catch (error) {
+    await rm(`${path}.new`, { force: true });
+    throw error;
+  }
 }
 
 /** Name of a sandbox's socket in the run directory. */
 export function socketOf(sandbox: string): string {
   return `${createHash('sha256').update(sandbox).digest('hex').slice(0, 16)}.sock`;
+}
+
+/** The same promise, whose error of the file system says which step failed: RuntimeError Kernel. */
+export async function asStep<T>(step: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw new RuntimeError('Kernel', `${step}: ${messageOf(error)}`, step);
+  }
 }
