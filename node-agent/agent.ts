@@ -36,7 +36,7 @@ import { systemGrpcCheck } from './probes/grpc.ts';
 import { systemHttpGet } from './probes/http.ts';
 import { prober } from './probes/prober.ts';
 import { systemTcpConnect } from './probes/try.ts';
-import type { MachineFacts, NodeHealth } from './registration/node.ts';
+import { allocatableMemory, type MachineFacts, type NodeHealth } from './registration/node.ts';
 import { keepRegistered, podCidrsOf, registerNode } from './registration/register.ts';
 import { agentServer } from './server/index.ts';
 import { podDialler } from './server/pod-dial.ts';
@@ -44,6 +44,7 @@ import { type ServiceSync, syncServices } from './services/sync.ts';
 import { podSources } from './sources/sources.ts';
 import { podTokens } from './sources/tokens.ts';
 import { readAccountFiles } from './spec/account-files.ts';
+import { type LimitWishes, limitOptions } from './spec/limits.ts';
 import { resolveSubPath } from './spec/mounts.ts';
 import type { SecurityProfiles } from './spec/security.ts';
 import { podStats } from './stats/stats.ts';
@@ -53,6 +54,8 @@ export interface AgentConfig {
   nodeName: string;
   paths: AgentPaths;
   clusterDomain: string;
+  /** How pods are limited besides what their specs say. */
+  limits?: LimitWishes;
   /** Everything of the node's network but its own blocks, which the cluster gives. */
   network: Omit<NodeNetworkConfig, 'podCidrs'>;
 }
@@ -271,10 +274,12 @@ async function nodeFacts({ config, facts }: AgentDeps): Promise<NodeFacts> {
     hostIPs: facts.addresses,
     allocatable: {
       cpu: String(facts.cpus),
-      memory: String(facts.memoryBytes),
+      memory: String(allocatableMemory(facts)),
       'ephemeral-storage': String(facts.storageBytes),
     },
     memoryBytes: facts.memoryBytes,
+    limits: limitOptions(facts.runtime, config.limits ?? {}, facts.memoryBytes),
+    enforceAllocatable: config.limits?.enforceNodeAllocatable ?? false,
     hosts: await readFile('/etc/hosts', 'utf8'),
     resolv: parseResolvConf(await readFile('/etc/resolv.conf', 'utf8')),
     dnsAddress: config.network.dnsAddress,

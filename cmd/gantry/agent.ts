@@ -93,6 +93,7 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
         nodeName,
         paths: { dataDir: paths.agent, memoryDir },
         clusterDomain: CLUSTER_DOMAIN,
+        limits: limitWishes(settings),
         network: {
           instance,
           clusterCidrs: [settings.podCidr],
@@ -136,6 +137,14 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
   await running.stop();
   await runtime.close();
   transport.close();
+}
+
+function limitWishes({ memoryQos, enforceNodeAllocatable, singleProcessOomKill }: Settings) {
+  return {
+    ...(memoryQos && { memoryQos }),
+    ...(enforceNodeAllocatable && { enforceNodeAllocatable }),
+    ...(singleProcessOomKill && { singleProcessOomKill }),
+  };
 }
 
 async function serveDns(

@@ -21,6 +21,9 @@ export interface UpFlags extends StoreFlags, EncryptionFlags, OperationFlags {
   serviceCidr: string;
   nodePortRange: { from: number; to: number };
   agent: boolean;
+  memoryQos?: boolean;
+  enforceNodeAllocatable?: boolean;
+  singleProcessOomKill?: boolean;
   logLevel: LogLevel;
 }
 
@@ -113,6 +116,9 @@ export function addUpOptions(command: Command): Command {
     .option('--pod-cidr <cidr>', 'addresses of pods', cidrOf, '10.244.0.0/16')
     .option('--service-cidr <cidr>', 'addresses of Services', cidrOf, '10.96.0.0/16')
     .addOption(ports)
+    .option('--memory-qos', 'keep the memory that pods ask for, slow down use near the limit (cgroup v2)')
+    .option('--enforce-node-allocatable', 'hold all pods together to what the node offers them')
+    .option('--single-process-oom-kill', 'out of memory, kill one process and not its container (cgroup v2)')
     .option('--no-agent', 'run only the server, no containers on this machine')
     .addOption(new Option('--log-level <level>', 'least level to log').choices(LOG_LEVELS).default('info'));
 }
@@ -147,6 +153,9 @@ export function toArguments(settings: Settings): string[] {
     ...(settings.acceptLostWrites ? [['--accept-lost-writes']] : []),
     ...encryptionArguments(settings),
     ...operationArguments(settings),
+    ...(settings.memoryQos ? [['--memory-qos']] : []),
+    ...(settings.enforceNodeAllocatable ? [['--enforce-node-allocatable']] : []),
+    ...(settings.singleProcessOomKill ? [['--single-process-oom-kill']] : []),
     ['--log-level', settings.logLevel],
   ].flat();
 }

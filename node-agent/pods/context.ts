@@ -13,6 +13,7 @@ import type { AgentPaths } from '../paths.ts';
 import type { HttpGet } from '../probes/http.ts';
 import type { Prober } from '../probes/prober.ts';
 import type { PodSources } from '../sources/sources.ts';
+import type { LimitOptions } from '../spec/limits.ts';
 import type { SubPathResolver } from '../spec/mounts.ts';
 import type { SecurityProfiles } from '../spec/security.ts';
 import type { AccountFiles } from '../spec/user.ts';
@@ -26,6 +27,10 @@ export interface NodeFacts {
   hostIPs: readonly string[];
   allocatable: Record<string, string>;
   memoryBytes: number;
+  /** How containers are limited besides what their specs say. */
+  limits?: LimitOptions;
+  /** Hold all pods together to what the node offers. */
+  enforceAllocatable?: boolean;
   /** The node's own /etc/hosts and resolv.conf. */
   hosts: string;
   resolv: ResolvConf;

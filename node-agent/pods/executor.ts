@@ -72,7 +72,8 @@ const EXECUTE: Execute = {
     const allocation = allocationOf(pod.spec!);
     try {
       const handler = await runtimeHandlerOf(pod, context.client);
-      const state = await context.runtime.createSandbox(sandboxSpec(pod, hostname, handler, context.paths));
+      const spec = sandboxSpec(pod, hostname, handler, context.paths, context.node.limits);
+      const state = await context.runtime.createSandbox(spec);
       tell(
         state.state === 'lost'
           ? { is: 'sandboxLost', nowMs: context.clock.now() }

@@ -81,6 +81,7 @@ export async function makeContainer(
     ],
     profiles: context.profiles,
     nodeMemoryBytes: node.memoryBytes,
+    ...(node.limits && { limits: node.limits }),
     paths,
   });
 }

@@ -10,6 +10,7 @@ import {
   sameAllocation,
   withAllocation,
 } from '../spec/allocation.ts';
+import type { LimitOptions } from '../spec/limits.ts';
 import { containerResources, podResources } from '../spec/resources.ts';
 import type { Effect } from './effects.ts';
 import type { Work } from './executor.ts';
@@ -107,7 +108,7 @@ export async function resizePod(work: Work): Promise<void> {
   const before = withAllocation(pod, observed.actuated ?? allocationOfRuns(observed));
   const ids = parts.map(({ container, attempt }) => ({ container, id: `${container.name}.${attempt}` }));
   try {
-    for (const { id, resources } of resizeSteps(before.spec!, pod.spec!, ids))
+    for (const { id, resources } of resizeSteps(before.spec!, pod.spec!, ids, context.node.limits))
       await context.runtime.updateResources(uid, id, resources);
   } catch (error) {
     throw new EffectFault('ResizeError', messageOf(error), RESIZE_RETRY_MS);
@@ -136,6 +137,7 @@ export function resizeSteps(
   before: PodSpec,
   after: PodSpec,
   containers: readonly { container: Container; id: string }[],
+  options?: LimitOptions,
 ): ResizeStep[] {
   const [old, now] = [limitsOf(podResources(before)), limitsOf(podResources(after))];
   const between = Object.fromEntries(
@@ -143,7 +145,7 @@ export function resizeSteps(
   );
   return [
     { resources: between },
-    ...containers.map(({ container, id }) => ({ id, resources: containerResources(container) })),
+    ...containers.map(({ container, id }) => ({ id, resources: containerResources(container, options) })),
     ...(JSON.stringify(between) === JSON.stringify(now) ? [] : [{ resources: now }]),
   ];
 }

@@ -1,4 +1,5 @@
 import type { Pod } from '#api/objects.ts';
+import { amountsOf } from '#api/semantics/resources.ts';
 import type { Change, Informer } from '#client/contract.ts';
 import { sleep } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
@@ -13,6 +14,7 @@ import type { PodContext } from './context.ts';
 import type { Neighbours } from './neighbours.ts';
 import type { Observed } from './observed.ts';
 import { podsOnDisk, removeOrphan } from './orphans.ts';
+import { qosTree } from './qos-tree.ts';
 import { type PodWorker, podWorker } from './worker.ts';
 
 /**
@@ -58,12 +60,21 @@ class Roster implements PodRoster {
   settled: Promise<void> = Promise.resolve();
   readonly #options: RosterOptions;
   readonly #workers = new Map<string, PodWorker>();
+  readonly #qos: ReturnType<typeof qosTree>;
   /** What ran when the agent began, until a worker has taken it. */
   #sandboxes = new Map<string, SandboxState>();
   #attachments = new Map<string, PodAttachment>();
 
   constructor(options: RosterOptions) {
     this.#options = options;
+    const { runtime, clock, log, signal, node } = options.context;
+    const { cpu = 0, memory = 0 } = amountsOf(node.allocatable);
+    this.#qos = qosTree({
+      ...{ runtime, clock, log, signal },
+      memoryQos: node.limits?.memoryQos !== undefined,
+      ...(node.enforceAllocatable && { allocatable: { cpuMilli: cpu, memoryBytes: memory } }),
+      pods: () => this.list().flatMap((worker) => worker.allocated()?.spec ?? []),
+    });
   }
 
   get(uid: string): PodWorker | undefined {
@@ -97,6 +108,7 @@ class Roster implements PodRoster {
     this.#sandboxes = new Map(sandboxes.map((sandbox) => [sandbox.id, sandbox]));
     this.#attachments = attachments;
     for (const { pod, allocated } of kept) this.#add(pod, allocated);
+    this.#qos.touch();
     void this.#follow(events);
     informer.onChange((change) => this.#take(change));
     this.settled = informer.synced.then(() => this.#settle());
@@ -112,6 +124,7 @@ class Roster implements PodRoster {
     // A pod is granted at first what it came with: the scheduler has seen to that.
     observed.allocated = { ...allocationOf(pod.spec!), ...kept };
     checkpoints.allocate(uid, observed.allocated);
+    this.#qos.touch();
     recallResources(pod, observed, observed.allocated);
     this.#sandboxes.delete(uid);
     this.#attachments.delete(uid);
@@ -158,6 +171,7 @@ class Roster implements PodRoster {
   /** Something may be free now: who was put off asks again. */
   #freed(): void {
     for (const worker of this.list()) worker.resizeAgain();
+    this.#qos.touch();
   }
 
   #take(change: Change<Pod>): void {

@@ -39,6 +39,11 @@ const PID_PRESSURE_SHARE = 0.9;
 
 const MI = 1024 * 1024;
 
+/** What of the memory pods may have, in bytes: the rest keeps the node from running short. */
+export function allocatableMemory({ memoryBytes }: Pick<MachineFacts, 'memoryBytes'>): number {
+  return Math.max(0, memoryBytes - MEMORY_PRESSURE_BYTES);
+}
+
 /** The Node object of a machine that is new to the cluster. */
 export function nodeObject(facts: MachineFacts): Node {
   const labels = {
@@ -67,7 +72,7 @@ export function nodeStatus(
     capacity: quantities,
     allocatable: {
       ...quantities,
-      memory: `${Math.max(0, Math.floor((facts.memoryBytes - MEMORY_PRESSURE_BYTES) / MI))}Mi`,
+      memory: `${Math.floor(allocatableMemory(facts) / MI)}Mi`,
     },
     conditions: conditions(health, old?.conditions ?? [], nowMs),
     addresses: [

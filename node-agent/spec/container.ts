@@ -4,6 +4,7 @@ import type { ContainerSpec, Mount } from '#runtime/contract.ts';
 import { type AgentPaths, logPath } from '../paths.ts';
 import { expand } from './expand.ts';
 import { ConfigFault } from './fault.ts';
+import type { LimitOptions } from './limits.ts';
 import { containerResources, oomScoreAdj } from './resources.ts';
 import { LABELS } from './sandbox.ts';
 import { containerSecurity, type SecurityProfiles } from './security.ts';
@@ -25,6 +26,7 @@ export interface ContainerInput {
   mounts: Mount[];
   profiles: SecurityProfiles;
   nodeMemoryBytes: number;
+  limits?: LimitOptions;
   paths: AgentPaths;
 }
 
@@ -60,12 +62,13 @@ export function containerSpec(input: ContainerInput): ContainerSpec {
     additionalGids: user.additionalGids,
     capabilities: security.capabilities,
     noNewPrivileges: security.noNewPrivileges,
+    ...(security.devices && { devices: security.devices }),
     ...(security.seccomp && { seccomp: security.seccomp, seccompProfile: security.seccompProfile }),
     maskedPaths: security.maskedPaths,
     readOnlyPaths: security.readOnlyPaths,
     rlimits: [],
     oomScoreAdj: oomScoreAdj(pod, container, input.nodeMemoryBytes),
-    resources: containerResources(container),
+    resources: containerResources(container, input.limits),
     tty: container.tty ?? false,
     stdin: container.stdin ? (container.stdinOnce ? 'once' : 'open') : 'none',
     logPath: logPath(input.paths, pod, container.name, input.attempt),

@@ -3,12 +3,13 @@ import { type QosClass, qosClassOf } from '#api/semantics/qos.ts';
 import { podLimits, podRequests } from '#api/semantics/resources.ts';
 import { quantityMilli, quantityValue } from '#machinery/values/quantity.ts';
 import type { Resources } from '#runtime/contract.ts';
+import type { LimitOptions } from './limits.ts';
 
 /** Length of one CFS period, as Kubernetes sets it. */
 const CPU_PERIOD_US = 100_000;
 /** The kernel takes no smaller quota. */
 const MIN_CPU_QUOTA_US = 1000;
-const MIN_CPU_SHARES = 2;
+export const MIN_CPU_SHARES = 2;
 const MAX_CPU_SHARES = 262_144;
 
 /** A request; one that is left out equals the limit. */
@@ -27,13 +28,45 @@ export const CGROUP_PARENT: Record<QosClass, string> = {
 };
 
 /** cgroup values of one container. */
-export function containerResources(container: Container): Resources {
-  const memory = container.resources?.limits?.['memory'];
-  const cpu = container.resources?.limits?.['cpu'];
+export function containerResources(container: Container, options: LimitOptions = {}): Resources {
+  const limits = container.resources?.limits ?? {};
+  const { memory, cpu } = limits;
+  const memoryBytes = isSet(memory) ? quantityValue(memory!) : undefined;
+  const { noSwap, oomGroup } = options;
+  const hugepages = hugepagesOf(limits);
   return {
     cpuShares: sharesOf(milliOf(request(container, 'cpu'))),
-    ...(isSet(memory) && { memoryBytes: quantityValue(memory!) }),
+    ...(memoryBytes !== undefined && { memoryBytes }),
     ...(isSet(cpu) && quotaOf(quantityMilli(cpu!))),
+    ...(hugepages.length > 0 && { hugepages }),
+    ...((noSwap === 'always' || (noSwap && memoryBytes !== undefined)) && { swapBytes: 0 }),
+    ...(oomGroup && { oomGroup }),
+    ...(options.memoryQos && memoryQos(container, memoryBytes ?? options.memoryQos.nodeMemoryBytes)),
+  };
+}
+
+const HUGEPAGES = 'hugepages-';
+
+function hugepagesOf(amounts: Record<string, string | number>): NonNullable<Resources['hugepages']> {
+  return Object.entries(amounts).flatMap(([name, quantity]) =>
+    name.startsWith(HUGEPAGES)
+      ? [{ pageBytes: quantityValue(name.slice(HUGEPAGES.length)), bytes: quantityValue(quantity) }]
+      : [],
+  );
+}
+
+/** From this share of what lies between request and limit on, a container is slowed down. Source: Kubernetes, "Memory QoS". */
+const THROTTLING = 0.9;
+const PAGE_BYTES = 4096;
+
+function memoryQos(container: Container, limitBytes: number): Resources {
+  const asked = request(container, 'memory');
+  const memoryMinBytes = asked === undefined ? 0 : quantityValue(asked);
+  const high = memoryMinBytes + THROTTLING * (limitBytes - memoryMinBytes);
+  const isThrottled = memoryMinBytes < limitBytes;
+  return {
+    memoryMinBytes,
+    ...(isThrottled && { memoryHighBytes: Math.floor(high / PAGE_BYTES) * PAGE_BYTES }),
   };
 }
 
@@ -44,10 +77,12 @@ export function containerResources(container: Container): Resources {
 const POD_PIDS_LIMIT = 4096;
 
 /** cgroup values of the whole pod: memory and cpu limits only where every container has one, processes always. */
-export function podResources(spec: PodSpec): Resources {
+export function podResources(spec: PodSpec, options: LimitOptions = {}): Resources {
   const limits = podLimits(spec);
+  const requests = podRequests(spec);
   return {
-    cpuShares: sharesOf(podRequests(spec)['cpu'] ?? 0),
+    cpuShares: sharesOf(requests['cpu'] ?? 0),
+    ...(options.memoryQos && { memoryMinBytes: requests['memory'] ?? 0 }),
     pids: POD_PIDS_LIMIT,
     ...(limits['memory'] && { memoryBytes: limits['memory'] }),
     ...(limits['cpu'] && quotaOf(limits['cpu'])),
@@ -58,7 +93,8 @@ function milliOf(quantity: string | undefined): number {
   return quantity === undefined ? 0 : quantityMilli(quantity);
 }
 
-function sharesOf(milli: number): number {
+/** Milli-cores as shares of the CPU in cgroup v1 units. */
+export function sharesOf(milli: number): number {
   return Math.min(MAX_CPU_SHARES, Math.max(MIN_CPU_SHARES, Math.floor((milli * 1024) / 1000)));
 }
 

@@ -2,6 +2,7 @@ import type { Pod } from '#api/objects.ts';
 import { qosClassOf } from '#api/semantics/qos.ts';
 import type { SandboxSpec } from '#runtime/contract.ts';
 import { type AgentPaths, logDirectory } from '../paths.ts';
+import type { LimitOptions } from './limits.ts';
 import { CGROUP_PARENT, podResources } from './resources.ts';
 
 /** Labels by which a sandbox and its containers are known again after the agent restarted. */
@@ -20,7 +21,13 @@ export const LABELS = {
 } as const;
 
 /** A pod as the runtime's sandbox. `hostname` is decided by hosts.ts, `handler` by the pod's RuntimeClass. */
-export function sandboxSpec(pod: Pod, hostname: string, handler: string, paths: AgentPaths): SandboxSpec {
+export function sandboxSpec(
+  pod: Pod,
+  hostname: string,
+  handler: string,
+  paths: AgentPaths,
+  limits?: LimitOptions,
+): SandboxSpec {
   const spec = pod.spec!;
   const { name, namespace = '', uid = '' } = pod.metadata;
   const sysctls = (spec.securityContext?.sysctls ?? []).map((sysctl) => [sysctl.name, sysctl.value]);
@@ -36,7 +43,7 @@ export function sandboxSpec(pod: Pod, hostname: string, handler: string, paths: 
     sharedPid: spec.shareProcessNamespace ?? false,
     labels: { [LABELS.namespace]: namespace, [LABELS.pod]: name, [LABELS.uid]: uid },
     cgroupParent: CGROUP_PARENT[qosClassOf(spec)],
-    resources: podResources(spec),
+    resources: podResources(spec, limits),
     sysctls: Object.fromEntries(sysctls) as Record<string, string>,
     logDirectory: logDirectory(paths, pod),
   };

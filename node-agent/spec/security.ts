@@ -25,6 +25,8 @@ export interface ContainerSecurity {
   maskedPaths: string[];
   readOnlyPaths: string[];
   readOnlyRoot: boolean;
+  /** All of the node's, where the container is privileged. */
+  devices?: 'all';
 }
 
 /**
@@ -46,6 +48,7 @@ export function containerSecurity(
   return {
     capabilities,
     noNewPrivileges: own?.allowPrivilegeEscalation === false,
+    ...(privileged && { devices: 'all' as const }),
     ...(!privileged && seccompOf(profile, capabilities, profiles)),
     maskedPaths: unmasked ? [] : [...profiles.maskedPaths],
     readOnlyPaths: unmasked ? [] : [...profiles.readOnlyPaths],

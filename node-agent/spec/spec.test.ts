@@ -287,6 +287,8 @@ describe('security', () => {
       readOnlyPaths: [],
     });
     expect(security.seccomp).toBeUndefined();
+    expect(security.devices).toBe('all');
+    expect(of({})).not.toHaveProperty('devices');
   });
 
   it('refuses what it cannot do', () => {
