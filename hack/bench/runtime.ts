@@ -6,12 +6,14 @@ import { sleep, systemClock } from '#machinery/clock.ts';
 import { eventually } from '#runtime/conformance.ts';
 import type { RuntimeEvent } from '#runtime/contract.ts';
 import { probeCgroups } from '#runtime/native/cgroup.ts';
+import { NEEDED } from '#runtime/native/cgroup-layout.ts';
 import type { NativeRuntime } from '#runtime/native/index.ts';
 import { TestNode, whyNoRoot } from '#runtime/native/test-root.ts';
 import { percentile, type Section } from './table.ts';
 
 const ROUNDS = 60;
 const IDLE_ROUNDS = 12;
+const HANDLER_ROUNDS = 20;
 const IDLE_MS = 80;
 const POOL = 50;
 const WIDTH = 4;
@@ -33,6 +35,7 @@ export const runtime: Section = async (report) => {
   // Neither the runtime's idle connections nor its timers keep a program running.
   const hold = setInterval(() => {}, SETTLE_MS);
   const node = await TestNode.make();
+  node.handlerPath = process.env['PATH'];
   const native = await node.open();
   try {
     const bench = new Bench(node, native);
@@ -50,6 +53,7 @@ export const runtime: Section = async (report) => {
         floor: { what: 'bare kernel steps', value: floor },
       });
     }
+    await byHandlers(native, bench, report);
     const starts = await bench.containerStarts(ROUNDS);
     report({
       what: 'runtime: container start, p50',
@@ -100,6 +104,25 @@ export const runtime: Section = async (report) => {
   }
 };
 
+/** The same pods through the OCI runtimes that are installed, beside our own at that moment. */
+async function byHandlers(
+  native: NativeRuntime,
+  bench: Bench,
+  report: Parameters<Section>[0],
+): Promise<void> {
+  const own = percentile(await bench.podStarts(HANDLER_ROUNDS, 0), 0.5);
+  for (const { name } of (await native.info()).handlers) {
+    // `oci` is one of the others.
+    if (name === '' || name === 'oci') continue;
+    report({
+      what: `runtime: pod start to exit of true by ${name}, p50`,
+      value: percentile(await bench.podStarts(HANDLER_ROUNDS, 0, name), 0.5),
+      unit: 'ms',
+      floor: { what: 'by our own runtime', value: own },
+    });
+  }
+}
+
 class Bench {
   readonly #node: TestNode;
   readonly #runtime: NativeRuntime;
@@ -111,13 +134,13 @@ class Bench {
   }
 
   /** A pod with one container that runs `true`: from nothing to its exit. */
-  async podStarts(rounds: number, pauseMs: number): Promise<number[]> {
+  async podStarts(rounds: number, pauseMs: number, handler = ''): Promise<number[]> {
     const times: number[] = [];
     for (let round = 0; round < rounds; round++) {
       const spec = await this.#true();
       if (pauseMs > 0) await sleep(systemClock, pauseMs);
       const start = performance.now();
-      const pod = await this.#pod();
+      const pod = await this.#pod(handler);
       await this.#untilExit(pod, () => this.#runtime.startContainer(pod, spec));
       times.push(performance.now() - start);
       await this.#runtime.removeSandbox(pod);
@@ -239,8 +262,8 @@ class Bench {
     return percentile(sizes, 0.5);
   }
 
-  async #pod(): Promise<string> {
-    return await this.#node.sandbox(this.#runtime, `bench-${this.#count++}`);
+  async #pod(handler = ''): Promise<string> {
+    return await this.#node.sandbox(this.#runtime, `bench-${this.#count++}`, handler ? { handler } : {});
   }
 
   async #true() {
@@ -270,7 +293,9 @@ async function measureFloor(
 ): Promise<number> {
   const base = mkdtempSync(join(tmpdir(), 'gantry-floor-'));
   const { controllers } = await probeCgroups();
-  const groups = [...new Set(controllers.values())].map((mount) => join(mount, `${node.cgroupRoot}-floor`));
+  const groups = [...new Set(NEEDED.map((name) => controllers.get(name)!))].map((mount) =>
+    join(mount, `${node.cgroupRoot}-floor`),
+  );
   try {
     for (const directory of [...groups, join(base, 'root')]) mkdirSync(directory);
     const program = join(base, 'floor');

@@ -19,6 +19,7 @@ import {
   type SandboxSpec,
   type SandboxState,
 } from '../contract.ts';
+import { refuseSandbox } from '../oci/bundle.ts';
 import { requireHandler, validateContainer, validateSandbox } from '../validate.ts';
 import { decodeContainer, encodeExec, encodeSandbox, encodeStart, type NodeFacts } from './encode.ts';
 import { Groups } from './groups.ts';
@@ -108,6 +109,7 @@ export class NativeRuntime implements Runtime {
     return this.#turns.run(spec.id, async () => {
       validateSandbox(spec);
       requireHandler(spec, this.#info.handlers);
+      if (spec.handler) refuseSandbox(spec);
       this.#refuseNewer(spec.id);
       const existing = this.#sandboxes.get(spec.id);
       return existing ? await existing.state(this.#files) : (await this.#create(spec)).ready([]);

@@ -85,6 +85,28 @@ export function bundleOf(input: BundleInput): Bundle {
   };
 }
 
+/** As FIELDS below, of the sandbox. */
+const SANDBOX_FIELDS: Record<keyof SandboxSpec, 'taken' | ((spec: SandboxSpec) => string | undefined)> = {
+  id: 'taken',
+  handler: 'taken',
+  hostname: 'taken',
+  namespaces: 'taken',
+  sharedPid: 'taken',
+  labels: 'taken',
+  cgroupParent: 'taken',
+  resources: 'taken',
+  sysctls: 'taken',
+  logDirectory: 'taken',
+};
+
+/** Throws RuntimeError Unsupported for a sandbox whose containers an OCI runtime is not asked to make so. */
+export function refuseSandbox(spec: SandboxSpec): void {
+  for (const field of Object.values(SANDBOX_FIELDS)) {
+    const what = typeof field === 'function' ? field(spec) : undefined;
+    if (what) throw new RuntimeError('Unsupported', `an OCI runtime is not asked for ${what}`);
+  }
+}
+
 /** Total over the spec: a new field does not compile until it is in the bundle, or refused with what it is. */
 const FIELDS: Record<keyof ContainerSpec, 'taken' | ((input: BundleInput) => string | undefined)> = {
   id: 'taken',
