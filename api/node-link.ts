@@ -28,6 +28,8 @@ export const AGENT_PATHS = {
   attach: (namespace: string, pod: string) => `/attach/${namespace}/${pod}`,
   portForward: (namespace: string, pod: string) => `/portForward/${namespace}/${pod}`,
   stats: '/stats',
+  /** Prometheus's text format, under cAdvisor's names. */
+  metrics: '/metrics/cadvisor',
   health: '/healthz',
 } as const;
 
@@ -41,18 +43,35 @@ export function tunnelPath(node: string): string {
 /** What `stats` answers: counters since the start, and amounts now. */
 export interface NodeUse {
   /** Of the whole machine. */
-  machine: { cpuNanoseconds: number; workingSetBytes: number };
+  machine: { cpuNanoseconds: number; workingSetBytes: number; pressure?: PressureUse };
   pods: PodUse[];
 }
 
 export interface PodUse {
   namespace: string;
   name: string;
-  containers: {
-    name: string;
-    cpuNanoseconds: number;
-    memoryBytes: number;
-    workingSetBytes: number;
-    pids: number;
-  }[];
+  /** Of all its containers together; left out when it went meanwhile. */
+  whole?: GroupUse;
+  containers: ({ name: string } & GroupUse)[];
+}
+
+export interface GroupUse {
+  cpuNanoseconds: number;
+  memoryBytes: number;
+  workingSetBytes: number;
+  pids: number;
+  /** Processes killed for want of memory so far. */
+  oomKills: number;
+  /** Where the kernel tells. */
+  pressure?: PressureUse;
+}
+
+/** How long work waited for a resource: some of it, or all (PSI). Shares in percent of the last 10, 60 and 300 s. */
+export type PressureUse = Record<'cpu' | 'memory' | 'io', Record<'some' | 'full', PressureShare>>;
+
+export interface PressureShare {
+  avg10: number;
+  avg60: number;
+  avg300: number;
+  totalUs: number;
 }

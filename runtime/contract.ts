@@ -177,7 +177,19 @@ export interface SandboxState {
 
 export type RuntimeEvent =
   | { type: 'exited'; sandbox: SandboxId; container: string; exit: ExitStatus }
-  | { type: 'lost'; sandbox: SandboxId; message: string };
+  | { type: 'lost'; sandbox: SandboxId; message: string }
+  | {
+      /** The kernel killed a process for want of memory. Told where its log can be read. */
+      type: 'oom';
+      /** Of which container it was; left out = none of ours. */
+      sandbox?: SandboxId;
+      container?: string;
+      process: string;
+      /** On the node. */
+      pid: number;
+      /** The whole node had none left, not a limit was reached. */
+      wholeNode: boolean;
+    };
 
 export interface ExecSpec {
   args: string[];

@@ -63,6 +63,17 @@ describe('the life of a pod', () => {
     expect((await node.traces()).filter((one) => !one.includes('/agent/pods'))).toEqual([]);
   });
 
+  test('a process of it that the kernel kills for want of memory is named, though the container goes on', async () => {
+    const node = await started();
+    await node.create('web');
+    await node.run(500);
+    node.runtime.killForMemory(node.pod('web')!.metadata.uid!, 'main.0', 'worker', 77);
+    await node.run(100);
+    const message = 'Memory cgroup out of memory: Killed process 77 (worker)';
+    expect(node.events).toContainEqual({ reason: 'OOMKilling', message });
+    expect(node.status('web')).toMatchObject({ ready: true, restartCount: 0 });
+  });
+
   test('a program that does not exist says so', async () => {
     const node = await started();
     await node.create('typo', { ...only('nosuch'), restartPolicy: 'Never' });

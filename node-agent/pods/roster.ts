@@ -10,7 +10,7 @@ import type { PodTokens } from '../sources/tokens.ts';
 import { type Allocation, allocationOf, changed, judgeResize } from '../spec/allocation.ts';
 import { adopt } from './adopt.ts';
 import type { Checkpoints } from './checkpoint.ts';
-import type { PodContext } from './context.ts';
+import { fieldPath, type PodContext } from './context.ts';
 import type { Neighbours } from './neighbours.ts';
 import type { Observed } from './observed.ts';
 import { podsOnDisk, removeOrphan } from './orphans.ts';
@@ -55,6 +55,8 @@ function recallResources(pod: Pod, observed: Observed, allocated: Allocation): v
   const untouched = runs.every(({ name, run }) => changed(run.resources, allocated[name]).length === 0);
   if (untouched && (pod.metadata.generation ?? 1) === 1) observed.actuated = allocated;
 }
+
+type OomEvent = Extract<RuntimeEvent, { type: 'oom' }>;
 
 class Roster implements PodRoster {
   settled: Promise<void> = Promise.resolve();
@@ -225,9 +227,25 @@ class Roster implements PodRoster {
   }
 
   #handle(event: RuntimeEvent): void {
-    const worker = this.#workers.get(event.sandbox);
-    if (event.type === 'lost') worker?.lost();
+    const worker = this.#workers.get(event.sandbox ?? '');
+    if (event.type === 'oom') this.#sayOom(event, worker);
+    else if (event.type === 'lost') worker?.lost();
     else worker?.exited(event.container, event.exit);
+  }
+
+  /** As the kubelet tells it of the node, and the node problem detector of a limit. */
+  #sayOom({ process, pid, wholeNode, container }: OomEvent, worker: PodWorker | undefined): void {
+    const { recorder, node } = this.#options.context;
+    if (wholeNode) {
+      const about = { apiVersion: 'v1', kind: 'Node', metadata: { name: node.name, uid: node.name } };
+      const message = `System OOM encountered, victim process: ${process}, pid: ${pid}`;
+      recorder.record(about, 'Warning', { reason: 'SystemOOM', message });
+    }
+    if (!worker || !container) return;
+    const message = `Memory cgroup out of memory: Killed process ${pid} (${process})`;
+    const name = container.slice(0, container.lastIndexOf('.'));
+    const pod = worker.pod();
+    recorder.record(pod, 'Warning', { reason: 'OOMKilling', message }, fieldPath(pod, name));
   }
 
   async #relist(): Promise<void> {

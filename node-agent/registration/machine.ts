@@ -1,6 +1,7 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import type { NodeUse } from '#api/node-link.ts';
+import { readPressure } from '#runtime/pressure.ts';
 import type { NodeHealth } from './node.ts';
 
 /** What the kernel tells of the machine. Source: proc(5), os-release(5), machine-id(5). */
@@ -59,7 +60,11 @@ const TICK_NANOSECONDS = 10_000_000;
 
 /** What everything on the machine has used and uses. Source: proc(5), /proc/stat and /proc/meminfo. */
 export async function readUse(): Promise<NodeUse['machine']> {
-  const [stat, meminfo] = await Promise.all([textOf('/proc/stat'), textOf('/proc/meminfo')]);
+  const [stat, meminfo, pressure] = await Promise.all([
+    textOf('/proc/stat'),
+    textOf('/proc/meminfo'),
+    readPressure((resource) => readFile(`/proc/pressure/${resource}`, 'utf8')),
+  ]);
   const [user = 0, nice = 0, system = 0, _idle, _iowait, irq = 0, softirq = 0, steal = 0] = (
     /^cpu +(.*)$/m.exec(stat)?.[1] ?? ''
   )
@@ -69,6 +74,7 @@ export async function readUse(): Promise<NodeUse['machine']> {
   return {
     cpuNanoseconds: (user + nice + system + irq + softirq + steal) * TICK_NANOSECONDS,
     workingSetBytes: (kilobytes('MemTotal') - kilobytes('MemAvailable')) * 1024,
+    ...(pressure && { pressure }),
   };
 }
 

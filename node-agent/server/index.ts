@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { AGENT_PATHS } from '#api/node-link.ts';
+import { AGENT_PATHS, type NodeUse } from '#api/node-link.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
+import { formatUse, METRICS_TYPE } from '../stats/metrics.ts';
 import { RequestFault } from './fault.ts';
 import { type LogsContext, serveLogs } from './logs.ts';
 import { type StreamsContext, UPGRADES } from './streams.ts';
@@ -10,8 +11,8 @@ import { parseTarget } from './target.ts';
 
 export interface AgentServerContext extends LogsContext, StreamsContext {
   log: Logger;
-  /** JSON of what the node and its pods use. */
-  stats(): Promise<object>;
+  /** What the node and its pods use. */
+  stats(): Promise<NodeUse>;
 }
 
 /**
@@ -45,6 +46,10 @@ async function serve(
     response
       .writeHead(200, { 'content-type': 'application/json' })
       .end(JSON.stringify(await context.stats()));
+    return;
+  }
+  if (path === AGENT_PATHS.metrics) {
+    response.writeHead(200, { 'content-type': METRICS_TYPE }).end(formatUse(await context.stats()));
     return;
   }
   const target = parseTarget(url);

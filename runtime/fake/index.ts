@@ -101,6 +101,12 @@ export class FakeRuntime implements Runtime {
     this.#node.container(sandbox, container).process.end(code, signal, reason);
   }
 
+  /** The kernel kills a process of the container, which goes on. */
+  killForMemory(sandbox: SandboxId, container: string, process: string, pid: number): void {
+    this.#node.running(sandbox, container);
+    this.#node.events.send({ type: 'oom', sandbox, container, process, pid, wholeNode: false });
+  }
+
   /** What a server on that port of the sandbox does with a dialled connection. */
   listen(sandbox: SandboxId, port: number, serve: (stream: Duplex) => void): void {
     this.#node.listeners.set(`${sandbox}:${port}`, serve);

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { DeviceRule, Resources } from '../contract.ts';
+import { parsePressure } from '../pressure.ts';
 import { planCgroup } from './cgroup.ts';
 import { deviceList, deviceProgram } from './cgroup-devices.ts';
 import { type CgroupLayout, probeCgroups } from './cgroup-layout.ts';
 import { limitsOf } from './cgroup-limits.ts';
-import { parsePressure } from './cgroup-stats.ts';
 import { planUpdate } from './cgroup-update.ts';
 
 const MOUNTINFO = {

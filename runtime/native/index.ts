@@ -24,6 +24,7 @@ import { requireHandler, validateContainer, validateSandbox } from '../validate.
 import { decodeContainer, encodeExec, encodeSandbox, encodeStart, type NodeFacts } from './encode.ts';
 import { Groups } from './groups.ts';
 import { HelperClient } from './helper-client.ts';
+import { watchOom } from './kernel-log.ts';
 import { type NativeRuntimeOptions, type ProbedNode, probeNode } from './node.ts';
 import { OciContainers, ownLaunch } from './oci-containers.ts';
 import { type Peer, Refusal } from './peer.ts';
@@ -93,6 +94,7 @@ export class NativeRuntime implements Runtime {
       // The next one tries again.
       await runtime.sweep().catch(() => undefined);
     });
+    watchOom(options.clock, runtime.#stop.signal, options.cgroupRoot, (event) => runtime.#events.send(event));
     return runtime;
   }
 

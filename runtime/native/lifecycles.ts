@@ -57,6 +57,7 @@ class Exits {
   async follow(events: AsyncIterable<RuntimeEvent>): Promise<void> {
     for await (const event of events) {
       if (event.type === 'lost') throw new Error(`${event.sandbox}: ${event.message}`);
+      if (event.type !== 'exited') continue;
       this.#seen.add(event.sandbox);
       this.#waiting.get(event.sandbox)?.();
     }

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { ContainerSpec, Resources } from '../contract.ts';
+import type { ContainerSpec, Resources, RuntimeEvent } from '../contract.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import { type CgroupLayout, probeCgroups } from './cgroup.ts';
 import type { Controller } from './cgroup-layout.ts';
@@ -205,7 +205,13 @@ describe.skipIf(reason !== undefined)(`limits (${reason ?? 'as root'})`, () => {
     });
   });
 
-  test('stats count what was killed for want of memory, a child too, and the time that was waited', async () => {
+  test('stats count what was killed for want of memory, a child too, and the time that was waited; an event names it', async () => {
+    const events: RuntimeEvent[] = [];
+    const stop = new AbortController();
+    const reading = runtime.watch(stop.signal);
+    void (async () => {
+      for await (const event of reading) events.push(event);
+    })();
     await start(
       { resources: { memoryBytes: 16 * MIB, ...(features['swapLimits'] && { swapBytes: 0 }) } },
       'dd if=/dev/zero of=/dev/null bs=64M count=1; exec sleep 600',
@@ -213,6 +219,20 @@ describe.skipIf(reason !== undefined)(`limits (${reason ?? 'as root'})`, () => {
     await expect
       .poll(async () => (await runtime.stats(pod, 'main.0')).oomKills, { timeout: 5000 })
       .toBeGreaterThan(0);
+    // The log of a machine that lets nobody read it names nobody.
+    if (
+      await access('/dev/kmsg', constants.R_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      await expect
+        .poll(() => events, { timeout: 5000 })
+        .toContainEqual({
+          ...{ type: 'oom', sandbox: pod, container: 'main.0', process: 'dd', wholeNode: false },
+          pid: expect.any(Number),
+        });
+    stop.abort();
     const whole = await runtime.stats(pod);
     expect(whole.memoryBytes).toBeGreaterThan(0);
     const { pressure } = await runtime.stats(pod, 'main.0');

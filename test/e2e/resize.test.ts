@@ -55,6 +55,16 @@ describe.skipIf(whyNoHost())('resize', () => {
     expect(await limitOf('web')).toBe(String(64 << 20));
   });
 
+  test('what it uses and waits for is told by its node', async () => {
+    const text = await cluster.must(['get', '--raw', '/api/v1/nodes/node-1/proxy/metrics/cadvisor']);
+    expect(text).toMatch(
+      /^container_memory_usage_bytes\{namespace="default",pod="web",container="c"\} \d+$/m,
+    );
+    const psi = await cluster.inside('cat', ['/proc/pressure/cpu']);
+    if (psi.code === 0)
+      expect(text).toMatch(/^container_pressure_cpu_waiting_seconds_total\{id="\/"\} [\d.]+$/m);
+  });
+
   test('restarts the container where its policy says so', async () => {
     const resizePolicy = [{ resourceName: 'memory', restartPolicy: 'RestartContainer' }];
     const container = {
