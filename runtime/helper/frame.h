@@ -127,6 +127,7 @@ enum tag {
 	TAG_INIT_PID = 124,
 	TAG_PROGRAM = 101,
 	TAG_SYNC = 102,
+	TAG_SHARED_PROC = 110,
 };
 
 struct frame {

@@ -331,7 +331,7 @@ int main(int argc, char **argv)
 		return die("event loop");
 	if (spawn_init(&broken) == 0 && sandbox_make(sandbox, sandbox_length, &broken) == 0 &&
 	    (tlv_number(sandbox, sandbox_length, TAG_FLAGS, 0) & SHARED_PID)) {
-		int init = sandbox_start_init(&broken);
+		int init = sandbox_start_init(sandbox, sandbox_length, &broken);
 		if (init < 0)
 			sandbox_remove(sandbox, sandbox_length);
 		container_share_pids(init);

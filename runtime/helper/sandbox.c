@@ -72,9 +72,17 @@ void sandbox_prepare(uint64_t namespaces)
 	loopback_ready = (namespaces & CLONE_NEWNET) && loopback_up(&failure) == 0;
 }
 
+/* What the node mounts later is seen in them too. */
+static int own_mounts(struct failure *failure)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
+		return fail(failure, "new mount namespace", NULL);
+	return 0;
+}
+
 /*
  * One /dev/shm for all containers of the pod, as there is one IPC namespace: hung where the containers take it from, in a
- * mount namespace of the monitor's own. What the node mounts later is seen in it too.
+ * mount namespace of the monitor's own.
  */
 static int share_memory(const uint8_t *payload, size_t length, struct failure *failure)
 {
@@ -82,8 +90,8 @@ static int share_memory(const uint8_t *payload, size_t length, struct failure *f
 	snprintf(options, sizeof options, "mode=1777,size=%d", SHM_BYTES);
 	if (tlv_text(payload, length, TAG_PATH, path, sizeof path))
 		return fail(failure, "mount shared memory", "no path given");
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
-		return fail(failure, "new mount namespace", NULL);
+	if (own_mounts(failure))
+		return -1;
 	if (mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options))
 		return fail(failure, "mount shared memory", path);
 	return 0;
@@ -149,10 +157,29 @@ static int strip(struct failure *failure)
 	return identity_assume(nobody, sizeof nobody, failure);
 }
 
-static _Noreturn void reap_forever(void)
+/*
+ * Mounts the /proc of the pid namespace: it shows the one of whoever mounts it, and containers come into it only when they are
+ * complete. This is in the monitor's mount namespace still, where they take it from.
+ */
+static int share_proc(const uint8_t *payload, size_t length, struct failure *failure)
+{
+	char path[PATH_MAX];
+	if (tlv_text(payload, length, TAG_SHARED_PROC, path, sizeof path) ||
+	    mount("proc", path, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+		return fail(failure, "mount shared /proc", NULL);
+	return unshare(CLONE_NEWNS) ? fail(failure, "new mount namespace", NULL) : 0;
+}
+
+static _Noreturn void reap_forever(const uint8_t *payload, size_t length, int report)
 {
 	struct failure failure = { 0 };
 	prctl(PR_SET_NAME, "gantry-init");
+	prctl(PR_SET_DUMPABLE, 0);
+	if (share_proc(payload, length, &failure)) {
+		(void)!write(report, &failure, sizeof failure);
+		_exit(1);
+	}
+	/* Closes the report with everything else: that is the good news. */
 	if (strip(&failure) || prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL))
 		_exit(1);
 	sigset_t set;
@@ -165,18 +192,29 @@ static _Noreturn void reap_forever(void)
 	}
 }
 
-int sandbox_start_init(struct failure *failure)
+int sandbox_start_init(const uint8_t *payload, size_t length, struct failure *failure)
 {
 	struct clone_args arguments = {
-		.flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_PIDFD,
+		.flags = CLONE_NEWPID | CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)&init_pidfd,
 		.exit_signal = SIGCHLD,
 	};
+	int report[2];
+	/* Without an IPC namespace of its own the monitor has shared the node's mounts until now. */
+	if (!(tlv_number(payload, length, TAG_NAMESPACES, 0) & CLONE_NEWIPC) && own_mounts(failure))
+		return -1;
+	if (pipe2(report, O_CLOEXEC))
+		return fail(failure, "pipe", NULL);
 	pid_t pid = clone3_(&arguments);
 	if (pid == 0)
-		reap_forever();
+		reap_forever(payload, length, report[1]);
+	close(report[1]);
 	init_pid = pid;
-	return pid < 0 ? fail(failure, "clone init", NULL) : init_pidfd;
+	int result = pid < 0 ? fail(failure, "clone init", NULL) : init_pidfd;
+	if (pid > 0 && read(report[0], failure, sizeof *failure) == sizeof *failure)
+		result = -1;
+	close(report[0]);
+	return result;
 }
 
 pid_t sandbox_init_pid(void) { return init_pid; }

@@ -17,7 +17,7 @@ void sandbox_remove(const uint8_t *payload, size_t length);
  * Starts the first process of a pid namespace shared by the pod's containers: it reaps, and holds nothing that a
  * container with CAP_SYS_PTRACE could use. Returns its pidfd.
  */
-int sandbox_start_init(struct failure *failure);
+int sandbox_start_init(const uint8_t *payload, size_t length, struct failure *failure);
 /* Its pid; 0 when there is none. */
 pid_t sandbox_init_pid(void);
 void sandbox_stop_init(void);

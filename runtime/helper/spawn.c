@@ -138,9 +138,6 @@ static int prepare_exec(const struct spawn *spawn, struct failure *failure)
 {
 	if (setns(spawn->init_pidfd, CLONE_NEWNS | CLONE_NEWCGROUP))
 		return fail(failure, "enter container", NULL);
-	/* Ours stays what it is, our child's will be the container's. */
-	if (spawn->pid_namespace_of >= 0 && setns(spawn->pid_namespace_of, CLONE_NEWPID))
-		return fail(failure, "enter pid namespace", NULL);
 	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return root < 0 ? fail(failure, "open root", NULL) : root;
 }
@@ -164,6 +161,7 @@ static int finish(const struct spawn *spawn, const struct pty *pty, struct failu
 	/* Dropping privileges had cleared it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
 		return fail(failure, "set parent death signal", NULL);
+	race_point("entered");
 	return execute(spawn, failure);
 }
 
@@ -184,8 +182,8 @@ static int close_all_but(int *status, int *gate, int *terminal)
 }
 
 /*
- * An exec shows up in the container's pid namespace only here, when it already is what the container is: same root, same
- * rights, no descriptor of ours. Before that not even CAP_SYS_PTRACE could reach it. The new process is a child of the
+ * What joins a pid namespace in which others are (an exec, a container where the pod shares its pids) shows up there only
+ * here, when it already is what the container is: same root, same rights, no descriptor of ours. Before that not even CAP_SYS_PTRACE could reach it. The new process is a child of the
  * monitor like this one, which reports it and ends; it waits at the gate until the monitor can know of it.
  */
 static int enter_pids(const struct spawn *spawn, int status, struct pty *pty, struct failure *failure)
@@ -224,6 +222,11 @@ static int become(const struct spawn *spawn, int status, struct failure *failure
 		return fail_with(failure, EINVAL, "enter cgroup", "none given");
 	if (cgroup_attach(&cgroup, failure) || identity_limits(spawn->container, spawn->container_length, failure))
 		return -1;
+	/* Ours stays what it is, our child's will be the container's. */
+	bool joins = spawn->pid_namespace_of >= 0 && defended("pids-last");
+	if (joins && setns(spawn->pid_namespace_of, CLONE_NEWPID))
+		return fail(failure, "enter pid namespace", NULL);
+	race_point("spawned");
 	int root = spawn->exec ? prepare_exec(spawn, failure) : prepare_first(spawn, failure);
 	if (root < 0)
 		return -1;
@@ -241,11 +244,11 @@ static int become(const struct spawn *spawn, int status, struct failure *failure
 		return -1;
 	umask(022);
 	/* Whatever is open was opened by us, for us. */
-	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC))
+	if (defended("closed-descriptors") && syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC))
 		return fail(failure, "close descriptors", NULL);
 	if (identity_assume(spawn->container, spawn->container_length, failure))
 		return -1;
-	return spawn->exec ? enter_pids(spawn, status, &pty, failure) : finish(spawn, &pty, failure);
+	return joins ? enter_pids(spawn, status, &pty, failure) : finish(spawn, &pty, failure);
 }
 
 static _Noreturn void child(const struct spawn *spawn, int status)
@@ -278,8 +281,8 @@ static pid_t clone_into(const struct spawn *spawn, int *pidfd, struct failure *f
 		.exit_signal = SIGCHLD,
 		.cgroup = into < 0 ? 0 : (uint64_t)into,
 	};
-	/* Programs of the node stay where they are: their process enters by itself. */
-	bool shared = !spawn->exec && spawn->pid_namespace_of >= 0 && !launch_is_wanted(spawn);
+	/* It joins by itself, at its end (enter_pids), and programs of the node stay where they are: this is how it must not be. */
+	bool shared = spawn->pid_namespace_of >= 0 && !launch_is_wanted(spawn) && !defended("pids-last");
 	pid_t pid = -1;
 	if (shared && setns(spawn->pid_namespace_of, CLONE_NEWPID))
 		fail(failure, "enter pid namespace", NULL);

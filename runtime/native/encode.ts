@@ -63,6 +63,8 @@ export interface NodeFacts {
   anchor: string;
   /** An empty directory where each monitor hangs its pod's /dev/shm, in its own mount namespace. */
   sharedMemory: string;
+  /** An empty directory where the monitor of a pod with shared pids hangs its /proc, in its own mount namespace. */
+  sharedProc: string;
   /** The lowest oom_score_adj we may set (without CAP_SYS_RESOURCE it cannot be lowered). */
   leastOomScoreAdj: number;
 }
@@ -106,6 +108,7 @@ export function encodeSandbox(facts: NodeFacts, spec: SandboxSpec, socket: strin
     .text(TAG.SOURCE, socket)
     .text(TAG.HOSTNAME, spec.hostname)
     .text(TAG.PATH, facts.sharedMemory)
+    .text(TAG.SHARED_PROC, facts.sharedProc)
     .number(TAG.NAMESPACES, namespaces)
     .number(TAG.SPARES, SPARES)
     .number(TAG.FLAGS, spec.sharedPid && pid === 'pod' ? SHARED_PID : 0)
@@ -143,7 +146,8 @@ export function encodeStart(
     .number(TAG.STDIN, STDIN[spec.stdin])
     .nest(TAG.ROOT, encodeMount(spec.root));
   const sharedMemory = sandbox.namespaces.ipc === 'pod' ? facts.sharedMemory : '/dev/shm';
-  encodeStandardMounts(payload, facts.cgroups, sharedMemory);
+  const sharedProc = sandbox.sharedPid && sandbox.namespaces.pid === 'pod' ? facts.sharedProc : undefined;
+  encodeStandardMounts(payload, facts.cgroups, { memory: sharedMemory, proc: sharedProc });
   for (const mount of spec.mounts) payload.nest(TAG.MOUNT, encodeMount(mount));
   for (const path of spec.maskedPaths) payload.text(TAG.MASKED, path);
   for (const path of spec.readOnlyPaths) payload.text(TAG.READ_ONLY, path);

@@ -233,7 +233,7 @@ export class NativeRuntime implements Runtime {
   /** Finds and removes what no sandbox accounts for; says what it removed. Works by itself once a minute. */
   async sweep(): Promise<Orphans> {
     const { runDirectory, cgroupRoot } = this.#options;
-    const mountPoints = [this.#files.anchor, this.#files.sharedMemory];
+    const mountPoints = [this.#files.anchor, this.#files.sharedMemory, this.#files.sharedProc];
     const places = { cgroups: this.#facts.cgroups, cgroupRoot, runDirectory, mountPoints };
     return await sweep(places, {
       // What is in the making is accounted for too.

@@ -83,13 +83,13 @@ export function encodeMount(mount: Omit<Mount, 'type'> & { type: string }, stric
 }
 
 /**
- * Puts /proc, /dev and /sys as every container has them. `sharedMemory`: what becomes /dev/shm, one for all containers of the
- * pod (share_memory in runtime/helper/sandbox.c), or the node's.
+ * Puts /proc, /dev and /sys as every container has them. `memory`: what becomes /dev/shm, one for all containers of the
+ * pod (share_memory in runtime/helper/sandbox.c), or the node's. `proc`: the /proc of a pid namespace that containers join.
  */
 export function encodeStandardMounts(
   payload: Payload,
   layout: CgroupLayout,
-  sharedMemory: string,
+  shared: { memory: string; proc: string | undefined },
   readOnlySys = true,
 ): void {
   const add = (type: string, target: string, options: string[], source = type) => {
@@ -97,7 +97,8 @@ export function encodeStandardMounts(
   };
   const safe = ['nosuid', 'noexec'];
   const sys = readOnlySys ? [...safe, 'ro'] : safe;
-  add('proc', '/proc', safe);
+  if (shared.proc) add('bind', '/proc', safe, shared.proc);
+  else add('proc', '/proc', safe);
   add('tmpfs', '/dev', ['nosuid', 'mode=755', `size=${DEV_BYTES}`]);
   for (const [name, major, minor] of DEVICES) {
     const number = (BigInt(major) << 32n) | BigInt(minor);
@@ -110,7 +111,7 @@ export function encodeStandardMounts(
     payload.nest(TAG.SYMLINK, new Payload().text(TAG.TARGET, target).text(TAG.SOURCE, source));
   }
   add('devpts', '/dev/pts', [...safe, 'newinstance', 'ptmxmode=0666', 'mode=0620', `gid=${TTY_GID}`]);
-  add('bind', '/dev/shm', safe, sharedMemory);
+  add('bind', '/dev/shm', safe, shared.memory);
   add('mqueue', '/dev/mqueue', safe);
   add('sysfs', '/sys', sys);
   encodeCgroupMounts(add, layout, sys);

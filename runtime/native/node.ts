@@ -50,6 +50,7 @@ export async function probeNode(
     cgroupRoot: options.cgroupRoot,
     anchor: files.anchor,
     sharedMemory: files.sharedMemory,
+    sharedProc: files.sharedProc,
     leastOomScoreAdj: least,
   };
   const oci: OciOptions = {

@@ -111,6 +111,7 @@ export const TAG = {
   INIT_PID: 124,
   PROGRAM: 101,
   SYNC: 102,
+  SHARED_PROC: 110,
 } as const;
 
 export interface Frame {

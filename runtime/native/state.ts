@@ -43,12 +43,18 @@ export class StateDirectory {
     return join(this.#path, 'shm');
   }
 
+  /** An empty directory where the monitor of a pod with shared pids hangs its /proc, in its own mount namespace. */
+  get sharedProc(): string {
+    return join(this.#path, 'proc');
+  }
+
   /** Rejects with RuntimeError Unsupported, and touches nothing, when a newer version keeps its state here. */
   async initialise(): Promise<void> {
     const version = Number((await readIfThere(this.#version)) ?? STATE_VERSION);
     // What is no number was cut off while it was written first: there is nothing newer then.
     if (version > STATE_VERSION) throw tooNew(this.#path, version);
-    for (const directory of [this.#path, this.#sandboxes, this.anchor, this.sharedMemory]) {
+    const mountPoints = [this.anchor, this.sharedMemory, this.sharedProc];
+    for (const directory of [this.#path, this.#sandboxes, ...mountPoints]) {
       await mkdir(directory, { recursive: true, mode: 0o700 });
     }
     await replace(this.#version, STATE_VERSION);

@@ -10,8 +10,8 @@ const BUILT = join(ROOT, 'dist/bin-weak');
 export interface Weakness {
   /** Names of defences, as defended() in the sources has them. */
   off: readonly string[];
-  /** Where whoever comes by stops: makes `directory/reached` and waits for `directory/go`. */
-  pause?: { point: string; directory: string };
+  /** The race_point() at which whoever comes by makes `$base/pause/reached` and waits for `$base/pause/go`. */
+  pause?: string;
   /** Shell commands of whoever starts the programs, with `$base` the directory that holds theirs. */
   before?: string;
 }
@@ -24,16 +24,16 @@ function build(): void {
   built = true;
 }
 
-/** Makes `directory` a directory of programs with those weaknesses, for a NativeRuntime or a NativeUnpacker. */
+/**
+ * Makes `directory`, `$base/bin`, a directory of programs with those weaknesses, for a NativeRuntime or a NativeUnpacker.
+ */
 export async function makeWeakPrograms(directory: string, weakness: Weakness): Promise<void> {
   build();
   await mkdir(directory, { recursive: true });
+  await mkdir(join(directory, '../pause'), { recursive: true });
   await copyFile(join(BUILT, 'monitor'), join(directory, 'monitor'));
   const { off, pause, before = '' } = weakness;
-  const settings = [
-    `WEAKEN='${off.join(',')}'`,
-    pause ? `WEAKEN_PAUSE='${pause.point}:${pause.directory}'` : '',
-  ];
+  const settings = [`WEAKEN='${off.join(',')}'`, pause ? `WEAKEN_PAUSE='${pause}':$base/pause` : ''];
   for (const program of ['helper', 'unpack']) {
     const script = `#!/bin/sh\nbase=\${0%/*/*}\n${before}\n${settings.join(' ')} exec ${BUILT}/${program} "$@"\n`;
     await writeFile(join(directory, program), script, { mode: 0o755 });

@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { eventually } from '../../conformance.ts';
 import { type ContainerSpec, type Mount, RuntimeError } from '../../contract.ts';
 import type { NativeRuntime } from '../index.ts';
 import { TestNode, whyNoRoot } from '../test-root.ts';
@@ -29,6 +30,8 @@ export interface Attack {
   without?: readonly string[];
   /** Where it needs a node that is not as it should be: Weakness.before. */
   before?: string;
+  /** A race_point() to stop at: use `paused`. */
+  pause?: string;
   /** Tries, and says what came of it. */
   attempt(target: Target): Promise<string>;
   stopped: string | RegExp;
@@ -58,9 +61,11 @@ export function attacks(kind: string, list: readonly Attack[]): void {
 
 async function tryOnce(attack: Attack, off: readonly string[], defended: boolean): Promise<string> {
   // What is shipped, wherever nothing is off.
-  const { before } = attack;
-  const node = await TestNode.make(off.length > 0 || before ? { off, ...(before && { before }) } : undefined);
+  const { before, pause } = attack;
+  const weakness = { off, ...(before && { before }), ...(pause && { pause }) };
+  const node = await TestNode.make(off.length > 0 || before || pause ? weakness : undefined);
   try {
+    if (pause) await writeFile(join(node.base, 'pause/go'), '');
     const runtime = await node.open();
     try {
       const pod = await node.sandbox(runtime, 'victim');
@@ -71,6 +76,24 @@ async function tryOnce(attack: Attack, off: readonly string[], defended: boolean
   } finally {
     await node.close();
   }
+}
+
+/** Starts `work`, which comes to the race point, does `meanwhile` while it stands there, and lets it go on to its end. */
+export async function paused<T>(
+  { node }: Target,
+  work: () => Promise<T>,
+  meanwhile: () => Promise<void>,
+): Promise<T> {
+  const [reached, go] = ['reached', 'go'].map((name) => join(node.base, 'pause', name)) as [string, string];
+  await Promise.all([reached, go].map((path) => rm(path, { force: true })));
+  const working = work();
+  try {
+    await eventually('the race point is reached', async () => (await content(reached)) !== 'not there');
+    await meanwhile();
+  } finally {
+    await writeFile(go, '');
+  }
+  return await working;
 }
 
 /** What a container of that spec says, or `refused: <step>`. */

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TRIES 2000
+#define TRIES 600
 
 static int report(const char *what)
 {
