@@ -11,7 +11,7 @@ const CALM_PAUSE_MS = 20;
 
 /** What a node holds at one moment, for tests: two of them must be equal around anything that cleans up after itself. */
 export interface Holdings {
-  /** Mounts of this mount namespace. */
+  /** Mounts of this mount namespace in the node's directory: other tests have theirs. */
   mounts: number;
   /** Groups below the instance's root, in all hierarchies. */
   cgroups: string[];
@@ -34,7 +34,7 @@ export async function holdings(node: {
   for (const mount of new Set([...controllers.values(), ...(unified ? [unified] : [])]))
     cgroups.push(...(await directoriesBelow(join(mount, node.cgroupRoot))));
   return {
-    mounts: mountinfo.split('\n').length,
+    mounts: mountinfo.split('\n').filter((line) => line.includes(node.base)).length,
     cgroups: cgroups.sort(),
     ...(await helperHoldings(node.helperPid)),
     files: [
