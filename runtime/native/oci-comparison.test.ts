@@ -3,14 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ContainerSpec, ExecSpec, SandboxSpec } from '../contract.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import type { NativeRuntime } from './index.ts';
-import { TestNode, whyNoRoot } from './test-root.ts';
+import { TestNode, whyNoOci } from './test-root.ts';
 
 /**
  * What a container finds around it must be the same whoever made it: the same questions are asked in one of ours and in one
  * of each OCI runtime. Where the answers differ on purpose the table says what theirs is, and why.
  */
 
-const reason = whyNoRoot();
+const reason = whyNoOci();
 const HANDLERS = ['runc', 'crun'] as const;
 type Handler = (typeof HANDLERS)[number];
 

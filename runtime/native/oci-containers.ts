@@ -139,6 +139,7 @@ export class OciContainers {
 
   /** Whether the OCI runtime has sent the signal. */
   async kill(sandbox: Sandbox, id: string, signal: number): Promise<boolean> {
+    if (!this.#find(sandbox)) return false;
     const { code } = await runProgram(killCommand(this.#place(sandbox, id), id, signal), this.#commandMs);
     return code === 0;
   }
@@ -148,10 +149,12 @@ export class OciContainers {
    * does not end is no hindrance: its state is in the bundle, and its groups are removed with the container's.
    */
   async remove(sandbox: Sandbox, id: string): Promise<void> {
-    const place = this.#place(sandbox, id);
-    const known = await readdir(place.stateDirectory).catch(() => []);
-    if (known.length > 0) await runProgram(deleteCommand(place, id), this.#commandMs);
-    await rm(this.#bundle(sandbox, id), { recursive: true, force: true });
+    const bundle = this.#bundle(sandbox, id);
+    const known = await readdir(join(bundle, STATE)).catch(() => []);
+    // The program may have been taken from the node while the pod was there.
+    if (known.length > 0 && this.#find(sandbox))
+      await runProgram(deleteCommand(this.#place(sandbox, id), id), this.#commandMs);
+    await rm(bundle, { recursive: true, force: true });
   }
 
   /** Removes all bundles of a sandbox of which nothing runs any more. */
@@ -175,11 +178,13 @@ export class OciContainers {
   }
 
   #handler(sandbox: Sandbox): Handler {
-    const name = sandbox.record.spec.handler;
-    const handler = this.#options.handlers.find((candidate) => candidate.name === name);
+    const handler = this.#find(sandbox);
     if (handler) return handler;
-    // The program was taken from the node while the pod was there.
-    throw new RuntimeError('Unsupported', `no runtime for ${JSON.stringify(name)} is configured`);
+    throw new RuntimeError('Unsupported', `no runtime for ${JSON.stringify(sandbox.handler)} is configured`);
+  }
+
+  #find(sandbox: Sandbox): Handler | undefined {
+    return this.#options.handlers.find(({ name }) => name === sandbox.handler);
   }
 
   #bundle(sandbox: Sandbox, id: string): string {
@@ -189,7 +194,7 @@ export class OciContainers {
   #place(sandbox: Sandbox, id: string): CommandPlace {
     const bundle = this.#bundle(sandbox, id);
     const { program } = this.#handler(sandbox);
-    return { program, stateDirectory: join(bundle, 'state'), logFile: join(bundle, LOG) };
+    return { program, stateDirectory: join(bundle, STATE), logFile: join(bundle, LOG) };
   }
 
   async #explain(
@@ -215,6 +220,7 @@ export class OciContainers {
 const CLONE_NEWNS = 0x00020000;
 const CONFIG = 'config.json';
 const LOG = 'log.json';
+const STATE = 'state';
 /** Of runtime/helper/launch.c: a program failed. */
 const LAUNCH_STEP = 'run program';
 /** Writable: crun makes groups even there. */

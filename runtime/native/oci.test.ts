@@ -7,9 +7,9 @@ import type { ContainerSpec, ProcessStreams, SandboxSpec } from '../contract.ts'
 import type { NativeRuntime } from './index.ts';
 import { type Holdings, holdings } from './leaks.ts';
 import { cgroupHierarchies } from './oci-cgroups.ts';
-import { isAlive, nativeHarness, TestNode, whyNoRoot } from './test-root.ts';
+import { isAlive, nativeHarness, TestNode, whyNoOci } from './test-root.ts';
 
-const reason = whyNoRoot();
+const reason = whyNoOci();
 const PATH = process.env['PATH'];
 const HANDLERS = ['runc', 'crun'];
 
@@ -300,6 +300,21 @@ describe.skipIf(reason !== undefined)(`OCI runtimes (${reason ?? 'as root'})`, (
         ...{ code: 'Kernel', step: 'crun run' },
         message: `${directory}/crun ended with exit status 127, and said nothing`,
       });
+    });
+
+    test('that is gone when the agent comes back: its pods run on, and can be stopped and removed', async () => {
+      const id = await pod('crun');
+      const { pid } = await start(id, 'trap "exit 7" TERM; while :; do sleep 0.02; done');
+      await runtime.close();
+      node.handlerPath = undefined;
+      runtime = await node.open();
+      expect(isAlive(pid)).toBe(true);
+      const command = { args: ['true'], tty: false, stdin: false };
+      await expect(runtime.exec(id, 'main.0', command)).rejects.toMatchObject({ code: 'Unsupported' });
+      await expect(pod('crun')).rejects.toMatchObject({ code: 'Unsupported' });
+      expect(await runtime.stopContainer(id, 'main.0', 5000)).toMatchObject({ code: 7 });
+      await runtime.removeSandbox(id);
+      expect((await everything()).files.filter((file) => file.includes('/oci/'))).toEqual([]);
     });
 
     test('that does not end at kill and delete holds up nobody', async () => {

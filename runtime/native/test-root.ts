@@ -63,6 +63,18 @@ export function whyNoRoot(): string | undefined {
   }
 }
 
+/** Why tests with OCI runtimes cannot run here, or undefined. */
+export function whyNoOci(): string | undefined {
+  const reason = whyNoRoot();
+  if (reason) return reason;
+  try {
+    for (const program of ['runc', 'crun']) execFileSync(program, ['--version']);
+    return undefined;
+  } catch {
+    return 'needs runc and crun';
+  }
+}
+
 let built = false;
 export function buildPrograms(): void {
   if (!built)

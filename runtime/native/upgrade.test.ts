@@ -10,7 +10,7 @@ import { Peer } from './peer.ts';
 import { OP, Payload, TAG } from './protocol.ts';
 import { withSocketPath } from './sockets.ts';
 import { socketOf } from './state.ts';
-import { isAlive, TestNode, whyNoRoot } from './test-root.ts';
+import { isAlive, TestNode, whyNoOci, whyNoRoot } from './test-root.ts';
 
 const reason = whyNoRoot();
 
@@ -65,6 +65,24 @@ describe.skipIf(reason !== undefined)(`upgrade (${reason ?? 'as root'})`, () => 
     const { pid, program } = await runtime.helper.hello();
     return `/proc/${pid}/fd/${program}`;
   }
+
+  test.skipIf(whyNoOci() !== undefined)('containers that an OCI runtime has made run on too', async () => {
+    node.handlerPath = process.env['PATH'];
+    await reopen();
+    const pod = await node.sandbox(runtime, 'pod', { handler: 'crun', sharedPid: true });
+    const script = 'trap "exit 7" TERM; while :; do sleep 0.02; done';
+    const { pid } = await runtime.startContainer(pod, await node.spec('main.0', script));
+    await install('monitor');
+    await reopen();
+    expect(runtime.upgraded.monitors).toEqual([pod]);
+    expect(isAlive(pid)).toBe(true);
+    const args = ['sh', '-c', 'echo here; exit 5'];
+    const streams = await runtime.exec(pod, 'main.0', { args, tty: false, stdin: false });
+    expect([await text(streams.stdout), (await streams.exit).code]).toEqual(['here\n', 5]);
+    expect(await runtime.stopContainer(pod, 'main.0', 5000)).toMatchObject({ code: 7 });
+    // The pid of the namespace they share has come along.
+    await runtime.startContainer(pod, await node.spec('next.0', 'exec sleep 600'));
+  });
 
   test('the same programs: nothing is replaced, also by an agent that comes again', async () => {
     const pod = await node.sandbox(runtime, 'pod');

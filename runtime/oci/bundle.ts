@@ -171,14 +171,17 @@ function keepLast(env: readonly string[]): string[] {
 
 /** A process added to a container whose own is `first`. */
 export function execProcess(first: OciProcess, spec: ExecSpec): OciProcess {
-  const { size } = spec;
+  // stdin is the monitor's.
+  const { args, env = [], cwd = first.cwd, tty, stdin: _, size, ...rest } = spec;
+  // A new field does not compile until it is in the process or refused.
+  rest satisfies Record<string, never>;
   return {
     ...first,
-    terminal: spec.tty,
+    terminal: tty,
     ...(size && { consoleSize: { height: size.rows, width: size.columns } }),
-    args: spec.args,
-    env: keepLast([...first.env, ...(spec.env ?? [])]),
-    cwd: spec.cwd ?? first.cwd,
+    args,
+    env: keepLast([...first.env, ...env]),
+    cwd,
   };
 }
 
