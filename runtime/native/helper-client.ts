@@ -29,6 +29,7 @@ export interface NetlinkExchange {
 const START_ATTEMPTS = 100;
 const BUSY_PAUSE_MS = 20;
 const START_TIMEOUT_MS = 10_000;
+const INSIST_ATTEMPTS = 3;
 /** Exit code of a helper that found another one serving the directory. */
 const ALREADY_RUNNING = 3;
 
@@ -53,7 +54,7 @@ export class HelperClient {
    * RuntimeError Unavailable when it cannot be started.
    */
   async hello(): Promise<{ version: string; pid: number; program: number | undefined }> {
-    const fields = await this.request(OP.HELLO);
+    const fields = await this.insist(OP.HELLO);
     const program = fields.has(TAG.PROGRAM) ? fields.number(TAG.PROGRAM) : undefined;
     return { version: fields.text(TAG.VERSION), pid: fields.number(TAG.PID), program };
   }
@@ -90,6 +91,18 @@ export class HelperClient {
       return await peer.request(op, payload);
     } catch (error) {
       throw error instanceof Refusal ? error.toRuntimeError() : error;
+    }
+  }
+
+  /** A request that may be done twice: asked again of the next helper when one dies over it. */
+  async insist(op: number, payload?: Payload) {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.request(op, payload);
+      } catch (error) {
+        const gone = error instanceof RuntimeError && error.code === 'Unavailable';
+        if (!gone || this.#stopped || attempt === INSIST_ATTEMPTS) throw error;
+      }
     }
   }
 

@@ -305,8 +305,8 @@ export class NativeRuntime implements Runtime {
       );
     } catch (error) {
       sandbox.leaving = true;
-      // What cannot be undone now is found by the sweep; why it was to be is what the caller must hear.
-      await this.#destroy(sandbox).catch(() => undefined);
+      // One that cannot be taken down now is there as lost, to be removed; the caller must hear why it could not be made.
+      await this.#destroy(sandbox).catch(() => this.#sandboxes.set(spec.id, sandbox));
       throw error instanceof Refusal ? toRuntimeError(error) : error;
     }
     this.#sandboxes.set(spec.id, sandbox);

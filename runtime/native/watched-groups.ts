@@ -50,6 +50,6 @@ export class WatchedGroups {
   }
 
   async #request(op: number, cgroup: Payload): Promise<void> {
-    await this.#helper.request(op, new Payload().nest(TAG.CGROUP, cgroup));
+    await this.#helper.insist(op, new Payload().nest(TAG.CGROUP, cgroup));
   }
 }
