@@ -17,6 +17,8 @@ The last line reads "N passed, N failed, N skipped"; the reason of each skip sta
 `;
 
 const MAX_LISTED = 40;
+/** A machine that takes longer hangs: its tests take two to four minutes, and all of them, with --full, ten. */
+const MACHINE_SECONDS = 1200;
 
 const none = (failures: string[] = []): Outcome => ({
   ...{ passed: [], failures, skips: [], flaky: [], failedFiles: [] },
@@ -78,10 +80,10 @@ function runVitest(suite: Suite & { kind: 'vitest' }, filter: string[]): Outcome
   const path = join(directory, 'outcome.json');
   try {
     const reporters = ['--reporter=default', '--reporter=./hack/suites/reporter.ts', '--passWithNoTests'];
-    const code = spawn('vitest', ['run', ...suite.args, ...reporters, ...filter], {
-      ...suite.env,
-      GANTRY_OUTCOME: path,
-    });
+    const args = ['run', ...suite.args, ...reporters, ...filter];
+    const code = suite.machine
+      ? spawn('hack/vms', [...inMachine(directory), ...args], {})
+      : spawn('vitest', args, { ...suite.env, GANTRY_OUTCOME: path });
     const outcome = JSON.parse(readFileSync(path, 'utf8')) as Outcome;
     if (code !== 0 && outcome.failures.length === 0)
       outcome.failures.push(`${suite.name}: vitest ended with ${code}`);
@@ -91,6 +93,15 @@ function runVitest(suite: Suite & { kind: 'vitest' }, filter: string[]): Outcome
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** vitest in a virtual machine, where what it leaves in /out comes to `directory`. */
+function inMachine(directory: string): string[] {
+  const full = process.env['GANTRY_FULL'] ? ['GANTRY_FULL=1'] : [];
+  return [
+    ...['run', '--timeout', String(MACHINE_SECONDS), '--out', directory, '--'],
+    ...['env', 'GANTRY_OUTCOME=/out/outcome.json', ...full, 'node', 'node_modules/vitest/vitest.mjs'],
+  ];
 }
 
 function spawn(command: string, args: string[], env: Record<string, string>): number {

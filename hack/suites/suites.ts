@@ -33,11 +33,18 @@ export function afterSecondTry(first: Outcome, second: Outcome): Outcome {
 
 /**
  * One step of `hack/test`. A `command` suite passes or fails as a whole; a `vitest` suite counts its tests. `gate`: what
- * follows makes no sense when it fails.
+ * follows makes no sense when it fails; `machine`: runs in a virtual machine with another kernel (hack/vms).
  */
 export type Suite =
   | { name: string; kind: 'command'; command: string[]; gate?: true }
-  | { name: string; kind: 'vitest'; args: string[]; env?: Record<string, string>; full?: true };
+  | {
+      name: string;
+      kind: 'vitest';
+      args: string[];
+      env?: Record<string, string>;
+      full?: true;
+      machine?: true;
+    };
 
 /** In order: the cheap ones first, so that a mistake is told within seconds. */
 export const SUITES: readonly Suite[] = [
@@ -47,6 +54,12 @@ export const SUITES: readonly Suite[] = [
   { name: 'lint', kind: 'command', command: ['biome', 'check', '.'] },
   { name: 'tidy', kind: 'command', command: ['node', 'hack/tidy/index.ts'] },
   { name: 'unit and conformance', kind: 'vitest', args: ['--config', 'vitest.config.ts'] },
+  {
+    name: 'runtime on cgroup v2 and Debian\u2019s kernel',
+    kind: 'vitest',
+    args: ['--config', 'hack/machines/vitest.config.ts'],
+    machine: true,
+  },
   { name: 'e2e', kind: 'vitest', args: ['--config', 'test/vitest.config.ts'] },
   {
     name: 'e2e on etcd',

@@ -119,14 +119,15 @@ static int mask(int root, const char *path, int null, int *empty, struct failure
 	if (fstat(onto, &about)) {
 		fail(failure, "mask", path);
 	} else if (S_ISDIR(about.st_mode)) {
-		if (*empty < 0) {
-			struct tlv nothing = { 0 };
-			*empty = detached_filesystem(&nothing, "tmpfs",
-						MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-						failure);
-		}
-		if (*empty >= 0)
+		/* The first one is the mount itself, all others are copies: what is nowhere yet cannot be copied before Linux 6.15. */
+		if (*empty >= 0) {
 			cover = open_tree_(*empty, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		} else {
+			struct tlv nothing = { 0 };
+			cover = *empty = detached_filesystem(&nothing, "tmpfs",
+							     MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+							     failure);
+		}
 	} else {
 		/* Read-only, or a chmod of the masked file would change the node's /dev/null. */
 		struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
@@ -140,7 +141,7 @@ static int mask(int root, const char *path, int null, int *empty, struct failure
 		result = 0;
 	else if (!failure->error)
 		fail(failure, "mask", path);
-	if (cover >= 0)
+	if (cover >= 0 && cover != *empty)
 		close(cover);
 	close(onto);
 	return result;
@@ -201,7 +202,16 @@ static int hide(int root, const uint8_t *container, size_t length, struct failur
 	return result;
 }
 
-/* Kernels before 6.5 take overlay's layers only as one long string, and only through mount(2). */
+/*
+ * Kernels before 6.5 take overlay's layers only as one long string, and only through mount(2). They say so when the option
+ * is set, or, where the file system still has its own parser (6.1), when it is made.
+ */
+static bool wants_one_string(const struct failure *failure)
+{
+	return failure->error == EINVAL &&
+	       (strcmp(failure->step, "mount option") == 0 || strncmp(failure->detail, "overlay", 7) == 0);
+}
+
 static int legacy_overlay(const struct tlv *overlay, const char *anchor, struct failure *failure)
 {
 	static char data[1 << 16], option[1 << 16];
@@ -233,7 +243,7 @@ static int build_root(const uint8_t *container, size_t length, struct failure *f
 	if (onto < 0)
 		return fail(failure, "open mount anchor", anchor);
 	int fd = detached_mount(&root, failure);
-	if (fd < 0 && failure->error == EINVAL && strcmp(failure->step, "mount option") == 0) {
+	if (fd < 0 && wants_one_string(failure)) {
 		*failure = (struct failure){ 0 };
 		fd = legacy_overlay(&root, anchor, failure);
 	} else if (fd >= 0 && move_mount_(fd, onto)) {

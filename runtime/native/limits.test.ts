@@ -144,7 +144,7 @@ describe.skipIf(reason !== undefined)(`limits (${reason ?? 'as root'})`, () => {
         'dd if=/dev/zero of=/dev/shm/full bs=1M count=40 2>/dev/null; exec sleep 600',
       );
       await expect
-        .poll(async () => (await runtime.stats(pod, 'main.0')).memoryWorkingSetBytes)
+        .poll(async () => (await runtime.stats(pod, 'main.0')).memoryWorkingSetBytes, { timeout: 15_000 })
         .toBeGreaterThan(30 * MIB);
       const lowered = runtime.updateResources(pod, 'main.0', { cpuShares: 77, memoryBytes: 8 * MIB });
       await expect(lowered).rejects.toMatchObject({
