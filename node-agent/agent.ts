@@ -32,6 +32,7 @@ import type { NodeFacts, PodContext } from './pods/context.ts';
 import { systemPodFiles } from './pods/pod-files.ts';
 import { type PodRoster, startRoster } from './pods/roster.ts';
 import { statusWriter } from './pods/status-writer.ts';
+import { UserIds } from './pods/user-ids.ts';
 import { systemGrpcCheck } from './probes/grpc.ts';
 import { systemHttpGet } from './probes/http.ts';
 import { prober } from './probes/prober.ts';
@@ -250,6 +251,7 @@ async function startPods(
     network: deps.network,
     images: imageService({ store: images, sources, recorder, clock, signal }),
     volumes: deps.volumes,
+    userIds: new UserIds(runtime),
     prober: prober(io, recorder, signal),
     httpGet: systemHttpGet,
     status: statusWriter({

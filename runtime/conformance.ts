@@ -67,6 +67,9 @@ export function containerSpec(id: string, root: Mount, logPath: string, args: st
   };
 }
 
+/** Nobody's on any machine. Source: systemd, "Users, Groups, UIDs and GIDs on systemd Systems": 0x70000000 is unused. */
+const FIRST_ID = 0x70000000;
+
 /** Waits, bounded, for something that becomes true on its own. */
 export async function eventually(
   what: string,
@@ -175,6 +178,59 @@ export function runtimeConformance(name: string, makeHarness: () => Promise<Runt
         message: 'failed to get sandbox runtime: no runtime for "nosuch" is configured',
       });
       expect(await runtime.list()).toEqual([]);
+    });
+
+    describe('user namespaces', () => {
+      const range = (hostId: number, size = 65_536) => ({ userNamespace: { hostId, size } });
+      const create = (id: string, change: Partial<SandboxSpec>) =>
+        runtime.createSandbox({ ...sandboxSpec(id, harness.logDirectory), ...change });
+      beforeEach(async (context) => {
+        const { features } = await runtime.info();
+        context.skip(harness.handler !== undefined || !features['userNamespaces'], 'not offered');
+      });
+
+      test('are listed, also to an agent that comes back', async () => {
+        await create('mapped', range(FIRST_ID));
+        await runtime.close();
+        runtime = await harness.open();
+        const state = (await runtime.list()).find(({ id }) => id === 'mapped');
+        expect(state).toMatchObject({ state: 'ready', ...range(FIRST_ID) });
+      });
+
+      test('never have ids of another, also of two made at once', async () => {
+        const both = [create('one', range(FIRST_ID)), create('two', range(FIRST_ID + 65_535))];
+        const results = await Promise.allSettled(both);
+        expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+        const refused = results.find(({ status }) => status === 'rejected') as PromiseRejectedResult;
+        expect(refused.reason).toMatchObject({ code: 'InvalidSpec' });
+        await create('next', range(FIRST_ID + 2 * 65_536));
+        for (const id of ['one', 'two']) await runtime.removeSandbox(id);
+        await create('again', range(FIRST_ID));
+      });
+
+      test('of the node, or with namespaces of the node, are refused', async () => {
+        const ofNode = { namespaces: { network: 'node', pid: 'pod', ipc: 'pod' } } as const;
+        for (const spec of [
+          range(0),
+          range(-1),
+          range(FIRST_ID, 0),
+          range(2 ** 31),
+          { ...range(FIRST_ID), ...ofNode },
+        ])
+          await expect(create('bad', spec)).rejects.toMatchObject({ code: 'InvalidSpec' });
+      });
+
+      test('hold the users of their containers', async () => {
+        await create('mapped', range(FIRST_ID));
+        const spec = containerSpec('user.0', await harness.root(), `${harness.logDirectory}/user.log`, [
+          'true',
+        ]);
+        for (const change of [{ uid: 65_536 }, { gid: 65_536 }, { additionalGids: [70_000] }])
+          await expect(runtime.startContainer('mapped', { ...spec, ...change })).rejects.toMatchObject({
+            code: 'InvalidSpec',
+          });
+        await runtime.startContainer('mapped', { ...spec, uid: 65_535 });
+      });
     });
 
     describe('containers', () => {

@@ -22,6 +22,12 @@ export interface SandboxSpec {
   hostname: string;
   /** Namespaces shared with the node instead of the pod's own (hostNetwork, hostPID, hostIPC). */
   namespaces: { network: NamespaceMode; pid: NamespaceMode; ipc: NamespaceMode };
+  /**
+   * A user namespace of the pod's own (hostUsers: false): its ids 0 to `size` - 1 are `hostId` and following on the node,
+   * where nobody else may have them; InvalidSpec when another sandbox does. Layers and bind mounts are shown with owners
+   * moved alike: what is root's on the disk is the pod's root's. Only with all namespaces the pod's own.
+   */
+  userNamespace?: IdRange;
   /** All containers of the pod see each other's processes (shareProcessNamespace). */
   sharedPid: boolean;
   /** Kept as is and returned by `list`: pod name, namespace, ... */
@@ -33,6 +39,12 @@ export interface SandboxSpec {
   sysctls: Record<string, string>;
   /** Directory for container logs; one file per container start. */
   logDirectory: string;
+}
+
+/** User and group ids of the node. */
+export interface IdRange {
+  hostId: number;
+  size: number;
 }
 
 /**
@@ -172,6 +184,8 @@ export interface SandboxState {
   /** Path of its network namespace for the network room, `/proc/<pid>/ns/net`; empty on the node's network. */
   networkNamespace: string;
   createdAtMs: number;
+  /** As in its spec. */
+  userNamespace?: IdRange;
   containers: ContainerState[];
 }
 

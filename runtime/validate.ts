@@ -1,5 +1,6 @@
 import {
   type ContainerSpec,
+  type IdRange,
   type Resources,
   RuntimeError,
   type RuntimeHandler,
@@ -104,8 +105,31 @@ function validateDevices(devices: ContainerSpec['devices']): void {
   }
 }
 
+/** Ids of the node that two sandboxes may not share. Throws RuntimeError InvalidSpec. */
+export function validateUserNamespace(spec: SandboxSpec, others: Iterable<SandboxSpec>): void {
+  const range = spec.userNamespace;
+  if (!range) return;
+  const { hostId, size } = range;
+  if (
+    !Number.isInteger(hostId) ||
+    !Number.isInteger(size) ||
+    hostId < 1 ||
+    size < 1 ||
+    hostId + size > MAX_ID
+  )
+    refuse(`user namespace of ${size} ids from ${hostId} is not within 1-${MAX_ID}`);
+  if (Object.values(spec.namespaces).includes('node'))
+    refuse('a user namespace of its own cannot be had with namespaces of the node');
+  for (const other of others) {
+    const taken = other.userNamespace;
+    if (!taken || other.id === spec.id) continue;
+    if (hostId < taken.hostId + taken.size && taken.hostId < hostId + size)
+      refuse(`ids ${hostId}-${hostId + size - 1} are those of sandbox ${other.id}`);
+  }
+}
+
 /** Throws RuntimeError InvalidSpec. */
-export function validateContainer(spec: ContainerSpec): void {
+export function validateContainer(spec: ContainerSpec, userNamespace?: IdRange): void {
   if (!CONTAINER_ID.test(spec.id)) refuse(`container id ${JSON.stringify(spec.id)} is not [a-z0-9.-]{1,128}`);
   if (spec.args.length === 0 || spec.args[0] === '')
     refuse('no command to run: neither the image nor the spec names one');
@@ -118,6 +142,10 @@ export function validateContainer(spec: ContainerSpec): void {
   for (const id of [spec.uid, spec.gid, ...spec.additionalGids]) {
     if (!Number.isInteger(id) || id < 0 || id > MAX_ID)
       refuse(`user or group id ${id} is not in 0-${MAX_ID}`);
+  }
+  for (const id of [spec.uid, spec.gid, ...spec.additionalGids]) {
+    if (userNamespace && id >= userNamespace.size)
+      refuse(`user or group id ${id} is not in the pod's user namespace, 0-${userNamespace.size - 1}`);
   }
   if (!spec.cwd.startsWith('/')) refuse(`working directory ${JSON.stringify(spec.cwd)} is not absolute`);
   validateResources(spec.resources);

@@ -12,6 +12,7 @@ import { checkpoints } from '#node-agent/pods/checkpoint.ts';
 import type { PodContext } from '#node-agent/pods/context.ts';
 import { startRoster } from '#node-agent/pods/roster.ts';
 import { statusWriter } from '#node-agent/pods/status-writer.ts';
+import { UserIds } from '#node-agent/pods/user-ids.ts';
 import type { MachineFacts } from '#node-agent/registration/node.ts';
 import { keepRegistered, podCidrsOf, registerNode } from '#node-agent/registration/register.ts';
 import { podSources } from '#node-agent/sources/sources.ts';
@@ -133,6 +134,7 @@ export class SimulatedNode {
     const { client, clock, random, signal } = deps;
     return {
       ...{ clock, client, runtime, network, signal, log: silentLogger, volumes: [] },
+      userIds: new UserIds(runtime),
       snapshots: this.#snapshots,
       paths: { dataDir: '/data', memoryDir: '/memory' },
       recorder: { record() {} },

@@ -15,6 +15,24 @@ const container = (...command: string[]) => ({ name: 'main', image: 'busybox:1',
 const only = (...command: string[]): Partial<PodSpec> => ({ containers: [container(...command)] });
 
 describe('the life of a pod', () => {
+  test('hostUsers: false gives a pod ids of its own, and the same to nobody else, also after a restart', async () => {
+    const node = await started();
+    await node.create('one', { hostUsers: false });
+    await node.create('shared');
+    await node.run(1000);
+    node.crash();
+    await node.start();
+    await node.create('two', { hostUsers: false });
+    await node.run(1000);
+    for (const name of ['one', 'shared', 'two']) expect(node.isReady(name), name).toBe(true);
+    const states = await node.runtime.list();
+    const idsOf = (name: string) =>
+      states.find(({ labels }) => labels['io.kubernetes.pod.name'] === name)!.userNamespace;
+    expect(idsOf('shared')).toBeUndefined();
+    expect(idsOf('one')).toMatchObject({ size: 65_536 });
+    expect(idsOf('two')!.hostId).not.toBe(idsOf('one')!.hostId);
+  });
+
   test('is created, runs, has an address, becomes ready, and is deleted without a trace', async () => {
     const node = await started();
     await node.create('web');

@@ -19,6 +19,7 @@ import type { SecurityProfiles } from '../spec/security.ts';
 import type { AccountFiles } from '../spec/user.ts';
 import type { PodFiles } from './pod-files.ts';
 import type { StatusWriter } from './status-writer.ts';
+import type { UserIds } from './user-ids.ts';
 
 /** What is true of the node and its cluster. */
 export interface NodeFacts {
@@ -49,6 +50,7 @@ export interface PodContext {
   network: NodeNetwork;
   images: ImageService;
   volumes: readonly VolumeDriver[];
+  userIds: UserIds;
   sources: PodSources;
   prober: Prober;
   httpGet: HttpGet;

@@ -2,7 +2,7 @@ import { PodKind } from '#api/kinds/pod.ts';
 import type { Pod } from '#api/objects.ts';
 import { isStatus, messageOf } from '#machinery/errors.ts';
 import { NetworkError } from '#network/contract.ts';
-import { RuntimeError } from '#runtime/contract.ts';
+import { RuntimeError, type SandboxSpec } from '#runtime/contract.ts';
 import { removeLog } from '../logs/rotate.ts';
 import { logPath } from '../paths.ts';
 import type { PodTokens } from '../sources/tokens.ts';
@@ -73,7 +73,11 @@ const EXECUTE: Execute = {
     try {
       const handler = await runtimeHandlerOf(pod, context.client);
       const spec = sandboxSpec(pod, hostname, handler, context.paths, context.node.limits);
-      const state = await context.runtime.createSandbox(spec);
+      const make = (own: Partial<SandboxSpec>) => context.runtime.createSandbox({ ...spec, ...own });
+      const hasOwnUsers = pod.spec?.hostUsers === false;
+      const state = await (hasOwnUsers
+        ? context.userIds.give(spec.id, (userNamespace) => make({ userNamespace }))
+        : make({}));
       tell(
         state.state === 'lost'
           ? { is: 'sandboxLost', nowMs: context.clock.now() }

@@ -17,6 +17,7 @@ import { checkpoints } from './checkpoint.ts';
 import type { PodContext } from './context.ts';
 import { startRoster } from './roster.ts';
 import { statusWriter } from './status-writer.ts';
+import { UserIds } from './user-ids.ts';
 
 const IMAGE: Image = {
   id: 'sha256:1',
@@ -50,6 +51,7 @@ async function makeNode() {
     const paths = { dataDir: '/data', memoryDir: '/memory' };
     const context: PodContext = {
       ...{ clock, client, runtime, snapshots, network, signal, paths, log: silentLogger, volumes: [] },
+      userIds: new UserIds(runtime),
       recorder: { record() {} },
       images: { ensure: async () => ({ image: IMAGE, imageId: IMAGE.id }) },
       sources: podSources({ client, clock, random, signal, onChange() {} }),

@@ -21,6 +21,7 @@ import type { PodContext } from './context.ts';
 import type { PodFiles } from './pod-files.ts';
 import { type PodRoster, startRoster } from './roster.ts';
 import { statusWriter } from './status-writer.ts';
+import { UserIds } from './user-ids.ts';
 
 /** For tests: the pods of a node over fakes of everything, which outlive the agent. */
 
@@ -188,6 +189,7 @@ export class TestNode {
       images: { ensure: async (_, container) => this.image(container.image ?? '') },
       sources: NO_SOURCES,
       volumes: [emptyDirectories(files)],
+      userIds: new UserIds(runtime),
       prober: prober(io, recorder, stop.signal),
       status: { put: () => {}, flush: async () => {}, forget: () => {} },
       files: podFilesOver(files),

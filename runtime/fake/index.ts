@@ -26,6 +26,7 @@ import {
   validateParent,
   validateResources,
   validateSandbox,
+  validateUserNamespace,
 } from '../validate.ts';
 import { type Container, type FakeCall, FakeNode, type Sandbox } from './node.ts';
 import { RunningProgram } from './process.ts';
@@ -146,7 +147,8 @@ export class FakeRuntime implements Runtime {
 
   async info(): Promise<RuntimeInfo> {
     this.#begin('info');
-    return { version: 'fake', cgroup: 'v2', features: {}, handlers: this.#handlers };
+    const features = { userNamespaces: true, idmappedTmpfs: true };
+    return { version: 'fake', cgroup: 'v2', features, handlers: this.#handlers };
   }
 
   async createSandbox(spec: SandboxSpec): Promise<SandboxState> {
@@ -154,6 +156,8 @@ export class FakeRuntime implements Runtime {
     validateSandbox(spec);
     requireHandler(spec, this.#handlers);
     const existing = this.#node.sandboxes.get(spec.id);
+    const others = [...this.#node.sandboxes.values()].map((sandbox) => sandbox.spec);
+    if (!existing) validateUserNamespace(spec, others);
     const sandbox = existing ?? {
       spec: structuredClone(spec),
       state: 'ready' as const,
@@ -176,8 +180,8 @@ export class FakeRuntime implements Runtime {
 
   async startContainer(sandboxId: SandboxId, spec: ContainerSpec): Promise<ContainerState> {
     this.#begin('startContainer', sandboxId, spec.id);
-    validateContainer(spec);
     const sandbox = this.#node.ready(sandboxId);
+    validateContainer(spec, sandbox.spec.userNamespace);
     const existing = sandbox.containers.get(spec.id);
     if (existing) return structuredClone(existing.state);
     const program = this.#program(spec.args, spec);

@@ -79,6 +79,14 @@ export class FakeNode {
     const { spec, state, createdAtMs } = sandbox;
     const networkNamespace = spec.namespaces.network === 'node' ? '' : `/fake/${spec.id}/ns/net`;
     const containers = [...sandbox.containers.values()].map((container) => structuredClone(container.state));
-    return { id: spec.id, labels: { ...spec.labels }, state, networkNamespace, createdAtMs, containers };
+    const common = {
+      id: spec.id,
+      labels: { ...spec.labels },
+      state,
+      networkNamespace,
+      createdAtMs,
+      containers,
+    };
+    return spec.userNamespace ? { ...common, userNamespace: { ...spec.userNamespace } } : common;
   }
 }

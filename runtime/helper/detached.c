@@ -8,13 +8,20 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "handover.h"
 #include "kernel.h"
 
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
 #endif
 
-static int node_mounts = -1;
+static int node_mounts = -1, user_namespace = -1, given_proc = -1;
+
+void detached_use(int user, int proc)
+{
+	user_namespace = user;
+	given_proc = proc;
+}
 
 int detached_init(struct failure *failure)
 {
@@ -88,6 +95,16 @@ int detached_filesystem(const struct tlv *mount, const char *type, unsigned attr
 	return fd;
 }
 
+void detached_hand_over(struct writer *w) { put_descriptor(w, HANDOVER_NODE_MOUNTS, node_mounts); }
+
+void detached_take_over(const uint8_t *state, size_t length)
+{
+	if (node_mounts >= 0)
+		close(node_mounts);
+	/* One that an older monitor has not kept is missed when a mount needs it: another would silently not do. */
+	node_mounts = take_descriptor(state, length, HANDOVER_NODE_MOUNTS);
+}
+
 /* Taken in the node's own mount namespace: only a copy of its mounts, not of ours, gives back what is mounted in it. */
 static int clone_shared(const char *source, unsigned recursive, bool real)
 {
@@ -111,10 +128,18 @@ static int set_attributes(int fd, uint64_t flags, uint64_t propagation)
 		.attr_set = (unsigned)(top_only ? flags & ~(uint64_t)MOUNT_ATTR_RDONLY : flags),
 		.propagation = propagation,
 	};
+	all.attr_set &= ~(uint64_t)MOUNT_ATTR_IDMAP;
 	struct mount_attr top = { .attr_set = MOUNT_ATTR_RDONLY };
 	if (mount_setattr_(fd, AT_EMPTY_PATH | recursive, &all))
 		return -1;
 	return top_only ? mount_setattr_(fd, AT_EMPTY_PATH, &top) : 0;
+}
+
+/* Shows what is on the disk as root's as that of the pod's root, and so on; what is nobody's in the pod stays nobody's. */
+static int map_owners(int fd, uint64_t flags)
+{
+	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_namespace };
+	return mount_setattr_(fd, AT_EMPTY_PATH | (flags & FLAG_RECURSIVE ? AT_RECURSIVE : 0), &attributes);
 }
 
 static int bind_mount(const struct tlv *mount, uint64_t flags, struct failure *failure)
@@ -127,8 +152,9 @@ static int bind_mount(const struct tlv *mount, uint64_t flags, struct failure *f
 	int fd = (propagation == MS_SHARED ? clone_shared : clone_tree)(source, recursive, flags & FLAG_REAL_SOURCE);
 	if (fd < 0)
 		return fail(failure, "bind mount source", source);
-	if (set_attributes(fd, flags, propagation)) {
-		fail(failure, "bind mount attributes", source);
+	bool foreign = (flags & MOUNT_ATTR_IDMAP) && map_owners(fd, flags);
+	if (foreign || set_attributes(fd, flags, propagation)) {
+		fail(failure, foreign ? "idmap mount" : "bind mount attributes", source);
 		close(fd);
 		return -1;
 	}
@@ -141,6 +167,8 @@ int detached_mount(const struct tlv *mount, struct failure *failure)
 	if (tlv_text(mount->value, mount->length, TAG_TYPE, type, sizeof type))
 		return fail(failure, "mount type", NULL);
 	uint64_t flags = tlv_number(mount->value, mount->length, TAG_FLAGS, 0);
+	if (given_proc >= 0 && strcmp(type, "proc") == 0)
+		return given_proc;
 	if (strcmp(type, "bind") == 0)
 		return bind_mount(mount, flags, failure);
 	return detached_filesystem(mount, type, (unsigned)flags, failure);

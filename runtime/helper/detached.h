@@ -13,6 +13,11 @@
 
 /* Remembers the node's mount namespace, before there is another; once. */
 int detached_init(struct failure *failure);
+void detached_hand_over(struct writer *w);
+/* After detached_init: it has remembered ours. */
+void detached_take_over(const uint8_t *state, size_t length);
+/* In a pod with a user namespace: what MOUNT_ATTR_IDMAP maps by, and the /proc that a mount of that type is. */
+void detached_use(int user_namespace, int proc);
 /* What a TAG_MOUNT or TAG_ROOT describes; its target is the caller's. */
 int detached_mount(const struct tlv *mount, struct failure *failure);
 /* A file system of that type with the TLV's source and options. `attributes`: MOUNT_ATTR_*. */

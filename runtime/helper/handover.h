@@ -49,6 +49,7 @@ enum handover {
 	HANDOVER_REASON,
 	HANDOVER_GRACE,
 	HANDOVER_WAITER,
+	HANDOVER_NODE_MOUNTS, /* the mount namespace that the monitor was started in */
 };
 
 /* A descriptor that is to stay open (-1: none): no longer closed on exec. */

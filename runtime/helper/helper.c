@@ -7,6 +7,7 @@
  * RUN_DIRECTORY/helper.sock; exits with 3 when another helper serves that directory.
  */
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #include "listen.h"
 #include "monitors.h"
 #include "netlink.h"
+#include "user-namespace.h"
 
 #define EXIT_ALREADY_RUNNING 3
 
@@ -124,6 +126,17 @@ static void unmount(struct connection *connection, const struct frame *frame)
 	reply_ok(connection, frame->id);
 }
 
+static void probe_idmap(struct connection *connection, const struct frame *frame)
+{
+	struct failure failure = { 0 };
+	char path[4096];
+	if (tlv_text(frame->payload, frame->length, TAG_PATH, path, sizeof path))
+		fail_with(&failure, EINVAL, "idmap mount", "no path given");
+	else if (user_namespace_probe(path, &failure) == 0)
+		return reply_ok(connection, frame->id);
+	reply_failure(connection, frame->id, &failure);
+}
+
 static void handle(struct connection *connection, const struct frame *frame)
 {
 	struct failure failure = { 0 };
@@ -143,6 +156,8 @@ static void handle(struct connection *connection, const struct frame *frame)
 		return end_cgroups(connection, frame);
 	case OP_UNMOUNT:
 		return unmount(connection, frame);
+	case OP_PROBE_IDMAP:
+		return probe_idmap(connection, frame);
 	case OP_SHUTDOWN:
 		monitors_end_spares();
 		reply_ok(connection, frame->id);

@@ -7,6 +7,7 @@
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -101,6 +102,15 @@ static int get_permitted(uint64_t *permitted, struct failure *failure)
 		return fail(failure, "get capabilities", NULL);
 	*permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
 	return 0;
+}
+
+int identity_act_as(uid_t id, struct failure *failure)
+{
+	uint64_t held;
+	setfsgid(id);
+	setfsuid(id);
+	/* That took the capabilities over files away. */
+	return get_permitted(&held, failure) ? -1 : set_capabilities(held, held, failure);
 }
 
 static int install_filter(const uint8_t *container, size_t length, struct failure *failure)

@@ -28,6 +28,7 @@
 
 #include "connection.h"
 #include "container.h"
+#include "detached.h"
 #include "dial.h"
 #include "handover.h"
 #include "sandbox.h"
@@ -124,6 +125,7 @@ static void hand_over(struct writer *w, const struct connection *connection, con
 	put_number(w, HANDOVER_FORMAT, HANDOVER_VERSION);
 	put_bytes(w, HANDOVER_SANDBOX, sandbox, sandbox_length);
 	sandbox_hand_over(w);
+	detached_hand_over(w);
 	connections_hand_over(w, connection, frame->length + FRAME_HEADER);
 	containers_hand_over(w);
 	sessions_hand_over(w);
@@ -284,7 +286,9 @@ static int take_over(const uint8_t *state, size_t length)
 	memcpy(sandbox, payload.value, payload.length);
 	sandbox_length = payload.length;
 	int init = sandbox_take_over(state, length);
-	if (spawn_init(&broken) || connections_take_over(state, length, handle) || containers_take_over(state, length) ||
+	int spawns = spawn_init(&broken);
+	detached_take_over(state, length);
+	if (spawns || connections_take_over(state, length, handle) || containers_take_over(state, length) ||
 	    sessions_take_over(state, length) || relays_take_over(state, length))
 		return -1;
 	container_share_pids(init);

@@ -233,12 +233,29 @@ static int legacy_overlay(const struct tlv *overlay, const char *anchor, struct 
 	return fd;
 }
 
+/* Mounts that only the root mount is made of; they go with the old root. */
+static int mount_layers(const uint8_t *container, size_t length, struct failure *failure)
+{
+	struct tlv item;
+	size_t offset = 0;
+	int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int result = top < 0 ? fail(failure, "open root", NULL) : 0;
+	while (result == 0 && tlv_next(container, length, &offset, &item) == 1)
+		if (item.tag == TAG_LAYER)
+			result = mounts_attach(top, &item, failure);
+	if (top >= 0)
+		close(top);
+	return result;
+}
+
 static int build_root(const uint8_t *container, size_t length, struct failure *failure)
 {
 	char anchor[PATH_MAX];
 	struct tlv root;
 	if (!tlv_find(container, length, TAG_ROOT, &root) || tlv_text(container, length, TAG_PATH, anchor, sizeof anchor))
 		return fail_with(failure, EINVAL, "root mount", "not given");
+	if (mount_layers(container, length, failure))
+		return -1;
 	int onto = open(anchor, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (onto < 0)
 		return fail(failure, "open mount anchor", anchor);

@@ -19,15 +19,15 @@
 #include "kernel.h"
 #include "mounts.h"
 #include "procfs.h"
+#include "user-namespace.h"
 
 /* Nobody's uid: not one that a container or the node uses. */
 #define INIT_UID 65535
 
-/* As container engines have it. */
-#define SHM_BYTES (64 * 1024 * 1024)
-
 #define POD_NAMESPACES ((uint64_t)(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS))
 
+/* The pod's own user namespace; -1 = the node's. */
+static int user = -1;
 static int init_pidfd = -1;
 static pid_t init_pid;
 /* Namespaces that are there before the sandbox is known. */
@@ -86,10 +86,10 @@ static int own_mounts(struct failure *failure)
  */
 static int share_memory(const uint8_t *payload, size_t length, struct failure *failure)
 {
-	char path[PATH_MAX], options[64];
-	snprintf(options, sizeof options, "mode=1777,size=%d", SHM_BYTES);
-	if (tlv_text(payload, length, TAG_PATH, path, sizeof path))
-		return fail(failure, "mount shared memory", "no path given");
+	char path[PATH_MAX], options[128];
+	if (tlv_text(payload, length, TAG_PATH, path, sizeof path) ||
+	    tlv_text(payload, length, TAG_OPTION, options, sizeof options))
+		return fail(failure, "mount shared memory", "not described");
 	if (own_mounts(failure))
 		return -1;
 	if (mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options))
@@ -97,12 +97,10 @@ static int share_memory(const uint8_t *payload, size_t length, struct failure *f
 	return 0;
 }
 
-static int make(const uint8_t *payload, size_t length, struct failure *failure)
+static int dress(const uint8_t *payload, size_t length, uint64_t namespaces, struct failure *failure)
 {
-	uint64_t namespaces = tlv_number(payload, length, TAG_NAMESPACES, 0);
 	char hostname[65];
-	struct tlv cgroup;
-	if (unshare((int)(namespaces & POD_NAMESPACES & ~prepared)))
+	if (unshare((int)(namespaces & ~prepared)))
 		return fail(failure, "new namespaces", NULL);
 	if (namespaces & CLONE_NEWUTS) {
 		if (tlv_text(payload, length, TAG_HOSTNAME, hostname, sizeof hostname) ||
@@ -111,9 +109,61 @@ static int make(const uint8_t *payload, size_t length, struct failure *failure)
 	}
 	if ((namespaces & CLONE_NEWNET) && !loopback_ready && loopback_up(failure))
 		return -1;
-	if ((namespaces & CLONE_NEWIPC) && share_memory(payload, length, failure))
+	return set_sysctls(payload, length, failure);
+}
+
+/* A child makes them inside of a user namespace, so that this owns them; we join them and stay outside of it. */
+static int dress_owned(const uint8_t *payload, size_t length, uint64_t namespaces, int owner, struct failure *failure)
+{
+	int ends[2], pidfd = -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return fail(failure, "socket", NULL);
+	struct clone_args arguments = {
+		.flags = CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t pid = clone3_(&arguments);
+	if (pid == 0) {
+		close(ends[0]);
+		/* What there is already belongs to the node's. */
+		prepared = 0;
+		loopback_ready = false;
+		if (user_namespace_enter(owner, failure) == 0)
+			dress(payload, length, namespaces, failure);
+		/* It holds the namespaces until we have joined them. */
+		if (write(ends[1], failure, sizeof *failure) < 0 || read(ends[1], failure, 1) != 0)
+			_exit(1);
+		_exit(0);
+	}
+	close(ends[1]);
+	if (pid < 0)
+		fail(failure, "clone", NULL);
+	else if (read(ends[0], failure, sizeof *failure) != sizeof *failure)
+		fail_with(failure, EPIPE, "new namespaces", "the child is gone");
+	else if (!failure->error && setns(pidfd, (int)namespaces))
+		fail(failure, "join namespaces", NULL);
+	close(ends[0]);
+	if (pid > 0) {
+		close(pidfd);
+		waitpid(pid, NULL, 0);
+	}
+	return failure->error ? -1 : 0;
+}
+
+static int make(const uint8_t *payload, size_t length, struct failure *failure)
+{
+	uint64_t namespaces = tlv_number(payload, length, TAG_NAMESPACES, 0) & POD_NAMESPACES;
+	char map[64];
+	struct tlv cgroup;
+	if (tlv_text(payload, length, TAG_USER_MAP, map, sizeof map) == 0) {
+		user = user_namespace_new(map, failure);
+		if (user < 0 || dress_owned(payload, length, namespaces, user, failure))
+			return -1;
+	} else if (dress(payload, length, namespaces, failure)) {
 		return -1;
-	if (set_sysctls(payload, length, failure))
+	}
+	if ((namespaces & CLONE_NEWIPC) && share_memory(payload, length, failure))
 		return -1;
 	if (!tlv_find(payload, length, TAG_CGROUP, &cgroup))
 		return fail_with(failure, EINVAL, "make cgroup", "none given");
@@ -170,12 +220,14 @@ static int share_proc(const uint8_t *payload, size_t length, struct failure *fai
 	return unshare(CLONE_NEWNS) ? fail(failure, "new mount namespace", NULL) : 0;
 }
 
+/* `report` -1: there is no /proc to share. */
 static _Noreturn void reap_forever(const uint8_t *payload, size_t length, int report)
 {
 	struct failure failure = { 0 };
 	prctl(PR_SET_NAME, "gantry-init");
 	prctl(PR_SET_DUMPABLE, 0);
-	if (share_proc(payload, length, &failure)) {
+	/* In a user namespace of the pod's own each container mounts its own: nobody there can reach what comes from the node's. */
+	if (report >= 0 && share_proc(payload, length, &failure)) {
 		(void)!write(report, &failure, sizeof failure);
 		_exit(1);
 	}
@@ -192,8 +244,35 @@ static _Noreturn void reap_forever(const uint8_t *payload, size_t length, int re
 	}
 }
 
+/* By a child that has entered the user namespace, so that this owns the pids. */
+static int start_owned(struct failure *failure)
+{
+	int report[2];
+	struct failure ours = { 0 };
+	pid_t pid = -1;
+	if (pipe2(report, O_CLOEXEC))
+		return fail(failure, "pipe", NULL);
+	pid_t between = fork();
+	if (between == 0) {
+		if (user_namespace_enter(user, &ours) == 0)
+			pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+		if (pid == 0)
+			reap_forever(NULL, 0, -1);
+		_exit(write(report[1], &pid, sizeof pid) != sizeof pid);
+	}
+	close(report[1]);
+	if (between > 0 && (read(report[0], &pid, sizeof pid) != sizeof pid || waitpid(between, NULL, 0) != between))
+		pid = -1;
+	close(report[0]);
+	init_pid = pid;
+	init_pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	return init_pidfd < 0 ? fail(failure, "clone init", NULL) : init_pidfd;
+}
+
 int sandbox_start_init(const uint8_t *payload, size_t length, struct failure *failure)
 {
+	if (user >= 0)
+		return start_owned(failure);
 	struct clone_args arguments = {
 		.flags = CLONE_NEWPID | CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)&init_pidfd,

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "builder.h"
 #include "cgroup.h"
 #include "defence.h"
 #include "detached.h"
@@ -21,6 +22,7 @@
 #include "mounts.h"
 #include "pty.h"
 #include "targets.h"
+#include "user-namespace.h"
 
 static int own_pid_namespace = -1;
 
@@ -91,6 +93,23 @@ static int bind_console(int root, const struct pty *pty, struct failure *failure
 	return result;
 }
 
+/* Whether the pod has a user namespace, which owns all others. */
+static bool is_owned(const struct spawn *spawn)
+{
+	return tlv_number(spawn->container, spawn->container_length, TAG_HOST_ID, 0) != 0;
+}
+
+/* While we may: a container's root has no power over pipes of ours. */
+static int give_stdio(const struct spawn *spawn, struct failure *failure)
+{
+	uint64_t base = tlv_number(spawn->container, spawn->container_length, TAG_HOST_ID, 0);
+	uid_t owner = (uid_t)(base + tlv_number(spawn->container, spawn->container_length, TAG_UID, 0));
+	for (int i = 0; !spawn->tty && i < 3; i++)
+		if (spawn->stdio[i] >= 0 && fchown(spawn->stdio[i], owner, (gid_t)-1))
+			return fail(failure, "set stdio owner", NULL);
+	return 0;
+}
+
 static int take_stdio(const struct spawn *spawn, int root, const struct pty *pty, struct failure *failure)
 {
 	uid_t uid = (uid_t)tlv_number(spawn->container, spawn->container_length, TAG_UID, 0);
@@ -102,8 +121,6 @@ static int take_stdio(const struct spawn *spawn, int root, const struct pty *pty
 	}
 	for (int i = 0; i < 3; i++) {
 		int from = spawn->stdio[i];
-		if (from >= 0 && fchown(from, uid, (gid_t)-1))
-			return fail(failure, "set stdio owner", NULL);
 		if (from < 0)
 			from = openat2_(root, "dev/null", O_RDWR | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 		if (from < 0 || dup2(from, i) < 0)
@@ -136,8 +153,13 @@ static int prepare_first(const struct spawn *spawn, struct failure *failure)
 
 static int prepare_exec(const struct spawn *spawn, struct failure *failure)
 {
+	int user = is_owned(spawn) ? user_namespace_of_pod(failure) : -1;
+	if (is_owned(spawn) && user < 0)
+		return -1;
 	if (setns(spawn->init_pidfd, CLONE_NEWNS | CLONE_NEWCGROUP))
 		return fail(failure, "enter container", NULL);
+	if (user >= 0 && user_namespace_enter(user, failure))
+		return -1;
 	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return root < 0 ? fail(failure, "open root", NULL) : root;
 }
@@ -182,54 +204,64 @@ static int close_all_but(int *status, int *gate, int *terminal)
 }
 
 /*
- * What joins a pid namespace in which others are (an exec, a container where the pod shares its pids) shows up there only
- * here, when it already is what the container is: same root, same rights, no descriptor of ours. Before that not even CAP_SYS_PTRACE could reach it. The new process is a child of the
- * monitor like this one, which reports it and ends; it waits at the gate until the monitor can know of it.
+ * Goes on as a new process, in new namespaces or those entered for children: a child of the monitor like this one, which
+ * reports it and ends. Returns in the new one, with a gate to wait at until the monitor can know of it.
  */
-static int enter_pids(const struct spawn *spawn, int status, struct pty *pty, struct failure *failure)
+static int go_on(uint64_t namespaces, int status, struct failure *failure)
 {
 	int gate[2], pidfd = -1;
 	if (pipe2(gate, O_CLOEXEC))
 		return fail(failure, "pipe", NULL);
 	int open_gate = fcntl(gate[1], F_DUPFD_CLOEXEC, 3);
-	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, NULL);
+	pid_t pid = (pid_t)syscall(SYS_clone, namespaces | CLONE_PARENT | CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, NULL);
 	if (pid < 0 || open_gate < 0)
 		return fail(failure, "clone", NULL);
-	if (pid > 0) {
-		if (spawn_send(status, pidfd, pid, failure))
-			_exit(126);
-		/* The report ends with the last who holds it: the program may be over before this process is. */
-		close(status);
-		_exit(write(open_gate, "", 1) == 1 ? 0 : 126);
+	if (pid == 0) {
+		close(gate[1]);
+		close(open_gate);
+		return gate[0];
 	}
-	char byte;
-	if (close_all_but(&status, &gate[0], &pty->slave) || read(gate[0], &byte, 1) != 1)
+	if (spawn_send(status, pidfd, pid, failure))
 		_exit(126);
-	finish(spawn, pty, failure);
+	/* The report ends with the last who holds it: the program may be over before this process is. */
+	close(status);
+	_exit(write(open_gate, "", 1) == 1 ? 0 : 126);
+}
+
+static _Noreturn void give_up(int status, const struct failure *failure)
+{
 	if (send(status, failure, sizeof *failure, MSG_NOSIGNAL) < 0)
 		_exit(126);
 	_exit(127);
 }
 
-static int become(const struct spawn *spawn, int status, struct failure *failure)
+/*
+ * What joins a pid namespace in which others are (an exec, a container where the pod shares its pids) shows up there only
+ * here, when it already is what the container is: same root, same rights, no descriptor of ours. Before that not even
+ * CAP_SYS_PTRACE could reach it.
+ */
+static int enter_pids(const struct spawn *spawn, int status, struct pty *pty, struct failure *failure)
+{
+	char byte;
+	int gate = go_on(0, status, failure);
+	if (gate < 0)
+		return -1;
+	if (close_all_but(&status, &gate, &pty->slave) || read(gate, &byte, 1) != 1)
+		_exit(126);
+	finish(spawn, pty, failure);
+	give_up(status, failure);
+}
+
+/* A first process in a user namespace joins early: what comes from the node's cannot be reached from inside of it. */
+static bool joins_last(const struct spawn *spawn)
+{
+	return spawn->pid_namespace_of >= 0 && (spawn->exec || !is_owned(spawn)) && defended("pids-last");
+}
+
+/* From here on nothing is done with the node's rights in a pod that has a user namespace. */
+static int run_in(const struct spawn *spawn, int root, int status, struct failure *failure)
 {
 	struct pty pty = { -1, -1 };
-	struct tlv cgroup;
-	umask(0);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
-		return fail(failure, "set parent death signal", NULL);
-	if (!tlv_find(spawn->container, spawn->container_length, TAG_CGROUP, &cgroup))
-		return fail_with(failure, EINVAL, "enter cgroup", "none given");
-	if (cgroup_attach(&cgroup, failure) || identity_limits(spawn->container, spawn->container_length, failure))
-		return -1;
-	/* Ours stays what it is, our child's will be the container's. */
-	bool joins = spawn->pid_namespace_of >= 0 && defended("pids-last");
-	if (joins && setns(spawn->pid_namespace_of, CLONE_NEWPID))
-		return fail(failure, "enter pid namespace", NULL);
-	race_point("spawned");
-	int root = spawn->exec ? prepare_exec(spawn, failure) : prepare_first(spawn, failure);
-	if (root < 0)
-		return -1;
 	if (spawn->tty && (pty_open(root, &pty, failure) || spawn_send(status, pty.master, 0, failure)))
 		return -1;
 	if (spawn->tty)
@@ -238,7 +270,7 @@ static int become(const struct spawn *spawn, int status, struct failure *failure
 		return -1;
 	if (take_stdio(spawn, root, &pty, failure))
 		return -1;
-	if (!spawn->exec && mounts_enter(root, failure))
+	if (!spawn->exec && !is_owned(spawn) && mounts_enter(root, failure))
 		return -1;
 	if (enter_directory(spawn, root, failure))
 		return -1;
@@ -248,7 +280,51 @@ static int become(const struct spawn *spawn, int status, struct failure *failure
 		return fail(failure, "close descriptors", NULL);
 	if (identity_assume(spawn->container, spawn->container_length, failure))
 		return -1;
-	return joins ? enter_pids(spawn, status, &pty, failure) : finish(spawn, &pty, failure);
+	return joins_last(spawn) ? enter_pids(spawn, status, &pty, failure) : finish(spawn, &pty, failure);
+}
+
+/* The first process of a container in a pod with a user namespace: a child made by one who has entered it owns its pids. */
+static int become_owned(const struct spawn *spawn, int status, struct failure *failure)
+{
+	char byte;
+	uint64_t namespaces = tlv_number(spawn->container, spawn->container_length, TAG_NAMESPACES, 0);
+	int user = user_namespace_of_pod(failure);
+	int channel = user < 0 ? -1 : builder_start(spawn->container, spawn->container_length, user, failure);
+	if (channel < 0)
+		return -1;
+	if (spawn->pid_namespace_of >= 0 && setns(spawn->pid_namespace_of, CLONE_NEWPID))
+		return fail(failure, "enter pid namespace", NULL);
+	if (user_namespace_enter(user, failure))
+		return -1;
+	int gate = go_on(namespaces & (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP), status, failure);
+	if (gate < 0)
+		return -1;
+	/* Not before the monitor can know of us. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || read(gate, &byte, 1) != 1)
+		_exit(126);
+	int root = builder_finish(spawn->container, spawn->container_length, channel, failure);
+	return root < 0 ? -1 : run_in(spawn, root, status, failure);
+}
+
+static int become(const struct spawn *spawn, int status, struct failure *failure)
+{
+	struct tlv cgroup;
+	umask(0);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+		return fail(failure, "set parent death signal", NULL);
+	if (!tlv_find(spawn->container, spawn->container_length, TAG_CGROUP, &cgroup))
+		return fail_with(failure, EINVAL, "enter cgroup", "none given");
+	if (cgroup_attach(&cgroup, failure) || identity_limits(spawn->container, spawn->container_length, failure) ||
+	    give_stdio(spawn, failure))
+		return -1;
+	if (!spawn->exec && is_owned(spawn))
+		return become_owned(spawn, status, failure);
+	/* Ours stays what it is, our child's will be the container's. */
+	if (joins_last(spawn) && setns(spawn->pid_namespace_of, CLONE_NEWPID))
+		return fail(failure, "enter pid namespace", NULL);
+	race_point("spawned");
+	int root = spawn->exec ? prepare_exec(spawn, failure) : prepare_first(spawn, failure);
+	return root < 0 ? -1 : run_in(spawn, root, status, failure);
 }
 
 static _Noreturn void child(const struct spawn *spawn, int status)
@@ -263,14 +339,13 @@ static _Noreturn void child(const struct spawn *spawn, int status)
 		launch(spawn, status, &failure);
 	else
 		become(spawn, status, &failure);
-	if (send(status, &failure, sizeof failure, MSG_NOSIGNAL) < 0)
-		_exit(126);
-	_exit(127);
+	give_up(status, &failure);
 }
 
 static pid_t clone_into(const struct spawn *spawn, int *pidfd, struct failure *failure)
 {
-	uint64_t namespaces = spawn->exec ? 0 : tlv_number(spawn->container, spawn->container_length, TAG_NAMESPACES, 0);
+	bool owned = !spawn->exec && is_owned(spawn);
+	uint64_t namespaces = spawn->exec || owned ? 0 : tlv_number(spawn->container, spawn->container_length, TAG_NAMESPACES, 0);
 	struct tlv cgroup;
 	int into = tlv_find(spawn->container, spawn->container_length, TAG_CGROUP, &cgroup) ? cgroup_into(&cgroup, failure) : -1;
 	if (failure->error)
@@ -282,7 +357,7 @@ static pid_t clone_into(const struct spawn *spawn, int *pidfd, struct failure *f
 		.cgroup = into < 0 ? 0 : (uint64_t)into,
 	};
 	/* It joins by itself, at its end (enter_pids), and programs of the node stay where they are: this is how it must not be. */
-	bool shared = spawn->pid_namespace_of >= 0 && !launch_is_wanted(spawn) && !defended("pids-last");
+	bool shared = !owned && spawn->pid_namespace_of >= 0 && !launch_is_wanted(spawn) && !defended("pids-last");
 	pid_t pid = -1;
 	if (shared && setns(spawn->pid_namespace_of, CLONE_NEWPID))
 		fail(failure, "enter pid namespace", NULL);

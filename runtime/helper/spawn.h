@@ -32,10 +32,13 @@ int spawn_init(struct failure *failure);
  */
 pid_t spawn_process(const struct spawn *spawn, int *pidfd, int *status, struct failure *failure);
 
+/* Passes a descriptor on: of a process with its `pid`, else 0. */
+int spawn_send(int socket, int fd, pid_t pid, struct failure *failure);
+
 enum spawn_report {
 	SPAWN_EXECUTED,
 	SPAWN_FAILED,	/* as told in `failure` */
-	SPAWN_TERMINAL, /* its master in `fd` */
+	SPAWN_TERMINAL, /* its master in `fd`; between builders any descriptor */
 	SPAWN_ENTERED,	/* goes on as another process of ours: `pid`, with its pidfd in `fd` */
 	SPAWN_NOTHING,	/* yet */
 };

@@ -11,7 +11,8 @@ import { RuntimeError } from '../contract.ts';
 import { sysctlPath } from '../validate.ts';
 import { capabilityMask } from './capabilities.ts';
 import { type CgroupLayout, encodeCgroup, planCgroup } from './cgroup.ts';
-import { encodeMount, encodeStandardMounts } from './mounts.ts';
+import { mapOwners } from './idmap.ts';
+import { encodeMount, encodeStandardMounts, sharedMemoryOptions } from './mounts.ts';
 import { removedEverywhere } from './oci-cgroups.ts';
 import { type Fields, Payload, TAG } from './protocol.ts';
 
@@ -109,10 +110,15 @@ export function encodeSandbox(facts: NodeFacts, spec: SandboxSpec, socket: strin
     .text(TAG.HOSTNAME, spec.hostname)
     .text(TAG.PATH, facts.sharedMemory)
     .text(TAG.SHARED_PROC, facts.sharedProc)
+    .text(TAG.OPTION, sharedMemoryOptions(spec.userNamespace?.hostId ?? 0))
     .number(TAG.NAMESPACES, namespaces)
     .number(TAG.SPARES, SPARES)
     .number(TAG.FLAGS, spec.sharedPid && pid === 'pod' ? SHARED_PID : 0)
     .nest(TAG.CGROUP, encodeCgroup(spec.handler ? removedEverywhere(facts, plan, group.path) : plan));
+  if (spec.userNamespace) {
+    const { hostId, size } = spec.userNamespace;
+    payload.text(TAG.USER_MAP, `0 ${hostId} ${size}`);
+  }
   for (const [name, value] of Object.entries(spec.sysctls)) {
     payload.nest(
       TAG.SYSCTL,
@@ -143,12 +149,18 @@ export function encodeStart(
     .text(TAG.LOG, spec.logPath)
     .text(TAG.RECORD, record)
     .number(TAG.TTY, spec.tty ? 1 : 0)
-    .number(TAG.STDIN, STDIN[spec.stdin])
-    .nest(TAG.ROOT, encodeMount(spec.root));
+    .number(TAG.STDIN, STDIN[spec.stdin]);
+  const hostId = sandbox.userNamespace?.hostId ?? 0;
+  if (hostId !== 0) payload.number(TAG.HOST_ID, hostId);
+  const { root, layers, mounts } = hostId === 0 ? { ...spec, layers: [] } : mapOwners(spec, facts.anchor);
+  payload.nest(TAG.ROOT, encodeMount(root));
+  for (const layer of layers) payload.nest(TAG.LAYER, encodeMount(layer));
   const sharedMemory = sandbox.namespaces.ipc === 'pod' ? facts.sharedMemory : '/dev/shm';
-  const sharedProc = sandbox.sharedPid && sandbox.namespaces.pid === 'pod' ? facts.sharedProc : undefined;
-  encodeStandardMounts(payload, facts.cgroups, { memory: sharedMemory, proc: sharedProc });
-  for (const mount of spec.mounts) payload.nest(TAG.MOUNT, encodeMount(mount));
+  // In a user namespace containers mount it themselves: see reap_forever in runtime/helper/sandbox.c.
+  const sharesProc = sandbox.sharedPid && sandbox.namespaces.pid === 'pod' && hostId === 0;
+  const proc = sharesProc ? facts.sharedProc : undefined;
+  encodeStandardMounts(payload, facts.cgroups, { memory: sharedMemory, proc }, hostId);
+  for (const mount of mounts) payload.nest(TAG.MOUNT, encodeMount(mount));
   for (const path of spec.maskedPaths) payload.text(TAG.MASKED, path);
   for (const path of spec.readOnlyPaths) payload.text(TAG.READ_ONLY, path);
   encodeProcess(payload, spec.args, spec.env, spec.cwd);

@@ -23,6 +23,7 @@ import { refuseSandbox } from '../oci/bundle.ts';
 import { requireHandler, validateContainer, validateSandbox } from '../validate.ts';
 import { decodeContainer, encodeExec, encodeSandbox, encodeStart, type NodeFacts } from './encode.ts';
 import { Groups } from './groups.ts';
+import { HeldIds } from './held-ids.ts';
 import { HelperClient } from './helper-client.ts';
 import { watchOom } from './kernel-log.ts';
 import { type NativeRuntimeOptions, type ProbedNode, probeNode } from './node.ts';
@@ -59,6 +60,7 @@ export class NativeRuntime implements Runtime {
   readonly #turns = new Turns();
   readonly #info: RuntimeInfo;
   readonly #oci: OciContainers;
+  readonly #ids: HeldIds;
   /** Sandboxes that a newer version has made, with the version of their record: not ours to touch. */
   #newer: ReadonlyMap<SandboxId, number> = new Map();
   readonly #stop = new AbortController();
@@ -66,11 +68,13 @@ export class NativeRuntime implements Runtime {
   /** The node's helper; the network room uses its `exchange`. */
   readonly helper: HelperClient;
 
-  private constructor(options: NativeRuntimeOptions, { facts, info, oci }: ProbedNode, helper: HelperClient) {
+  private constructor(options: NativeRuntimeOptions, probed: ProbedNode, helper: HelperClient) {
+    const { facts, info, oci } = probed;
     this.#options = options;
     this.#facts = facts;
     this.#info = info;
     this.#oci = new OciContainers(oci);
+    this.#ids = new HeldIds(probed.noUserNamespaces);
     this.#files = new StateDirectory(options.stateDirectory);
     this.#groups = new Groups(facts, this.#files, this.#turns, options.clock);
     this.#watched = new WatchedGroups(facts, helper);
@@ -114,7 +118,9 @@ export class NativeRuntime implements Runtime {
       if (spec.handler) refuseSandbox(spec);
       this.#refuseNewer(spec.id);
       const existing = this.#sandboxes.get(spec.id);
-      return existing ? await existing.state(this.#files) : (await this.#create(spec)).ready([]);
+      if (existing) return await existing.state(this.#files);
+      const make = () => this.#create(spec);
+      return (await this.#ids.hold(spec, this.#sandboxes.values(), make)).ready([]);
     });
   }
 
@@ -261,8 +267,8 @@ export class NativeRuntime implements Runtime {
   }
 
   async #start(sandboxId: SandboxId, spec: ContainerSpec): Promise<ContainerState> {
-    validateContainer(spec);
     const sandbox = this.#sandbox(sandboxId);
+    validateContainer(spec, sandbox.record.spec.userNamespace);
     const record = this.#files.exitPath(sandboxId, spec.id);
     if (sandbox.lost) throw new RuntimeError('Unavailable', `sandbox ${sandboxId} is lost: remove it`);
     await checkPropagation(spec.mounts);
@@ -380,12 +386,8 @@ export class NativeRuntime implements Runtime {
   }
 
   /** A connection of its own for one exec or attach. */
-  async #session(
-    sandboxId: SandboxId,
-    op: number,
-    payload: Payload,
-  ): Promise<{ peer: Peer; answer: Fields }> {
-    const peer = await this.#sandbox(sandboxId).open();
+  async #session(id: SandboxId, op: number, payload: Payload): Promise<{ peer: Peer; answer: Fields }> {
+    const peer = await this.#sandbox(id).open();
     try {
       return { peer, answer: await peer.request(op, payload) };
     } catch (error) {

@@ -9,6 +9,8 @@ const RECURSIVE = 1n << 40n;
 const NO_SYMLINKS = 1n << 41n;
 const REAL_SOURCE = 1n << 42n;
 const READ_ONLY_BELOW = 1n << 43n;
+/** MOUNT_ATTR_IDMAP of mount_setattr(2), by the pod's user namespace. */
+const IDMAP = 0x100000n;
 const IN_PROC = 1n << 44n;
 
 /**
@@ -56,6 +58,8 @@ const SYMLINKS: readonly [string, string][] = [
 ];
 
 const DEV_BYTES = 64 * 1024;
+/** As container engines have it. */
+const SHM_BYTES = 64 * 1024 * 1024;
 /** The group `tty` of every distribution. */
 const TTY_GID = 5;
 
@@ -68,6 +72,7 @@ export function encodeMount(mount: Omit<Mount, 'type'> & { type: string }, stric
     const attribute = ATTR[option as keyof typeof ATTR];
     if (attribute !== undefined) flags |= attribute;
     else if (option === 'rbind') flags |= RECURSIVE;
+    else if (option === 'idmap') flags |= IDMAP;
     else if (option === 'rro') flags |= ATTR.ro | READ_ONLY_BELOW;
     else if (option === 'nolinks' && mount.type === 'bind') flags |= REAL_SOURCE;
     else if (PROPAGATION[option] !== undefined) propagation = PROPAGATION[option];
@@ -82,21 +87,27 @@ export function encodeMount(mount: Omit<Mount, 'type'> & { type: string }, stric
   return payload.text(TAG.SOURCE, mount.source).number(TAG.FLAGS, flags).number(TAG.PROPAGATION, propagation);
 }
 
+/** The tmpfs that is /dev/shm of a pod; `hostId`: its root's on the node. */
+export function sharedMemoryOptions(hostId: number): string {
+  return `mode=1777,size=${SHM_BYTES},uid=${hostId},gid=${hostId}`;
+}
+
 /**
  * Puts /proc, /dev and /sys as every container has them. `memory`: what becomes /dev/shm, one for all containers of the
  * pod (share_memory in runtime/helper/sandbox.c), or the node's. `proc`: the /proc of a pid namespace that containers join.
+ * `hostId`: the pod's root on the node.
  */
 export function encodeStandardMounts(
   payload: Payload,
   layout: CgroupLayout,
   shared: { memory: string; proc: string | undefined },
-  readOnlySys = true,
+  hostId = 0,
 ): void {
   const add = (type: string, target: string, options: string[], source = type) => {
     payload.nest(TAG.MOUNT, encodeMount({ type, source, target, options }, true));
   };
   const safe = ['nosuid', 'noexec'];
-  const sys = readOnlySys ? [...safe, 'ro'] : safe;
+  const sys = [...safe, 'ro'];
   if (shared.proc) add('bind', '/proc', safe, shared.proc);
   else add('proc', '/proc', safe);
   add('tmpfs', '/dev', ['nosuid', 'mode=755', `size=${DEV_BYTES}`]);
@@ -110,7 +121,8 @@ export function encodeStandardMounts(
   for (const [target, source] of SYMLINKS) {
     payload.nest(TAG.SYMLINK, new Payload().text(TAG.TARGET, target).text(TAG.SOURCE, source));
   }
-  add('devpts', '/dev/pts', [...safe, 'newinstance', 'ptmxmode=0666', 'mode=0620', `gid=${TTY_GID}`]);
+  const tty = ['newinstance', 'ptmxmode=0666', 'mode=0620', `gid=${hostId + TTY_GID}`];
+  add('devpts', '/dev/pts', [...safe, ...tty]);
   add('bind', '/dev/shm', safe, shared.memory);
   add('mqueue', '/dev/mqueue', safe);
   add('sysfs', '/sys', sys);

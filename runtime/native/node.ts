@@ -7,10 +7,20 @@ import type { HelperClient } from './helper-client.ts';
 import { cgroupHierarchies, ociLayout } from './oci-cgroups.ts';
 import type { OciOptions } from './oci-containers.ts';
 import { findHandlers } from './oci-programs.ts';
-import { heldCapabilities, leastOomScoreAdj, ownHandler, probeFeatures, probeGroups } from './probe.ts';
+import {
+  heldCapabilities,
+  leastOomScoreAdj,
+  ownHandler,
+  probeFeatures,
+  probeGroups,
+  whyNotIdmapped,
+  whyNoUserNamespaces,
+} from './probe.ts';
 import type { StateDirectory } from './state.ts';
 
 const HANDLER_TIMEOUT_MS = 60_000;
+/** A tmpfs wherever there is a libc. */
+const SOME_TMPFS = '/dev/shm';
 
 export interface NativeRuntimeOptions {
   clock: Clock;
@@ -33,6 +43,8 @@ export interface ProbedNode {
   facts: NodeFacts;
   info: RuntimeInfo;
   oci: OciOptions;
+  /** Why pods cannot have user namespaces; undefined: they can. */
+  noUserNamespaces: string | undefined;
 }
 
 export async function probeNode(
@@ -61,7 +73,15 @@ export async function probeNode(
     heldCapabilities: await heldCapabilities(),
     timeoutMs: options.handlerTimeoutMs ?? HANDLER_TIMEOUT_MS,
   };
-  const features = await probeFeatures(cgroups, least);
+  const [noUserNamespaces, noMemory] = await Promise.all([
+    whyNoUserNamespaces(helper, files.anchor),
+    whyNotIdmapped(helper, SOME_TMPFS),
+  ]);
+  const features = {
+    ...(await probeFeatures(cgroups, least)),
+    userNamespaces: noUserNamespaces === undefined,
+    idmappedTmpfs: noMemory === undefined,
+  };
   const handlers = oci.handlers.map(({ name, features }) => ({ name, features }));
   const info = {
     version: '1',
@@ -69,5 +89,5 @@ export async function probeNode(
     features,
     handlers: [ownHandler(features), ...handlers],
   };
-  return { facts, info, oci };
+  return { facts, info, oci, noUserNamespaces };
 }

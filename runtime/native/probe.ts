@@ -5,6 +5,7 @@ import { CAPABILITIES } from './capabilities.ts';
 import { encodeCgroup, planCgroup } from './cgroup.ts';
 import { type CgroupLayout, since } from './cgroup-layout.ts';
 import type { HelperClient } from './helper-client.ts';
+import { Refusal } from './peer.ts';
 import { OP, Payload, TAG } from './protocol.ts';
 
 /** What we hold ourselves: no container can be given more. */
@@ -27,9 +28,34 @@ export function ownHandler(features: Record<string, boolean>): RuntimeHandler {
     features: {
       // Both kinds of read-only are set by mount_setattr(2), without which no container starts.
       recursiveReadOnlyMounts: true,
-      userNamespaces: features['userNamespaces'] ?? false,
+      // Every pod with a token has a volume in memory.
+      userNamespaces: (features['userNamespaces'] && features['idmappedTmpfs']) ?? false,
     },
   };
+}
+
+/** Why the file system at `path` cannot be shown with other owners; undefined: it can. By trying. */
+export async function whyNotIdmapped(
+  helper: Pick<HelperClient, 'request'>,
+  path: string,
+): Promise<string | undefined> {
+  try {
+    await helper.request(OP.PROBE_IDMAP, new Payload().text(TAG.PATH, path));
+    return undefined;
+  } catch (error) {
+    if (error instanceof Refusal) return error.message;
+    throw error;
+  }
+}
+
+/** Why pods cannot have user namespaces here; undefined: they can. `path`: on the file system that holds the layers. */
+export async function whyNoUserNamespaces(
+  helper: Pick<HelperClient, 'request'>,
+  path: string,
+): Promise<string | undefined> {
+  // Source: Linux 5.19, "ovl: support idmapped layers".
+  if (!since(release(), [5, 19])) return `overlayfs of Linux ${release()} has no idmapped layers`;
+  return await whyNotIdmapped(helper, path);
 }
 
 /** What the node can do, for the Node's features. */

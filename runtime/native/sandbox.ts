@@ -8,6 +8,7 @@ import {
   type SandboxState,
 } from '../contract.ts';
 import { decodeContainer, decodeExit } from './encode.ts';
+import { explainIdmap } from './idmap.ts';
 import { Peer, Refusal } from './peer.ts';
 import { Fields, OP, Payload, TAG } from './protocol.ts';
 import { withSocketPath } from './sockets.ts';
@@ -162,7 +163,8 @@ export class Sandbox {
 
   #common() {
     const { spec, createdAtMs } = this.record;
-    return { id: spec.id, labels: { ...spec.labels }, createdAtMs };
+    const common = { id: spec.id, labels: { ...spec.labels }, createdAtMs };
+    return spec.userNamespace ? { ...common, userNamespace: { ...spec.userNamespace } } : common;
   }
 
   disconnect(): void {
@@ -200,6 +202,8 @@ export function directoryOf(socket: string): string {
 /** In the words of people: what the monitor refused, and why. */
 export function toRuntimeError(refusal: Refusal): RuntimeError {
   if (refusal.step === 'exec') return cannotRun(refusal);
+  const unmappable = explainIdmap(refusal);
+  if (unmappable) return unmappable;
   if (refusal.step === 'find container' && (refusal.errno === ENOENT || refusal.errno === ESRCH)) {
     return new RuntimeError(
       'NotFound',

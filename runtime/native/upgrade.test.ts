@@ -5,6 +5,8 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '#machinery/clock.ts';
 import { eventually } from '../conformance.ts';
+import type { Mount } from '../contract.ts';
+import { CAPABILITIES } from './capabilities.ts';
 import type { NativeRuntime } from './index.ts';
 import { Peer } from './peer.ts';
 import { OP, Payload, TAG } from './protocol.ts';
@@ -131,6 +133,34 @@ describe.skipIf(reason !== undefined)(`upgrade (${reason ?? 'as root'})`, () => 
     await runtime.removeSandbox(pod);
     await runtime.removeSandbox(shared);
     await eventually('the monitor ends', () => !isAlive(monitor));
+  });
+
+  test('a monitor that was replaced still starts containers in its user namespace, and on the node’s mounts', async (context) => {
+    const { features } = await runtime.info();
+    context.skip(!features['userNamespaces'], 'needs idmapped mounts');
+    const userNamespace = { hostId: 0x72000000, size: 65_536 };
+    const mapped = await node.sandbox(runtime, 'mapped', { userNamespace, sharedPid: true });
+    const pod = await node.sandbox(runtime, 'pod');
+    await runtime.startContainer(mapped, await node.spec('main.0', 'exec sleep 600'));
+    await install('helper', 'monitor');
+    await reopen();
+    expect(runtime.upgraded.monitors.toSorted()).toEqual([mapped, pod]);
+    expect((await node.run(runtime, mapped, 'id -u; cat /proc/self/uid_map; ps')).output).toMatch(
+      new RegExp(`^0\\s+0\\s+${userNamespace.hostId}\\s+65536\\s[^]*sleep 600`),
+    );
+    const shared = join(node.base, 'shared');
+    await mkdir(join(shared, 'mine'), { recursive: true });
+    execFileSync('mount', ['--bind', shared, shared]);
+    try {
+      execFileSync('mount', ['--make-shared', shared]);
+      const capabilities = [...CAPABILITIES];
+      const mounts: Mount[] = [{ type: 'bind', source: shared, target: '/v', options: ['rbind', 'rshared'] }];
+      const change = { capabilities, seccomp: undefined, mounts };
+      await node.run(runtime, pod, 'mount -t tmpfs inner /v/mine && echo here > /v/mine/file', change);
+      expect(await readFile(join(shared, 'mine/file'), 'utf8')).toBe('here\n');
+    } finally {
+      execFileSync('umount', ['--recursive', shared]);
+    }
   });
 
   test('sessions, terminals and a log in full flow go on: not a byte is lost or doubled', async () => {

@@ -91,6 +91,7 @@ const SANDBOX_FIELDS: Record<keyof SandboxSpec, 'taken' | ((spec: SandboxSpec) =
   handler: 'taken',
   hostname: 'taken',
   namespaces: 'taken',
+  userNamespace: ({ userNamespace }) => (userNamespace ? 'a user namespace' : undefined),
   sharedPid: 'taken',
   labels: 'taken',
   cgroupParent: 'taken',

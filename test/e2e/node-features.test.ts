@@ -1,7 +1,7 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Pod } from '#api/objects.ts';
+import type { Node, Pod } from '#api/objects.ts';
 import { TestCluster } from '../harness/cluster.ts';
 import { whyNoHost } from '../harness/host.ts';
 import { eventually } from '../harness/run.ts';
@@ -55,6 +55,43 @@ describe.skipIf(whyNoHost())('the node', () => {
 
     await cluster.must(['delete', 'pod', 'open']);
     await eventually('the port is closed', async () => ((await ask()).code === 7 ? true : undefined));
+  });
+
+  test('a pod with hostUsers: false is root in itself, nobody on the node, and has its volumes', async (context) => {
+    const [node] = (await cluster.json<{ items: Node[] }>(['get', 'nodes'])).items;
+    const [handler] = node!.status!.runtimeHandlers!;
+    context.skip(!handler!.features!.userNamespaces, 'the kernel has no idmapped mounts');
+    await cluster.must(['create', 'secret', 'generic', 'hidden', '--from-literal=key=from-a-secret']);
+    const script = 'cat /secret/key > /scratch/copy; id -u; stat -c %u /scratch/copy; exec sleep 1000';
+    const mounts = [
+      { name: 'scratch', mountPath: '/scratch' },
+      { name: 'secret', mountPath: '/secret', readOnly: true },
+    ];
+    const main = {
+      name: 'main',
+      image: 'gantry/busybox:1',
+      command: ['sh', '-c', script],
+      volumeMounts: mounts,
+    };
+    const volumes = [
+      { name: 'scratch', emptyDir: {} },
+      { name: 'secret', secret: { secretName: 'hidden' } },
+    ];
+    const spec = { hostUsers: false, terminationGracePeriodSeconds: 1, volumes, containers: [main] };
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'mapped' }, spec };
+    await cluster.must(['apply', '-f', '-'], { input: JSON.stringify(pod) });
+    await cluster.must(['wait', '--for=condition=Ready', 'pod/mapped', '--timeout=60s']);
+    expect(await cluster.must(['logs', 'mapped'])).toBe('0\n0\n');
+    const exec = ['exec', 'mapped', '--', 'sh', '-c', 'cat /scratch/copy; echo; cat /proc/self/uid_map'];
+    const [copy, map] = (await cluster.must(exec)).trim().split('\n');
+    expect(copy).toBe('from-a-secret');
+    const [inside, outside, size] = map!.trim().split(/\s+/).map(Number);
+    expect([inside, size]).toEqual([0, 65_536]);
+    expect(outside).toBeGreaterThanOrEqual(0x70000000);
+    const { metadata } = await cluster.json<Pod>(['get', 'pod', 'mapped']);
+    const file = join(cluster.directory, 'agent/pods', metadata.uid!, 'volumes/empty-dir/scratch/copy');
+    expect((await stat(file)).uid).toBe(0);
+    await cluster.must(['delete', 'pod', 'mapped']);
   });
 
   test('a log is rotated, and kubectl logs goes across without losing or repeating a line', async () => {
