@@ -7,7 +7,7 @@ import type { ContainerSpec, Mount } from '../contract.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import type { NativeRuntime } from './index.ts';
 import { checkPropagation } from './propagation.ts';
-import { TestNode, whyNoRoot } from './test-root.ts';
+import { TestNode, whyNoOci, whyNoRoot } from './test-root.ts';
 
 const MOUNTINFO = `22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda rw
 23 22 8:2 / /data rw,relatime master:4 - ext4 /dev/sdb rw
@@ -56,6 +56,7 @@ describe.skipIf(reason !== undefined)(`propagation (${reason ?? 'as root'})`, ()
 
   beforeAll(async () => {
     node = await TestNode.make();
+    node.handlerPath = process.env['PATH'];
     runtime = await node.open();
   });
   beforeEach(async () => {
@@ -95,7 +96,13 @@ describe.skipIf(reason !== undefined)(`propagation (${reason ?? 'as root'})`, ()
     readOnlyPaths: [],
   };
 
-  test('None: what either side mounts later stays with it', async () => {
+  const handlers = whyNoOci() ? [''] : ['', 'runc', 'crun'];
+  const by = async (handler: string) => {
+    if (handler) pod = await node.sandbox(runtime, `${pod}-${handler}`, { handler });
+  };
+
+  test.each(handlers)('None: what either side mounts later stays with it %s', async (handler) => {
+    await by(handler);
     await start([], privileged);
     await mountOnNode();
     expect(await inside('ls /v/later')).toBe('');
@@ -103,15 +110,21 @@ describe.skipIf(reason !== undefined)(`propagation (${reason ?? 'as root'})`, ()
     expect(await nodeMounts()).not.toContain(join(shared, 'mine'));
   });
 
-  test('HostToContainer: what the node mounts later is seen, what the container mounts is not', async () => {
-    await start(['rslave'], privileged);
-    await mountOnNode();
-    expect(await inside('cat /v/later/file')).toBe('mounted later');
-    expect(await inside('mkdir -p /v/mine && mount -t tmpfs inner /v/mine && echo mounted')).toBe('mounted');
-    expect(await nodeMounts()).not.toContain(join(shared, 'mine'));
-    execFileSync('umount', [join(shared, 'later')]);
-    expect(await inside('ls /v/later')).toBe('');
-  });
+  test.each(handlers)(
+    'HostToContainer: what the node mounts later is seen, not the reverse %s',
+    async (handler) => {
+      await by(handler);
+      await start(['rslave'], privileged);
+      await mountOnNode();
+      expect(await inside('cat /v/later/file')).toBe('mounted later');
+      expect(await inside('mkdir -p /v/mine && mount -t tmpfs inner /v/mine && echo mounted')).toBe(
+        'mounted',
+      );
+      expect(await nodeMounts()).not.toContain(join(shared, 'mine'));
+      execFileSync('umount', [join(shared, 'later')]);
+      expect(await inside('ls /v/later')).toBe('');
+    },
+  );
 
   test('Bidirectional: both sides see it, and it stays when the container has gone', async () => {
     await start(['rshared'], privileged);

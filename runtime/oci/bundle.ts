@@ -243,10 +243,14 @@ function cgroupMounts(directories: BundleInput['cgroupDirectories']): OciMount[]
 }
 
 function ociMount({ type, source, target, options }: Mount): OciMount {
-  const all =
-    type === 'bind' && !options.some((option) => /^r?bind$/.test(option)) ? ['bind', ...options] : options;
+  const has = (pattern: RegExp) => options.some((option) => pattern.test(option));
+  const all = [...options];
+  if (type === 'bind' && !has(/^r?bind$/)) all.unshift('bind');
+  // Else it would be as the root is, which is a slave.
+  if (type === 'bind' && !has(/^r?(private|slave|shared)$/)) all.push('rprivate');
   // Device nodes work only where the runtime makes them.
-  return { destination: target, type, source, options: type === 'devpts' ? all : [...all, 'nodev'] };
+  if (type !== 'devpts') all.push('nodev');
+  return { destination: target, type, source, options: all };
 }
 
 /** The common limits; all of them have been written to the container's group before, and stay. */

@@ -78,8 +78,8 @@ describe('a bundle', () => {
   });
 
   test.each<[string, Mount, Partial<OciConfig['mounts'][number]>]>([
-    ['a volume', bind(['rbind', 'ro']), { source: '/v', options: ['rbind', 'ro', 'nodev'] }],
-    ['without an option', bind([]), { options: ['bind', 'nodev'] }],
+    ['a volume', bind(['rbind', 'ro']), { source: '/v', options: ['rbind', 'ro', 'rprivate', 'nodev'] }],
+    ['without an option', bind([]), { options: ['bind', 'rprivate', 'nodev'] }],
     ['propagation', bind(['rbind', 'rslave']), { options: ['rbind', 'rslave', 'nodev'] }],
     [
       'a tmpfs',
@@ -89,7 +89,7 @@ describe('a bundle', () => {
     [
       'links in the source',
       bind(['nolinks', 'ro']),
-      { source: '/run/oci/pod/main.0/volumes/0', options: ['bind', 'ro', 'nodev'] },
+      { source: '/run/oci/pod/main.0/volumes/0', options: ['bind', 'ro', 'rprivate', 'nodev'] },
     ],
   ])('mounts as the spec says: %s', (_name, mount, expected) => {
     const { mounts } = config({ mounts: [mount] });
