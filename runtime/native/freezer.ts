@@ -8,6 +8,9 @@ import type { CgroupLayout } from './cgroup-layout.ts';
 /** A process in the middle of a call to a disk or a device freezes when that ends. */
 const FREEZE_MS = 5_000;
 const POLL_MS = 1;
+/** How long v1 may stand still before it is tried anew, and how long its processes go on then. */
+const STUCK_MS = 50;
+const LET_GO_MS = 5;
 
 interface Files {
   control: string;
@@ -41,10 +44,18 @@ export async function freeze(layout: CgroupLayout, path: string, clock: Clock): 
   const files = filesOf(layout, path);
   await writeFile(files.control, files.frozen);
   const end = clock.monotonic() + FREEZE_MS;
+  let again = clock.monotonic() + STUCK_MS;
   while (!files.reached.test(await readFile(files.state, 'utf8'))) {
     if (clock.monotonic() > end) {
       await writeFile(files.control, files.thawed);
       throw new RuntimeError('Busy', 'its processes do not come to rest', 'freeze');
+    }
+    // v1 may stay half frozen for good. Source: kernel documentation, "Cgroup Freezer": thaw, and try again.
+    if (!layout.unified && clock.monotonic() > again) {
+      await writeFile(files.control, files.thawed);
+      await sleep(clock, LET_GO_MS);
+      await writeFile(files.control, files.frozen);
+      again = clock.monotonic() + STUCK_MS;
     }
     await sleep(clock, POLL_MS);
   }
