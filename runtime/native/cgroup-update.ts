@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { access, mkdir, open, readFile, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Resources, RuntimeError } from '../contract.ts';
 import { type Group, planCgroup, switchOn } from './cgroup.ts';
@@ -84,19 +84,23 @@ export async function updateGroup(
   }
 }
 
-/** Makes a group without processes of its own, or changes the one that is there. Steps of a new one are undone together. */
+/** What a new group needs before it can take limits. */
+const PREPARES = /\/(cgroup\.subtree_control|cpuset\.cpus|cpuset\.mems)$/;
+
+/** Makes a group without processes of its own, or changes the one that is there. When a limit is refused, a new one goes again. */
 export async function ensureGroup(layout: CgroupLayout, path: string, resources: Resources): Promise<void> {
   const { steps } = planCgroup(layout, { path, resources, leaf: false });
   const made: string[] = [];
   try {
     for (const step of steps) {
-      if (!('mkdir' in step)) continue;
-      const first = await mkdir(step.mkdir, { recursive: true });
-      if (first) made.unshift(step.mkdir);
+      if ('mkdir' in step && (await mkdir(step.mkdir, { recursive: true }))) made.push(step.mkdir);
+      else if ('write' in step && made.length > 0 && PREPARES.test(step.write))
+        await write(step.write, step.value);
     }
     await updateGroup(layout, { path, leaf: false }, resources);
   } catch (error) {
-    for (const directory of made) await rm(directory, { recursive: false }).catch(() => undefined);
+    // Nobody is in it yet; where somebody was quicker it is theirs.
+    for (const directory of made) await rmdir(directory).catch(() => undefined);
     throw error;
   }
 }

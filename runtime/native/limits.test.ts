@@ -110,6 +110,63 @@ describe.skipIf(reason !== undefined)(`limits (${reason ?? 'as root'})`, () => {
     expect((await runtime.list()).map(({ id }) => id)).toContain(used);
   });
 
+  test('of v2 alone are where its kernel reads them', async () => {
+    if (!v2()) return;
+    await limited({
+      ...{
+        memoryMinBytes: 4 * MIB,
+        memoryLowBytes: 8 * MIB,
+        memoryHighBytes: 12 * MIB,
+        memoryBytes: 16 * MIB,
+      },
+      ...{ oomGroup: true, hugepages: [{ pageBytes: 2 * MIB, bytes: 4 * MIB }] },
+    });
+    for (const [name, value] of Object.entries({
+      min: 4 * MIB,
+      low: 8 * MIB,
+      high: 12 * MIB,
+      'oom.group': 1,
+    }))
+      expect(await file('memory', `memory.${name}`), name).toBe(String(value));
+    expect(await file('hugetlb', 'hugetlb.2MB.max')).toBe(String(4 * MIB));
+  });
+
+  test('out of memory, v2 kills the container whole where that is wanted, else the largest process', async () => {
+    if (!v2()) return;
+    const eats = 'dd if=/dev/zero of=/dev/null bs=64M count=1; echo went on';
+    const ends = async (oomGroup: boolean) => {
+      const resources = { memoryBytes: 16 * MIB, swapBytes: 0, oomGroup };
+      return await node.run(runtime, pod, eats, { resources });
+    };
+    expect(await ends(true)).toMatchObject({ output: '', exit: { code: 137, reason: 'OOMKilled' } });
+    expect(await ends(false)).toMatchObject({ output: 'Killed\nwent on', exit: { code: 0 } });
+  });
+
+  test('of a parent of pods are made, and changed', async () => {
+    const limitOf = async (parent: string) =>
+      (
+        await readFile(
+          join(
+            layout.controllers.get('memory')!,
+            node.cgroupRoot,
+            parent,
+            v2() ? 'memory.max' : 'memory.limit_in_bytes',
+          ),
+          'utf8',
+        )
+      ).trim();
+    for (const mib of [512, 256]) {
+      await runtime.updateParent('kubepods/special', { memoryBytes: mib * MIB, cpuShares: mib });
+      expect(await limitOf('kubepods/special')).toBe(String(mib * MIB));
+    }
+    const pod = await node.sandbox(runtime, 'special', { cgroupParent: 'kubepods/special' });
+    await runtime.removeSandbox(pod);
+    await expect(runtime.updateParent('kubepods/bad', { cpusetCpus: '0-4095' })).rejects.toMatchObject({
+      code: expect.stringMatching(/InvalidSpec|Unsupported/),
+    });
+    await expect(limitOf('kubepods/bad')).rejects.toThrow('ENOENT');
+  });
+
   test('that need cgroup v2 are refused on v1 with the reason, before anything is made', async () => {
     if (v2()) return;
     const before = await held();
