@@ -54,6 +54,7 @@ export const SUITES: readonly Suite[] = [
   { name: 'lint', kind: 'command', command: ['biome', 'check', '.'] },
   { name: 'tidy', kind: 'command', command: ['node', 'hack/tidy/index.ts'] },
   { name: 'unit and conformance', kind: 'vitest', args: ['--config', 'vitest.config.ts'] },
+  { name: 'runtime, sanitized', kind: 'vitest', args: ['--config', 'test/vitest.sanitize.config.ts'] },
   {
     name: 'runtime on cgroup v2 and Debian\u2019s kernel',
     kind: 'vitest',

@@ -244,19 +244,32 @@ static struct monitor *find_spare(uint64_t namespaces)
 	return NULL;
 }
 
-static struct monitor *start(char *name, int listener, const uint8_t *payload, size_t length, struct failure *failure)
+/* Whether it is the sandbox's monitor now. */
+static bool hand_over(struct monitor *monitor, char *name, int listener, int file, const struct tlv *payload)
 {
-	uint64_t namespaces = tlv_number(payload, length, TAG_NAMESPACES, 0);
-	int file = payload_file(payload, length);
+	if (remember_cgroup(monitor, payload->value, payload->length))
+		return false;
+	if (give(monitor, name, listener, file) == 0)
+		return true;
+	/* Its end must not kill what whoever takes its place starts. */
+	free((void *)monitor->cgroup.value);
+	monitor->cgroup = (struct tlv){ 0 };
+	return false;
+}
+
+static struct monitor *start(char *name, int listener, const struct tlv *payload, struct failure *failure)
+{
+	uint64_t namespaces = tlv_number(payload->value, payload->length, TAG_NAMESPACES, 0);
+	int file = payload_file(payload->value, payload->length);
 	if (file < 0) {
 		fail(failure, "pass sandbox", NULL);
 		return NULL;
 	}
 	struct monitor *monitor = find_spare(namespaces);
 	/* A spare that has just died is passed over. */
-	if (!monitor || remember_cgroup(monitor, payload, length) || give(monitor, name, listener, file)) {
+	if (!monitor || !hand_over(monitor, name, listener, file, payload)) {
 		monitor = fork_monitor(0, failure);
-		if (monitor && (remember_cgroup(monitor, payload, length) || give(monitor, name, listener, file))) {
+		if (monitor && !hand_over(monitor, name, listener, file, payload)) {
 			fail(failure, "pass sandbox", NULL);
 			close_channel(monitor);
 			monitor = NULL;
@@ -276,7 +289,8 @@ pid_t monitors_start(const uint8_t *payload, size_t length, struct failure *fail
 	int listener = listen_in(run_directory, name, failure);
 	if (listener < 0)
 		return -1;
-	struct monitor *monitor = start(name, listener, payload, length, failure);
+	const struct tlv whole = { .length = (uint32_t)length, .value = payload };
+	struct monitor *monitor = start(name, listener, &whole, failure);
 	close(listener);
 	if (!monitor)
 		unlinkat(run_directory, name, 0);

@@ -228,9 +228,12 @@ static int legacy_overlay(const struct tlv *overlay, const char *anchor, struct 
 		return fail(failure, "mount", "overlay");
 	int fd = open_tree_(AT_FDCWD, anchor, OPEN_TREE_CLOEXEC);
 	struct mount_attr attributes = { .attr_set = tlv_number(overlay->value, overlay->length, TAG_FLAGS, 0) & 0xffffffff };
-	if (fd < 0 || mount_setattr_(fd, AT_EMPTY_PATH, &attributes))
-		return fail(failure, "open root", anchor);
-	return fd;
+	if (fd >= 0 && mount_setattr_(fd, AT_EMPTY_PATH, &attributes) == 0)
+		return fd;
+	fail(failure, "open root", anchor);
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
 /* Mounts that only the root mount is made of; they go with the old root. */

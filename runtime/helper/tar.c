@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #define BLOCK 512
+/* Larger numbers mean nothing, and their arithmetic would overflow. */
+#define NUMBER_BITS 62
 
 /* Offsets and sizes of the header's fields. */
 enum {
@@ -46,7 +48,7 @@ static int number(const uint8_t *field, size_t size, uint64_t *value, bool *nega
 			uint8_t byte = i == 0 ? (uint8_t)(minus ? field[0] : field[0] & 0x7f) : field[i];
 			if (minus)
 				byte = (uint8_t)~byte;
-			if (*value >> 56)
+			if (*value >> (NUMBER_BITS - 8))
 				return -1;
 			*value = *value << 8 | byte;
 		}
@@ -169,6 +171,25 @@ static int decimal(const char *text, uint64_t most, uint64_t *value)
 	return *text < '0' || *text > '9' || *end || errno || *value > most ? -1 : 0;
 }
 
+/* Seconds with any number of decimals; before 1970 with a minus. */
+static int decimal_time(const char *text, struct timespec *time)
+{
+	const int64_t limit = (int64_t)1 << NUMBER_BITS;
+	char *end;
+	int64_t seconds = strtoll(text, &end, 10);
+	long nanoseconds = 0, unit = 100000000;
+	if (end == text || seconds > limit || seconds < -limit)
+		return -1;
+	if (*end == '.')
+		for (end++; *end >= '0' && *end <= '9'; end++, unit /= 10)
+			nanoseconds += unit * (*end - '0');
+	if (*end)
+		return -1;
+	bool before = *text == '-' && nanoseconds > 0;
+	*time = (struct timespec){ .tv_sec = before ? seconds - 1 : seconds, .tv_nsec = before ? 1000000000 - nanoseconds : nanoseconds };
+	return 0;
+}
+
 static void pax_record(char *key, char *value, size_t value_length, struct pax *pax, struct tar_entry *entry)
 {
 	static const char XATTR[] = "SCHILY.xattr.";
@@ -238,8 +259,8 @@ static int apply_pax(const struct pax *pax, struct tar_entry *entry, struct fail
 			return damaged(failure, "a pax gid is malformed");
 		entry->gid = (gid_t)value;
 	}
-	if (pax->modified)
-		entry->modified.tv_sec = strtoll(pax->modified, NULL, 10);
+	if (pax->modified && decimal_time(pax->modified, &entry->modified))
+		return damaged(failure, "a pax mtime is malformed");
 	return 0;
 }
 

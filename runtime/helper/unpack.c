@@ -26,6 +26,8 @@
 #define COPY_SIZE (256 << 10)
 #define ENTRIES_LIMIT 4000000u
 #define DEPTH_LIMIT 512
+/* What the names of directories may take in memory: an image of a few megabytes could else claim all of the node's. */
+#define DATED_LIMIT ((size_t)128 << 20)
 
 #define WHITEOUT ".wh."
 #define OPAQUE ".wh..wh..opq"
@@ -38,7 +40,7 @@ static struct dated {
 	char *path;
 	struct timespec modified;
 } *dated;
-static size_t dated_count, dated_size;
+static size_t dated_count, dated_size, dated_bytes;
 
 static int open_parent(const char *path)
 {
@@ -49,27 +51,25 @@ static int open_parent(const char *path)
 	return fd;
 }
 
-/* Drops leading slashes and dots, and a slash at the end; refuses what climbs. */
+/* Drops empty parts and dots; refuses what climbs. */
 static const char *clean(char *path, struct failure *failure)
 {
-	size_t length = strlen(path);
-	while (length > 0 && path[length - 1] == '/')
-		path[--length] = 0;
-	for (;;) {
-		if (*path == '/')
-			path++;
-		else if (path[0] == '.' && (path[1] == '/' || path[1] == 0))
-			path++;
-		else
-			break;
-	}
-	for (const char *part = path; part; part = strchr(part, '/')) {
-		part += *part == '/';
-		if (part[0] == '.' && part[1] == '.' && (part[2] == '/' || part[2] == 0)) {
+	char *end = path;
+	size_t length;
+	for (const char *part = path; *part; part += length + (part[length] == '/')) {
+		length = strcspn(part, "/");
+		if (length == 2 && part[0] == '.' && part[1] == '.') {
 			fail_with(failure, EBADMSG, "a name leads out of the layer", path);
 			return NULL;
 		}
+		if (length == 0 || (length == 1 && *part == '.'))
+			continue;
+		if (end > path)
+			*end++ = '/';
+		memmove(end, part, length);
+		end += length;
 	}
+	*end = 0;
 	return path;
 }
 
@@ -191,19 +191,22 @@ static int make_file(struct tar *tar, int parent, const char *name, const struct
 	return result;
 }
 
-static int remember_time(const struct tar_entry *entry, const char *path)
+static int remember_time(const struct tar_entry *entry, const char *path, struct failure *failure)
 {
+	dated_bytes += 2 * sizeof *dated + strlen(path);
+	if (dated_bytes > DATED_LIMIT)
+		return fail_with(failure, E2BIG, "read layer", "the names of its directories take more than 128 MiB");
 	if (dated_count == dated_size) {
 		size_t size = dated_size ? 2 * dated_size : 64;
 		struct dated *grown = realloc(dated, size * sizeof *dated);
 		if (!grown)
-			return -1;
+			return fail(failure, "make directory", "no memory");
 		dated = grown;
 		dated_size = size;
 	}
 	char *copy = strdup(path);
 	if (!copy)
-		return -1;
+		return fail(failure, "make directory", "no memory");
 	dated[dated_count++] = (struct dated){ .path = copy, .modified = entry->modified };
 	return 0;
 }
@@ -225,9 +228,7 @@ static int make_directory(int parent, const char *name, const struct tar_entry *
 		return fail(failure, "make directory", path);
 	int result = set_attributes(fd, entry, failure);
 	close(fd);
-	if (result == 0 && remember_time(entry, path))
-		result = fail(failure, "make directory", "no memory");
-	return result;
+	return result ? result : remember_time(entry, path, failure);
 }
 
 static int make_hard_link(int parent, const char *name, struct tar_entry *entry, struct failure *failure)
@@ -249,7 +250,8 @@ static int make_node(int parent, const char *name, const struct tar_entry *entry
 	dev_t device = entry->type == '6' ? 0 : makedev(entry->major, entry->minor);
 	if (mknodat(parent, name, KIND[entry->type - '3'] | (entry->mode & 07777), device))
 		return fail(failure, "make device", entry->path);
-	if (fchownat(parent, name, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW) || fchmodat(parent, name, entry->mode, 0))
+	/* No chmod: it would follow a link put here since, and the mode is set already. */
+	if (fchownat(parent, name, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW))
 		return fail(failure, "set owner", entry->path);
 	return 0;
 }
@@ -360,5 +362,6 @@ int main(int argc, char **argv)
 		fail(&failure, "sync", argv[1]);
 	}
 	fprintf(stderr, "%s: %s: %s\n", failure.step, failure.detail, strerror(failure.error));
-	return failure.error == EBADMSG || failure.error == ENOTSUP ? EXIT_LAYER : EXIT_KERNEL;
+	bool layer = failure.error == EBADMSG || failure.error == ENOTSUP || failure.error == E2BIG;
+	return layer ? EXIT_LAYER : EXIT_KERNEL;
 }

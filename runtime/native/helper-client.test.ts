@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +5,8 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '#machinery/clock.ts';
 import { HelperClient } from './helper-client.ts';
 import { OP } from './protocol.ts';
+import { BIN_DIRECTORY, buildPrograms } from './test-root.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
 const NETLINK_ROUTE = 0;
 const RTM_GETLINK = 18;
 const NLM_F_REQUEST = 1;
@@ -39,13 +38,7 @@ const root = process.getuid?.() === 0;
 
 describe.skipIf(!root)('helper (needs root: it enters network namespaces)', () => {
   const cleanups: (() => Promise<void> | void)[] = [];
-  beforeAll(() => {
-    execFileSync(
-      'flock',
-      [join(ROOT, 'runtime/helper/Makefile'), 'make', '-s', '-C', join(ROOT, 'runtime/helper')],
-      { stdio: 'inherit' },
-    );
-  }, 120_000);
+  beforeAll(buildPrograms, 120_000);
   afterEach(async () => {
     for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
   });
@@ -60,7 +53,7 @@ describe.skipIf(!root)('helper (needs root: it enters network namespaces)', () =
     const client = new HelperClient({
       clock: systemClock,
       runDirectory,
-      binDirectory: join(ROOT, 'dist/bin'),
+      binDirectory: BIN_DIRECTORY,
     });
     cleanups.push(() => client.shutdown());
     return client;

@@ -34,6 +34,7 @@ export async function holdings(node: {
   for (const mount of new Set([...controllers.values(), ...(unified ? [unified] : [])]))
     cgroups.push(...(await directoriesBelow(join(mount, node.cgroupRoot))));
   return {
+    // Other tests mount on this node at the same time: only what lies in our own directories is ours.
     mounts: mountinfo.split('\n').filter((line) => line.includes(node.base)).length,
     cgroups: cgroups.sort(),
     ...(await helperHoldings(node.helperPid)),

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { inject } from 'vitest';
 import { systemClock } from '#machinery/clock.ts';
 import {
   CONFORMANCE_SCRIPTS,
@@ -75,14 +76,22 @@ export function whyNoOci(): string | undefined {
   }
 }
 
+declare module 'vitest' {
+  interface ProvidedContext {
+    sanitize?: boolean;
+  }
+}
+
+/** The tests run programs that abort at the first wrong access or overflow (test/vitest.sanitize.config.ts). */
+export const SANITIZE = inject('sanitize') ?? false;
+
+/** Where the programs under test are. */
+export const BIN_DIRECTORY = join(ROOT, SANITIZE ? 'dist/bin-sanitize' : 'dist/bin');
+
 let built = false;
 export function buildPrograms(): void {
-  if (!built)
-    execFileSync(
-      'flock',
-      [join(ROOT, 'runtime/helper/Makefile'), 'make', '-s', '-C', join(ROOT, 'runtime/helper')],
-      { stdio: 'inherit' },
-    );
+  const make = ['make', '-s', '-C', join(ROOT, 'runtime/helper'), ...(SANITIZE ? ['SANITIZE=1'] : [])];
+  if (!built) execFileSync('flock', [join(ROOT, 'runtime/helper/Makefile'), ...make], { stdio: 'inherit' });
   built = true;
 }
 
@@ -92,7 +101,7 @@ export class TestNode {
   readonly base: string;
   readonly cgroupRoot: string;
   /** Of the programs: those that are shipped, or a node's own weak ones. */
-  binDirectory = join(ROOT, 'dist/bin');
+  binDirectory = BIN_DIRECTORY;
   /** Where OCI runtimes are looked for; none are unless a test says so. */
   handlerPath: string | undefined;
   handlerTimeoutMs: number | undefined;
@@ -207,7 +216,15 @@ export class TestNode {
     const { pid } = await runtime.helper.hello();
     await runtime.destroy();
     await eventually('the helper ends', () => !isAlive(pid));
+    await this.#expectNoReport();
     await rm(this.base, { recursive: true, force: true });
+  }
+
+  /** What a sanitizer has found in helper or monitors stands in their log. */
+  async #expectNoReport(): Promise<void> {
+    const log = await readFile(join(this.base, 'run/helper.log'), 'utf8');
+    if (/Sanitizer|runtime error:/.test(log))
+      throw new Error(`a sanitizer reports:\n${log.slice(0, 10_000)}`);
   }
 
   async #makeLayer(): Promise<void> {

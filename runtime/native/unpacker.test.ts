@@ -2,80 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { buildPrograms, whyNoRoot } from './test-root.ts';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { BIN_DIRECTORY, buildPrograms, whyNoRoot } from './test-root.ts';
+import { BLOCK, tar } from './test-tar.ts';
 import { NativeUnpacker } from './unpacker.ts';
-
-const BLOCK = 512;
-
-interface Entry {
-  path: string;
-  type?: string;
-  content?: string;
-  link?: string;
-  mode?: number;
-  uid?: number;
-  gid?: number;
-  mtime?: number;
-  major?: number;
-  minor?: number;
-  /** What the header claims; by default the length of the content. */
-  size?: number;
-  /** Records of a pax header in front. */
-  pax?: Record<string, string>;
-}
-
-function octal(value: number, size: number): string {
-  return `${value.toString(8).padStart(size - 1, '0')}\0`;
-}
-
-function header(entry: Entry, size: number): Buffer {
-  const block = Buffer.alloc(BLOCK);
-  block.write(entry.path, 0, 100);
-  block.write(octal(entry.mode ?? 0o644, 8), 100);
-  block.write(octal(entry.uid ?? 0, 8), 108);
-  block.write(octal(entry.gid ?? 0, 8), 116);
-  block.write(octal(size, 12), 124);
-  block.write(octal(entry.mtime ?? 1_000_000_000, 12), 136);
-  block.write('        ', 148);
-  block.write(entry.type ?? '0', 156);
-  block.write(entry.link ?? '', 157, 100);
-  block.write('ustar\x0000', 257);
-  block.write(octal(entry.major ?? 0, 8), 329);
-  block.write(octal(entry.minor ?? 0, 8), 337);
-  let sum = 0;
-  for (const byte of block) sum += byte;
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-  return block;
-}
-
-function padded(content: string): Buffer {
-  const bytes = Buffer.from(content);
-  return Buffer.concat([bytes, Buffer.alloc((BLOCK - (bytes.length % BLOCK)) % BLOCK)]);
-}
-
-function paxRecord(key: string, value: string): string {
-  const rest = ` ${key}=${value}\n`;
-  let length = rest.length + 1;
-  while (String(length).length + rest.length !== length) length++;
-  return `${length}${rest}`;
-}
-
-function tar(...entries: Entry[]): Buffer {
-  const blocks: Buffer[] = [];
-  for (const entry of entries) {
-    if (entry.pax) {
-      const records = Object.entries(entry.pax).map(([key, value]) => paxRecord(key, value));
-      const text = records.join('');
-      blocks.push(header({ path: 'pax', type: 'x' }, text.length), padded(text));
-    }
-    blocks.push(
-      header(entry, entry.size ?? Buffer.byteLength(entry.content ?? '')),
-      padded(entry.content ?? ''),
-    );
-  }
-  return Buffer.concat([...blocks, Buffer.alloc(2 * BLOCK)]);
-}
 
 async function* pieces(bytes: Uint8Array, size = 1000) {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
@@ -88,9 +18,10 @@ describe.skipIf(reason !== undefined)(`unpack (${reason ?? 'as root'})`, () => {
   let layer: string;
   let unpacker: NativeUnpacker;
 
+  // The first one may build them.
+  beforeAll(buildPrograms, 60_000);
   beforeEach(async () => {
-    buildPrograms();
-    unpacker = new NativeUnpacker(join(import.meta.dirname, '../../dist/bin'));
+    unpacker = new NativeUnpacker(BIN_DIRECTORY);
     base = await mkdtemp(join(tmpdir(), 'gantry-unpack-'));
     layer = join(base, 'layer');
     await mkdir(layer);

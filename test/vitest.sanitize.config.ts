@@ -1,0 +1,24 @@
+import { defineConfig } from 'vitest/config';
+
+/** What drives the C programs hardest. */
+const FILES = [
+  'helper-client',
+  'isolation',
+  'native',
+  'processes',
+  'protocol',
+  'survival',
+  'unpacker*',
+  'upgrade',
+];
+
+/** The tests of the runtime's C programs once more, with builds that abort at the first wrong access or overflow. */
+export default defineConfig({
+  test: {
+    include: FILES.map((name) => `runtime/native/${name}.test.ts`),
+    provide: { sanitize: true },
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+  },
+});
