@@ -260,6 +260,33 @@ describe.skipIf(reason !== undefined)(`upgrade (${reason ?? 'as root'})`, () => 
     expect(await received).toBe(sent.join(''));
   });
 
+  test('a monitor of another state version: what runs stays as it is, and what is new is of the new one', async () => {
+    const pod = await node.sandbox(runtime, 'pod');
+    const { pid } = await runtime.startContainer(pod, await node.spec('main.0', 'exec sleep 600'));
+    const old = await stat(`/proc/${await monitorPid(pod)}/exe`);
+    const built = join(node.base, 'built');
+    const make = ['-s', '-C', join(import.meta.dirname, '../helper'), `BIN=${built}`, `${built}/monitor`];
+    execFileSync('make', [...make, 'CC=gcc -DHANDOVER_VERSION=1000']);
+    execFileSync('mv', [join(built, 'monitor'), join(node.binDirectory, 'monitor')]);
+    await reopen();
+    expect(runtime.upgraded).toEqual({
+      helper: true,
+      monitors: [],
+      kept: [{ sandbox: 'pod', reason: expect.stringContaining("it cannot go on from this one's state") }],
+    });
+    const now = await stat(`/proc/${await monitorPid(pod)}/exe`);
+    expect([now.dev, now.ino]).toEqual([old.dev, old.ino]);
+    expect(isAlive(pid)).toBe(true);
+    const streams = await runtime.exec(pod, 'main.0', { args: ['echo', 'works'], tty: false, stdin: false });
+    expect(await text(streams.stdout)).toBe('works\n');
+    await runtime.startContainer(
+      await node.sandbox(runtime, 'new'),
+      await node.spec('main.0', 'exec sleep 600'),
+    );
+    expect((await stat(`/proc/${await monitorPid('new')}/exe`)).ino).not.toBe(old.ino);
+    await runtime.stopContainer(pod, 'main.0', 0);
+  }, 60_000);
+
   test('a program that cannot take over is refused, and the old one goes on', async () => {
     const pod = await node.sandbox(runtime, 'pod');
     const { pid } = await runtime.startContainer(pod, await node.spec('main.0', 'exec sleep 600'));
