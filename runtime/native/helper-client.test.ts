@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '#machinery/clock.ts';
 import { HelperClient } from './helper-client.ts';
+import { whyNotIdmapped } from './probe.ts';
 import { OP } from './protocol.ts';
 import { BIN_DIRECTORY, buildPrograms } from './test-root.ts';
 
@@ -94,6 +95,12 @@ describe.skipIf(!root)('helper (needs root: it enters network namespaces)', () =
     await expect(client.exchange({ protocol: 99, request: getLink(0, 1) })).rejects.toMatchObject({
       step: 'netlink socket',
     });
+  });
+
+  test('tries whether a file system can be shown with other owners', async () => {
+    const client = makeClient();
+    expect(await whyNotIdmapped(client, '/proc/sys')).toMatch(/idmap mount: \/proc\/sys: EINVAL/);
+    expect(await whyNotIdmapped(client, '/nowhere')).toMatch(/ENOENT/);
   });
 
   test('outlives its client and is adopted by the next one', async () => {

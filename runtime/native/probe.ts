@@ -5,7 +5,6 @@ import { CAPABILITIES } from './capabilities.ts';
 import { encodeCgroup, planCgroup } from './cgroup.ts';
 import { type CgroupLayout, since } from './cgroup-layout.ts';
 import type { HelperClient } from './helper-client.ts';
-import { Refusal } from './peer.ts';
 import { OP, Payload, TAG } from './protocol.ts';
 
 /** What we hold ourselves: no container can be given more. */
@@ -43,7 +42,7 @@ export async function whyNotIdmapped(
     await helper.request(OP.PROBE_IDMAP, new Payload().text(TAG.PATH, path));
     return undefined;
   } catch (error) {
-    if (error instanceof Refusal) return error.message;
+    if (error instanceof RuntimeError && error.code === 'Kernel') return error.message;
     throw error;
   }
 }
