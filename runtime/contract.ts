@@ -130,7 +130,10 @@ export interface ContainerSpec {
   uid: number;
   gid: number;
   additionalGids: number[];
-  /** Names as CAP_CHOWN; bounding, permitted and effective sets (ambient stays empty; inheritable empty). */
+  /**
+   * Names as CAP_CHOWN; bounding, permitted and effective sets. Inheritable and ambient stay empty, as in Docker and
+   * Kubernetes: a program of another user than root gains them only through file capabilities or set-user-id.
+   */
   capabilities: string[];
   noNewPrivileges: boolean;
   /** Compiled seccomp filter (struct sock_filter[], little endian); undefined = unconfined. */
@@ -139,6 +142,7 @@ export interface ContainerSpec {
   seccompProfile?: SeccompProfile;
   maskedPaths: string[];
   readOnlyPaths: string[];
+  /** RLIMIT_*; -1 = unlimited. What is not named is the node's. */
   rlimits: { type: string; soft: number; hard: number }[];
   oomScoreAdj: number;
   resources: Resources;
@@ -146,6 +150,11 @@ export interface ContainerSpec {
   devices?: DeviceRule[] | 'all';
   /** A terminal instead of pipes. */
   tty: boolean;
+  /**
+   * Process 1 is the runtime's own init (named gantry-init), which starts the program, hands signals on to it, reaps what is
+   * orphaned and ends as it ends. Left out: the program itself is process 1.
+   */
+  init?: boolean;
   /** Keep stdin open for attach; `once` closes it when the first client leaves. */
   stdin: 'none' | 'open' | 'once';
   /** Log file, absolute: CRI lines `<RFC3339Nano> stdout|stderr F|P <text>`. */
@@ -213,6 +222,12 @@ export interface ExecSpec {
   stdin: boolean;
   /** First size of the terminal. */
   size?: TerminalSize;
+  /** Somebody else than the container's user; all three come together, the groups being no others than these. */
+  user?: { uid: number; gid: number; additionalGids: number[] };
+  /** Instead of the container's: bounding, permitted and effective set. */
+  capabilities?: string[];
+  /** Instead of the container's. */
+  noNewPrivileges?: boolean;
 }
 
 export interface TerminalSize {
@@ -226,6 +241,8 @@ export interface ProcessStreams {
   stdout: Readable;
   stderr: Readable;
   resize(size: TerminalSize): void;
+  /** Sends the process itself a signal; harmless when it has ended. */
+  signal(signal: number): void;
   /** Resolves when the process ended (exec) or the container exited (attach). */
   exit: Promise<ExitStatus>;
   /** Lets go of the streams; an exec'd process is killed, an attached container is left alone. */

@@ -1,5 +1,6 @@
 import {
   type ContainerSpec,
+  type ExecSpec,
   type IdRange,
   type Resources,
   RuntimeError,
@@ -11,6 +12,9 @@ const SANDBOX_ID = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** `<container name>.<attempt>`: also the name of a file and of a cgroup. */
 const CONTAINER_ID = /^[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$/;
 const MAX_ID = 2 ** 31 - 1;
+/** runtime/helper/identity.c. */
+const MAX_GROUPS = 1024;
+const UNLIMITED = -1;
 
 function refuse(what: string): never {
   throw new RuntimeError('InvalidSpec', what);
@@ -131,26 +135,56 @@ export function validateUserNamespace(spec: SandboxSpec, others: Iterable<Sandbo
 /** Throws RuntimeError InvalidSpec. */
 export function validateContainer(spec: ContainerSpec, userNamespace?: IdRange): void {
   if (!CONTAINER_ID.test(spec.id)) refuse(`container id ${JSON.stringify(spec.id)} is not [a-z0-9.-]{1,128}`);
-  if (spec.args.length === 0 || spec.args[0] === '')
-    refuse('no command to run: neither the image nor the spec names one');
-  for (const text of [...spec.args, ...spec.env, spec.cwd]) {
-    if (text.includes('\0')) refuse('a zero byte in an argument, variable or working directory');
-  }
-  for (const variable of spec.env) {
-    if (!variable.includes('=')) refuse(`environment entry ${JSON.stringify(variable)} is not NAME=VALUE`);
-  }
-  for (const id of [spec.uid, spec.gid, ...spec.additionalGids]) {
-    if (!Number.isInteger(id) || id < 0 || id > MAX_ID)
-      refuse(`user or group id ${id} is not in 0-${MAX_ID}`);
-  }
-  for (const id of [spec.uid, spec.gid, ...spec.additionalGids]) {
-    if (userNamespace && id >= userNamespace.size)
-      refuse(`user or group id ${id} is not in the pod's user namespace, 0-${userNamespace.size - 1}`);
-  }
-  if (!spec.cwd.startsWith('/')) refuse(`working directory ${JSON.stringify(spec.cwd)} is not absolute`);
+  validateProcess(spec.args, spec.env, spec.cwd);
+  validateUser(spec, userNamespace);
+  validateRlimits(spec.rlimits);
   validateResources(spec.resources);
   validateDevices(spec.devices);
   for (const mount of spec.mounts) {
     if (!mount.target.startsWith('/')) refuse(`mount target ${JSON.stringify(mount.target)} is not absolute`);
+  }
+}
+
+/** Throws RuntimeError InvalidSpec. */
+export function validateExec(spec: ExecSpec, { userNamespace }: SandboxSpec): void {
+  validateProcess(spec.args, spec.env ?? [], spec.cwd);
+  if (spec.user) validateUser(spec.user, userNamespace);
+}
+
+function validateProcess(args: string[], env: string[], cwd: string | undefined): void {
+  if (args.length === 0 || args[0] === '')
+    refuse('no command to run: neither the image nor the spec names one');
+  for (const text of [...args, ...env, cwd ?? '']) {
+    if (text.includes('\0')) refuse('a zero byte in an argument, variable or working directory');
+  }
+  for (const variable of env) {
+    if (!variable.includes('=')) refuse(`environment entry ${JSON.stringify(variable)} is not NAME=VALUE`);
+  }
+  if (cwd !== undefined && !cwd.startsWith('/'))
+    refuse(`working directory ${JSON.stringify(cwd)} is not absolute`);
+}
+
+function validateUser(user: NonNullable<ExecSpec['user']>, userNamespace: IdRange | undefined): void {
+  for (const id of [user.uid, user.gid, ...user.additionalGids]) {
+    if (!Number.isInteger(id) || id < 0 || id > MAX_ID)
+      refuse(`user or group id ${id} is not in 0-${MAX_ID}`);
+    if (userNamespace && id >= userNamespace.size)
+      refuse(`user or group id ${id} is not in the pod's user namespace, 0-${userNamespace.size - 1}`);
+  }
+  if (user.additionalGids.length > MAX_GROUPS)
+    refuse(`${user.additionalGids.length} additional groups are over the limit of ${MAX_GROUPS}`);
+}
+
+function validateRlimits(rlimits: ContainerSpec['rlimits']): void {
+  const seen = new Set<string>();
+  for (const { type, soft, hard } of rlimits) {
+    if (seen.has(type)) refuse(`resource limit ${type} is given twice`);
+    seen.add(type);
+    for (const value of [soft, hard]) {
+      if (!Number.isSafeInteger(value) || value < UNLIMITED)
+        refuse(`resource limit ${type}: ${value} is neither a whole number nor ${UNLIMITED} for unlimited`);
+    }
+    if (hard !== UNLIMITED && (soft === UNLIMITED || soft > hard))
+      refuse(`resource limit ${type}: the soft limit ${soft} is over the hard limit ${hard}`);
   }
 }

@@ -30,6 +30,9 @@ export interface ContainerInput {
   paths: AgentPaths;
 }
 
+/** A pod's containers get an init as process 1, which reaps and hands signals on. */
+const INIT_ANNOTATION = 'gantry.dev/init';
+
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** `<container name>.<attempt>`, the runtime's id of one start. */
@@ -70,6 +73,7 @@ export function containerSpec(input: ContainerInput): ContainerSpec {
     oomScoreAdj: oomScoreAdj(pod, container, input.nodeMemoryBytes),
     resources: containerResources(container, input.limits),
     tty: container.tty ?? false,
+    ...(pod.metadata.annotations?.[INIT_ANNOTATION] === 'true' && { init: true }),
     stdin: container.stdin ? (container.stdinOnce ? 'once' : 'open') : 'none',
     logPath: logPath(input.paths, pod, container.name, input.attempt),
   };

@@ -474,6 +474,17 @@ describe('a container for the runtime', () => {
     expect(spec.env.sort()).toEqual(['HOME=/root', 'HOSTNAME=web', 'MODE=pod', 'PATH=/bin', 'TERM=xterm']);
   });
 
+  it('has an init when the pod asks for one', () => {
+    const withInit = (annotations: Record<string, string>) => {
+      const whole = input({});
+      const metadata = { ...whole.pod.metadata, annotations };
+      return containerSpec({ ...whole, pod: { ...whole.pod, metadata } }).init;
+    };
+    expect(withInit({ 'gantry.dev/init': 'true' })).toBe(true);
+    expect(withInit({ 'gantry.dev/init': 'false' })).toBeUndefined();
+    expect(withInit({})).toBeUndefined();
+  });
+
   it('lives in a sandbox of the pod', () => {
     expect(sandboxSpec(pod({ hostNetwork: true }), 'web', 'oci', paths)).toMatchObject({
       id: 'u1',

@@ -23,6 +23,7 @@ import {
 import {
   requireHandler,
   validateContainer,
+  validateExec,
   validateParent,
   validateResources,
   validateSandbox,
@@ -268,6 +269,7 @@ export class FakeRuntime implements Runtime {
 
   async exec(sandbox: SandboxId, id: string, spec: ExecSpec): Promise<ProcessStreams> {
     this.#begin('exec', sandbox, id);
+    validateExec(spec, this.#node.ready(sandbox).spec);
     const container = this.#node.running(sandbox, id);
     if (container.state.paused) throw new RuntimeError('Busy', `container ${id} is paused: resume it first`);
     const stdout = new PassThrough();
@@ -292,6 +294,7 @@ export class FakeRuntime implements Runtime {
       stdout,
       stderr,
       resize() {},
+      signal: (signal) => process.signal(signal),
       exit: process.exit,
       close: () => process.signal(SIGKILL),
     };
@@ -311,7 +314,8 @@ export class FakeRuntime implements Runtime {
     const stdin = container.process.stdin && new PassThrough();
     stdin?.pipe(container.process.stdin!, { end: container.spec.stdin === 'once' });
     void container.process.exit.then(close);
-    return { stdin, ...streams, resize() {}, exit: container.process.exit, close };
+    const signal = (number: number) => container.process.signal(number);
+    return { stdin, ...streams, resize() {}, signal, exit: container.process.exit, close };
   }
 
   async dial(sandbox: SandboxId, port: number): Promise<Duplex> {

@@ -1,12 +1,16 @@
 #include "execute.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "init.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -80,19 +84,8 @@ static int execute_in_path(char **arguments, char **environment)
 	return error;
 }
 
-int execute(const struct spawn *spawn, struct failure *failure)
+int execute_program(char **arguments, char **environment, struct failure *failure)
 {
-	const uint8_t *source = spawn->exec ? spawn->exec : spawn->container;
-	size_t source_length = spawn->exec ? spawn->exec_length : spawn->container_length;
-	size_t argument_count = 0, variable_count = 0;
-	char **arguments = collect(source, source_length, TAG_ARG, empty_list(), &argument_count);
-	char **environment = collect(spawn->container, spawn->container_length, TAG_ENV, empty_list(), &variable_count);
-	environment = collect(spawn->exec, spawn->exec_length, TAG_ENV, environment, &variable_count);
-	if (!arguments || !environment)
-		return fail_with(failure, ENOMEM, "arguments", NULL);
-	if (argument_count == 0 || !*arguments[0])
-		return fail_with(failure, ENOENT, "exec", "");
-	keep_last(environment, variable_count);
 	int error;
 	if (!strchr(arguments[0], '/')) {
 		error = execute_in_path(arguments, environment);
@@ -103,4 +96,29 @@ int execute(const struct spawn *spawn, struct failure *failure)
 		error = errno;
 	}
 	return fail_with(failure, error, "exec", arguments[0]);
+}
+
+int execute(const struct spawn *spawn, int init, struct failure *failure)
+{
+	const uint8_t *source = spawn->exec ? spawn->exec : spawn->container;
+	size_t source_length = spawn->exec ? spawn->exec_length : spawn->container_length;
+	size_t argument_count = 1, variable_count = 0;
+	/* In front of the arguments stands the name that init goes by; without init it is skipped. */
+	char **named = malloc(2 * sizeof *named);
+	if (named) {
+		named[0] = INIT_NAME;
+		named[1] = NULL;
+	}
+	named = collect(source, source_length, TAG_ARG, named, &argument_count);
+	char **environment = collect(spawn->container, spawn->container_length, TAG_ENV, empty_list(), &variable_count);
+	environment = collect(spawn->exec, spawn->exec_length, TAG_ENV, environment, &variable_count);
+	if (!named || !environment)
+		return fail_with(failure, ENOMEM, "arguments", NULL);
+	if (argument_count == 1 || !*named[1])
+		return fail_with(failure, ENOENT, "exec", "");
+	keep_last(environment, variable_count);
+	if (init < 0)
+		return execute_program(named + 1, environment, failure);
+	syscall(SYS_execveat, init, "", named, environment, AT_EMPTY_PATH);
+	return fail(failure, "execute init", NULL);
 }

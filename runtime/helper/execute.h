@@ -3,5 +3,9 @@
 
 #include "spawn.h"
 
-/* Returns only when the program cannot be executed: step "exec", detail = argv[0], ENOENT, EACCES, ENOEXEC, ... */
-int execute(const struct spawn *spawn, struct failure *failure);
+/*
+ * Returns only when the program cannot be executed: step "exec", detail = argv[0], ENOENT, EACCES, ENOEXEC, ... With `init`,
+ * a descriptor of our own program, that is executed instead, as INIT_NAME with the program as its arguments (init.h).
+ */
+int execute(const struct spawn *spawn, int init, struct failure *failure);
+int execute_program(char **arguments, char **environment, struct failure *failure);

@@ -56,6 +56,8 @@ enum op {
 	OP_EXITED = 54,
 	/* helper */
 	OP_CGROUP_MAKE = 70,
+	/* on the connection of an exec or attach, to it */
+	OP_SIGNAL = 80,
 };
 
 enum tag {
@@ -122,6 +124,7 @@ enum tag {
 	TAG_LAYER = 62,
 	TAG_INTO = 70,
 	TAG_DEVICE_PROGRAM = 71,
+	TAG_INIT = 80,
 	TAG_SPARES = 100,
 	/* OCI runtimes: launch.h */
 	TAG_COMMAND = 120,

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -222,6 +224,8 @@ int main(int argc, char **argv)
 	/* Whatever the agent's starter had left open is none of ours, nor of the monitors'. */
 	if ((defended("inherited-descriptors") && close_range(3, ~0U, 0)) || prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_NAME, "gantry-helper"))
 		return report((fail(&failure, "prctl", NULL), &failure));
+	/* Not the session of whoever started the agent: what is kept there would be every container's. Without keys: nothing. */
+	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 	/* The last to go when memory runs out, with the monitors; where we may not say so (no CAP_SYS_RESOURCE), so be it. */
 	(void)write_file("/proc/self/oom_score_adj", "-998");
 	int directory = open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC);

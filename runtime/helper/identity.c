@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,8 @@
 #define FILTER_LIMIT 4096
 /* The kernel says where its capabilities end; this only bounds the loop. */
 #define LAST_CAPABILITY 63
+/* KEY_POS_ALL of the kernel: nothing for its owner, group and others. */
+#define KEYRING_POSSESSOR_ALL 0x3f000000
 
 static int set_rlimits(const uint8_t *container, size_t length, struct failure *failure)
 {
@@ -52,12 +55,22 @@ int identity_limits(const uint8_t *container, size_t length, struct failure *fai
 	return set_rlimits(container, length, failure);
 }
 
-static int set_groups(const uint8_t *container, size_t length, struct failure *failure)
+uint64_t identity_number(const struct identity *who, uint16_t tag)
 {
+	return tlv_number(who->exec, who->exec_length, tag, tlv_number(who->container, who->container_length, tag, 0));
+}
+
+/* An exec that names its user has that user's groups, and none of the container's. */
+static int set_groups(const struct identity *who, struct failure *failure)
+{
+	struct tlv own;
+	bool of_exec = tlv_find(who->exec, who->exec_length, TAG_UID, &own);
+	const uint8_t *source = of_exec ? who->exec : who->container;
+	size_t length = of_exec ? who->exec_length : who->container_length;
 	gid_t groups[GROUPS_LIMIT];
 	size_t count = 0, offset = 0;
 	struct tlv item;
-	while (tlv_next(container, length, &offset, &item) == 1) {
+	while (tlv_next(source, length, &offset, &item) == 1) {
 		if (item.tag != TAG_GROUP)
 			continue;
 		if (count == GROUPS_LIMIT)
@@ -128,13 +141,29 @@ static int install_filter(const uint8_t *container, size_t length, struct failur
 	return 0;
 }
 
-int identity_assume(const uint8_t *container, size_t length, struct failure *failure)
+/*
+ * A session keyring of its own, which only who possesses it may use. Made while still root, whose quota of keys is not the
+ * 200 of other users. Where there are no keys, or no room for one, it keeps the helper's, which is empty.
+ */
+static int new_keyring(struct failure *failure)
 {
-	uint64_t wanted = tlv_number(container, length, TAG_CAPABILITIES, 0), held = 0;
-	bool no_new_privileges = tlv_number(container, length, TAG_NO_NEW_PRIVILEGES, 0);
-	uid_t uid = (uid_t)tlv_number(container, length, TAG_UID, 0);
-	gid_t gid = (gid_t)tlv_number(container, length, TAG_GID, 0);
-	if (drop_bounding(wanted, failure) || set_groups(container, length, failure))
+	long keyring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+	if (keyring < 0)
+		return errno == ENOSYS || errno == EDQUOT ? 0 : fail(failure, "new session keyring", NULL);
+	if (syscall(SYS_keyctl, KEYCTL_SETPERM, keyring, KEYRING_POSSESSOR_ALL))
+		return fail(failure, "new session keyring", "permissions");
+	return 0;
+}
+
+int identity_assume(const struct identity *who, struct failure *failure)
+{
+	const uint8_t *container = who->container;
+	size_t length = who->container_length;
+	uint64_t wanted = identity_number(who, TAG_CAPABILITIES), held = 0;
+	bool no_new_privileges = identity_number(who, TAG_NO_NEW_PRIVILEGES);
+	uid_t uid = (uid_t)identity_number(who, TAG_UID);
+	gid_t gid = (gid_t)identity_number(who, TAG_GID);
+	if (drop_bounding(wanted, failure) || new_keyring(failure) || set_groups(who, failure))
 		return -1;
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
 		return fail(failure, "set user", NULL);

@@ -69,7 +69,7 @@ static int run(const struct tlv *command, struct failure *failure)
 	pid_t pid = fork();
 	if (pid == 0) {
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
-			execute(&program, failure);
+			execute(&program, -1, failure);
 		_exit(127);
 	}
 	if (pid < 0)

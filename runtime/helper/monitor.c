@@ -31,6 +31,7 @@
 #include "detached.h"
 #include "dial.h"
 #include "handover.h"
+#include "init.h"
 #include "sandbox.h"
 #include "session.h"
 
@@ -197,6 +198,7 @@ static void handle(struct connection *connection, const struct frame *frame)
 	case OP_STDIN:
 	case OP_STDIN_END:
 	case OP_RESIZE:
+	case OP_SIGNAL:
 		return session_frame(connection, frame);
 	default:
 		fail_with(&failure, ENOSYS, "monitor request", "unknown op");
@@ -320,6 +322,8 @@ static int resume(int file)
 
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[0], INIT_NAME) == 0)
+		return init_run(argv + 1);
 	if (argc == 2 && strcmp(argv[1], HANDOVER_CHECK) == 0)
 		return handover_check();
 	own_arguments = argv;

@@ -204,7 +204,7 @@ static int strip(struct failure *failure)
 		TAG_UID, 0, 4, 0, 0, 0, INIT_UID & 255, INIT_UID >> 8, 0, 0,
 		TAG_GID, 0, 4, 0, 0, 0, INIT_UID & 255, INIT_UID >> 8, 0, 0,
 	};
-	return identity_assume(nobody, sizeof nobody, failure);
+	return identity_assume(&(struct identity){ .container = nobody, .container_length = sizeof nobody }, failure);
 }
 
 /*

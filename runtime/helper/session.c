@@ -329,6 +329,8 @@ void session_frame(struct connection *connection, const struct frame *frame)
 	} else if (frame->op == OP_STDIN_END) {
 		session->input_ended = true;
 		feed(session);
+	} else if (frame->op == OP_SIGNAL) {
+		process_signal(process, (int)tlv_number(frame->payload, frame->length, TAG_SIGNAL, 0));
 	} else if (frame->op == OP_RESIZE && process->terminal >= 0) {
 		pty_resize(process->terminal, (unsigned)tlv_number(frame->payload, frame->length, TAG_COLUMNS, 0),
 			   (unsigned)tlv_number(frame->payload, frame->length, TAG_ROWS, 0));

@@ -5,7 +5,7 @@
 
 void session_exec(struct connection *connection, const struct frame *frame);
 void session_attach(struct connection *connection, const struct frame *frame);
-/* STDIN, STDIN_END and RESIZE of the client. */
+/* STDIN, STDIN_END, RESIZE and SIGNAL of the client. */
 bool sessions_settled(void);
 void sessions_hand_over(struct writer *w);
 /* After connections and containers. */

@@ -17,6 +17,7 @@
 #include "detached.h"
 #include "execute.h"
 #include "identity.h"
+#include "init.h"
 #include "kernel.h"
 #include "launch.h"
 #include "mounts.h"
@@ -25,6 +26,8 @@
 #include "user-namespace.h"
 
 static int own_pid_namespace = -1;
+/* In the child alone: our own program, where the container wants it as its process 1. */
+static int init = -1;
 
 int spawn_init(struct failure *failure)
 {
@@ -99,11 +102,17 @@ static bool is_owned(const struct spawn *spawn)
 	return tlv_number(spawn->container, spawn->container_length, TAG_HOST_ID, 0) != 0;
 }
 
+static struct identity identity_of(const struct spawn *spawn)
+{
+	return (struct identity){ spawn->container, spawn->container_length, spawn->exec, spawn->exec_length };
+}
+
 /* While we may: a container's root has no power over pipes of ours. */
 static int give_stdio(const struct spawn *spawn, struct failure *failure)
 {
 	uint64_t base = tlv_number(spawn->container, spawn->container_length, TAG_HOST_ID, 0);
-	uid_t owner = (uid_t)(base + tlv_number(spawn->container, spawn->container_length, TAG_UID, 0));
+	struct identity who = identity_of(spawn);
+	uid_t owner = (uid_t)(base + identity_number(&who, TAG_UID));
 	for (int i = 0; !spawn->tty && i < 3; i++)
 		if (spawn->stdio[i] >= 0 && fchown(spawn->stdio[i], owner, (gid_t)-1))
 			return fail(failure, "set stdio owner", NULL);
@@ -112,7 +121,8 @@ static int give_stdio(const struct spawn *spawn, struct failure *failure)
 
 static int take_stdio(const struct spawn *spawn, int root, const struct pty *pty, struct failure *failure)
 {
-	uid_t uid = (uid_t)tlv_number(spawn->container, spawn->container_length, TAG_UID, 0);
+	struct identity who = identity_of(spawn);
+	uid_t uid = (uid_t)identity_number(&who, TAG_UID);
 	if (spawn->tty) {
 		/* So that the user may reopen it under its name. */
 		if (fchown(pty->slave, uid, (gid_t)-1))
@@ -174,7 +184,7 @@ static void first_size(const struct spawn *spawn, const struct pty *pty)
 }
 
 /* What is left to do once nothing is left that a container must not have. */
-static int finish(const struct spawn *spawn, const struct pty *pty, struct failure *failure)
+static int finish(const struct spawn *spawn, int status, const struct pty *pty, struct failure *failure)
 {
 	if (setsid() < 0)
 		return fail(failure, "new session", NULL);
@@ -184,23 +194,28 @@ static int finish(const struct spawn *spawn, const struct pty *pty, struct failu
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
 		return fail(failure, "set parent death signal", NULL);
 	race_point("entered");
-	return execute(spawn, failure);
+	/* It goes on reporting by the status socket, which it finds at its place. */
+	if (init >= 0 && ((init = fcntl(init, F_DUPFD_CLOEXEC, INIT_STATUS + 1)) < 0 ||
+			  (status == INIT_STATUS ? fcntl(status, F_SETFD, 0) : dup2(status, INIT_STATUS)) < 0))
+		return fail(failure, "pass status socket", NULL);
+	return execute(spawn, init, failure);
 }
 
 /* Keeps only these, at fixed places. */
 static int close_all_but(int *status, int *gate, int *terminal)
 {
-	int kept[3] = { *status, *gate, *terminal };
-	for (int i = 0; i < 3; i++)
+	int kept[4] = { *status, *gate, *terminal, init };
+	for (int i = 0; i < 4; i++)
 		if (kept[i] >= 0 && (kept[i] = fcntl(kept[i], F_DUPFD_CLOEXEC, 64)) < 0)
 			return -1;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		if (kept[i] >= 0 && dup3(kept[i], 3 + i, O_CLOEXEC) < 0)
 			return -1;
 	*status = 3;
 	*gate = 4;
 	*terminal = 5;
-	return (int)syscall(SYS_close_range, 6, ~0U, 0);
+	init = init < 0 ? -1 : 6;
+	return (int)syscall(SYS_close_range, init < 0 ? 6 : 7, ~0U, 0);
 }
 
 /*
@@ -248,7 +263,7 @@ static int enter_pids(const struct spawn *spawn, int status, struct pty *pty, st
 		return -1;
 	if (close_all_but(&status, &gate, &pty->slave) || read(gate, &byte, 1) != 1)
 		_exit(126);
-	finish(spawn, pty, failure);
+	finish(spawn, status, pty, failure);
 	give_up(status, failure);
 }
 
@@ -278,9 +293,10 @@ static int run_in(const struct spawn *spawn, int root, int status, struct failur
 	/* Whatever is open was opened by us, for us. */
 	if (defended("closed-descriptors") && syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC))
 		return fail(failure, "close descriptors", NULL);
-	if (identity_assume(spawn->container, spawn->container_length, failure))
+	struct identity who = identity_of(spawn);
+	if (identity_assume(&who, failure))
 		return -1;
-	return joins_last(spawn) ? enter_pids(spawn, status, &pty, failure) : finish(spawn, &pty, failure);
+	return joins_last(spawn) ? enter_pids(spawn, status, &pty, failure) : finish(spawn, status, &pty, failure);
 }
 
 /* The first process of a container in a pod with a user namespace: a child made by one who has entered it owns its pids. */
@@ -317,6 +333,9 @@ static int become(const struct spawn *spawn, int status, struct failure *failure
 	if (cgroup_attach(&cgroup, failure) || identity_limits(spawn->container, spawn->container_length, failure) ||
 	    give_stdio(spawn, failure))
 		return -1;
+	if (!spawn->exec && tlv_number(spawn->container, spawn->container_length, TAG_INIT, 0) &&
+	    (init = open("/proc/self/exe", O_PATH | O_CLOEXEC)) < 0)
+		return fail(failure, "open init", NULL);
 	if (!spawn->exec && is_owned(spawn))
 		return become_owned(spawn, status, failure);
 	/* Ours stays what it is, our child's will be the container's. */

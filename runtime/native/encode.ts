@@ -149,6 +149,7 @@ export function encodeStart(
     .text(TAG.LOG, spec.logPath)
     .text(TAG.RECORD, record)
     .number(TAG.TTY, spec.tty ? 1 : 0)
+    .number(TAG.INIT, spec.init ? 1 : 0)
     .number(TAG.STDIN, STDIN[spec.stdin]);
   const hostId = sandbox.userNamespace?.hostId ?? 0;
   if (hostId !== 0) payload.number(TAG.HOST_ID, hostId);
@@ -176,6 +177,9 @@ export function encodeExec(container: string, spec: ExecSpec): Payload {
     .number(TAG.STDIN, spec.stdin ? 1 : 0);
   encodeProcess(payload, spec.args, spec.env ?? [], spec.cwd);
   if (spec.size) encodeSize(payload, spec.size);
+  if (spec.user) encodeUser(payload, spec.user);
+  if (spec.capabilities) payload.number(TAG.CAPABILITIES, capabilityMask(spec.capabilities));
+  if (spec.noNewPrivileges !== undefined) payload.number(TAG.NO_NEW_PRIVILEGES, spec.noNewPrivileges ? 1 : 0);
   return payload;
 }
 
@@ -189,14 +193,17 @@ function encodeProcess(payload: Payload, args: string[], env: string[], cwd: str
   if (cwd !== undefined) payload.text(TAG.CWD, cwd);
 }
 
+function encodeUser(payload: Payload, user: NonNullable<ExecSpec['user']>): Payload {
+  payload.number(TAG.UID, user.uid).number(TAG.GID, user.gid);
+  for (const group of user.additionalGids) payload.number(TAG.GROUP, group);
+  return payload;
+}
+
 function encodeIdentity(payload: Payload, facts: NodeFacts, spec: ContainerSpec): void {
-  payload
-    .number(TAG.UID, spec.uid)
-    .number(TAG.GID, spec.gid)
+  encodeUser(payload, spec)
     .number(TAG.CAPABILITIES, capabilityMask(spec.capabilities))
     .number(TAG.NO_NEW_PRIVILEGES, spec.noNewPrivileges ? 1 : 0)
     .number(TAG.OOM_SCORE, Math.max(spec.oomScoreAdj, facts.leastOomScoreAdj));
-  for (const group of spec.additionalGids) payload.number(TAG.GROUP, group);
   if (spec.seccomp) payload.bytes(TAG.SECCOMP, spec.seccomp);
   for (const { type, soft, hard } of spec.rlimits) {
     const resource = RLIMITS[type];

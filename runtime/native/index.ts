@@ -20,7 +20,7 @@ import {
   type SandboxState,
 } from '../contract.ts';
 import { refuseSandbox } from '../oci/bundle.ts';
-import { requireHandler, validateContainer, validateSandbox } from '../validate.ts';
+import { requireHandler, validateContainer, validateExec, validateSandbox } from '../validate.ts';
 import { decodeContainer, encodeExec, encodeSandbox, encodeStart, type NodeFacts } from './encode.ts';
 import { Groups } from './groups.ts';
 import { HeldIds } from './held-ids.ts';
@@ -187,8 +187,8 @@ export class NativeRuntime implements Runtime {
   }
 
   async exec(sandbox: SandboxId, container: string, spec: ExecSpec): Promise<ProcessStreams> {
-    if (spec.args.length === 0) throw new RuntimeError('InvalidSpec', 'no command to run');
     const found = this.#sandbox(sandbox);
+    validateExec(spec, found.record.spec);
     found.refusePaused(container);
     const launch = found.handler
       ? await this.#oci.prepareExec(found, container, spec)

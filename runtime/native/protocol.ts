@@ -41,6 +41,7 @@ export const OP = {
   OUTPUT_END: 53,
   EXITED: 54,
   CGROUP_MAKE: 70,
+  SIGNAL: 80,
 } as const;
 
 export const TAG = {
@@ -107,6 +108,7 @@ export const TAG = {
   LAYER: 62,
   INTO: 70,
   DEVICE_PROGRAM: 71,
+  INIT: 80,
   SPARES: 100,
   COMMAND: 120,
   STAGE: 121,

@@ -59,6 +59,7 @@ export function processStreams(peer: Peer, clock: Clock, stdin: boolean): Proces
     stdout,
     stderr,
     resize: (size: TerminalSize) => peer.send(OP.RESIZE, encodeSize(new Payload(), size)),
+    signal: (signal: number) => peer.send(OP.SIGNAL, new Payload().number(TAG.SIGNAL, signal)),
     exit,
     close() {
       closedByUs = true;

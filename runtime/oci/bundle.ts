@@ -132,6 +132,7 @@ const FIELDS: Record<keyof ContainerSpec, 'taken' | ((input: BundleInput) => str
   resources: 'taken',
   devices: 'taken',
   tty: 'taken',
+  init: ({ spec }) => (spec.init ? 'an init' : undefined),
   stdin: 'taken',
   logPath: 'taken',
 };
@@ -173,7 +174,10 @@ function keepLast(env: readonly string[]): string[] {
 /** A process added to a container whose own is `first`. */
 export function execProcess(first: OciProcess, spec: ExecSpec): OciProcess {
   // stdin is the monitor's.
-  const { args, env = [], cwd = first.cwd, tty, stdin: _, size, ...rest } = spec;
+  const { args, env = [], cwd = first.cwd, tty, stdin: _, size, ...others } = spec;
+  const { user = first.user, capabilities, noNewPrivileges = first.noNewPrivileges, ...rest } = others;
+  if (capabilities)
+    throw new RuntimeError('Unsupported', 'an OCI runtime is not asked for other capabilities in an exec');
   // A new field does not compile until it is in the process or refused.
   rest satisfies Record<string, never>;
   return {
@@ -183,6 +187,8 @@ export function execProcess(first: OciProcess, spec: ExecSpec): OciProcess {
     args,
     env: keepLast([...first.env, ...env]),
     cwd,
+    user: { ...user, umask: first.user.umask },
+    noNewPrivileges,
   };
 }
 
