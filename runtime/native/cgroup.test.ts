@@ -292,6 +292,27 @@ describe('the device program', () => {
     expect(interpret(program, [(access << 16) | type, major, minor])).toBe(allowed ? 1 : 0);
   });
 
+  test('judges the standard devices as their list does', () => {
+    const program = deviceProgram([]);
+    const list = deviceList([]).map((text) => /^([cb]) (\S+):(\S+) (\w+)$/.exec(text)!.slice(1));
+    const letters = { m: MKNOD, r: READ, w: WRITE };
+    const listed = (type: number, access: number, major: number, minor: number) =>
+      list.some(([kind, majors, minors, allowed]) => {
+        const mask = [...allowed!].reduce((sum, letter) => sum | letters[letter as 'm' | 'r' | 'w'], 0);
+        const is = (text: string, number: number) => text === '*' || Number(text) === number;
+        const isType = (kind === 'c' ? CHAR : BLOCK) === type;
+        return isType && is(majors!, major) && is(minors!, minor) && (access & ~mask) === 0;
+      });
+    for (const type of [BLOCK, CHAR])
+      for (let access = 1; access < 8; access++)
+        for (const major of [0, 1, 2, 4, 5, 6, 8, 135, 136, 137, 257, 0xffff_ffff])
+          for (const minor of [...Array(17).keys(), 35, 67, 131, 2 ** 31, 0xffff_ffff])
+            expect(
+              interpret(program, [(access << 16) | type, major, minor]),
+              `${type} ${access} ${major}:${minor}`,
+            ).toBe(Number(listed(type, access, major, minor)));
+  });
+
   test('stays small with many rules', () => {
     const rules = Array.from({ length: 200 }, (_, minor): DeviceRule => ({ ...KVM, minor }));
     expect(deviceProgram(rules).length / 8).toBeLessThan(4096);
@@ -325,6 +346,9 @@ function interpret(program: Uint8Array, context: number[]): number {
     else if (op === 0xb7) set(imm);
     else if (op === 0x57) set(registers[dst]! & imm);
     else if (op === 0x77) set(registers[dst]! >> imm);
+    else if (op === 0x6f) set(registers[dst]! << (registers[src]! & 63n));
+    else if (op === 0x15) at += registers[dst] === imm ? off : 0;
+    else if (op === 0x25) at += registers[dst]! > imm ? off : 0;
     else if (op === 0x55) at += registers[dst] === imm ? 0 : off;
     else if (op === 0x95) return Number(registers[0]);
     else throw new Error(`instruction ${op.toString(16)}`);

@@ -1,4 +1,4 @@
-import { access, constants, readFile } from 'node:fs/promises';
+import { access, constants, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ContainerSpec, Resources, RuntimeEvent } from '../contract.ts';
@@ -108,6 +108,17 @@ describe.skipIf(reason !== undefined)(`limits (${reason ?? 'as root'})`, () => {
     await runtime.removeSandbox(pod);
     await expect.poll(held).toEqual(before);
     expect((await runtime.list()).map(({ id }) => id)).toContain(used);
+  });
+
+  test('a pod that may have no more groups starts nothing, leaves nothing, and goes on when it may again', async () => {
+    if (!layout.unified) return;
+    const own = join(layout.unified, node.cgroupRoot, `kubepods/burstable/pod${pod}`);
+    await writeFile(join(own, 'cgroup.max.descendants'), '0');
+    const before = await held();
+    await expect(limited({})).rejects.toMatchObject({ code: 'Kernel', step: 'make cgroup' });
+    expect(await held()).toEqual(before);
+    await writeFile(join(own, 'cgroup.max.descendants'), 'max');
+    await limited({});
   });
 
   test('of v2 alone are where its kernel reads them', async () => {
