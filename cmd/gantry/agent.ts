@@ -20,6 +20,7 @@ import { openImageStore } from '#oci/images/store.ts';
 import { CAPABILITIES, DEFAULT_CAPABILITIES } from '#runtime/native/capabilities.ts';
 import { DEFAULT_MASKED_PATHS, DEFAULT_READ_ONLY_PATHS } from '#runtime/native/default-paths.ts';
 import { defaultProfile, defaultSeccomp } from '#runtime/native/seccomp/index.ts';
+import { localSeccomp } from '#runtime/native/seccomp/local-profile.ts';
 import { NativeUnpacker } from '#runtime/native/unpacker.ts';
 import { volumeDrivers } from '#volumes/index.ts';
 import { programs, version } from './assets.ts';
@@ -112,6 +113,7 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
         readOnlyPaths: DEFAULT_READ_ONLY_PATHS,
         seccomp: defaultSeccomp,
         seccompProfile: defaultProfile,
+        localSeccomp: (name, capabilities) => localSeccomp(join(paths.agent, 'seccomp'), name, capabilities),
       },
       facts: {
         ...machine,

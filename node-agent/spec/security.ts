@@ -15,6 +15,11 @@ export interface SecurityProfiles {
   seccomp(capabilities: readonly string[]): Uint8Array | undefined;
   /** The same before it was compiled, for OCI runtimes. */
   seccompProfile(capabilities: readonly string[]): ContainerSpec['seccompProfile'];
+  /** A profile among the node's files, where it has any; throws with the reason why it cannot be used. */
+  localSeccomp?(
+    name: string,
+    capabilities: readonly string[],
+  ): Required<Pick<ContainerSpec, 'seccomp' | 'seccompProfile'>>;
 }
 
 export interface ContainerSecurity {
@@ -62,13 +67,24 @@ function seccompOf(
   profiles: SecurityProfiles,
 ): Pick<ContainerSecurity, 'seccomp' | 'seccompProfile'> {
   if (profile?.type === 'Unconfined') return {};
-  if (profile?.type === 'Localhost') {
-    throw new ConfigFault(
-      `cannot load seccomp profile ${JSON.stringify(profile.localhostProfile)}: profiles of the node are not supported; use RuntimeDefault`,
-    );
-  }
+  if (profile?.type === 'Localhost')
+    return localSeccompOf(profile.localhostProfile ?? '', capabilities, profiles);
   const seccomp = profiles.seccomp(capabilities);
   return seccomp ? { seccomp, seccompProfile: profiles.seccompProfile(capabilities) } : {};
+}
+
+function localSeccompOf(
+  name: string,
+  capabilities: readonly string[],
+  profiles: SecurityProfiles,
+): Pick<ContainerSecurity, 'seccomp' | 'seccompProfile'> {
+  if (!profiles.localSeccomp)
+    throw new ConfigFault(`cannot load seccomp profile ${JSON.stringify(name)}: this node has no profiles`);
+  try {
+    return profiles.localSeccomp(name, capabilities);
+  } catch (error) {
+    throw new ConfigFault((error as Error).message, 'CreateContainerError');
+  }
 }
 
 function capabilitiesOf(

@@ -294,7 +294,7 @@ describe('security', () => {
   it('refuses what it cannot do', () => {
     expect(() => of({ capabilities: { add: ['FLY'] } })).toThrow('unknown capability "CAP_FLY"');
     expect(() => of({ seccompProfile: { type: 'Localhost', localhostProfile: 'x.json' } })).toThrow(
-      'profiles of the node are not supported',
+      'this node has no profiles',
     );
   });
 });

@@ -1,0 +1,111 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { localSeccomp } from './seccomp/local-profile.ts';
+import { TestNode, whyNoRoot } from './test-root.ts';
+
+let base: string;
+let directory: string;
+beforeAll(async () => {
+  base = await mkdtemp(join(tmpdir(), 'gantry-seccomp-'));
+  directory = join(base, 'seccomp');
+  await mkdir(join(directory, 'sub'), { recursive: true });
+});
+afterAll(() => rm(base, { recursive: true, force: true }));
+
+const put = (name: string, profile: unknown) =>
+  writeFile(join(directory, name), typeof profile === 'string' ? profile : JSON.stringify(profile));
+const load = (name: string, capabilities: string[] = []) => localSeccomp(directory, name, capabilities);
+const allow = { defaultAction: 'SCMP_ACT_ALLOW' };
+
+test('rules hold by capability, architecture and kernel', async () => {
+  const rule = (name: string, more: object) => ({ names: [name], action: 'SCMP_ACT_ERRNO', ...more });
+  await put('sub/rules.json', {
+    ...allow,
+    archMap: [{ architecture: 'SCMP_ARCH_X86_64', subArchitectures: ['SCMP_ARCH_X86'] }],
+    flags: ['SECCOMP_FILTER_FLAG_TSYNC'],
+    syscalls: [
+      rule('mkdir', { args: null, errnoRet: 30 }),
+      rule('chroot', { includes: { caps: ['CAP_SYS_CHROOT'] } }),
+      rule('mount', { excludes: { caps: ['CAP_SYS_ADMIN'] } }),
+      rule('ptrace', { includes: { minKernel: '4.8' } }),
+      rule('open', { includes: { minKernel: '99.0' } }),
+      rule('read', { includes: { arches: ['s390x'] } }),
+      rule('write', { excludes: { arches: ['amd64'] } }),
+      { name: 'bpf', action: 'SCMP_ACT_ERRNO' },
+    ],
+  });
+  const names = (capabilities: string[]) =>
+    load('sub/rules.json', capabilities).seccompProfile.syscalls.flatMap((one) => one.names);
+  expect(names([])).toEqual(['mkdir', 'mount', 'ptrace', 'bpf']);
+  expect(names(['CAP_SYS_CHROOT', 'CAP_SYS_ADMIN'])).toEqual(['mkdir', 'chroot', 'ptrace', 'bpf']);
+});
+
+describe('refused', () => {
+  test('is a name that leads elsewhere', async () => {
+    await writeFile(join(base, 'outside.json'), JSON.stringify(allow));
+    await symlink('../outside.json', join(directory, 'link.json'));
+    await symlink('..', join(directory, 'up'));
+    for (const name of [
+      '',
+      '/etc/passwd',
+      '../outside.json',
+      'a/../../outside.json',
+      'link.json',
+      'up/outside.json',
+      'absent.json',
+      'sub',
+    ]) {
+      expect(() => load(name), name).toThrow('cannot load seccomp profile');
+    }
+  });
+
+  test.each([
+    ['nonsense', 'JSON'],
+    ['null', 'no defaultAction'],
+    [{}, 'no defaultAction'],
+    [{ defaultAction: 'SCMP_ACT_DANCE' }, 'SCMP_ACT_DANCE'],
+    [{ ...allow, architectures: ['SCMP_ARCH_S390X'] }, 'not for'],
+    [{ ...allow, flags: ['SECCOMP_FILTER_FLAG_LOG'] }, 'SECCOMP_FILTER_FLAG_LOG'],
+    [{ ...allow, listenerPath: '/run/x' }, 'listener'],
+    [{ ...allow, syscalls: [{ names: ['read'], action: 'SCMP_ACT_NOTIFY' }] }, 'SCMP_ACT_NOTIFY'],
+    [{ ...allow, syscalls: [{ action: 'SCMP_ACT_ERRNO' }] }, 'no names'],
+    [
+      { ...allow, syscalls: [{ names: ['read'], action: 'SCMP_ACT_ERRNO', errnoRet: 5000 }] },
+      'error number 5000',
+    ],
+    [
+      { ...allow, syscalls: [{ names: ['read'], action: 'SCMP_ACT_ERRNO', includes: { minKernel: 'x' } }] },
+      'minKernel',
+    ],
+  ])('is %j', async (profile, why) => {
+    await put('bad.json', profile);
+    expect(() => load('bad.json')).toThrow(why);
+  });
+});
+
+const reason = whyNoRoot();
+test.skipIf(reason !== undefined)(
+  `a container and its execs are held to it (${reason ?? 'as root'})`,
+  async () => {
+    const node = await TestNode.make();
+    const runtime = await node.open();
+    try {
+      await put('no-mkdir.json', {
+        ...allow,
+        syscalls: [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 30 }],
+      });
+      const { seccomp } = load('no-mkdir.json');
+      const pod = await node.sandbox(runtime, 'pod');
+      for (const noNewPrivileges of [false, true]) {
+        const script = 'busybox mkdir /tmp/x 2>&1; touch /tmp/y && echo written';
+        const { output } = await node.run(runtime, pod, script, { seccomp, noNewPrivileges });
+        expect(output).toMatch(/ead-only file system\nwritten$/);
+      }
+    } finally {
+      await runtime.close();
+      await node.close();
+    }
+  },
+);

@@ -1,0 +1,138 @@
+import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync } from 'node:fs';
+import { release } from 'node:os';
+import { join, sep } from 'node:path';
+import { RuntimeError } from '../../contract.ts';
+import { compileSeccomp, type SeccompProfile, type SeccompRule } from './compile.ts';
+
+/** Docker's default profile has 20 kB. */
+const MAX_BYTES = 1024 * 1024;
+const MAX_ERRNO = 4095;
+const NATIVE = 'SCMP_ARCH_X86_64';
+
+/** A rule as the files of Docker and containers/common have it. */
+interface FileRule extends Omit<SeccompRule, 'names' | 'args'> {
+  name?: string;
+  names?: string[];
+  args?: SeccompRule['args'] | null;
+  includes?: Condition;
+  excludes?: Condition;
+}
+
+interface Condition {
+  caps?: string[];
+  arches?: string[];
+  /** `4.8`: this kernel or a later one. */
+  minKernel?: string;
+}
+
+interface ProfileFile {
+  defaultAction?: string;
+  defaultErrnoRet?: number;
+  architectures?: string[];
+  archMap?: { architecture: string }[];
+  flags?: string[];
+  listenerPath?: string;
+  syscalls?: FileRule[] | null;
+}
+
+function refuse(name: string, why: string): never {
+  throw new RuntimeError('InvalidSpec', `cannot load seccomp profile ${JSON.stringify(name)}: ${why}`);
+}
+
+/**
+ * The seccomp profile of a file below `directory`, and its filter, for a container that holds `capabilities`. Throws RuntimeError
+ * InvalidSpec for a name that leads out of the directory and a file that is no profile this runtime can keep to the letter.
+ * Source: Kubernetes, `localhostProfile`; OCI runtime-spec, "Seccomp"; containers/common, "seccomp.json".
+ */
+export function localSeccomp(
+  directory: string,
+  name: string,
+  capabilities: readonly string[],
+): { seccomp: Uint8Array; seccompProfile: SeccompProfile } {
+  const text = readConfined(directory, name);
+  try {
+    const seccompProfile = parseProfile(JSON.parse(text) as ProfileFile, capabilities);
+    return { seccomp: compileSeccomp(seccompProfile), seccompProfile };
+  } catch (error) {
+    refuse(name, (error as Error).message);
+  }
+}
+
+function readConfined(directory: string, name: string): string {
+  if (name === '' || name.startsWith('/') || name.split('/').includes('..') || name.includes('\0'))
+    refuse(name, 'it is not a path below the directory of profiles');
+  let descriptor: number | undefined;
+  try {
+    const path = realpathSync(join(directory, name));
+    if (!path.startsWith(realpathSync(directory) + sep))
+      refuse(name, 'it leads out of the directory of profiles');
+    // Never waits for a pipe.
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const about = fstatSync(descriptor);
+    if (!about.isFile() || about.size > MAX_BYTES)
+      refuse(name, `it is no file of at most ${MAX_BYTES} bytes`);
+    return readFileSync(descriptor, 'utf8');
+  } catch (error) {
+    if (error instanceof RuntimeError) throw error;
+    return refuse(name, (error as NodeJS.ErrnoException).code ?? String(error));
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/** Throws RangeError. Actions, operators and argument numbers are the compiler's to check. */
+function parseProfile(file: ProfileFile, capabilities: readonly string[]): SeccompProfile {
+  if (typeof file !== 'object' || file === null || typeof file.defaultAction !== 'string')
+    throw new RangeError('it has no defaultAction');
+  const architectures = file.architectures ?? file.archMap?.map(({ architecture }) => architecture);
+  if (architectures && !architectures.includes(NATIVE)) throw new RangeError(`it is not for ${NATIVE}`);
+  // A process has one thread when it gets its filter: there is nobody to synchronize with.
+  const flags = (file.flags ?? []).filter((flag) => flag !== 'SECCOMP_FILTER_FLAG_TSYNC');
+  if (flags.length > 0) throw new RangeError(`flag ${flags[0]} is not supported`);
+  if (file.listenerPath) throw new RangeError('a listener is not supported');
+  const syscalls = (file.syscalls ?? []).filter((rule) => applies(rule, capabilities)).map(ruleOf);
+  return {
+    defaultAction: file.defaultAction as SeccompProfile['defaultAction'],
+    ...(file.defaultErrnoRet !== undefined && { defaultErrnoRet: errnoOf(file.defaultErrnoRet) }),
+    syscalls,
+  };
+}
+
+function ruleOf({ name, names, action, errnoRet, args }: FileRule): SeccompRule {
+  const all = names ?? (name === undefined ? [] : [name]);
+  if (!Array.isArray(all) || all.length === 0 || all.some((one) => typeof one !== 'string'))
+    throw new RangeError('a rule has no names of system calls');
+  return {
+    names: all,
+    action,
+    ...(errnoRet !== undefined && errnoRet !== null && { errnoRet: errnoOf(errnoRet) }),
+    ...(args && args.length > 0 && { args }),
+  };
+}
+
+function errnoOf(value: number): number {
+  if (!Number.isInteger(value) || value < 0 || value > MAX_ERRNO)
+    throw new RangeError(`error number ${value} is not in 0-${MAX_ERRNO}`);
+  return value;
+}
+
+/** All that `includes` names must hold, and nothing that `excludes` names. */
+function applies({ includes, excludes }: FileRule, capabilities: readonly string[]): boolean {
+  const { caps = [], arches = [], minKernel } = includes ?? {};
+  const out = excludes ?? {};
+  return (
+    caps.every((one) => capabilities.includes(one)) &&
+    (arches.length === 0 || arches.includes('amd64') || arches.includes('x86_64')) &&
+    (minKernel === undefined || kernelSince(minKernel)) &&
+    !out.caps?.some((one) => capabilities.includes(one)) &&
+    !out.arches?.some((one) => one === 'amd64' || one === 'x86_64') &&
+    !(out.minKernel !== undefined && kernelSince(out.minKernel))
+  );
+}
+
+function kernelSince(wanted: string): boolean {
+  const [, major, minor] = /^(\d+)\.(\d+)$/.exec(wanted) ?? [];
+  if (major === undefined) throw new RangeError(`minKernel ${JSON.stringify(wanted)} is not like 4.8`);
+  const [own = 0, ownMinor = 0] = release().split('.').map(Number);
+  return own > Number(major) || (own === Number(major) && ownMinor >= Number(minor));
+}
