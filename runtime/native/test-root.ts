@@ -153,7 +153,9 @@ export class TestNode {
     const home = join(this.base, 'roots', String(this.#roots++));
     await mkdir(join(home, 'fs'), { recursive: true });
     await mkdir(join(home, 'work'));
-    const options = [`lowerdir=${this.#layer}`, `upperdir=${home}/fs`, `workdir=${home}/work`];
+    const directories = [`lowerdir=${this.#layer}`, `upperdir=${home}/fs`, `workdir=${home}/work`];
+    // As snapshots/overlayfs has them.
+    const options = [...directories, 'index=off', 'metacopy=off', 'redirect_dir=nofollow', 'xino=auto'];
     return { type: 'overlay', source: 'overlay', target: '/', options };
   }
 

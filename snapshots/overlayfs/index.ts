@@ -6,6 +6,13 @@ import { checkId, checkLayers, SnapshotError } from '../names.ts';
 
 /** Bounds the walk that `usage` makes at once; the rest waits. */
 const WALK_WIDTH = 32;
+/**
+ * What kernels are built with differs, and what is written must be whole by itself, whatever kernel comes next: a renamed
+ * directory of a lower layer is copied, not pointed to (redirect_dir), a file whose owner changes is copied with its content
+ * (metacopy), and no index ties the upper directory to its lower ones. Nor is such a pointer in a layer followed. Inode
+ * numbers are one file's each where the file systems have bits to spare (xino). Source: Linux, filesystems/overlayfs.rst.
+ */
+const CHOSEN = ['index=off', 'metacopy=off', 'redirect_dir=nofollow', 'xino=auto'];
 /** st_blocks counts these. */
 const BLOCK_BYTES = 512;
 
@@ -44,6 +51,7 @@ export class OverlayfsSnapshots implements Snapshots {
         `lowerdir=${layers.toReversed().join(':')}`,
         `upperdir=${join(home, 'fs')}`,
         `workdir=${join(home, 'work')}`,
+        ...CHOSEN,
       ],
     };
   }

@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chown, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -44,6 +45,29 @@ test('what a container wrote is kept by prepare and counted by usage', () =>
     expect(usage.inodes).toBe(2);
     expect(usage.bytes).toBeGreaterThanOrEqual(8192);
   }));
+
+test.skipIf(process.getuid?.() !== 0)(
+  'what is written is whole by itself: no pointer into the layers below',
+  () =>
+    inTemporary(async (base) => {
+      const layer = join(base, 'layer');
+      await mkdir(join(layer, 'directory'), { recursive: true });
+      await writeFile(join(layer, 'file'), 'content');
+      await writeFile(join(layer, 'directory/inner'), 'inner');
+      const { options } = await new OverlayfsSnapshots(join(base, 's')).prepare('a', [layer]);
+      const upper = options[1]!.split('=')[1]!;
+      const merged = join(base, 'merged');
+      await mkdir(merged);
+      execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', options.join(','), merged]);
+      try {
+        await chown(join(merged, 'file'), 7, 7);
+        expect(await readFile(join(upper, 'file'), 'utf8')).toBe('content');
+        await expect(rename(join(merged, 'directory'), join(merged, 'renamed'))).rejects.toThrow('EXDEV');
+      } finally {
+        execFileSync('umount', [merged]);
+      }
+    }),
+);
 
 test('what a crash left half done is not listed and is swept', () =>
   inTemporary(async (base) => {
