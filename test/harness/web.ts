@@ -98,11 +98,26 @@ export class Web {
         throw error;
       }
     });
-    return ours.map(Number).sort((a, b) => a - b);
+    // One that answers a request forks: the child is gone in a moment.
+    const isServer = (pid: string) => !ours.includes(parentOf(pid));
+    return ours
+      .filter(isServer)
+      .map(Number)
+      .sort((a, b) => a - b);
   }
 }
 
 function isReady({ metadata, status }: Pod): boolean {
   const ready = status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'True');
   return ready === true && !metadata.deletionTimestamp;
+}
+
+/** Empty when it has ended. Source: proc(5), /proc/pid/stat. */
+function parentOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[1]!;
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';
+    throw error;
+  }
 }
