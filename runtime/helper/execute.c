@@ -104,11 +104,9 @@ int execute(const struct spawn *spawn, int init, struct failure *failure)
 	size_t source_length = spawn->exec ? spawn->exec_length : spawn->container_length;
 	size_t argument_count = 1, variable_count = 0;
 	/* In front of the arguments stands the name that init goes by; without init it is skipped. */
-	char **named = malloc(2 * sizeof *named);
-	if (named) {
+	char **named = calloc(2, sizeof *named);
+	if (named)
 		named[0] = INIT_NAME;
-		named[1] = NULL;
-	}
 	named = collect(source, source_length, TAG_ARG, named, &argument_count);
 	char **environment = collect(spawn->container, spawn->container_length, TAG_ENV, empty_list(), &variable_count);
 	environment = collect(spawn->exec, spawn->exec_length, TAG_ENV, environment, &variable_count);

@@ -40,14 +40,19 @@ static void drive_container(const struct frame *frame, struct failure *failure)
 	must(outcome_open_fds() == (root >= 0));
 	must(root >= 0 || failure->error != 0);
 	*failure = (struct failure){ 0 };
+	struct identity who = { .container = frame->payload, .container_length = frame->length };
+	if (frame->id % 2) {
+		who.exec = frame->payload;
+		who.exec_length = frame->length;
+	}
 	if (identity_limits(frame->payload, frame->length, failure) == 0)
-		identity_assume(frame->payload, frame->length, failure);
+		identity_assume(&who, failure);
 	struct spawn spawn = { .container = frame->payload, .container_length = frame->length };
 	if (frame->id % 2) {
 		spawn.exec = frame->payload;
 		spawn.exec_length = frame->length;
 	}
-	must(execute(&spawn, failure) == -1 && failure->error != 0);
+	must(execute(&spawn, -1, failure) == -1 && failure->error != 0);
 }
 
 /* What was read is written again: the same bytes come out. */
