@@ -191,6 +191,16 @@ describe('user', () => {
     });
   });
 
+  it('CVE-2024-40635: a USER that is root in other digits is no non-root user', () => {
+    for (const image of ['0', '00', '0000000000:1']) {
+      expect(() => resolve(image, { runAsNonRoot: true }), image).toThrow('image will run as root');
+      // Root it would be.
+      expect(resolve(image).uid, image).toBe(0);
+    }
+    // Nothing is cut here: the runtime sees the number that was written, and refuses it.
+    expect(resolve('4294967296', { runAsNonRoot: true }).uid).toBe(2 ** 32);
+  });
+
   it.each([
     ['', {}, 'container has runAsNonRoot and image will run as root (pod: "p_n(u)", container: main)'],
     ['web', {}, 'image has non-numeric user (web), cannot verify user is non-root'],

@@ -76,7 +76,8 @@ function forbidRoot(runAsUser: number | undefined, imageUser: string, who: strin
     if (runAsUser === 0) throw new ConfigFault(`container's runAsUser breaks non-root policy ${who}`);
     return;
   }
-  if (imageUser === '' || imageUser === '0') {
+  // Also 00.
+  if (Number(imageUser) === 0) {
     throw new ConfigFault(`container has runAsNonRoot and image will run as root ${who}`);
   }
   if (!isNumber(imageUser)) {

@@ -18,6 +18,7 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "defence.h"
 #include "kernel.h"
 #include "tar.h"
 
@@ -44,10 +45,16 @@ static size_t dated_count, dated_size, dated_bytes;
 
 static int open_parent(const char *path)
 {
+	uint64_t resolve = (defended("layer-root") ? RESOLVE_IN_ROOT : 0) | RESOLVE_NO_MAGICLINKS;
 	int tries = 16, fd;
 	do
-		fd = openat2_(root, *path ? path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+		fd = openat2_(root, *path ? path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC, resolve);
 	while (fd < 0 && errno == EAGAIN && --tries > 0);
+	race_point("layer-parent");
+	if (fd >= 0 && !defended("held-parent")) {
+		close(fd);
+		fd = openat(root, *path ? path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
 	return fd;
 }
 
@@ -215,9 +222,10 @@ static int make_directory(int parent, const char *name, const struct tar_entry *
 			  struct failure *failure)
 {
 	const char *what = *name ? name : ".";
+	int follow = defended("layer-links") ? O_NOFOLLOW : 0;
 	if (*name && mkdirat(parent, name, 0700) && errno != EEXIST)
 		return fail(failure, "make directory", path);
-	int fd = openat(parent, what, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(parent, what, O_RDONLY | O_DIRECTORY | follow | O_CLOEXEC);
 	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP)) {
 		/* Something else had that name: the later entry counts. */
 		if (remove_tree(parent, name, 0) || mkdirat(parent, name, 0700))

@@ -60,6 +60,22 @@ attacks('links', [
     succeeded: /^$/,
   },
   {
+    name: 'CVE-2022-23648: a volume at a path that an image leads to a directory of the node',
+    defence: 'in-root',
+    async attempt(target) {
+      const { base } = target.node;
+      const [root, outside] = [await target.node.root(), join(base, 'outside')];
+      await mkdir(outside);
+      await symlink(outside, join(imageOf(root), 'data'));
+      await writeFile(join(base, 'made'), '');
+      // What the image holds there is copied nowhere: the mount is all that its path is used for.
+      await outcome(target, 'true', { root, mounts: [bind(join(base, 'made'), '/data/made')] });
+      return await content(outside, 'made');
+    },
+    stopped: 'not there',
+    succeeded: /^$/,
+  },
+  {
     name: 'CVE-2019-19921: /proc behind a link, and what its masks hide within reach',
     defence: 'real-standard-mounts',
     async attempt(target) {

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
+import type { ContainerSpec } from '../../contract.ts';
 import type * as validate from '../../validate.ts';
 import { Fields, Payload, TAG } from '../protocol.ts';
 import { attacks, content, outcome, refusal, type Target } from './attack.ts';
@@ -56,7 +57,34 @@ function filler(bytes: number): Buffer {
   return Buffer.from(payload.encode());
 }
 
+/** What such a container runs as: the id of the kind that /proc/self/status has it by. */
+async function runsAs(target: Target, kind: 'Uid' | 'Gid' | 'Groups', change: Partial<ContainerSpec>) {
+  const script = `grep ^${kind}: /proc/self/status`;
+  return await taken(!target.defended, () => outcome(target, script, change));
+}
+
+/** Cut to the kernel's 32 bits it is 0. */
+const WRAPPED = 2 ** 32;
+
 attacks('settings', [
+  {
+    name: 'CVE-2024-40635: a user of 2^32, which is root when cut to 32 bits',
+    attempt: (target) => runsAs(target, 'Uid', { uid: WRAPPED }),
+    stopped: 'refused: InvalidSpec',
+    succeeded: /^Uid:(\s+0){4}$/,
+  },
+  {
+    name: 'CVE-2024-40635: the same with the group',
+    attempt: (target) => runsAs(target, 'Gid', { uid: 1000, gid: WRAPPED }),
+    stopped: 'refused: InvalidSpec',
+    succeeded: /^Gid:(\s+0){4}$/,
+  },
+  {
+    name: 'CVE-2024-40635: the same with a further group',
+    attempt: (target) => runsAs(target, 'Groups', { uid: 1000, gid: 1000, additionalGids: [WRAPPED] }),
+    stopped: 'refused: InvalidSpec',
+    succeeded: /^Groups:\s*0$/,
+  },
   {
     name: 'CVE-2022-0811: a parameter that is the whole node’s',
     async attempt(target) {
