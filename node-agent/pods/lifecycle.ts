@@ -54,12 +54,15 @@ async function runCommand(
 /** Longer output is cut, but read to its end so that the process is not held up. */
 const MAX_OUTPUT = 10 * 1024;
 
-/** Standard output and error of a process, together. */
-export async function outputOf(process: ProcessStreams): Promise<string> {
+/** Standard output and error of a process, together: at most `limit` characters. */
+export async function outputOf(
+  process: Pick<ProcessStreams, 'stdout' | 'stderr'>,
+  limit = MAX_OUTPUT,
+): Promise<string> {
   let text = '';
   const read = async (stream: AsyncIterable<unknown>) => {
-    for await (const chunk of stream) if (text.length < MAX_OUTPUT) text += String(chunk);
+    for await (const chunk of stream) if (text.length < limit) text += String(chunk);
   };
   await Promise.all([read(process.stdout), read(process.stderr)]);
-  return text.slice(0, MAX_OUTPUT);
+  return text.slice(0, limit);
 }

@@ -7,24 +7,46 @@ import { createTarDecoder } from 'modern-tar';
 import { ImageError } from '../contract.ts';
 import { parseObject } from '../manifest.ts';
 
-/** A document inside an archive is read into memory up to this. */
-const DOCUMENT_LIMIT_BYTES = 4 * 1024 * 1024;
-const MAX_ENTRIES = 10_000;
+/** What of an archive may come into memory: whoever made it is a stranger. */
+export interface ArchiveLimits {
+  /** A document is read whole, up to this. */
+  documentBytes: number;
+  /** Files and links. */
+  entries: number;
+  /** Of the name of each, and of what a link leads to. */
+  nameLength: number;
+  /** Also those of an index that all name one manifest: each takes the memory of its layers' names. */
+  images: number;
+}
+
+/** A path of Linux is no longer; the rest is far above what any archive has. */
+const LIMITS: ArchiveLimits = {
+  documentBytes: 4 * 1024 * 1024,
+  entries: 10_000,
+  nameLength: 4096,
+  images: 1000,
+};
 
 /**
  * The files of an image archive (`docker save`, OCI layout), spooled to a folder under numbers: names in the archive are
  * only looked up, never used as paths.
  */
 export class Archive {
+  readonly limits: ArchiveLimits;
   readonly #directory: string;
   readonly #files = new Map<string, string>();
 
-  private constructor(directory: string) {
+  private constructor(directory: string, limits: ArchiveLimits) {
     this.#directory = directory;
+    this.limits = limits;
   }
 
-  static async spool(tar: AsyncIterable<Uint8Array>, directory: string): Promise<Archive> {
-    const archive = new Archive(join(directory, `archive-${randomUUID()}`));
+  static async spool(
+    tar: AsyncIterable<Uint8Array>,
+    directory: string,
+    limits: Partial<ArchiveLimits> = {},
+  ): Promise<Archive> {
+    const archive = new Archive(join(directory, `archive-${randomUUID()}`), { ...LIMITS, ...limits });
     await mkdir(archive.#directory, { recursive: true, mode: 0o700 });
     try {
       await archive.#read(tar);
@@ -42,7 +64,7 @@ export class Archive {
 
   async document(name: string): Promise<Uint8Array> {
     const path = this.#path(name);
-    if ((await stat(path)).size > DOCUMENT_LIMIT_BYTES)
+    if ((await stat(path)).size > this.limits.documentBytes)
       throw new ImageError('Invalid', `${name} is too large`);
     return readFile(path);
   }
@@ -69,11 +91,14 @@ export class Archive {
     const web = Readable.toWeb(Readable.from(tar)) as unknown as ReadableStream<Uint8Array>;
     const links: { name: string; target: string }[] = [];
     for await (const entry of web.pipeThrough(createTarDecoder())) {
-      const { name, type, linkname } = entry.header;
-      if (this.#files.size + links.length >= MAX_ENTRIES) throw new ImageError('Invalid', 'too many files');
+      const { name, type, linkname = '' } = entry.header;
+      if (this.#files.size + links.length >= this.limits.entries)
+        throw new ImageError('Invalid', 'too many files');
+      if (Math.max(name.length, linkname.length) > this.limits.nameLength)
+        throw new ImageError('Invalid', 'a name in the image archive is too long');
       if (type === 'link' || type === 'symlink') {
-        const target = type === 'link' ? linkname : posix.join(posix.dirname(name), linkname ?? '');
-        links.push({ name: posix.normalize(name), target: posix.normalize(target ?? '') });
+        const target = type === 'link' ? linkname : posix.join(posix.dirname(name), linkname);
+        links.push({ name: posix.normalize(name), target: posix.normalize(target) });
       }
       if (type !== 'file') {
         await entry.body.cancel();

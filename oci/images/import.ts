@@ -70,10 +70,16 @@ async function importOne(
   };
 }
 
+function checkCount(images: readonly unknown[], { limits }: Archive): void {
+  if (images.length > limits.images)
+    throw new ImageError('Invalid', `the archive holds more than ${limits.images} images`);
+}
+
 /** Source: moby image specification, "Combined Image JSON + Filesystem Changeset Format". */
 async function readDockerArchive(archive: Archive): Promise<Found[]> {
   const json: unknown = JSON.parse(Buffer.from(await archive.document('manifest.json')).toString());
   if (!Array.isArray(json)) throw new ImageError('Invalid', 'manifest.json is not a list');
+  checkCount(json, archive);
   return json.map((entry: { Config?: string; RepoTags?: string[] | null; Layers?: string[] }) => {
     if (typeof entry.Config !== 'string' || !Array.isArray(entry.Layers)) {
       throw new ImageError('Invalid', 'manifest.json names no Config or Layers');
@@ -89,6 +95,7 @@ async function readLayout(
 ): Promise<Found[]> {
   const index = await archive.json('index.json');
   const entries = (Array.isArray(index['manifests']) ? index['manifests'] : []) as Descriptor[];
+  checkCount(entries, archive);
   const found: Found[] = [];
   for (const entry of entries) {
     const isIndex = (INDEX_TYPES as readonly string[]).includes(entry.mediaType);
