@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "defence.h"
 #include "handover.h"
 
 /* Of the programs: helper and monitor are built together. */
@@ -200,7 +201,7 @@ static void accept_client(struct source *source, uint32_t events)
 	socklen_t length = sizeof peer;
 	struct connection *connection = NULL;
 	if (count < CONNECTIONS_LIMIT && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
-	    peer.uid == geteuid())
+	    (peer.uid == geteuid() || !defended("callers-of-own-user")))
 		connection = add(fd);
 	if (connection)
 		listen_for(connection);

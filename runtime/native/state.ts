@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '#machinery/errors.ts';
 import { type ContainerState, type ExitStatus, RuntimeError, type SandboxSpec } from '../contract.ts';
@@ -56,6 +56,8 @@ export class StateDirectory {
     const mountPoints = [this.anchor, this.sharedMemory, this.sharedProc];
     for (const directory of [this.#path, this.#sandboxes, ...mountPoints]) {
       await mkdir(directory, { recursive: true, mode: 0o700 });
+      // Also where somebody else has made it already.
+      await chmod(directory, 0o700);
     }
     await replace(this.#version, STATE_VERSION);
   }
