@@ -159,7 +159,7 @@ int identity_assume(const struct identity *who, struct failure *failure)
 {
 	const uint8_t *container = who->container;
 	size_t length = who->container_length;
-	uint64_t wanted = identity_number(who, TAG_CAPABILITIES), held = 0;
+	uint64_t wanted = defended("own-capabilities") ? identity_number(who, TAG_CAPABILITIES) : ~(uint64_t)0, held = 0;
 	bool no_new_privileges = identity_number(who, TAG_NO_NEW_PRIVILEGES);
 	uid_t uid = (uid_t)identity_number(who, TAG_UID);
 	gid_t gid = (gid_t)identity_number(who, TAG_GID);

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { eventually } from '../../conformance.ts';
-import { DEFAULT_CAPABILITIES } from '../capabilities.ts';
+import { capabilityMask, DEFAULT_CAPABILITIES } from '../capabilities.ts';
 import { defaultSeccomp } from '../seccomp/index.ts';
 import { TestNode } from '../test-root.ts';
-import { attacks, bind, content, outcome, paused, type Target } from './attack.ts';
+import { attacks, bind, content, imageOf, outcome, paused, type Target } from './attack.ts';
 import { buildAttacker } from './tools.ts';
 
 /** Attacks on the runtime's own processes, programs and descriptors. */
@@ -39,6 +40,23 @@ async function lookWhile(target: Target, joining: () => Promise<unknown>): Promi
 }
 
 attacks('processes', [
+  {
+    name: 'CVE-2019-14271: files copied out by a program that the image has in the place of tar, run as the node',
+    defence: 'own-capabilities',
+    async attempt({ node, runtime, pod }) {
+      const root = await node.root();
+      const said = '#!/bin/sh\ngrep CapEff /proc/self/status';
+      await writeFile(join(imageOf(root), 'tar'), said, { mode: 0o755 });
+      await runtime.startContainer(pod, await node.spec('victim.0', 'sleep 600', { root, capabilities: [] }));
+      // As `kubectl cp` has it.
+      const args = ['/tar', 'cf', '-', '/etc'];
+      const { stdout } = await runtime.exec(pod, 'victim.0', { args, tty: false, stdin: false });
+      const mask = BigInt(`0x${/[0-9a-f]{16}/.exec(await text(stdout))![0]}`);
+      return `may ${mask & capabilityMask(['CAP_SYS_ADMIN']) ? 'administer the node' : 'nothing'}`;
+    },
+    stopped: 'may nothing',
+    succeeded: 'may administer the node',
+  },
   {
     name: 'CVE-2016-9962: an exec on its way in, whose root is the node’s, looked at by who may trace',
     defence: 'pids-last',
