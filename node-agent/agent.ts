@@ -57,6 +57,7 @@ export interface AgentConfig {
   clusterDomain: string;
   /** How pods are limited besides what their specs say. */
   limits?: LimitWishes;
+  allowedUnsafeSysctls?: readonly string[];
   /** Everything of the node's network but its own blocks, which the cluster gives. */
   network: Omit<NodeNetworkConfig, 'podCidrs'>;
 }
@@ -282,6 +283,7 @@ async function nodeFacts({ config, facts }: AgentDeps): Promise<NodeFacts> {
     memoryBytes: facts.memoryBytes,
     limits: limitOptions(facts.runtime, config.limits ?? {}, facts.memoryBytes),
     enforceAllocatable: config.limits?.enforceNodeAllocatable ?? false,
+    allowedUnsafeSysctls: config.allowedUnsafeSysctls ?? [],
     hosts: await readFile('/etc/hosts', 'utf8'),
     resolv: parseResolvConf(await readFile('/etc/resolv.conf', 'utf8')),
     dnsAddress: config.network.dnsAddress,

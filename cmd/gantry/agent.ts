@@ -13,7 +13,7 @@ import { domainRecords } from '#network/dns/records.ts';
 import { parseResolvConf, withoutLoops } from '#network/dns/resolv-conf.ts';
 import { startDns } from '#network/dns/server.ts';
 import { Zone } from '#network/dns/zone.ts';
-import { agent as agentComponent, type RunningAgent } from '#node-agent/agent.ts';
+import { type AgentConfig, agent as agentComponent, type RunningAgent } from '#node-agent/agent.ts';
 import { imagesInUse } from '#node-agent/images/in-use.ts';
 import { readHealth, readMachine, readUse } from '#node-agent/registration/machine.ts';
 import { openImageStore } from '#oci/images/store.ts';
@@ -94,7 +94,7 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
         nodeName,
         paths: { dataDir: paths.agent, memoryDir },
         clusterDomain: CLUSTER_DOMAIN,
-        limits: limitWishes(settings),
+        ...wishes(settings),
         network: {
           instance,
           clusterCidrs: [settings.podCidr],
@@ -141,12 +141,15 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
   transport.close();
 }
 
-function limitWishes({ memoryQos, enforceNodeAllocatable, singleProcessOomKill }: Settings) {
-  return {
+/** What an administrator wants of the node besides what pods ask for. */
+function wishes(settings: Settings): Pick<AgentConfig, 'limits' | 'allowedUnsafeSysctls'> {
+  const { memoryQos, enforceNodeAllocatable, singleProcessOomKill, allowedUnsafeSysctls } = settings;
+  const limits = {
     ...(memoryQos && { memoryQos }),
     ...(enforceNodeAllocatable && { enforceNodeAllocatable }),
     ...(singleProcessOomKill && { singleProcessOomKill }),
   };
+  return { limits, allowedUnsafeSysctls };
 }
 
 async function serveDns(

@@ -24,6 +24,7 @@ export interface UpFlags extends StoreFlags, EncryptionFlags, OperationFlags {
   memoryQos?: boolean;
   enforceNodeAllocatable?: boolean;
   singleProcessOomKill?: boolean;
+  allowedUnsafeSysctls: string[];
   logLevel: LogLevel;
 }
 
@@ -103,6 +104,12 @@ export function addUpOptions(command: Command): Command {
   )
     .argParser(collect)
     .default([], 'none');
+  const unsafe = new Option(
+    '--allowed-unsafe-sysctls <pattern>',
+    'a sysctl that pods may set besides the safe ones, or a prefix and * (repeatable)',
+  )
+    .argParser(collect)
+    .default([], 'none');
   return addOperationOptions(addEncryptionOptions(addStoreOptions(command)))
     .option('--data-dir <dir>', 'where everything is kept', DEFAULT_DATA_DIR)
     .addOption(listen)
@@ -119,6 +126,7 @@ export function addUpOptions(command: Command): Command {
     .option('--memory-qos', 'keep the memory that pods ask for, slow down use near the limit (cgroup v2)')
     .option('--enforce-node-allocatable', 'hold all pods together to what the node offers them')
     .option('--single-process-oom-kill', 'out of memory, kill one process and not its container (cgroup v2)')
+    .addOption(unsafe)
     .option('--no-agent', 'run only the server, no containers on this machine')
     .addOption(new Option('--log-level <level>', 'least level to log').choices(LOG_LEVELS).default('info'));
 }
@@ -155,6 +163,7 @@ export function toArguments(settings: Settings): string[] {
     ...operationArguments(settings),
     ...(settings.memoryQos ? [['--memory-qos']] : []),
     ...(settings.enforceNodeAllocatable ? [['--enforce-node-allocatable']] : []),
+    ...settings.allowedUnsafeSysctls.map((pattern) => ['--allowed-unsafe-sysctls', pattern]),
     ...(settings.singleProcessOomKill ? [['--single-process-oom-kill']] : []),
     ['--log-level', settings.logLevel],
   ].flat();

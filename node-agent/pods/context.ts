@@ -32,6 +32,8 @@ export interface NodeFacts {
   limits?: LimitOptions;
   /** Hold all pods together to what the node offers. */
   enforceAllocatable?: boolean;
+  /** Sysctls that pods may set besides the safe ones: names, or prefixes that end in `*`. */
+  allowedUnsafeSysctls?: readonly string[];
   /** The node's own /etc/hosts and resolv.conf. */
   hosts: string;
   resolv: ResolvConf;

@@ -8,6 +8,7 @@ import type { RuntimeEvent, SandboxState } from '#runtime/contract.ts';
 import { logDirectory } from '../paths.ts';
 import type { PodTokens } from '../sources/tokens.ts';
 import { type Allocation, allocationOf, changed, judgeResize } from '../spec/allocation.ts';
+import { forbiddenSysctl } from '../spec/sysctls.ts';
 import { adopt } from './adopt.ts';
 import type { Checkpoints } from './checkpoint.ts';
 import { fieldPath, type PodContext } from './context.ts';
@@ -128,12 +129,25 @@ class Roster implements PodRoster {
     checkpoints.allocate(uid, observed.allocated);
     this.#qos.touch();
     recallResources(pod, observed, observed.allocated);
+    if (observed.sandbox === 'none') this.#judge(pod, observed);
     this.#sandboxes.delete(uid);
     this.#attachments.delete(uid);
     const worker = podWorker(pod, observed, context, tokens, this.#neighbours);
     this.#workers.set(uid, worker);
     checkpoints.save(pod);
     void worker.gone.then(() => this.#forget(worker));
+  }
+
+  /** A pod that this node does not take ends before anything of it is made. */
+  #judge(pod: Pod, observed: Observed): void {
+    const { node, recorder } = this.#options.context;
+    const rejection = observed.terminal
+      ? undefined
+      : forbiddenSysctl(pod.spec!, node.allowedUnsafeSysctls ?? []);
+    if (!rejection) return;
+    const message = `Pod was rejected: ${rejection.message}`;
+    observed.terminal = { phase: 'Failed', reason: rejection.reason, message };
+    recorder.record(pod, 'Warning', rejection);
   }
 
   async #forget(worker: PodWorker): Promise<void> {

@@ -207,6 +207,7 @@ export class TestNode {
         hostIPs: ['192.0.2.1'],
         allocatable: { cpu: '2', memory: '4294967296' },
         memoryBytes: 4_294_967_296,
+        allowedUnsafeSysctls: ['kernel.msg*'],
         hosts: '127.0.0.1 localhost\n',
         resolv: { nameservers: [], searches: [], options: [] },
         dnsAddress: '10.96.0.10',
