@@ -1,13 +1,11 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '#machinery/clock.ts';
+import { answerLast } from './last-answer.ts';
 
 const STATUS_OF: Record<string, number> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
 
 const SPEAKS_HTTP = /^(HPE|ERR_HTTP)_/;
-
-/** How long a client may take to read what it did wrong. */
-const LAST_READ_MS = 1_000;
 
 /** Answers what is no request over HTTP/1, as far as anybody listens, and closes the connection. */
 export function answerClientError(error: { code?: string }, socket: Duplex, clock: Clock): void {
@@ -21,11 +19,6 @@ export function answerClientError(error: { code?: string }, socket: Duplex, cloc
   }
   const status = STATUS_OF[code] ?? 400;
   const text = `${status} ${STATUS_CODES[status]}`;
-  const timer = clock.timer(LAST_READ_MS, () => socket.destroy());
-  socket.once('close', () => timer.cancel());
-  // Closed with something unread it would be reset, and the answer lost.
-  socket.resume();
-  socket.end(
-    `HTTP/1.1 ${text}\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n${text}`,
-  );
+  const head = `HTTP/1.1 ${text}\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n`;
+  answerLast(socket, head + text, clock);
 }

@@ -107,7 +107,7 @@ export async function listenHttps(
   const server = app.server as unknown as Http2SecureServer & Server;
   serveStreams(server, chain, parts);
   const connections = new Connections(server, limits, parts);
-  server.on('upgrade', (message, socket, head) => void serveUpgrade(chain, message, socket, head, parts.log));
+  server.on('upgrade', (message, socket, head) => void serveUpgrade(chain, message, socket, head, parts));
   await app.listen({ host: listen.host, port: listen.port });
   const bound = server.address() as { port: number };
   return {

@@ -1,9 +1,11 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Clock } from '#machinery/clock.ts';
 import { isStatus, messageOf, StatusError } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { RequestChain } from '../chain.ts';
 import { credentialsOf } from './credentials.ts';
+import { answerLast } from './last-answer.ts';
 
 /** Hands a raw HTTP/1.1 connection with an Upgrade header to the subresource that wants it, or answers with a Status. */
 export async function serveUpgrade(
@@ -11,7 +13,7 @@ export async function serveUpgrade(
   message: IncomingMessage,
   socket: Duplex,
   head: Buffer,
-  log: Logger,
+  { clock, log }: { clock: Clock; log: Logger },
 ): Promise<void> {
   const abort = new AbortController();
   socket.once('close', () => abort.abort());
@@ -41,21 +43,26 @@ export async function serveUpgrade(
       isStatus(error)
         ? error
         : new StatusError('InternalError', `Internal error occurred: ${messageOf(error)}`),
+      clock,
     );
   }
 }
 
 function writeHead(socket: Duplex, status: number, headers: Record<string, string>): void {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-  socket.write(`${[`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines].join('\r\n')}\r\n\r\n`);
+  socket.write(headOf(status, headers));
 }
 
-function refuse(socket: Duplex, error: StatusError): void {
-  const body = Buffer.from(`${JSON.stringify(error.status())}\n`);
-  writeHead(socket, error.code, {
+function headOf(status: number, headers: Record<string, string>): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  return `${[`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines].join('\r\n')}\r\n\r\n`;
+}
+
+function refuse(socket: Duplex, error: StatusError, clock: Clock): void {
+  const body = `${JSON.stringify(error.status())}\n`;
+  const head = headOf(error.code, {
     'content-type': 'application/json',
-    'content-length': String(body.length),
+    'content-length': String(Buffer.byteLength(body)),
     connection: 'close',
   });
-  socket.end(body);
+  answerLast(socket, head + body, clock);
 }

@@ -242,3 +242,37 @@ for (const status of [301, 302, 303, 307, 308]) {
     TIMEOUT_MS,
   );
 }
+
+test(
+  'a refused upgrade leaves no connection, even to who goes on sending and never ends',
+  async () => {
+    const link = new FakeNodeLink(systemClock);
+    link.connect('n1', agentOf('n1', 403, []));
+    const api = await serve({ nodeLink: link });
+    try {
+      await seed(api);
+      const { certificate: cert, key } = await api.client('author', []);
+      const ca = api.authority.certificate;
+      // Typed as for plain sockets only.
+      const halfOpen = { allowHalfOpen: true };
+      const socket = connect({ host: HOST, port: api.port, ca, cert, key, ...halfOpen });
+      const fields = Object.entries({ host: HOST, ...HANDSHAKES['WebSocket'] });
+      socket.write(
+        `GET ${EXEC} HTTP/1.1\r\n${fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`,
+      );
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      socket.on('error', () => {}); // how a connection ends that the other side has closed
+      let heard = '';
+      socket.on('data', (chunk) => {
+        heard += chunk;
+      });
+      const going = setInterval(() => socket.write(SECRET), 10);
+      await closed;
+      clearInterval(going);
+      expect(heard).toMatch(/^HTTP\/1.1 403 .*"kind":"Status"/s);
+    } finally {
+      await api.stop();
+    }
+  },
+  TIMEOUT_MS,
+);
