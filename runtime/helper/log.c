@@ -34,20 +34,26 @@ int log_reopen(struct log *log, const char *path, struct failure *failure)
 		return -1;
 	close(log->fd);
 	log->fd = next.fd;
+	log->cut = log->midline = false;
 	return 0;
 }
 
-/* A full disk loses log lines, never the container. */
+/* A full disk loses log lines, never the container. A line that it cut is ended first: the next one is not its rest. */
 static void flush(struct log *log)
 {
 	size_t done = 0;
-	while (done < output.used) {
+	if (log->cut && output.used && write(log->fd, "\n", 1) == 1)
+		log->cut = log->midline = false;
+	while (!log->cut && done < output.used) {
 		ssize_t written = write(log->fd, output.data + done, output.used - done);
 		if (written < 0 && errno == EINTR)
 			continue;
-		if (written <= 0)
+		if (written <= 0) {
+			log->cut = log->midline;
 			break;
+		}
 		done += (size_t)written;
+		log->midline = output.data[done - 1] != '\n';
 	}
 	output.used = 0;
 }

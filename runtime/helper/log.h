@@ -1,6 +1,7 @@
 /* Container logs as the Kubernetes CRI writes them: `<RFC3339Nano> stdout|stderr F|P <text>`. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,8 @@ enum log_stream { LOG_STDOUT, LOG_STDERR };
 
 struct log {
 	int fd;
+	bool midline; /* what was written last has no newline yet */
+	bool cut;     /* and never will: its rest was lost */
 	/* The begin of a line whose end has not come; allocated only while there is one. */
 	struct {
 		char *data;
