@@ -60,6 +60,10 @@ export function loadProtocol(register: number): Expression {
   return meta(META.protocol, register);
 }
 
+export function loadInputName(register: number): Expression {
+  return meta(META.inputName, register);
+}
+
 export function loadOutputName(register: number): Expression {
   return meta(META.outputName, register);
 }

@@ -16,6 +16,7 @@ import {
   loadDestinationPort,
   loadDestinationType,
   loadIcmpType,
+  loadInputName,
   loadOutputName,
   loadProtocol,
   loadSource,
@@ -110,6 +111,7 @@ export function layout(config: LayoutConfig): Layout {
     sets: setDeclarations(config.family),
     rules: [
       ...dispatchRules(config),
+      ...loopbackRules(config),
       ...refusalRules(config),
       ...sourceRules(config),
       ...redirectRules(config),
@@ -169,6 +171,21 @@ function dispatchRules({ family }: LayoutConfig): Rule[] {
 
 function parseLoopback(): Cidr {
   return { family: 4, base: 127n << 24n, prefix: 8 };
+}
+
+/** The node's loopback is not for pods, even where something else has set route_localnet. */
+function loopbackRules({ family, bridge }: LayoutConfig): Rule[] {
+  if (family !== 'ip') return [];
+  const name = Buffer.alloc(16);
+  name.write(bridge);
+  return [
+    rule('filter-prerouting', 'from pods to the loopback', [
+      loadInputName(R0),
+      compare(R0, 'equal', name),
+      ...inside(parseLoopback(), loadDestination(family, R0)),
+      decide({ verdict: 'drop' }),
+    ]),
+  ];
 }
 
 function refusalRules(config: LayoutConfig): Rule[] {
