@@ -16,7 +16,7 @@ const FILES = [
 export default defineConfig({
   test: {
     include: FILES.map((name) => `runtime/native/${name}.test.ts`),
-    provide: { sanitize: true },
+    env: { SANITIZE: 'yes' },
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

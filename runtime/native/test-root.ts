@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { inject } from 'vitest';
 import { systemClock } from '#machinery/clock.ts';
 import {
   CONFORMANCE_SCRIPTS,
@@ -76,14 +75,11 @@ export function whyNoOci(): string | undefined {
   }
 }
 
-declare module 'vitest' {
-  interface ProvidedContext {
-    sanitize?: boolean;
-  }
-}
-
-/** The tests run programs that abort at the first wrong access or overflow (test/vitest.sanitize.config.ts). */
-export const SANITIZE = inject('sanitize') ?? false;
+/**
+ * The tests run programs that abort at the first wrong access or overflow (test/vitest.sanitize.config.ts). Benchmarks come here
+ * too, without vitest.
+ */
+export const SANITIZE = (import.meta as { env?: Record<string, string> }).env?.['SANITIZE'] === 'yes';
 
 /** Where the programs under test are. */
 export const BIN_DIRECTORY = join(ROOT, SANITIZE ? 'dist/bin-sanitize' : 'dist/bin');
