@@ -30,3 +30,9 @@ test.each([
     message: `forbidden sysctl: ${JSON.stringify(name)} ${why}`,
   });
 });
+
+test('a name written with slashes is refused by its name with dots', () => {
+  expect(forbiddenSysctl(spec('kernel/msgmax'), [])?.message).toBe(
+    'forbidden sysctl: "kernel.msgmax" not allowlisted',
+  );
+});

@@ -30,8 +30,9 @@ const SAFE: ReadonlySet<string> = new Set([
  * the words of the kubelet.
  */
 export function forbiddenSysctl(spec: PodSpec, allowedUnsafe: readonly string[]): Rejection | undefined {
-  for (const { name } of spec.securityContext?.sysctls ?? []) {
-    const why = whyNot(name.replaceAll('/', '.'), spec, allowedUnsafe);
+  for (const sysctl of spec.securityContext?.sysctls ?? []) {
+    const name = sysctl.name.replaceAll('/', '.');
+    const why = whyNot(name, spec, allowedUnsafe);
     if (why)
       return {
         reason: 'SysctlForbidden',
