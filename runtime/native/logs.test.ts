@@ -59,6 +59,28 @@ describe.skipIf(reason !== undefined)(`logs (${reason ?? 'as root'})`, () => {
     }
   });
 
+  test('who is attached and does not read holds nobody up, and is let go', async () => {
+    const pod = await node.sandbox(runtime, 'slow');
+    const spec = await node.spec(
+      'main.0',
+      'read go; dd if=/dev/zero bs=64k count=128 2>/dev/null; echo; echo over',
+      {
+        stdin: 'open',
+      },
+    );
+    await runtime.startContainer(pod, spec);
+    const streams = await runtime.attach(pod, 'main.0');
+    // Paused from the start: nothing takes what the monitor sends.
+    streams.stdout.pause();
+    streams.stdin!.write('go\n');
+    await ended(pod);
+    const log = await readFile(spec.logPath);
+    expect(log.length).toBeGreaterThan(8 << 20);
+    expect(log.subarray(-200).toString()).toMatch(/ stdout F over\n$/);
+    streams.close();
+    await runtime.removeSandbox(pod);
+  });
+
   test('bytes of any value come into the log as they were written', async () => {
     const pod = await node.sandbox(runtime, 'binary');
     const spec = await node.spec('main.0', 'printf "\\000\\377\\200a\\rb\\tc\\n"; printf "\\303"');
