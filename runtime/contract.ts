@@ -1,5 +1,5 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
-import type { SeccompProfile } from './native/seccomp/compile.ts';
+import type { SeccompProfile } from './seccomp-profile.ts';
 
 /**
  * Run one sandbox (what a pod's containers share) and its containers. Specs are data, fully decided by the caller:

@@ -1,52 +1,10 @@
+import type { SeccompAction, SeccompArgument, SeccompProfile, SeccompRule } from '../../seccomp-profile.ts';
 import { LAST_SYSCALL, SYSCALLS } from './syscalls.ts';
 
 /**
  * Seccomp profiles as OCI writes them, compiled to the classic BPF that seccomp(2) takes: a balanced tree over the call
  * numbers, so that each call costs about ten instructions. Source: OCI runtime-spec, "Seccomp"; seccomp(2).
  */
-
-export type SeccompAction =
-  | 'SCMP_ACT_ALLOW'
-  | 'SCMP_ACT_ERRNO'
-  | 'SCMP_ACT_KILL'
-  | 'SCMP_ACT_KILL_THREAD'
-  | 'SCMP_ACT_KILL_PROCESS'
-  | 'SCMP_ACT_TRAP'
-  | 'SCMP_ACT_LOG';
-
-export type SeccompOperator =
-  | 'SCMP_CMP_NE'
-  | 'SCMP_CMP_LT'
-  | 'SCMP_CMP_LE'
-  | 'SCMP_CMP_EQ'
-  | 'SCMP_CMP_GE'
-  | 'SCMP_CMP_GT'
-  | 'SCMP_CMP_MASKED_EQ';
-
-export interface SeccompArgument {
-  /** 0-5. */
-  index: number;
-  /** What to compare with; with MASKED_EQ the mask, and `valueTwo` the wanted bits. Up to 64 bits. */
-  value: number | bigint;
-  valueTwo?: number | bigint;
-  op: SeccompOperator;
-}
-
-export interface SeccompRule {
-  /** Names unknown on x86_64 are left out, as the OCI runtimes do. */
-  names: string[];
-  action: SeccompAction;
-  errnoRet?: number;
-  /** All must hold. */
-  args?: SeccompArgument[];
-}
-
-export interface SeccompProfile {
-  defaultAction: SeccompAction;
-  defaultErrnoRet?: number;
-  /** For one call the first rule that matches decides. */
-  syscalls: SeccompRule[];
-}
 
 /** The kernel takes no longer program (BPF_MAXINSNS). */
 const MAX_INSTRUCTIONS = 4096;

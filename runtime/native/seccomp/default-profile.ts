@@ -1,4 +1,4 @@
-import type { SeccompProfile, SeccompRule } from './compile.ts';
+import type { SeccompProfile, SeccompRule } from '../../seccomp-profile.ts';
 
 /**
  * The seccomp profile RuntimeDefault: equal in effect, on x86_64, to the default of Docker and containerd 2 (which leave

@@ -1,7 +1,7 @@
 import { compileSeccomp } from './compile.ts';
 import { defaultProfile } from './default-profile.ts';
 
-export { compileSeccomp, type SeccompProfile } from './compile.ts';
+export { compileSeccomp } from './compile.ts';
 export { defaultProfile } from './default-profile.ts';
 
 /** Containers of one node differ little in their capabilities. */

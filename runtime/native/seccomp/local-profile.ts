@@ -2,7 +2,8 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync }
 import { release } from 'node:os';
 import { join, sep } from 'node:path';
 import { RuntimeError } from '../../contract.ts';
-import { compileSeccomp, type SeccompProfile, type SeccompRule } from './compile.ts';
+import type { SeccompProfile, SeccompRule } from '../../seccomp-profile.ts';
+import { compileSeccomp } from './compile.ts';
 
 /** Docker's default profile has 20 kB. */
 const MAX_BYTES = 1024 * 1024;

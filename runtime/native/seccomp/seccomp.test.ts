@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { compileSeccomp, type SeccompArgument } from './compile.ts';
+import type { SeccompArgument } from '../../seccomp-profile.ts';
+import { compileSeccomp } from './compile.ts';
 import { defaultSeccomp } from './index.ts';
 import { SYSCALLS } from './syscalls.ts';
 
