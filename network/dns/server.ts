@@ -33,27 +33,56 @@ const RECEIVE_BUFFER_BYTES = 1 << 20;
 export async function startDns(options: DnsOptions): Promise<DnsServer> {
   const logger = options.logger ?? silentLogger;
   const resolver = new Resolver(options);
-  const closers: (() => Promise<void>)[] = [];
-  const addresses: { address: string; port: number }[] = [];
+  const doors: Door[] = [];
   const stop = async () => {
-    await Promise.all(closers.splice(0).map((close) => close()));
+    await Promise.all(doors.splice(0).map((door) => door.close()));
   };
+  const addresses: { address: string; port: number }[] = [];
   try {
     for (const { address, port } of options.listen) {
-      const udp = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
-      closers.push(() => closeUdp(udp));
-      const bound = await bindUdp(udp, address, port, resolver, logger);
-      const tcp = createServer();
-      const connections = new Set<Socket>();
-      closers.push(() => closeTcp(tcp, connections));
-      await listenTcp(tcp, address, bound, (socket) => serve(socket, resolver, logger, connections));
-      addresses.push({ address, port: bound });
+      const door = await openDoor(address, port, resolver, logger);
+      doors.push(door);
+      addresses.push({ address, port: door.port });
     }
   } catch (error) {
     await stop();
     throw error;
   }
   return { addresses, counts: resolver.counts, stop };
+}
+
+/** UDP and TCP at one port of one address. */
+interface Door {
+  port: number;
+  close(): Promise<void>;
+}
+
+/** A port that the kernel picks for UDP may be taken for TCP: then another one is tried. */
+const PICKS = 10;
+
+async function openDoor(
+  address: string,
+  port: number,
+  resolver: Resolver,
+  logger: Logger,
+  picks = PICKS,
+): Promise<Door> {
+  const udp = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+  const tcp = createServer();
+  const connections = new Set<Socket>();
+  const close = async () => {
+    await Promise.all([closeUdp(udp), closeTcp(tcp, connections)]);
+  };
+  try {
+    const bound = await bindUdp(udp, address, port, resolver, logger);
+    await listenTcp(tcp, address, bound, (socket) => serve(socket, resolver, logger, connections));
+    return { port: bound, close };
+  } catch (error) {
+    await close();
+    const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    if (port === 0 && taken && picks > 1) return await openDoor(address, port, resolver, logger, picks - 1);
+    throw error;
+  }
 }
 
 function bindUdp(
