@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
+import { since } from './kernel-release.ts';
+import { parseMountInfo, readMountInfo } from './mountinfo.ts';
 
 /** Which control groups a node has. Probed once; everything decided from it is pure. */
 
@@ -62,7 +64,7 @@ const KILL_SINCE = [5, 14] as const;
 
 async function systemSources(): Promise<CgroupSources> {
   return {
-    mountinfo: await readFile('/proc/self/mountinfo', 'utf8'),
+    mountinfo: await readMountInfo(),
     controllers: (mountpoint) => readFile(`${mountpoint}/cgroup.controllers`, 'utf8'),
     cpuset: (mountpoint, file) => readFile(`${mountpoint}/${file}`, 'utf8').catch(() => ''),
     kernel: release(),
@@ -95,23 +97,13 @@ export async function probeCgroups(sources?: CgroupSources): Promise<CgroupLayou
 function hierarchies(mountinfo: string): { v1: Map<Controller, string>; unified: string | undefined } {
   const v1 = new Map<Controller, string>();
   let unified: string | undefined;
-  for (const line of mountinfo.split('\n')) {
-    const [mount, rest] = line.split(' - ');
-    if (!rest) continue;
-    const target = mount!.split(' ')[4]!;
-    const [type, , options] = rest.split(' ');
+  for (const { target, type, options } of parseMountInfo(mountinfo)) {
     if (type === 'cgroup2') unified ??= target;
     if (type !== 'cgroup') continue;
-    for (const option of options!.split(',')) {
+    for (const option of options) {
       const controller = [...NEEDED, ...OPTIONAL].find((name) => name === option);
       if (controller && !v1.has(controller)) v1.set(controller, target);
     }
   }
   return { v1, unified };
-}
-
-/** Whether a kernel of that release is of this version or a later one. */
-export function since(kernel: string, [wantMajor, wantMinor]: readonly [number, number]): boolean {
-  const [major = 0, minor = 0] = kernel.split('.').map(Number);
-  return major > wantMajor || (major === wantMajor && minor >= wantMinor);
 }

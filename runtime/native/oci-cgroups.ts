@@ -1,22 +1,20 @@
-import { readFile } from 'node:fs/promises';
 import type { ContainerSpec, SandboxSpec } from '../contract.ts';
 import { type CgroupLayout, type CgroupPlan, planCgroup } from './cgroup.ts';
 import { NEEDED } from './cgroup-layout.ts';
 import type { NodeFacts } from './encode.ts';
+import { parseMountInfo, readMountInfo } from './mountinfo.ts';
 
 /**
  * Groups of containers through OCI runtimes. These make groups of their own in every hierarchy they find, whatever limits
  * there are, and enter the container's processes themselves.
  */
 
-/** Mount points of all hierarchies, also of those we set no limits in. Source: proc_pid_mountinfo(5). */
+/** Mount points of all hierarchies, also of those we set no limits in. */
 export async function cgroupHierarchies(mountinfo?: string): Promise<Record<'v1' | 'v2', string[]>> {
-  const text = mountinfo ?? (await readFile('/proc/self/mountinfo', 'utf8'));
   const found = { v1: new Set<string>(), v2: new Set<string>() };
-  for (const line of text.split('\n')) {
-    const [mount, rest] = line.split(' - ');
-    const version = rest?.startsWith('cgroup ') ? 'v1' : rest?.startsWith('cgroup2 ') ? 'v2' : undefined;
-    if (version) found[version].add(mount!.split(' ')[4]!);
+  for (const { type, target } of parseMountInfo(mountinfo ?? (await readMountInfo()))) {
+    const version = type === 'cgroup' ? 'v1' : type === 'cgroup2' ? 'v2' : undefined;
+    if (version) found[version].add(target);
   }
   return { v1: [...found.v1], v2: [...found.v2] };
 }

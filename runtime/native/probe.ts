@@ -3,8 +3,9 @@ import { release } from 'node:os';
 import { RuntimeError, type RuntimeHandler } from '../contract.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import { encodeCgroup, planCgroup } from './cgroup.ts';
-import { type CgroupLayout, since } from './cgroup-layout.ts';
+import type { CgroupLayout } from './cgroup-layout.ts';
 import type { HelperClient } from './helper-client.ts';
+import { since } from './kernel-release.ts';
 import { OP, Payload, TAG } from './protocol.ts';
 
 /** What we hold ourselves: no container can be given more. */

@@ -1,12 +1,6 @@
-import { readFile, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { type Mount, RuntimeError } from '../contract.ts';
-
-/** One line of /proc/self/mountinfo. Source: Linux, Documentation/filesystems/proc.rst, 3.5. */
-interface MountInfo {
-  target: string;
-  shared: boolean;
-  slave: boolean;
-}
+import { type MountInfo, parseMountInfo, readMountInfo } from './mountinfo.ts';
 
 /**
  * Refuses mounts whose propagation the node cannot give: a mount that is not shared there passes nothing on, and a volume
@@ -17,7 +11,7 @@ export async function checkPropagation(mounts: readonly Mount[], mountinfo?: str
     ({ type, options }) => type === 'bind' && propagationOf(options) !== undefined,
   );
   if (wanted.length === 0) return;
-  const table = parseMountInfo(mountinfo ?? (await readFile('/proc/self/mountinfo', 'utf8')));
+  const table = parseMountInfo(mountinfo ?? (await readMountInfo()));
   for (const { source, options } of wanted) {
     const path = mountinfo === undefined ? await realpath(source).catch(() => source) : source;
     const mount = mountOf(table, path);
@@ -34,21 +28,6 @@ export async function checkPropagation(mounts: readonly Mount[], mountinfo?: str
 function propagationOf(options: readonly string[]): 'rslave' | 'rshared' | undefined {
   if (options.includes('rshared')) return 'rshared';
   return options.includes('rslave') ? 'rslave' : undefined;
-}
-
-function parseMountInfo(text: string): MountInfo[] {
-  const lines = text.split('\n').filter((line) => line !== '');
-  return lines.map((line) => {
-    const fields = line.split(' - ')[0]!.split(' ');
-    const tags = fields.slice(6);
-    return {
-      target: fields[4]!.replace(/\\([0-7]{3})/g, (_, octal) =>
-        String.fromCharCode(Number.parseInt(octal, 8)),
-      ),
-      shared: tags.some((tag) => tag.startsWith('shared:')),
-      slave: tags.some((tag) => tag.startsWith('master:')),
-    };
-  });
 }
 
 /** The mount that `path` is on: the one with the longest target, of several the last, which covers the others. */

@@ -2,6 +2,7 @@ import { unlinkSync } from 'node:fs';
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CgroupLayout } from './cgroup.ts';
+import { parseMountInfo, readMountInfo } from './mountinfo.ts';
 
 /**
  * Finds what an instance has made and no sandbox accounts for: what a crash left between two steps. It looks at what is
@@ -50,7 +51,7 @@ export async function sweep(places: SweepPlaces, sweeper: Sweeper): Promise<Orph
     findMonitors(runDirectory),
     findCgroups(places),
     readdir(runDirectory),
-    readFile('/proc/self/mountinfo', 'utf8'),
+    readMountInfo(),
   ]);
   const removed: Orphans = { monitors: [], cgroups: [], sockets: [], mounts: [] };
   // Without a pause up to the next await: nobody can begin to want one of them meanwhile.
@@ -61,7 +62,7 @@ export async function sweep(places: SweepPlaces, sweeper: Sweeper): Promise<Orph
     if (SOCKET.test(name) && !accounted.has(name) && unlessGone(() => unlinkSync(join(runDirectory, name))))
       removed.sockets.push(name);
   for (const group of cgroups) if (await sweeper.removeCgroup(group)) removed.cgroups.push(group);
-  const targets = new Set(mountinfo.split('\n').map((line) => unescapeMount(line.split(' ')[4] ?? '')));
+  const targets = new Set(parseMountInfo(mountinfo).map(({ target }) => target));
   for (const path of places.mountPoints) {
     if (!targets.has(path)) continue;
     await sweeper.unmount(path);
@@ -122,11 +123,6 @@ async function findCgroups({ cgroups, cgroupRoot }: SweepPlaces): Promise<Orphan
   };
   for (const mount of new Set(cgroups.controllers.values())) await walk(mount, '');
   return [...found.values()];
-}
-
-/** Source: proc_pid_mountinfo(5): space, tab, newline and backslash are octal. */
-function unescapeMount(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
 function isGone(error: unknown): boolean {

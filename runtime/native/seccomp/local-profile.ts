@@ -3,6 +3,7 @@ import { release } from 'node:os';
 import { join, sep } from 'node:path';
 import { RuntimeError } from '../../contract.ts';
 import type { SeccompProfile, SeccompRule } from '../../seccomp-profile.ts';
+import { since } from '../kernel-release.ts';
 import { compileSeccomp } from './compile.ts';
 
 /** Docker's default profile has 20 kB. */
@@ -134,6 +135,5 @@ function applies({ includes, excludes }: FileRule, capabilities: readonly string
 function kernelSince(wanted: string): boolean {
   const [, major, minor] = /^(\d+)\.(\d+)$/.exec(wanted) ?? [];
   if (major === undefined) throw new RangeError(`minKernel ${JSON.stringify(wanted)} is not like 4.8`);
-  const [own = 0, ownMinor = 0] = release().split('.').map(Number);
-  return own > Number(major) || (own === Number(major) && ownMinor >= Number(minor));
+  return since(release(), [Number(major), Number(minor)]);
 }
