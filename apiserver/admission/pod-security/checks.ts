@@ -1,4 +1,5 @@
 import type { Container, ObjectMeta, PodSpec } from '#api/objects.ts';
+import { SAFE_SYSCTLS } from '#api/semantics/sysctls.ts';
 
 /**
  * What the Pod Security Standards forbid, as data: each check says nothing or what is wrong, in the words of Kubernetes.
@@ -53,21 +54,6 @@ const DEFAULT_CAPABILITIES = new Set([
   'SETPCAP',
   'SETUID',
   'SYS_CHROOT',
-]);
-
-const SAFE_SYSCTLS = new Set([
-  'kernel.shm_rmid_forced',
-  'net.ipv4.ip_local_port_range',
-  'net.ipv4.ip_local_reserved_ports',
-  'net.ipv4.ip_unprivileged_port_start',
-  'net.ipv4.ping_group_range',
-  'net.ipv4.tcp_fin_timeout',
-  'net.ipv4.tcp_keepalive_intvl',
-  'net.ipv4.tcp_keepalive_probes',
-  'net.ipv4.tcp_keepalive_time',
-  'net.ipv4.tcp_rmem',
-  'net.ipv4.tcp_syncookies',
-  'net.ipv4.tcp_wmem',
 ]);
 
 const SELINUX_TYPES = new Set([
