@@ -260,11 +260,8 @@ static int take_over(const struct tlv *from)
 
 int connections_take_over(const uint8_t *state, size_t length, handle_frame *handle)
 {
-	struct tlv item;
-	size_t offset = 0;
-	while (tlv_next(state, length, &offset, &item) == 1)
-		if (item.tag == HANDOVER_CONNECTION && take_over(&item))
-			return -1;
+	if (take_each(state, length, HANDOVER_CONNECTION, take_over))
+		return -1;
 	return serve(take_descriptor(state, length, HANDOVER_LISTENER), handle);
 }
 

@@ -11,10 +11,6 @@
 #include "handover.h"
 #include "kernel.h"
 
-#ifndef AT_RECURSIVE
-#define AT_RECURSIVE 0x8000
-#endif
-
 static int node_mounts = -1, user_namespace = -1, given_proc = -1;
 
 void detached_use(int user, int proc)

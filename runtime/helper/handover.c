@@ -34,16 +34,26 @@ int take_descriptor(const uint8_t *payload, size_t length, uint16_t kind)
 	return (int)(int64_t)tlv_number(payload, length, kind, (uint64_t)-1);
 }
 
-int handover_file(const struct buffer *state, struct failure *failure)
+int handover_file(const char *name, const void *data, size_t length)
 {
-	int file = memfd_create("gantry-handover", MFD_CLOEXEC);
-	if (file < 0 || write(file, buffer_head(state), buffer_used(state)) != (ssize_t)buffer_used(state)) {
-		fail(failure, "write state", NULL);
-		if (file >= 0)
-			close(file);
+	int file = memfd_create(name, MFD_CLOEXEC);
+	if (file >= 0 && write(file, data, length) != (ssize_t)length) {
+		int error = errno;
+		close(file);
+		errno = error;
 		return -1;
 	}
 	return file;
+}
+
+int take_each(const uint8_t *state, size_t length, uint16_t kind, int (*take)(const struct tlv *item))
+{
+	struct tlv item;
+	size_t offset = 0;
+	while (tlv_next(state, length, &offset, &item) == 1)
+		if (item.tag == kind && take(&item))
+			return -1;
+	return 0;
 }
 
 bool handover_read(int file, struct tlv *state)
@@ -81,12 +91,7 @@ static _Noreturn void run_check(int program, int state)
 static int check(int program, int state, struct failure *failure)
 {
 	int pidfd = -1, status = 0;
-	struct clone_args arguments = {
-		.flags = CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
-	pid_t pid = clone3_(&arguments);
+	pid_t pid = fork_watched(0, &pidfd);
 	if (pid == 0)
 		run_check(program, state);
 	if (pid < 0)

@@ -60,8 +60,11 @@ void put_descriptor(struct writer *w, uint16_t kind, int fd);
 /* -1 when there is none. */
 int take_descriptor(const uint8_t *payload, size_t length, uint16_t kind);
 
-/* The state in a file; -1 with `failure`. */
-int handover_file(const struct buffer *state, struct failure *failure);
+/* For each TLV of that kind, until one cannot be taken: -1. */
+int take_each(const uint8_t *state, size_t length, uint16_t kind, int (*take)(const struct tlv *item));
+
+/* What another program of ours is to read, in a file without a place; -1 with errno. */
+int handover_file(const char *name, const void *data, size_t length);
 /* All of it, and whether this program can go on from it. */
 bool handover_read(int file, struct tlv *state);
 /*

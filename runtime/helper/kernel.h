@@ -6,11 +6,15 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdbool.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
 #endif
@@ -62,4 +66,14 @@ static inline int pivot_root_(const char *new_root, const char *put_old)
 static inline pid_t clone3_(struct clone_args *arguments)
 {
 	return (pid_t)syscall(SYS_clone3, arguments, sizeof *arguments);
+}
+/* As fork, into the new namespaces that `flags` name, with the child's pidfd. */
+static inline pid_t fork_watched(uint64_t flags, int *pidfd)
+{
+	struct clone_args arguments = {
+		.flags = CLONE_PIDFD | flags,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	return clone3_(&arguments);
 }

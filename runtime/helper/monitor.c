@@ -153,7 +153,11 @@ static void upgrade(struct connection *connection, const struct frame *frame)
 		return reply_failure(connection, frame->id, &failure);
 	}
 	hand_over(&w, connection, frame);
-	int file = w.failed ? fail_with(&failure, ENOMEM, "write state", NULL) : handover_file(&state, &failure);
+	int file = -1;
+	if (w.failed)
+		fail_with(&failure, ENOMEM, "write state", NULL);
+	else if ((file = handover_file("gantry-handover", buffer_head(&state), buffer_used(&state))) < 0)
+		fail(&failure, "write state", NULL);
 	buffer_free(&state);
 	if (file >= 0) {
 		handover_become(path, file, own_arguments, &failure);

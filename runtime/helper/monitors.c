@@ -14,6 +14,7 @@
 
 #include "cgroup.h"
 #include "defence.h"
+#include "handover.h"
 #include "kernel.h"
 #include "listen.h"
 #include "loop.h"
@@ -187,12 +188,7 @@ static struct monitor *fork_monitor(uint64_t namespaces, struct failure *failure
 		fail(failure, "fork monitor", NULL);
 		return NULL;
 	}
-	struct clone_args arguments = {
-		.flags = CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
-	pid_t pid = clone3_(&arguments);
+	pid_t pid = fork_watched(0, &pidfd);
 	if (pid == 0)
 		become_monitor(channel[1], namespaces);
 	struct monitor *monitor = pid < 0 ? NULL : keep(pid, pidfd, channel[0]);
@@ -206,16 +202,6 @@ static struct monitor *fork_monitor(uint64_t namespaces, struct failure *failure
 	}
 	close(channel[1]);
 	return monitor;
-}
-
-static int payload_file(const uint8_t *payload, size_t length)
-{
-	int fd = memfd_create("gantry-sandbox", MFD_CLOEXEC);
-	if (fd >= 0 && write(fd, payload, length) != (ssize_t)length) {
-		close(fd);
-		return -1;
-	}
-	return fd;
 }
 
 /* Hands a spare its name, its listening socket and what it is to be. */
@@ -260,7 +246,7 @@ static bool hand_over(struct monitor *monitor, char *name, int listener, int fil
 static struct monitor *start(char *name, int listener, const struct tlv *payload, struct failure *failure)
 {
 	uint64_t namespaces = tlv_number(payload->value, payload->length, TAG_NAMESPACES, 0);
-	int file = payload_file(payload->value, payload->length);
+	int file = handover_file("gantry-sandbox", payload->value, payload->length);
 	if (file < 0) {
 		fail(failure, "pass sandbox", NULL);
 		return NULL;

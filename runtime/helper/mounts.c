@@ -15,10 +15,6 @@
 #include "kernel.h"
 #include "targets.h"
 
-#ifndef AT_RECURSIVE
-#define AT_RECURSIVE 0x8000
-#endif
-
 /* TAG_FLAGS of a container. */
 #define FLAG_READ_ONLY_ROOT 1
 

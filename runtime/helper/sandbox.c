@@ -118,12 +118,7 @@ static int dress_owned(const uint8_t *payload, size_t length, uint64_t namespace
 	int ends[2], pidfd = -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return fail(failure, "socket", NULL);
-	struct clone_args arguments = {
-		.flags = CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
-	pid_t pid = clone3_(&arguments);
+	pid_t pid = fork_watched(0, &pidfd);
 	if (pid == 0) {
 		close(ends[0]);
 		/* What there is already belongs to the node's. */
@@ -273,18 +268,13 @@ int sandbox_start_init(const uint8_t *payload, size_t length, struct failure *fa
 {
 	if (user >= 0)
 		return start_owned(failure);
-	struct clone_args arguments = {
-		.flags = CLONE_NEWPID | CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&init_pidfd,
-		.exit_signal = SIGCHLD,
-	};
 	int report[2];
 	/* Without an IPC namespace of its own the monitor has shared the node's mounts until now. */
 	if (!(tlv_number(payload, length, TAG_NAMESPACES, 0) & CLONE_NEWIPC) && own_mounts(failure))
 		return -1;
 	if (pipe2(report, O_CLOEXEC))
 		return fail(failure, "pipe", NULL);
-	pid_t pid = clone3_(&arguments);
+	pid_t pid = fork_watched(CLONE_NEWPID, &init_pidfd);
 	if (pid == 0)
 		reap_forever(payload, length, report[1]);
 	close(report[1]);

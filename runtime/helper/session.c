@@ -442,10 +442,5 @@ static int take_over(const struct tlv *from)
 
 int sessions_take_over(const uint8_t *state, size_t length)
 {
-	struct tlv item;
-	size_t offset = 0;
-	while (tlv_next(state, length, &offset, &item) == 1)
-		if (item.tag == HANDOVER_SESSION && take_over(&item))
-			return -1;
-	return 0;
+	return take_each(state, length, HANDOVER_SESSION, take_over);
 }
