@@ -30,6 +30,7 @@ const FACTS: NodeFacts = {
   sharedMemory: '/shm',
   sharedProc: '/shared-proc',
   leastOomScoreAdj: 0,
+  overlayLayersByFsconfig: true,
 };
 
 function tars(): Uint8Array[] {

@@ -10,6 +10,7 @@
 #define FLAG_REAL_SOURCE ((uint64_t)1 << 42)
 #define FLAG_READ_ONLY_BELOW ((uint64_t)1 << 43)
 #define FLAG_IN_PROC ((uint64_t)1 << 44)
+#define FLAG_ONE_STRING ((uint64_t)1 << 45)
 
 /* Remembers the node's mount namespace, before there is another; once. */
 int detached_init(struct failure *failure);

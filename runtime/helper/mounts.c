@@ -198,16 +198,7 @@ static int hide(int root, const uint8_t *container, size_t length, struct failur
 	return result;
 }
 
-/*
- * Kernels before 6.5 take overlay's layers only as one long string, and only through mount(2). They say so when the option
- * is set, or, where the file system still has its own parser (6.1), when it is made.
- */
-static bool wants_one_string(const struct failure *failure)
-{
-	return failure->error == EINVAL &&
-	       (strcmp(failure->step, "mount option") == 0 || strncmp(failure->detail, "overlay", 7) == 0);
-}
-
+/* Kernels before 6.5 take overlay's layers only as one long string, and only through mount(2). */
 static int legacy_overlay(const struct tlv *overlay, const char *anchor, struct failure *failure)
 {
 	static char data[1 << 16], option[1 << 16];
@@ -258,11 +249,9 @@ static int build_root(const uint8_t *container, size_t length, struct failure *f
 	int onto = open(anchor, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (onto < 0)
 		return fail(failure, "open mount anchor", anchor);
-	int fd = detached_mount(&root, failure);
-	if (fd < 0 && wants_one_string(failure)) {
-		*failure = (struct failure){ 0 };
-		fd = legacy_overlay(&root, anchor, failure);
-	} else if (fd >= 0 && move_mount_(fd, onto)) {
+	bool legacy = tlv_number(root.value, root.length, TAG_FLAGS, 0) & FLAG_ONE_STRING;
+	int fd = legacy ? legacy_overlay(&root, anchor, failure) : detached_mount(&root, failure);
+	if (!legacy && fd >= 0 && move_mount_(fd, onto)) {
 		fail(failure, "mount root", anchor);
 		close(fd);
 		fd = -1;

@@ -12,7 +12,7 @@ import { sysctlPath } from '../validate.ts';
 import { capabilityMask } from './capabilities.ts';
 import { type CgroupLayout, encodeCgroup, planCgroup } from './cgroup.ts';
 import { mapOwners } from './idmap.ts';
-import { encodeMount, encodeStandardMounts, sharedMemoryOptions } from './mounts.ts';
+import { encodeMount, encodeRoot, encodeStandardMounts, sharedMemoryOptions } from './mounts.ts';
 import { removedEverywhere } from './oci-cgroups.ts';
 import { type Fields, Payload, TAG } from './protocol.ts';
 
@@ -68,6 +68,8 @@ export interface NodeFacts {
   sharedProc: string;
   /** The lowest oom_score_adj we may set (without CAP_SYS_RESOURCE it cannot be lowered). */
   leastOomScoreAdj: number;
+  /** Overlayfs takes its layers one by one; before Linux 6.5 only as one string, by mount(2). */
+  overlayLayersByFsconfig: boolean;
 }
 
 export function sandboxCgroup(facts: NodeFacts, sandbox: { id: string; cgroupParent: string }): string {
@@ -154,7 +156,7 @@ export function encodeStart(
   const hostId = sandbox.userNamespace?.hostId ?? 0;
   if (hostId !== 0) payload.number(TAG.HOST_ID, hostId);
   const { root, layers, mounts } = hostId === 0 ? { ...spec, layers: [] } : mapOwners(spec, facts.anchor);
-  payload.nest(TAG.ROOT, encodeMount(root));
+  payload.nest(TAG.ROOT, encodeRoot(root, facts.overlayLayersByFsconfig));
   for (const layer of layers) payload.nest(TAG.LAYER, encodeMount(layer));
   const sharedMemory = sandbox.namespaces.ipc === 'pod' ? facts.sharedMemory : '/dev/shm';
   // In a user namespace containers mount it themselves: see reap_forever in runtime/helper/sandbox.c.

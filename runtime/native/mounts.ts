@@ -12,6 +12,7 @@ const READ_ONLY_BELOW = 1n << 43n;
 /** MOUNT_ATTR_IDMAP of mount_setattr(2), by the pod's user namespace. */
 const IDMAP = 0x100000n;
 const IN_PROC = 1n << 44n;
+const ONE_STRING = 1n << 45n;
 
 /**
  * What may be mounted over in /proc: files that tell of the machine, which some tell in the container's terms (lxcfs). Anything
@@ -64,9 +65,9 @@ const SHM_BYTES = 64 * 1024 * 1024;
 const TTY_GID = 5;
 
 /** Adds one mount as runtime/helper/mounts.c takes it; throws RuntimeError InvalidSpec for contradictory options. */
-export function encodeMount(mount: Omit<Mount, 'type'> & { type: string }, strict = false): Payload {
+export function encodeMount(mount: Omit<Mount, 'type'> & { type: string }, own = 0n): Payload {
   const payload = new Payload().text(TAG.TYPE, mount.type).text(TAG.TARGET, mount.target);
-  let flags = strict ? NO_SYMLINKS : 0n;
+  let flags = own;
   let propagation = MS_PRIVATE;
   for (const option of mount.options) {
     const attribute = ATTR[option as keyof typeof ATTR];
@@ -87,6 +88,11 @@ export function encodeMount(mount: Omit<Mount, 'type'> & { type: string }, stric
   return payload.text(TAG.SOURCE, mount.source).number(TAG.FLAGS, flags).number(TAG.PROPAGATION, propagation);
 }
 
+/** What becomes a container's root. `layersOneByOne`: the node's overlayfs takes each layer by fsconfig(2). */
+export function encodeRoot(root: Mount, layersOneByOne: boolean): Payload {
+  return encodeMount(root, root.type === 'overlay' && !layersOneByOne ? ONE_STRING : 0n);
+}
+
 /** The tmpfs that is /dev/shm of a pod; `hostId`: its root's on the node. */
 export function sharedMemoryOptions(hostId: number): string {
   return `mode=1777,size=${SHM_BYTES},uid=${hostId},gid=${hostId}`;
@@ -104,7 +110,7 @@ export function encodeStandardMounts(
   hostId = 0,
 ): void {
   const add = (type: string, target: string, options: string[], source = type) => {
-    payload.nest(TAG.MOUNT, encodeMount({ type, source, target, options }, true));
+    payload.nest(TAG.MOUNT, encodeMount({ type, source, target, options }, NO_SYMLINKS));
   };
   const safe = ['nosuid', 'noexec'];
   const sys = [...safe, 'ro'];

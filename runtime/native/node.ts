@@ -13,6 +13,7 @@ import {
   ownHandler,
   probeFeatures,
   probeGroups,
+  takesLayersOneByOne,
   whyNotIdmapped,
   whyNoUserNamespaces,
 } from './probe.ts';
@@ -64,6 +65,7 @@ export async function probeNode(
     sharedMemory: files.sharedMemory,
     sharedProc: files.sharedProc,
     leastOomScoreAdj: least,
+    overlayLayersByFsconfig: takesLayersOneByOne(),
   };
   const oci: OciOptions = {
     facts,

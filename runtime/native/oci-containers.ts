@@ -14,7 +14,7 @@ import { cannotRun, lastError } from '../oci/errors.ts';
 import type { Handler } from '../oci/handler.ts';
 import { encodeCgroup } from './cgroup.ts';
 import { containerCgroup, encodeSize, type NodeFacts, STDIN, sandboxCgroup } from './encode.ts';
-import { encodeMount } from './mounts.ts';
+import { encodeMount, encodeRoot } from './mounts.ts';
 import { cgroupDirectories, planOciCgroup } from './oci-cgroups.ts';
 import { runProgram } from './oci-programs.ts';
 import { Refusal } from './peer.ts';
@@ -93,7 +93,7 @@ export class OciContainers {
       .number(TAG.STDIN, STDIN[spec.stdin])
       .number(TAG.OOM_SCORE, config.process.oomScoreAdj)
       .text(TAG.CWD, directory)
-      .nest(TAG.ROOT, encodeMount(spec.root));
+      .nest(TAG.ROOT, encodeRoot(spec.root, facts.overlayLayersByFsconfig));
     for (const mount of staged) payload.nest(TAG.STAGE, encodeMount(mount));
     for (const target of this.#options.hidden) payload.nest(TAG.STAGE, encodeMount({ ...COVER, target }));
     encodeLaunch(payload, createCommands(place, spec.id, directory, files), files, spec.tty);

@@ -58,6 +58,11 @@ export async function whyNoUserNamespaces(
   return await whyNotIdmapped(helper, path);
 }
 
+/** Source: Linux 6.5, "ovl: add support for appending lowerdirs one by one". */
+export function takesLayersOneByOne(): boolean {
+  return since(release(), [6, 5]);
+}
+
 /** What the node can do, for the Node's features. */
 export async function probeFeatures(
   cgroups: CgroupLayout,
@@ -68,7 +73,7 @@ export async function probeFeatures(
   const v2 = cgroups.inUnified.has('memory');
   return {
     overlayfs: /\toverlay$/m.test(filesystems),
-    overlayLayersByFsconfig: since(kernel, [6, 5]),
+    overlayLayersByFsconfig: takesLayersOneByOne(),
     idmappedMounts: since(kernel, [5, 12]),
     cgroupKill: cgroups.unified !== undefined && since(kernel, [5, 14]),
     cloneIntoCgroup: cgroups.unified !== undefined,
