@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '../conformance.ts';
 import type { NativeRuntime } from './index.ts';
 import { holdings } from './leaks.ts';
-import { TestNode, whyNoRoot } from './test-root.ts';
+import { monitorPidOf, nodeOfSuite, type TestNode, whyNoRoot } from './test-root.ts';
 
 const reason = whyNoRoot();
 const EXECS = 10_000;
@@ -15,13 +15,8 @@ describe.skipIf(reason !== undefined)(`many execs (${reason ?? 'as root'})`, () 
   let node: TestNode;
   let runtime: NativeRuntime;
 
-  beforeAll(async () => {
-    node = await TestNode.make();
-    runtime = await node.open();
-  });
-  afterAll(async () => {
-    await runtime.close();
-    await node.close();
+  nodeOfSuite((made, opened) => {
+    [node, runtime] = [made, opened];
   });
 
   test(
@@ -29,7 +24,7 @@ describe.skipIf(reason !== undefined)(`many execs (${reason ?? 'as root'})`, () 
     async () => {
       const pod = await node.sandbox(runtime, 'pod');
       await runtime.startContainer(pod, await node.spec('main.0', 'exec sleep 600'));
-      const monitor = (await runtime.list())[0]!.networkNamespace.split('/')[2]!;
+      const monitor = await monitorPidOf(runtime, pod);
       const rssKb = async () =>
         Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${monitor}/status`, 'utf8'))![1]);
       const held = async () => ({

@@ -7,7 +7,7 @@ import { eventually } from '../conformance.ts';
 import { probeCgroups } from './cgroup.ts';
 import type { NativeRuntime } from './index.ts';
 import { holdings } from './leaks.ts';
-import { isAlive, TestNode, whyNoRoot } from './test-root.ts';
+import { isAlive, monitorPidOf, TestNode, whyNoRoot } from './test-root.ts';
 
 const reason = whyNoRoot();
 
@@ -49,10 +49,7 @@ describe.skipIf(reason !== undefined)(`exhaustion (${reason ?? 'as root'})`, () 
     await node.close();
   });
 
-  const monitorPid = async (id: string) => {
-    const state = (await runtime.list()).find((candidate) => candidate.id === id)!;
-    return Number(state.networkNamespace.split('/')[2]);
-  };
+  const monitorPid = (id: string) => monitorPidOf(runtime, id);
   const nothingLeft = async (before: Awaited<ReturnType<typeof holdings>>) => {
     await eventually(
       'nothing is left',

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../conformance.ts';
 import type { ContainerSpec, ExecSpec, Mount } from '../contract.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import type { NativeRuntime } from './index.ts';
-import { TestNode, whyNoRoot } from './test-root.ts';
+import { nodeOfSuite, type TestNode, whyNoRoot } from './test-root.ts';
 import { compileProgram } from './testing/programs.ts';
 
 const reason = whyNoRoot();
@@ -21,18 +21,13 @@ describe.skipIf(reason !== undefined)(`identity (${reason ?? 'as root'})`, () =>
   let pod: string;
   let pods = 0;
 
-  beforeAll(async () => {
-    node = await TestNode.make();
-    runtime = await node.open();
+  nodeOfSuite(async (made, opened) => {
+    [node, runtime] = [made, opened];
     const source = await compileProgram('call', node.base);
     call = { type: 'bind', source, target: '/bin/call', options: ['ro'] };
   });
   beforeEach(async () => {
     pod = await node.sandbox(runtime, `pod-${pods++}`);
-  });
-  afterAll(async () => {
-    await runtime.close();
-    await node.close();
   });
 
   const start = async (script: string, change: Partial<ContainerSpec> = {}) => {

@@ -1,12 +1,12 @@
 import { lstat, mkdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { ContainerSpec, Mount, SandboxSpec } from '../contract.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import type { NativeRuntime } from './index.ts';
 import { defaultSeccomp } from './seccomp/index.ts';
-import { TestNode, whyNoRoot } from './test-root.ts';
+import { monitorPidOf, nodeOfSuite, type TestNode, whyNoRoot } from './test-root.ts';
 
 const reason = whyNoRoot();
 
@@ -16,16 +16,11 @@ describe.skipIf(reason !== undefined)(`isolation (${reason ?? 'as root'})`, () =
   let pod: string;
   let pods = 0;
 
-  beforeAll(async () => {
-    node = await TestNode.make();
-    runtime = await node.open();
+  nodeOfSuite((made, opened) => {
+    [node, runtime] = [made, opened];
   });
   beforeEach(async () => {
     pod = await node.sandbox(runtime, `pod-${pods++}`);
-  });
-  afterAll(async () => {
-    await runtime.close();
-    await node.close();
   });
 
   const run = async (script: string, change: Partial<ContainerSpec> = {}) =>
@@ -317,9 +312,7 @@ describe.skipIf(reason !== undefined)(`isolation (${reason ?? 'as root'})`, () =
     test('with CAP_SYS_PTRACE the runtime’s program is sealed against writing', async () => {
       await another({ namespaces: { network: 'pod', pid: 'node', ipc: 'pod' } });
       const capabilities = ['CAP_SYS_PTRACE', 'CAP_DAC_OVERRIDE'];
-      const monitor = (await runtime.list())
-        .find((state) => state.id === pod)!
-        .networkNamespace.split('/')[2];
+      const monitor = await monitorPidOf(runtime, pod);
       const change = {
         capabilities,
         seccomp: defaultSeccomp(capabilities),

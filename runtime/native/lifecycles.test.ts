@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { NativeRuntime } from './index.ts';
 import { lifecycles } from './lifecycles.ts';
-import { TestNode, whyNoRoot } from './test-root.ts';
+import { nodeOfSuite, type TestNode, whyNoRoot } from './test-root.ts';
 
 const reason = whyNoRoot();
 const TOTAL = 240;
@@ -12,13 +12,8 @@ describe.skipIf(reason !== undefined)(`lifecycles (${reason ?? 'as root'})`, () 
   let node: TestNode;
   let runtime: NativeRuntime;
 
-  beforeAll(async () => {
-    node = await TestNode.make();
-    runtime = await node.open();
-  });
-  afterAll(async () => {
-    await runtime.close();
-    await node.close();
+  nodeOfSuite((made, opened) => {
+    [node, runtime] = [made, opened];
   });
 
   test(`${TOTAL} pods of every sort, four at a time, leave nothing behind`, async () => {

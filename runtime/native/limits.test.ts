@@ -1,13 +1,13 @@
 import { access, constants, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { ContainerSpec, Resources, RuntimeEvent } from '../contract.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import { type CgroupLayout, probeCgroups } from './cgroup.ts';
 import type { Controller } from './cgroup-layout.ts';
 import type { NativeRuntime } from './index.ts';
 import { holdings } from './leaks.ts';
-import { TestNode, whyNoRoot } from './test-root.ts';
+import { nodeOfSuite, type TestNode, whyNoRoot } from './test-root.ts';
 
 const reason = whyNoRoot();
 const MIB = 1 << 20;
@@ -21,18 +21,13 @@ describe.skipIf(reason !== undefined)(`limits (${reason ?? 'as root'})`, () => {
   let pod: string;
   let pods = 0;
 
-  beforeAll(async () => {
-    node = await TestNode.make();
-    runtime = await node.open();
+  nodeOfSuite(async (made, opened) => {
+    [node, runtime] = [made, opened];
     layout = await probeCgroups();
     ({ features } = await runtime.info());
   });
   beforeEach(async () => {
     pod = await node.sandbox(runtime, `pod-${pods++}`);
-  });
-  afterAll(async () => {
-    await runtime.close();
-    await node.close();
   });
 
   /** Groups and records of sandboxes; a spare monitor comes and goes by itself. */

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '../conformance.ts';
 import type { NativeRuntime } from './index.ts';
-import { TestNode, whyNoRoot } from './test-root.ts';
+import { nodeOfSuite, type TestNode, whyNoRoot } from './test-root.ts';
 
 const reason = whyNoRoot();
 /** `<time> <stream> F|P <text>` */
@@ -14,13 +14,8 @@ describe.skipIf(reason !== undefined)(`logs (${reason ?? 'as root'})`, () => {
   let node: TestNode;
   let runtime: NativeRuntime;
 
-  beforeAll(async () => {
-    node = await TestNode.make();
-    runtime = await node.open();
-  });
-  afterAll(async () => {
-    await runtime.close();
-    await node.close();
+  nodeOfSuite((made, opened) => {
+    [node, runtime] = [made, opened];
   });
 
   const ended = (pod: string) =>

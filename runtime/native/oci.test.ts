@@ -7,7 +7,7 @@ import type { ContainerSpec, ProcessStreams, SandboxSpec } from '../contract.ts'
 import type { NativeRuntime } from './index.ts';
 import { type Holdings, holdings } from './leaks.ts';
 import { cgroupHierarchies } from './oci-cgroups.ts';
-import { isAlive, nativeHarness, TestNode, whyNoOci } from './test-root.ts';
+import { isAlive, monitorPidOf, nativeHarness, TestNode, whyNoOci } from './test-root.ts';
 
 const reason = whyNoOci();
 const PATH = process.env['PATH'];
@@ -183,7 +183,7 @@ describe.skipIf(reason !== undefined)(`OCI runtimes (${reason ?? 'as root'})`, (
       runtime = await node.open();
       const streams = await runtime.exec(id, 'main.0', { args: ['echo', 'here'], tty: false, stdin: false });
       expect(await text(streams.stdout)).toBe('here\n');
-      process.kill(Number((await state(id)).networkNamespace.split('/')[2]), 'SIGKILL');
+      process.kill(await monitorPidOf(runtime, id), 'SIGKILL');
       await eventually('the container is gone', () => !isAlive(pid));
       await eventually('it is lost', async () => (await state(id)).state === 'lost');
       await runtime.removeSandbox(id);
@@ -205,7 +205,7 @@ describe.skipIf(reason !== undefined)(`OCI runtimes (${reason ?? 'as root'})`, (
         await runtime.exec(id, 'main.0', { args: ['sleep', '600'], tty: true, stdin: true });
         await node.run(runtime, id, 'exit 3');
         expect((await everything()).cgroups).not.toEqual(before.cgroups);
-        if (sharedPid) process.kill(Number((await state(id)).networkNamespace.split('/')[2]), 'SIGKILL');
+        if (sharedPid) process.kill(await monitorPidOf(runtime, id), 'SIGKILL');
         await runtime.removeSandbox(id);
       }
       await same(before);

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../conformance.ts';
 import type { ProcessStreams } from '../contract.ts';
 import { probeCgroups } from './cgroup.ts';
 import type { NativeRuntime } from './index.ts';
-import { SANITIZE, TestNode, whyNoRoot } from './test-root.ts';
+import { monitorPidOf, nodeOfSuite, SANITIZE, type TestNode, whyNoRoot } from './test-root.ts';
 
 const reason = whyNoRoot();
 
@@ -16,16 +16,11 @@ describe.skipIf(reason !== undefined)(`processes (${reason ?? 'as root'})`, () =
   let pod: string;
   let pods = 0;
 
-  beforeAll(async () => {
-    node = await TestNode.make();
-    runtime = await node.open();
+  nodeOfSuite((made, opened) => {
+    [node, runtime] = [made, opened];
   });
   beforeEach(async () => {
     pod = await node.sandbox(runtime, `pod-${pods++}`);
-  });
-  afterAll(async () => {
-    await runtime.close();
-    await node.close();
   });
 
   /** Collects stdout; `until` waits for something in it. */
@@ -212,7 +207,7 @@ describe.skipIf(reason !== undefined)(`processes (${reason ?? 'as root'})`, () =
       const bytes = 8 << 20;
       const args = ['dd', 'if=/dev/zero', 'bs=64k', `count=${bytes >> 16}`];
       const streams = await runtime.exec(pod, 'main.0', { args, tty: false, stdin: false });
-      const pid = (await runtime.list()).find((state) => state.id === pod)!.networkNamespace.split('/')[2];
+      const pid = await monitorPidOf(runtime, pod);
       const other = await runtime.exec(pod, 'main.0', {
         args: ['echo', 'meanwhile'],
         tty: false,

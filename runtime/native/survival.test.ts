@@ -1,13 +1,13 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '../conformance.ts';
 import type { RuntimeEvent } from '../contract.ts';
 import { probeCgroups } from './cgroup.ts';
 import type { NativeRuntime } from './index.ts';
 import { holdings } from './leaks.ts';
-import { isAlive, TestNode, whyNoRoot } from './test-root.ts';
+import { isAlive, monitorPidOf, nodeOfTest, type TestNode, whyNoRoot } from './test-root.ts';
 
 const reason = whyNoRoot();
 
@@ -15,17 +15,12 @@ describe.skipIf(reason !== undefined)(`survival (${reason ?? 'as root'})`, () =>
   let node: TestNode;
   let runtime: NativeRuntime;
 
-  beforeEach(async () => {
-    node = await TestNode.make();
-    runtime = await node.open();
-  });
-  afterEach(async () => {
-    await runtime.close();
-    await node.close();
+  nodeOfTest((made, opened) => {
+    [node, runtime] = [made, opened];
   });
 
   const state = async (id: string) => (await runtime.list()).find((candidate) => candidate.id === id)!;
-  const monitorPid = async (id: string) => Number((await state(id)).networkNamespace.split('/')[2]);
+  const monitorPid = (id: string) => monitorPidOf(runtime, id);
 
   async function replaceHelper(): Promise<void> {
     const { pid } = await runtime.helper.hello();

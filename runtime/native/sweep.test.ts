@@ -2,12 +2,12 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '../conformance.ts';
 import { probeCgroups } from './cgroup.ts';
 import type { NativeRuntime } from './index.ts';
 import { holdings } from './leaks.ts';
-import { isAlive, TestNode, whyNoRoot } from './test-root.ts';
+import { isAlive, monitorPidOf, nodeOfTest, TestNode, whyNoRoot } from './test-root.ts';
 
 const reason = whyNoRoot();
 const NOTHING = { monitors: [], cgroups: [], sockets: [], mounts: [] };
@@ -16,17 +16,12 @@ describe.skipIf(reason !== undefined)(`sweep (${reason ?? 'as root'})`, () => {
   let node: TestNode;
   let runtime: NativeRuntime;
 
-  beforeEach(async () => {
-    node = await TestNode.make();
-    runtime = await node.open();
-  });
-  afterEach(async () => {
-    await runtime.close();
-    await node.close();
+  nodeOfTest((made, opened) => {
+    [node, runtime] = [made, opened];
   });
 
   const state = async (id: string) => (await runtime.list()).find((candidate) => candidate.id === id)!;
-  const monitorPid = async (id: string) => Number((await state(id)).networkNamespace.split('/')[2]);
+  const monitorPid = (id: string) => monitorPidOf(runtime, id);
   const groups = async (id: string) => {
     const { controllers } = await probeCgroups();
     return [...new Set(controllers.values())].map((mount) =>

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { systemClock } from '#machinery/clock.ts';
 import {
   CONFORMANCE_SCRIPTS,
@@ -253,8 +254,7 @@ export async function nativeHarness(handler?: string, handlerPath?: string): Pro
     readLog: (path) => readFile(path, 'utf8'),
     moveLog: rename,
     killMonitor: async (runtime, sandbox) => {
-      const state = (await runtime.list()).find((candidate) => candidate.id === sandbox);
-      process.kill(Number(/^\/proc\/(\d+)\//.exec(state!.networkNamespace)![1]), 'SIGKILL');
+      process.kill(await monitorPidOf(runtime, sandbox), 'SIGKILL');
     },
     serveEcho: async (runtime, sandbox, port) => {
       const args = ['nc', '-ll', '-p', String(port), '-e', 'cat'];
@@ -279,4 +279,40 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Of a sandbox with a network of its own: it is the monitor that holds it. */
+export async function monitorPidOf(runtime: Runtime, sandbox: string): Promise<number> {
+  const state = (await runtime.list()).find(({ id }) => id === sandbox);
+  return Number(/^\/proc\/(\d+)\//.exec(state!.networkNamespace)![1]);
+}
+
+/** One node and its runtime for every test of a suite, taken down with all that is left on it. `take` gets them first. */
+export function nodeOfSuite(take: (node: TestNode, runtime: NativeRuntime) => unknown): void {
+  keepNode(beforeAll, afterAll, take);
+}
+
+/** The same, anew for each test. */
+export function nodeOfTest(take: (node: TestNode, runtime: NativeRuntime) => unknown): void {
+  keepNode(beforeEach, afterEach, take);
+}
+
+type Hook = (run: () => Promise<void>) => void;
+
+function keepNode(
+  before: Hook,
+  after: Hook,
+  take: (node: TestNode, runtime: NativeRuntime) => unknown,
+): void {
+  let node: TestNode;
+  let runtime: NativeRuntime;
+  before(async () => {
+    node = await TestNode.make();
+    runtime = await node.open();
+    await take(node, runtime);
+  });
+  after(async () => {
+    await runtime.close();
+    await node.close();
+  });
 }

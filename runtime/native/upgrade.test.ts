@@ -12,7 +12,7 @@ import { Peer } from './peer.ts';
 import { OP, Payload, TAG } from './protocol.ts';
 import { withSocketPath } from './sockets.ts';
 import { socketOf } from './state.ts';
-import { isAlive, TestNode, whyNoOci, whyNoRoot } from './test-root.ts';
+import { isAlive, monitorPidOf, TestNode, whyNoOci, whyNoRoot } from './test-root.ts';
 
 const reason = whyNoRoot();
 
@@ -35,7 +35,7 @@ describe.skipIf(reason !== undefined)(`upgrade (${reason ?? 'as root'})`, () => 
   });
 
   const state = async (id: string) => (await runtime.list()).find((candidate) => candidate.id === id)!;
-  const monitorPid = async (id: string) => Number((await state(id)).networkNamespace.split('/')[2]);
+  const monitorPid = (id: string) => monitorPidOf(runtime, id);
 
   /** Another build: the same program with bytes behind its end. */
   async function install(...names: string[]): Promise<void> {

@@ -2,13 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { chmod, chown, lstat, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../conformance.ts';
 import type { ContainerSpec, Mount, SandboxSpec } from '../contract.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import { DEFAULT_MASKED_PATHS, DEFAULT_READ_ONLY_PATHS } from './default-paths.ts';
 import type { NativeRuntime } from './index.ts';
-import { TestNode, whyNoRoot } from './test-root.ts';
+import { nodeOfSuite, type TestNode, whyNoRoot } from './test-root.ts';
 
 /** Unused on every machine; see conformance.ts. Apart from what other test files take. */
 const FIRST_ID = 0x71000000;
@@ -27,19 +27,14 @@ describe.skipIf(reason !== undefined)(`user namespaces (${reason ?? 'as root'})`
   let hostId: number;
   let pods = 0;
 
-  beforeAll(async () => {
-    node = await TestNode.make();
-    runtime = await node.open();
+  nodeOfSuite(async (made, opened) => {
+    [node, runtime] = [made, opened];
     const { features } = await runtime.info();
     if (!features['userNamespaces']) why = 'the kernel has no idmapped layers';
   });
   beforeEach(async (context) => {
     context.skip(why !== undefined, why);
     await another({});
-  });
-  afterAll(async () => {
-    await runtime.close();
-    await node.close();
   });
 
   const another = async (change: Partial<SandboxSpec>) => {

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { NativeRuntime } from '#runtime/native/index.ts';
 import { lifecycles } from '#runtime/native/lifecycles.ts';
-import { TestNode, whyNoRoot } from '#runtime/native/test-root.ts';
+import { nodeOfSuite, type TestNode, whyNoRoot } from '#runtime/native/test-root.ts';
 
 const reason = whyNoRoot();
 /** A busy node's day. */
@@ -30,13 +30,8 @@ describe.skipIf(reason !== undefined)(`the runtime over time (${reason ?? 'as ro
   let node: TestNode;
   let runtime: NativeRuntime;
 
-  beforeAll(async () => {
-    node = await TestNode.make();
-    runtime = await node.open();
-  });
-  afterAll(async () => {
-    await runtime.close();
-    await node.close();
+  nodeOfSuite((made, opened) => {
+    [node, runtime] = [made, opened];
   });
 
   test(`${TOTAL} pods leave no descriptor, mount, group, process, file, memory or disk`, async () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { encodeFrame, OP } from '../protocol.ts';
 import { StateDirectory } from '../state.ts';
+import { monitorPidOf } from '../test-root.ts';
 import { attacks, type Target } from './attack.ts';
 
 /** Attacks by other users of the node, and by pods that share its network, on the runtime's own sockets and directories. */
@@ -80,8 +81,7 @@ attacks('neighbours', [
       const pod = await node.sandbox(runtime, 'host', {
         namespaces: { network: 'node', pid: 'pod', ipc: 'pod' },
       });
-      const state = (await runtime.list()).find(({ id }) => id === 'victim')!;
-      const monitor = Number(state.networkNamespace.split('/')[2]);
+      const monitor = await monitorPidOf(runtime, 'victim');
       const ours = [...(await socketsOf(node.helperPid)), ...(await socketsOf(monitor))];
       // What it would see of a runtime that had one: the test has.
       const careless = createServer().listen(`\0gantry-test-${process.pid}`);
