@@ -173,15 +173,20 @@ function parseLoopback(): Cidr {
   return { family: 4, base: 127n << 24n, prefix: 8 };
 }
 
+/** As the kernel compares it: filled up to IFNAMSIZ. */
+function interfaceName(name: string): Uint8Array {
+  const bytes = Buffer.alloc(16);
+  bytes.write(name);
+  return bytes;
+}
+
 /** The node's loopback is not for pods, even where something else has set route_localnet. */
 function loopbackRules({ family, bridge }: LayoutConfig): Rule[] {
   if (family !== 'ip') return [];
-  const name = Buffer.alloc(16);
-  name.write(bridge);
   return [
     rule('filter-prerouting', 'from pods to the loopback', [
       loadInputName(R0),
-      compare(R0, 'equal', name),
+      compare(R0, 'equal', interfaceName(bridge)),
       ...inside(parseLoopback(), loadDestination(family, R0)),
       decide({ verdict: 'drop' }),
     ]),
@@ -233,14 +238,11 @@ function refusalRules(config: LayoutConfig): Rule[] {
 function sourceRules(config: LayoutConfig): Rule[] {
   const { family, bridge } = config;
   const r = registers(family);
-  const name = Buffer.alloc(16);
-  name.write(bridge);
-  const lo = Buffer.alloc(16);
-  lo.write('lo');
+  const name = interfaceName(bridge);
   const rules = [
     rule('nat-postrouting', 'to this node itself', [
       loadOutputName(R0),
-      compare(R0, 'equal', lo),
+      compare(R0, 'equal', interfaceName('lo')),
       decide({ verdict: 'return' }),
     ]),
     rule('nat-postrouting', 'a pod reaching itself', [
@@ -278,13 +280,11 @@ function sourceRules(config: LayoutConfig): Rule[] {
 
 /** Pods reach each other through the bridge's address on purpose: redirects would only cost them packets. */
 function redirectRules({ family, bridge }: LayoutConfig): Rule[] {
-  const name = Buffer.alloc(16);
-  name.write(bridge);
   const { protocol, type } = ICMP_REDIRECT[family];
   return [
     rule('filter-output', 'redirects to pods', [
       loadOutputName(R0),
-      compare(R0, 'equal', name),
+      compare(R0, 'equal', interfaceName(bridge)),
       loadProtocol(R0),
       compare(R0, 'equal', Uint8Array.of(protocol)),
       loadIcmpType(R0),

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../conformance.ts';
 import { probeCgroups } from './cgroup.ts';
 import type { NativeRuntime } from './index.ts';
-import { holdings } from './leaks.ts';
+import { calmHoldings, holdings } from './leaks.ts';
 import { isAlive, monitorPidOf, TestNode, whyNoRoot } from './test-root.ts';
 
 const reason = whyNoRoot();
@@ -33,9 +33,9 @@ describe.skipIf(reason !== undefined)(`exhaustion (${reason ?? 'as root'})`, () 
   }
   /** What there is once every program has been executed: until then processes have other names. */
   async function calm(): Promise<Awaited<ReturnType<typeof holdings>>> {
-    let seen = await holdings(node);
+    let seen = await calmHoldings(node);
     await eventually('all programs run', async () => {
-      seen = await holdings(node);
+      seen = await calmHoldings(node);
       return seen.processes.every((name) => ['gantry-monitor', 'sleep'].includes(name));
     });
     return seen;
@@ -45,7 +45,6 @@ describe.skipIf(reason !== undefined)(`exhaustion (${reason ?? 'as root'})`, () 
     expect(isAlive(bystander)).toBe(true);
     const other = await runtime.exec('other', 'main.0', { args: ['echo', 'here'], tty: false, stdin: false });
     expect(await text(other.stdout)).toBe('here\n');
-    await runtime.close();
     await node.close();
   });
 

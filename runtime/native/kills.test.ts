@@ -30,7 +30,6 @@ describe.skipIf(reason !== undefined)(`killed at every step (${reason ?? 'as roo
     before = await remains();
   });
   afterEach(async () => {
-    await runtime.close();
     await node.close();
   });
 

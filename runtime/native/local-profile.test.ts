@@ -104,7 +104,6 @@ test.skipIf(reason !== undefined)(
         expect(output).toMatch(/ead-only file system\nwritten$/);
       }
     } finally {
-      await runtime.close();
       await node.close();
     }
   },

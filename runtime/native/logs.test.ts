@@ -32,13 +32,17 @@ describe.skipIf(reason !== undefined)(`logs (${reason ?? 'as root'})`, () => {
       const pod = await node.sandbox(runtime, 'full');
       await writeFile(join(disk, 'filler'), Buffer.alloc(40_000));
       const line = 'x'.repeat(99);
-      const script = `i=0; while [ $i -lt 800 ]; do echo ${line}; i=$((i+1)); done; read go; echo room; echo again`;
+      const script = `read go; i=0; while [ $i -lt 800 ]; do echo ${line}; i=$((i+1)); done; read go; echo room; echo again`;
       const spec = await node.spec('main.0', script, { stdin: 'open', logPath: join(disk, 'log') });
       await runtime.startContainer(pod, spec);
-      // It reads only when all its output was taken from it.
       const streams = await runtime.attach(pod, 'main.0');
-      streams.stdout.resume();
-      await eventually('the disk is full', async () => (await readFile(spec.logPath)).length > 15_000);
+      let taken = 0;
+      streams.stdout.on('data', (chunk: Buffer) => {
+        taken += chunk.length;
+      });
+      streams.stdin!.write('go\n');
+      await eventually('all its output was taken', () => taken === 800 * 100);
+      expect((await readFile(spec.logPath)).length).toBeGreaterThan(15_000);
       await rm(join(disk, 'filler'));
       streams.stdin!.write('go\n');
       await ended(pod);

@@ -261,7 +261,6 @@ describe.skipIf(reason !== undefined)(
       runtime = await node.open();
     });
     afterAll(async () => {
-      await runtime.close();
       await node.close();
     });
 

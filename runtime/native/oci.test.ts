@@ -26,7 +26,6 @@ describe.skipIf(reason !== undefined)(`OCI runtimes (${reason ?? 'as root'})`, (
     runtime = await node.open();
   });
   afterEach(async () => {
-    await runtime.close();
     await node.close();
   });
 

@@ -71,7 +71,6 @@ describe.skipIf(reason !== undefined)(`propagation (${reason ?? 'as root'})`, ()
     execFileSync('umount', ['--recursive', shared]);
   });
   afterAll(async () => {
-    await runtime.close();
     await node.close();
   });
 

@@ -97,7 +97,6 @@ describe.skipIf(reason !== undefined)(`bad messages (${reason ?? 'as root'})`, (
     sockets = (await readdir(run)).filter((name) => name.endsWith('.sock')).map((name) => join(run, name));
   });
   afterAll(async () => {
-    await runtime.close();
     await node.close();
   });
 

@@ -103,6 +103,7 @@ export class TestNode {
   handlerPath: string | undefined;
   handlerTimeoutMs: number | undefined;
   readonly #layer: string;
+  readonly #runtimes: NativeRuntime[] = [];
   #roots = 0;
   #helperPid = 0;
 
@@ -137,6 +138,7 @@ export class TestNode {
       ...(this.handlerPath && { handlerPath: this.handlerPath }),
       ...(this.handlerTimeoutMs && { handlerTimeoutMs: this.handlerTimeoutMs }),
     });
+    this.#runtimes.push(runtime);
     this.#helperPid = (await runtime.helper.hello()).pid;
     return runtime;
   }
@@ -210,7 +212,10 @@ export class TestNode {
     return { output: output.trim(), exit: exit! };
   }
 
+  /** Takes down what is left on the node, also what agents that were never closed hold. */
   async close(): Promise<void> {
+    // An agent that watches would start the helper anew once it has gone.
+    for (const runtime of this.#runtimes) await runtime.close();
     const runtime = await this.open();
     const { pid } = await runtime.helper.hello();
     await runtime.destroy();
@@ -305,14 +310,9 @@ function keepNode(
   take: (node: TestNode, runtime: NativeRuntime) => unknown,
 ): void {
   let node: TestNode;
-  let runtime: NativeRuntime;
   before(async () => {
     node = await TestNode.make();
-    runtime = await node.open();
-    await take(node, runtime);
+    await take(node, await node.open());
   });
-  after(async () => {
-    await runtime.close();
-    await node.close();
-  });
+  after(() => node.close());
 }

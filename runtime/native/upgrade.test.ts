@@ -30,7 +30,6 @@ describe.skipIf(reason !== undefined)(`upgrade (${reason ?? 'as root'})`, () => 
     runtime = await node.open();
   });
   afterEach(async () => {
-    await runtime.close();
     await node.close();
   });
 
