@@ -285,6 +285,24 @@ export function runtimeConformance(name: string, makeHarness: () => Promise<Runt
         });
       });
 
+      test('do not name as their AppArmor profile what is none, or more than one', async () => {
+        const pod = await sandbox();
+        for (const appArmorProfile of [
+          '',
+          'unconfined',
+          ' unconfined',
+          '&web',
+          'a//&b',
+          ':root:web',
+          'a\nb',
+        ]) {
+          const named = { ...(await spec('a', 'true')), appArmorProfile };
+          await expect(runtime.startContainer(pod, named), appArmorProfile).rejects.toMatchObject({
+            code: 'InvalidSpec',
+          });
+        }
+      });
+
       test('write lines to their log', async () => {
         const pod = await sandbox();
         const container = await spec('main.0', 'echo', 'one', 'line');

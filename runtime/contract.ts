@@ -140,6 +140,8 @@ export interface ContainerSpec {
   seccomp?: Uint8Array;
   /** The same before it was compiled: OCI runtimes compile it themselves, and refuse a container that has only the filter. */
   seccompProfile?: SeccompProfile;
+  /** A profile that is loaded on the node (Unsupported when it is not); undefined = unconfined. Execs are under it too. */
+  appArmorProfile?: string;
   maskedPaths: string[];
   readOnlyPaths: string[];
   /** RLIMIT_*; -1 = unlimited. What is not named is the node's. */

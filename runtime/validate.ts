@@ -15,6 +15,8 @@ const MAX_ID = 2 ** 31 - 1;
 /** runtime/helper/identity.c. */
 const MAX_GROUPS = 1024;
 const UNLIMITED = -1;
+/** With what goes before it, less than the page that the kernel takes at once. */
+const MAX_PROFILE_NAME = 4080;
 
 function refuse(what: string): never {
   throw new RuntimeError('InvalidSpec', what);
@@ -109,6 +111,14 @@ function validateDevices(devices: ContainerSpec['devices']): void {
   }
 }
 
+/** The kernel takes more than names here: no confinement at all, several profiles at once, those of another namespace. */
+function validateAppArmor(profile: string | undefined): void {
+  if (profile === undefined) return;
+  const special = /^[:&]|\/\/&|[\0\n]|^\s|\s$/.test(profile) || profile === 'unconfined';
+  if (profile === '' || special || Buffer.byteLength(profile) > MAX_PROFILE_NAME)
+    refuse(`${JSON.stringify(profile)} is not the name of an AppArmor profile`);
+}
+
 /** Ids of the node that two sandboxes may not share. Throws RuntimeError InvalidSpec. */
 export function validateUserNamespace(spec: SandboxSpec, others: Iterable<SandboxSpec>): void {
   const range = spec.userNamespace;
@@ -140,6 +150,7 @@ export function validateContainer(spec: ContainerSpec, userNamespace?: IdRange):
   validateRlimits(spec.rlimits);
   validateResources(spec.resources);
   validateDevices(spec.devices);
+  validateAppArmor(spec.appArmorProfile);
   for (const mount of spec.mounts) {
     if (!mount.target.startsWith('/')) refuse(`mount target ${JSON.stringify(mount.target)} is not absolute`);
   }

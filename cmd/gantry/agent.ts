@@ -17,10 +17,6 @@ import { type AgentConfig, agent as agentComponent, type RunningAgent } from '#n
 import { imagesInUse } from '#node-agent/images/in-use.ts';
 import { readHealth, readMachine, readUse } from '#node-agent/registration/machine.ts';
 import { openImageStore } from '#oci/images/store.ts';
-import { CAPABILITIES, DEFAULT_CAPABILITIES } from '#runtime/native/capabilities.ts';
-import { DEFAULT_MASKED_PATHS, DEFAULT_READ_ONLY_PATHS } from '#runtime/native/default-paths.ts';
-import { defaultProfile, defaultSeccomp } from '#runtime/native/seccomp/index.ts';
-import { localSeccomp } from '#runtime/native/seccomp/local-profile.ts';
 import { NativeUnpacker } from '#runtime/native/unpacker.ts';
 import { volumeDrivers } from '#volumes/index.ts';
 import { programs, version } from './assets.ts';
@@ -29,6 +25,7 @@ import { makePrivate, memoryDirectory } from './memory-dir.ts';
 import { openNode } from './node.ts';
 import { type Settings, settle, type UpFlags } from './options.ts';
 import { readPki, serverUrl } from './pki.ts';
+import { securityProfiles } from './profiles.ts';
 import { stopSignal } from './stop.ts';
 import { aborted, waitForFile } from './wait.ts';
 
@@ -106,15 +103,7 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
       ...{ transport, clock, random, log, files, runtime, network, snapshots, images, zone },
       client: restClient({ transport, clock, userAgent: `gantry-agent/${version}` }),
       volumes: volumeDrivers(),
-      profiles: {
-        defaultCapabilities: DEFAULT_CAPABILITIES,
-        allCapabilities: CAPABILITIES,
-        maskedPaths: DEFAULT_MASKED_PATHS,
-        readOnlyPaths: DEFAULT_READ_ONLY_PATHS,
-        seccomp: defaultSeccomp,
-        seccompProfile: defaultProfile,
-        localSeccomp: (name, capabilities) => localSeccomp(join(paths.agent, 'seccomp'), name, capabilities),
-      },
+      profiles: await securityProfiles(join(paths.agent, 'seccomp'), log),
       facts: {
         ...machine,
         name: nodeName,

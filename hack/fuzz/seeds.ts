@@ -31,6 +31,7 @@ const FACTS: NodeFacts = {
   sharedProc: '/shared-proc',
   leastOomScoreAdj: 0,
   overlayLayersByFsconfig: true,
+  appArmorFile: '/proc/self/attr/apparmor/exec',
 };
 
 function tars(): Uint8Array[] {

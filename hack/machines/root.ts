@@ -32,7 +32,7 @@ const PACKAGES = [
     'libstdc++6',
     'make',
   ],
-  ...['crun', 'mount', 'nftables', 'runc', 'tar', 'util-linux', 'xz-utils'],
+  ...['apparmor', 'crun', 'mount', 'nftables', 'runc', 'tar', 'util-linux', 'xz-utils'],
 ];
 
 /** npm packages that no program in the machine needs, nearly half of all bytes. */

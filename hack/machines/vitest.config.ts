@@ -2,7 +2,17 @@ import { defineConfig } from 'vitest/config';
 
 /** What depends most on the kernel. A processor that is only imagined takes ten times as long: the rest is for --full. */
 const FIRST = [
-  ...['native', 'isolation', 'limits', 'processes', 'propagation', 'survival', 'sweep', 'user-namespace'],
+  ...[
+    'apparmor',
+    'native',
+    'isolation',
+    'limits',
+    'processes',
+    'propagation',
+    'survival',
+    'sweep',
+    'user-namespace',
+  ],
 ].map((name) => `runtime/native/${name}.test.ts`);
 
 /** Tests of the runtime as they run in the machine of hack/vms, one after the other. */

@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { TestNode } from './test-node.ts';
 
-const WHY = 'forbidden sysctl: "kernel.sem" not allowlisted';
-
 describe('a pod with a sysctl', () => {
+  const WHY = 'forbidden sysctl: "kernel.sem" not allowlisted';
   const sysctls = (name: string) => ({ securityContext: { sysctls: [{ name, value: '1' }] } });
 
   test('that its node forbids has failed before anything of it is made', async () => {
@@ -28,4 +27,18 @@ describe('a pod with a sysctl', () => {
     await node.run(3_000);
     expect(node.isReady('web')).toBe(true);
   });
+});
+
+test('a pod that asks for AppArmor where there is none has failed, and never runs without', async () => {
+  const node = new TestNode();
+  await node.start();
+  const why = 'Cannot enforce AppArmor: AppArmor is not enabled on the host';
+  await node.create('web', {
+    securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: 'web' } },
+  });
+  await node.run(3_000);
+  const rejected = { phase: 'Failed', reason: 'AppArmor', message: `Pod was rejected: ${why}` };
+  expect(node.pod('web')!.status).toMatchObject(rejected);
+  expect(node.events).toContainEqual({ reason: 'AppArmor', message: why });
+  expect(await node.runtime.list()).toEqual([]);
 });

@@ -8,6 +8,7 @@ import type { RuntimeEvent, SandboxState } from '#runtime/contract.ts';
 import { logDirectory } from '../paths.ts';
 import type { PodTokens } from '../sources/tokens.ts';
 import { type Allocation, allocationOf, changed, judgeResize } from '../spec/allocation.ts';
+import { unenforceableLabel } from '../spec/labels.ts';
 import { forbiddenSysctl } from '../spec/sysctls.ts';
 import { adopt } from './adopt.ts';
 import type { Checkpoints } from './checkpoint.ts';
@@ -140,10 +141,10 @@ class Roster implements PodRoster {
 
   /** A pod that this node does not take ends before anything of it is made. */
   #judge(pod: Pod, observed: Observed): void {
-    const { node, recorder } = this.#options.context;
-    const rejection = observed.terminal
-      ? undefined
-      : forbiddenSysctl(pod.spec!, node.allowedUnsafeSysctls ?? []);
+    const { node, recorder, profiles } = this.#options.context;
+    if (observed.terminal) return;
+    const rejection =
+      forbiddenSysctl(pod.spec!, node.allowedUnsafeSysctls ?? []) ?? unenforceableLabel(pod.spec!, profiles);
     if (!rejection) return;
     const message = `Pod was rejected: ${rejection.message}`;
     observed.terminal = { phase: 'Failed', reason: rejection.reason, message };

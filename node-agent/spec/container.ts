@@ -67,6 +67,7 @@ export function containerSpec(input: ContainerInput): ContainerSpec {
     noNewPrivileges: security.noNewPrivileges,
     ...(security.devices && { devices: security.devices }),
     ...(security.seccomp && { seccomp: security.seccomp, seccompProfile: security.seccompProfile }),
+    ...(security.appArmorProfile !== undefined && { appArmorProfile: security.appArmorProfile }),
     maskedPaths: security.maskedPaths,
     readOnlyPaths: security.readOnlyPaths,
     rlimits: [],

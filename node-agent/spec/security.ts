@@ -20,6 +20,10 @@ export interface SecurityProfiles {
     name: string,
     capabilities: readonly string[],
   ): Required<Pick<ContainerSpec, 'seccomp' | 'seccompProfile'>>;
+  /** Where the kernel enforces AppArmor: the default profile that is loaded, or why none is. */
+  appArmor?: { defaultProfile?: string; why?: string };
+  /** The kernel enforces SELinux. */
+  selinux?: boolean;
 }
 
 export interface ContainerSecurity {
@@ -27,6 +31,7 @@ export interface ContainerSecurity {
   noNewPrivileges: boolean;
   seccomp?: Uint8Array;
   seccompProfile?: ContainerSpec['seccompProfile'];
+  appArmorProfile?: string;
   maskedPaths: string[];
   readOnlyPaths: string[];
   readOnlyRoot: boolean;
@@ -55,6 +60,7 @@ export function containerSecurity(
     noNewPrivileges: own?.allowPrivilegeEscalation === false,
     ...(privileged && { devices: 'all' as const }),
     ...(!privileged && seccompOf(profile, capabilities, profiles)),
+    ...(!privileged && appArmorOf(spec, container, profiles)),
     maskedPaths: unmasked ? [] : [...profiles.maskedPaths],
     readOnlyPaths: unmasked ? [] : [...profiles.readOnlyPaths],
     readOnlyRoot: own?.readOnlyRootFilesystem ?? false,
@@ -71,6 +77,18 @@ function seccompOf(
     return localSeccompOf(profile.localhostProfile ?? '', capabilities, profiles);
   const seccomp = profiles.seccomp(capabilities);
   return seccomp ? { seccomp, seccompProfile: profiles.seccompProfile(capabilities) } : {};
+}
+
+/** A node without AppArmor has no pod to which it matters: spec/labels.ts. */
+function appArmorOf(
+  spec: PodSpec,
+  container: Container,
+  { appArmor }: SecurityProfiles,
+): Pick<ContainerSecurity, 'appArmorProfile'> {
+  const own = container.securityContext?.appArmorProfile ?? spec.securityContext?.appArmorProfile;
+  if (!appArmor || own?.type === 'Unconfined') return {};
+  const appArmorProfile = own?.type === 'Localhost' ? own.localhostProfile : appArmor.defaultProfile;
+  return appArmorProfile === undefined ? {} : { appArmorProfile };
 }
 
 function localSeccompOf(

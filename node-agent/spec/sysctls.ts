@@ -1,11 +1,6 @@
 import type { PodSpec } from '#api/objects.ts';
 import { SAFE_SYSCTLS } from '#api/semantics/sysctls.ts';
-
-/** Why a node takes no pod that asks for it. */
-export interface Rejection {
-  reason: 'SysctlForbidden';
-  message: string;
-}
+import type { Rejection } from './rejection.ts';
 
 /**
  * Whether the pod asks for a sysctl that is neither safe nor among `allowedUnsafe`: names, or prefixes that end in `*`. In

@@ -125,6 +125,7 @@ enum tag {
 	TAG_INTO = 70,
 	TAG_DEVICE_PROGRAM = 71,
 	TAG_INIT = 80,
+	TAG_LABEL = 81,
 	TAG_SPARES = 100,
 	/* OCI runtimes: launch.h */
 	TAG_COMMAND = 120,

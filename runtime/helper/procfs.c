@@ -1,6 +1,7 @@
 #include "procfs.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/vfs.h>
@@ -10,6 +11,8 @@
 #include "kernel.h"
 
 #define PROC "/proc/"
+/* The kernel takes no more than a page at once. */
+#define VALUE_LIMIT 4096
 
 /*
  * What a setting or a label is written to must not be a file that a mount over /proc or a link in it makes of it: the
@@ -36,4 +39,17 @@ int procfs_write(const char *path, const char *value)
 		close(fd);
 	errno = error;
 	return written == length ? 0 : -1;
+}
+
+int procfs_write_all(const uint8_t *payload, size_t length, uint16_t tag, const char *step, struct failure *failure)
+{
+	char path[PATH_MAX], value[VALUE_LIMIT];
+	struct tlv item;
+	size_t offset = 0;
+	while (tlv_next(payload, length, &offset, &item) == 1)
+		if (item.tag == tag && (tlv_text(item.value, item.length, TAG_PATH, path, sizeof path) ||
+					tlv_text(item.value, item.length, TAG_VALUE, value, sizeof value) ||
+					procfs_write(path, value)))
+			return fail(failure, step, path);
+	return 0;
 }

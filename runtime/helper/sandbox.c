@@ -45,22 +45,6 @@ static int loopback_up(struct failure *failure)
 	return result;
 }
 
-/* /proc/sys shows the namespaces of whoever opens it: ours are the pod's. */
-static int set_sysctls(const uint8_t *payload, size_t length, struct failure *failure)
-{
-	char path[PATH_MAX], value[1024];
-	struct tlv item;
-	size_t offset = 0;
-	while (tlv_next(payload, length, &offset, &item) == 1) {
-		if (item.tag != TAG_SYSCTL)
-			continue;
-		if (tlv_text(item.value, item.length, TAG_PATH, path, sizeof path) ||
-		    tlv_text(item.value, item.length, TAG_VALUE, value, sizeof value) || procfs_write(path, value))
-			return fail(failure, "set sysctl", path);
-	}
-	return 0;
-}
-
 /* Not the mount namespace: it must hold what the node has mounted by the time there is a pod. */
 void sandbox_prepare(uint64_t namespaces)
 {
@@ -109,7 +93,8 @@ static int dress(const uint8_t *payload, size_t length, uint64_t namespaces, str
 	}
 	if ((namespaces & CLONE_NEWNET) && !loopback_ready && loopback_up(failure))
 		return -1;
-	return set_sysctls(payload, length, failure);
+	/* /proc/sys shows the namespaces of whoever opens it: ours are the pod's. */
+	return procfs_write_all(payload, length, TAG_SYSCTL, "set sysctl", failure);
 }
 
 /* A child makes them inside of a user namespace, so that this owns them; we join them and stay outside of it. */

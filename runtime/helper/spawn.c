@@ -21,6 +21,7 @@
 #include "kernel.h"
 #include "launch.h"
 #include "mounts.h"
+#include "procfs.h"
 #include "pty.h"
 #include "targets.h"
 #include "user-namespace.h"
@@ -331,6 +332,7 @@ static int become(const struct spawn *spawn, int status, struct failure *failure
 	if (!tlv_find(spawn->container, spawn->container_length, TAG_CGROUP, &cgroup))
 		return fail_with(failure, EINVAL, "enter cgroup", "none given");
 	if (cgroup_attach(&cgroup, failure) || identity_limits(spawn->container, spawn->container_length, failure) ||
+	    procfs_write_all(spawn->container, spawn->container_length, TAG_LABEL, "set AppArmor profile", failure) ||
 	    give_stdio(spawn, failure))
 		return -1;
 	if (!spawn->exec && tlv_number(spawn->container, spawn->container_length, TAG_INIT, 0) &&

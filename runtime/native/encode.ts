@@ -70,6 +70,8 @@ export interface NodeFacts {
   leastOomScoreAdj: number;
   /** Overlayfs takes its layers one by one; before Linux 6.5 only as one string, by mount(2). */
   overlayLayersByFsconfig: boolean;
+  /** Where a process says under which AppArmor profile it goes on after its next execve; undefined: there is no AppArmor. */
+  appArmorFile: string | undefined;
 }
 
 export function sandboxCgroup(facts: NodeFacts, sandbox: { id: string; cgroupParent: string }): string {
@@ -207,6 +209,8 @@ function encodeIdentity(payload: Payload, facts: NodeFacts, spec: ContainerSpec)
     .number(TAG.NO_NEW_PRIVILEGES, spec.noNewPrivileges ? 1 : 0)
     .number(TAG.OOM_SCORE, Math.max(spec.oomScoreAdj, facts.leastOomScoreAdj));
   if (spec.seccomp) payload.bytes(TAG.SECCOMP, spec.seccomp);
+  if (spec.appArmorProfile !== undefined)
+    payload.nest(TAG.LABEL, encodeLabel(facts.appArmorFile, spec.appArmorProfile));
   for (const { type, soft, hard } of spec.rlimits) {
     const resource = RLIMITS[type];
     if (resource === undefined) throw new RuntimeError('InvalidSpec', `there is no resource limit ${type}`);
@@ -216,6 +220,12 @@ function encodeIdentity(payload: Payload, facts: NodeFacts, spec: ContainerSpec)
     }
     payload.bytes(TAG.RLIMIT, values);
   }
+}
+
+/** Taken on by the next execve, also of processes forked until then. */
+function encodeLabel(file: string | undefined, profile: string): Payload {
+  if (!file) throw new RuntimeError('Unsupported', 'AppArmor is not enabled on the host');
+  return new Payload().text(TAG.PATH, file).text(TAG.VALUE, `exec ${profile}`);
 }
 
 const EXIT_REASONS: readonly ExitReason[] = ['Completed', 'Error', 'OOMKilled', 'ContainerCannotRun', 'Lost'];

@@ -21,6 +21,7 @@ import {
 } from '../contract.ts';
 import { refuseSandbox } from '../oci/bundle.ts';
 import { requireHandler, validateContainer, validateExec, validateSandbox } from '../validate.ts';
+import { explainProfile } from './apparmor.ts';
 import { decodeContainer, encodeExec, encodeSandbox, encodeStart, type NodeFacts } from './encode.ts';
 import { Groups } from './groups.ts';
 import { HeldIds } from './held-ids.ts';
@@ -287,7 +288,7 @@ export class NativeRuntime implements Runtime {
     ]);
     if (started.status === 'rejected') {
       if (!sandbox.lost) await this.#files.removeContainer(sandboxId, spec.id);
-      throw await launch.explain(started.reason);
+      throw explainProfile(spec, await launch.explain(started.reason));
     }
     if (saved.status === 'rejected') {
       // One that was there before has its record, and stays.

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Clock } from '#machinery/clock.ts';
 import type { RuntimeInfo } from '../contract.ts';
+import { appArmorFile } from './apparmor.ts';
 import { probeCgroups } from './cgroup.ts';
 import type { NodeFacts } from './encode.ts';
 import type { HelperClient } from './helper-client.ts';
@@ -66,6 +67,7 @@ export async function probeNode(
     sharedProc: files.sharedProc,
     leastOomScoreAdj: least,
     overlayLayersByFsconfig: takesLayersOneByOne(),
+    appArmorFile: await appArmorFile(),
   };
   const oci: OciOptions = {
     facts,
@@ -83,6 +85,7 @@ export async function probeNode(
     ...(await probeFeatures(cgroups, least)),
     userNamespaces: noUserNamespaces === undefined,
     idmappedTmpfs: noMemory === undefined,
+    appArmor: facts.appArmorFile !== undefined,
   };
   const handlers = oci.handlers.map(({ name, features }) => ({ name, features }));
   const info = {

@@ -109,6 +109,7 @@ export const TAG = {
   INTO: 70,
   DEVICE_PROGRAM: 71,
   INIT: 80,
+  LABEL: 81,
   SPARES: 100,
   COMMAND: 120,
   STAGE: 121,

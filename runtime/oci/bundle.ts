@@ -125,6 +125,7 @@ const FIELDS: Record<keyof ContainerSpec, 'taken' | ((input: BundleInput) => str
   noNewPrivileges: 'taken',
   seccomp: ({ spec }) => (spec.seccomp && !spec.seccompProfile ? 'a filter without its profile' : undefined),
   seccompProfile: 'taken',
+  appArmorProfile: 'taken',
   maskedPaths: 'taken',
   readOnlyPaths: 'taken',
   rlimits: 'taken',
@@ -162,6 +163,7 @@ function ociProcess({ spec, leastOomScoreAdj, heldCapabilities }: BundleInput): 
     capabilities: { bounding: held, effective: held, permitted: held, inheritable: [], ambient: [] },
     rlimits: spec.rlimits.map(({ type, soft, hard }) => ({ type, soft: limit(soft), hard: limit(hard) })),
     noNewPrivileges: spec.noNewPrivileges,
+    ...(spec.appArmorProfile !== undefined && { apparmorProfile: spec.appArmorProfile }),
     oomScoreAdj: Math.max(spec.oomScoreAdj, leastOomScoreAdj),
   };
 }

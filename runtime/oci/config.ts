@@ -10,6 +10,7 @@ export interface OciProcess {
   capabilities: Record<'bounding' | 'effective' | 'permitted' | 'inheritable' | 'ambient', string[]>;
   rlimits: { type: string; soft: number | bigint; hard: number | bigint }[];
   noNewPrivileges: boolean;
+  apparmorProfile?: string;
   oomScoreAdj: number;
 }
 
