@@ -7,7 +7,9 @@ export type SeccompAction =
   | 'SCMP_ACT_KILL_THREAD'
   | 'SCMP_ACT_KILL_PROCESS'
   | 'SCMP_ACT_TRAP'
-  | 'SCMP_ACT_LOG';
+  | 'SCMP_ACT_LOG'
+  /** Whoever listens at `listenerPath` answers; ENOSYS once nobody does. */
+  | 'SCMP_ACT_NOTIFY';
 
 export type SeccompOperator =
   | 'SCMP_CMP_NE'
@@ -39,6 +41,9 @@ export interface SeccompRule {
 export interface SeccompProfile {
   defaultAction: SeccompAction;
   defaultErrnoRet?: number;
+  /** Socket on the node that is handed the filter's descriptor of each process that gets it, and what it is told with it. */
+  listenerPath?: string;
+  listenerMetadata?: string;
   /** For one call the first rule that matches decides. */
   syscalls: SeccompRule[];
 }

@@ -16,6 +16,7 @@
 
 #include "cgroup.h"
 #include "defence.h"
+#include "listener.h"
 #include "procfs.h"
 
 #define GROUPS_LIMIT 1024
@@ -126,19 +127,21 @@ int identity_act_as(uid_t id, struct failure *failure)
 	return get_permitted(&held, failure) ? -1 : set_capabilities(held, held, failure);
 }
 
-static int install_filter(const uint8_t *container, size_t length, struct failure *failure)
+static int install_filter(const struct identity *who, struct failure *failure)
 {
 	static struct sock_filter program[FILTER_LIMIT];
 	struct tlv filter;
-	if (!tlv_find(container, length, TAG_SECCOMP, &filter))
+	if (!tlv_find(who->container, who->container_length, TAG_SECCOMP, &filter))
 		return 0;
 	if (filter.length == 0 || filter.length % sizeof *program || filter.length > sizeof program)
 		return fail_with(failure, EINVAL, "install seccomp filter", "malformed");
 	memcpy(program, filter.value, filter.length);
 	struct sock_fprog whole = { .len = (unsigned short)(filter.length / sizeof *program), .filter = program };
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &whole))
+	unsigned flags = listener_connected() ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+	int descriptor = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &whole);
+	if (descriptor < 0)
 		return fail(failure, "install seccomp filter", NULL);
-	return 0;
+	return flags ? listener_hand_over(who->container, who->container_length, descriptor, who->first, failure) : 0;
 }
 
 /*
@@ -157,8 +160,6 @@ static int new_keyring(struct failure *failure)
 
 int identity_assume(const struct identity *who, struct failure *failure)
 {
-	const uint8_t *container = who->container;
-	size_t length = who->container_length;
 	uint64_t wanted = defended("own-capabilities") ? identity_number(who, TAG_CAPABILITIES) : ~(uint64_t)0, held = 0;
 	bool no_new_privileges = identity_number(who, TAG_NO_NEW_PRIVILEGES);
 	uid_t uid = (uid_t)identity_number(who, TAG_UID);
@@ -170,7 +171,7 @@ int identity_assume(const struct identity *who, struct failure *failure)
 	if (get_permitted(&held, failure))
 		return -1;
 	/* Before the capabilities go: without no_new_privs a filter needs CAP_SYS_ADMIN. */
-	if (!no_new_privileges && (set_capabilities(held, 0, failure) || install_filter(container, length, failure)))
+	if (!no_new_privileges && (set_capabilities(held, 0, failure) || install_filter(who, failure)))
 		return -1;
 	/* What the node itself does not hold it cannot give. */
 	if (set_capabilities(wanted & held, defended("empty-inheritable") ? 0 : wanted & held, failure))
@@ -178,7 +179,7 @@ int identity_assume(const struct identity *who, struct failure *failure)
 	if (no_new_privileges) {
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 			return fail(failure, "set no_new_privs", NULL);
-		return install_filter(container, length, failure);
+		return install_filter(who, failure);
 	}
 	return 0;
 }

@@ -13,6 +13,8 @@ struct identity {
 	/* Payload of OP_EXEC, or NULL. */
 	const uint8_t *exec;
 	size_t exec_length;
+	/* exec: pid of the container's first process, else 0. */
+	pid_t first;
 };
 
 /* Resource limits and OOM score, while still privileged and with the node's /proc in sight. */

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "cgroup.h"
+#include "descriptors.h"
 #include "execute.h"
 #include "identity.h"
 #include "kernel.h"
@@ -87,20 +88,12 @@ static int run(const struct tlv *command, struct failure *failure)
 /* The terminal that a program has made and left in the socket's queue. */
 static int take_terminal(int listener, struct failure *failure)
 {
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
 	char name[PATH_MAX];
-	struct iovec data = { .iov_base = name, .iov_len = sizeof name };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
 	int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC), master = -1;
-	if (connection < 0 || recvmsg(connection, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) < 0)
+	if (connection < 0 || descriptors_receive(connection, &master, 1, name, sizeof name, MSG_DONTWAIT) < 0)
 		return fail(failure, "take terminal", NULL);
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof master))
+	if (master < 0)
 		return fail_with(failure, EPROTO, "take terminal", "no descriptor came");
-	memcpy(&master, CMSG_DATA(header), sizeof master);
 	return master;
 }
 

@@ -28,6 +28,7 @@
 
 #include "connection.h"
 #include "container.h"
+#include "descriptors.h"
 #include "detached.h"
 #include "dial.h"
 #include "handover.h"
@@ -249,20 +250,14 @@ static int read_payload(int file)
 static int await_sandbox(char *name)
 {
 	int passed[2];
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof passed)];
-	} control = { 0 };
 	/* What it says takes no more than the argument's own room. */
-	struct iovec data = { .iov_base = name, .iov_len = strlen(name) };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	size_t room = strlen(name);
 	ssize_t got;
-	while ((got = recvmsg(CHANNEL, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
+	while ((got = descriptors_receive(CHANNEL, passed, 2, name, room, 0)) < 0 && errno == EINTR)
 		;
-	if (got <= 0 || control.header.cmsg_len != CMSG_LEN(sizeof passed) || control.header.cmsg_type != SCM_RIGHTS)
+	if (got <= 0 || passed[0] < 0)
 		return -1;
-	memset(name + got, 0, data.iov_len - (size_t)got);
-	memcpy(passed, CMSG_DATA(&control.header), sizeof passed);
+	memset(name + got, 0, room - (size_t)got);
 	close(CHANNEL);
 	return read_payload(passed[1]) ? -1 : passed[0];
 }

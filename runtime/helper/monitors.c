@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "cgroup.h"
+#include "descriptors.h"
 #include "defence.h"
 #include "handover.h"
 #include "kernel.h"
@@ -207,17 +208,8 @@ static struct monitor *fork_monitor(uint64_t namespaces, struct failure *failure
 /* Hands a spare its name, its listening socket and what it is to be. */
 static int give(struct monitor *monitor, char *name, int listener, int payload)
 {
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control = { 0 };
-	struct iovec data = { .iov_base = name, .iov_len = strlen(name) + 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-	control.header = (struct cmsghdr){
-		.cmsg_len = CMSG_LEN(2 * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS
-	};
-	memcpy(CMSG_DATA(&control.header), (int[]){ listener, payload }, 2 * sizeof(int));
-	ssize_t sent = sendmsg(monitor->channel, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	int passed[] = { listener, payload };
+	ssize_t sent = descriptors_send(monitor->channel, passed, 2, name, strlen(name) + 1, MSG_DONTWAIT);
 	close_channel(monitor);
 	return sent < 0 ? -1 : 0;
 }

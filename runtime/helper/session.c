@@ -279,6 +279,7 @@ void session_exec(struct connection *connection, const struct frame *frame)
 		.exec = frame->payload,
 		.exec_length = frame->length,
 		.init_pidfd = container->process.pidfd,
+		.first = container->process.pid,
 		.pid_namespace_of = container_pid_namespace(container),
 		.tty = tlv_number(frame->payload, frame->length, TAG_TTY, 0),
 	};

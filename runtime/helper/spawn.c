@@ -14,12 +14,14 @@
 #include "builder.h"
 #include "cgroup.h"
 #include "defence.h"
+#include "descriptors.h"
 #include "detached.h"
 #include "execute.h"
 #include "identity.h"
 #include "init.h"
 #include "kernel.h"
 #include "launch.h"
+#include "listener.h"
 #include "mounts.h"
 #include "procfs.h"
 #include "pty.h"
@@ -38,15 +40,8 @@ int spawn_init(struct failure *failure)
 
 int spawn_send(int status, int fd, pid_t pid, struct failure *failure)
 {
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec data = { .iov_base = &pid, .iov_len = sizeof pid };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-	control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
-	memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-	return sendmsg(status, &message, MSG_NOSIGNAL) == sizeof pid ? 0 : fail(failure, "pass descriptor", NULL);
+	ssize_t sent = descriptors_send(status, &fd, 1, &pid, sizeof pid, 0);
+	return sent == sizeof pid ? 0 : fail(failure, "pass descriptor", NULL);
 }
 
 static enum spawn_report broken_report(struct failure *failure)
@@ -57,13 +52,7 @@ static enum spawn_report broken_report(struct failure *failure)
 
 enum spawn_report spawn_report(int status, pid_t *pid, int *fd, struct failure *failure)
 {
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec data = { .iov_base = failure, .iov_len = sizeof *failure };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-	ssize_t got = recvmsg(status, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t got = descriptors_receive(status, fd, 1, failure, sizeof *failure, MSG_DONTWAIT);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return SPAWN_NOTHING;
 	if (got == 0)
@@ -73,12 +62,10 @@ enum spawn_report spawn_report(int status, pid_t *pid, int *fd, struct failure *
 		failure->step[sizeof failure->step - 1] = failure->detail[sizeof failure->detail - 1] = 0;
 		return failure->error > 0 ? SPAWN_FAILED : broken_report(failure);
 	}
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	if (got != sizeof *pid || !header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)))
+	if (got != sizeof *pid || *fd < 0)
 		return broken_report(failure);
 	memcpy(pid, failure, sizeof *pid);
 	memset(failure, 0, sizeof *pid);
-	memcpy(fd, CMSG_DATA(header), sizeof *fd);
 	return *pid ? SPAWN_ENTERED : SPAWN_TERMINAL;
 }
 
@@ -105,7 +92,7 @@ static bool is_owned(const struct spawn *spawn)
 
 static struct identity identity_of(const struct spawn *spawn)
 {
-	return (struct identity){ spawn->container, spawn->container_length, spawn->exec, spawn->exec_length };
+	return (struct identity){ spawn->container, spawn->container_length, spawn->exec, spawn->exec_length, spawn->first };
 }
 
 /* While we may: a container's root has no power over pipes of ours. */
@@ -221,7 +208,7 @@ static int close_all_but(int *status, int *gate, int *terminal)
 
 /*
  * Goes on as a new process, in new namespaces or those entered for children: a child of the monitor like this one, which
- * reports it and ends. Returns in the new one, with a gate to wait at until the monitor can know of it.
+ * reports it and ends. Returns in the new one, with a gate to wait at until the monitor can know of it: its pid comes through.
  */
 static int go_on(uint64_t namespaces, int status, struct failure *failure)
 {
@@ -241,7 +228,7 @@ static int go_on(uint64_t namespaces, int status, struct failure *failure)
 		_exit(126);
 	/* The report ends with the last who holds it: the program may be over before this process is. */
 	close(status);
-	_exit(write(open_gate, "", 1) == 1 ? 0 : 126);
+	_exit(write(open_gate, &pid, sizeof pid) == sizeof pid ? 0 : 126);
 }
 
 static _Noreturn void give_up(int status, const struct failure *failure)
@@ -258,11 +245,11 @@ static _Noreturn void give_up(int status, const struct failure *failure)
  */
 static int enter_pids(const struct spawn *spawn, int status, struct pty *pty, struct failure *failure)
 {
-	char byte;
+	pid_t pid;
 	int gate = go_on(0, status, failure);
 	if (gate < 0)
 		return -1;
-	if (close_all_but(&status, &gate, &pty->slave) || read(gate, &byte, 1) != 1)
+	if (close_all_but(&status, &gate, &pty->slave) || read(gate, &pid, sizeof pid) != sizeof pid)
 		_exit(126);
 	finish(spawn, status, pty, failure);
 	give_up(status, failure);
@@ -303,7 +290,7 @@ static int run_in(const struct spawn *spawn, int root, int status, struct failur
 /* The first process of a container in a pod with a user namespace: a child made by one who has entered it owns its pids. */
 static int become_owned(const struct spawn *spawn, int status, struct failure *failure)
 {
-	char byte;
+	pid_t pid;
 	uint64_t namespaces = tlv_number(spawn->container, spawn->container_length, TAG_NAMESPACES, 0);
 	int user = user_namespace_of_pod(failure);
 	int channel = user < 0 ? -1 : builder_start(spawn->container, spawn->container_length, user, failure);
@@ -317,8 +304,9 @@ static int become_owned(const struct spawn *spawn, int status, struct failure *f
 	if (gate < 0)
 		return -1;
 	/* Not before the monitor can know of us. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || read(gate, &byte, 1) != 1)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || read(gate, &pid, sizeof pid) != sizeof pid)
 		_exit(126);
+	listener_follow(pid);
 	int root = builder_finish(spawn->container, spawn->container_length, channel, failure);
 	return root < 0 ? -1 : run_in(spawn, root, status, failure);
 }
@@ -333,6 +321,7 @@ static int become(const struct spawn *spawn, int status, struct failure *failure
 		return fail_with(failure, EINVAL, "enter cgroup", "none given");
 	if (cgroup_attach(&cgroup, failure) || identity_limits(spawn->container, spawn->container_length, failure) ||
 	    procfs_write_all(spawn->container, spawn->container_length, TAG_LABEL, "set AppArmor profile", failure) ||
+	    listener_connect(spawn->container, spawn->container_length, failure) ||
 	    give_stdio(spawn, failure))
 		return -1;
 	if (!spawn->exec && tlv_number(spawn->container, spawn->container_length, TAG_INIT, 0) &&

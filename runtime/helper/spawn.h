@@ -16,6 +16,7 @@ struct spawn {
 	size_t exec_length;
 	/* exec: the container's first process. */
 	int init_pidfd;
+	pid_t first;
 	/* The pid namespace children go to, when it is not one of their own; -1 = the node's. */
 	int pid_namespace_of; /* pidfd */
 	/* The child's ends; -1: /dev/null of the container. Unused with a terminal. */
@@ -32,8 +33,6 @@ int spawn_init(struct failure *failure);
  */
 pid_t spawn_process(const struct spawn *spawn, int *pidfd, int *status, struct failure *failure);
 
-/* Passes a descriptor on: of a process with its `pid`, else 0. */
-int spawn_send(int socket, int fd, pid_t pid, struct failure *failure);
 
 enum spawn_report {
 	SPAWN_EXECUTED,

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type {
   ContainerSpec,
   ContainerState,
@@ -8,6 +9,7 @@ import type {
   TerminalSize,
 } from '../contract.ts';
 import { RuntimeError } from '../contract.ts';
+import type { SeccompProfile } from '../seccomp-profile.ts';
 import { sysctlPath } from '../validate.ts';
 import { capabilityMask } from './capabilities.ts';
 import { type CgroupLayout, encodeCgroup, planCgroup } from './cgroup.ts';
@@ -25,6 +27,7 @@ const CLONE_NEWIPC = 0x08000000;
 const CLONE_NEWPID = 0x20000000;
 const CLONE_NEWNET = 0x40000000;
 
+const OCI_VERSION = '1.0.2';
 const SHARED_PID = 1;
 /** Monitors that wait with their namespaces made for the next pods of the kind last asked for. */
 const SPARES = 1;
@@ -170,7 +173,35 @@ export function encodeStart(
   for (const path of spec.readOnlyPaths) payload.text(TAG.READ_ONLY, path);
   encodeProcess(payload, spec.args, spec.env, spec.cwd);
   encodeIdentity(payload, facts, spec);
+  if (spec.seccomp && spec.seccompProfile?.listenerPath)
+    payload.nest(TAG.LISTENER, encodeListener(sandbox, spec, spec.seccompProfile, dirname(record)));
   return payload;
+}
+
+/**
+ * Where the filter's descriptor goes, and what with it, in the parts between which the monitor writes: the process's pid, that
+ * of the container's first process. Source: OCI runtime-spec, "Container Process State".
+ */
+function encodeListener(
+  sandbox: SandboxSpec,
+  spec: ContainerSpec,
+  { listenerPath, listenerMetadata }: SeccompProfile,
+  bundle: string,
+): Payload {
+  const { id, labels: annotations } = spec;
+  const state = {
+    ociVersion: OCI_VERSION,
+    id: `${sandbox.id}.${id}`,
+    status: 'creating',
+    bundle,
+    annotations,
+  };
+  const metadata = listenerMetadata === undefined ? '' : `,"metadata":${JSON.stringify(listenerMetadata)}`;
+  return new Payload()
+    .text(TAG.PATH, listenerPath!)
+    .text(TAG.VALUE, `{"ociVersion":"${OCI_VERSION}","fds":["seccompFd"]${metadata},"pid":`)
+    .text(TAG.VALUE, `,"state":{"pid":`)
+    .text(TAG.VALUE, `,${JSON.stringify(state).slice(1)}}`);
 }
 
 /** OP_EXEC. */

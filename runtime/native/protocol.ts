@@ -110,6 +110,7 @@ export const TAG = {
   DEVICE_PROGRAM: 71,
   INIT: 80,
   LABEL: 81,
+  LISTENER: 83,
   SPARES: 100,
   COMMAND: 120,
   STAGE: 121,

@@ -34,6 +34,7 @@ const RETURN: Record<SeccompAction, number> = {
   SCMP_ACT_KILL_PROCESS: 0x80000000,
   SCMP_ACT_TRAP: 0x00030000,
   SCMP_ACT_LOG: 0x7ffc0000,
+  SCMP_ACT_NOTIFY: 0x7fc00000,
 };
 
 interface Instruction {

@@ -9,6 +9,12 @@ import { compileSeccomp } from './compile.ts';
 /** Docker's default profile has 20 kB. */
 const MAX_BYTES = 1024 * 1024;
 const MAX_ERRNO = 4095;
+/** struct sockaddr_un. */
+const MAX_SOCKET_PATH = 107;
+/** With the rest of the message below the limit of runtime/helper/listener.c. */
+const MAX_METADATA = 8192;
+/** sendmsg by us, write by runc. */
+const HANDING_OVER = new Set(['sendmsg', 'write']);
 const NATIVE = 'SCMP_ARCH_X86_64';
 
 /** A rule as the files of Docker and containers/common have it. */
@@ -34,6 +40,7 @@ interface ProfileFile {
   archMap?: { architecture: string }[];
   flags?: string[];
   listenerPath?: string;
+  listenerMetadata?: string;
   syscalls?: FileRule[] | null;
 }
 
@@ -91,13 +98,33 @@ function parseProfile(file: ProfileFile, capabilities: readonly string[]): Secco
   // A process has one thread when it gets its filter: there is nobody to synchronize with.
   const flags = (file.flags ?? []).filter((flag) => flag !== 'SECCOMP_FILTER_FLAG_TSYNC');
   if (flags.length > 0) throw new RangeError(`flag ${flags[0]} is not supported`);
-  if (file.listenerPath) throw new RangeError('a listener is not supported');
   const syscalls = (file.syscalls ?? []).filter((rule) => applies(rule, capabilities)).map(ruleOf);
+  if (file.defaultAction === 'SCMP_ACT_NOTIFY')
+    throw new RangeError('SCMP_ACT_NOTIFY cannot be the default action');
+  const notified = syscalls.filter(({ action }) => action === 'SCMP_ACT_NOTIFY');
   return {
     defaultAction: file.defaultAction as SeccompProfile['defaultAction'],
     ...(file.defaultErrnoRet !== undefined && { defaultErrnoRet: errnoOf(file.defaultErrnoRet) }),
+    ...(notified.length > 0 && listenerOf(file, notified)),
     syscalls,
   };
+}
+
+function listenerOf(
+  { listenerPath = '', listenerMetadata }: ProfileFile,
+  notified: SeccompRule[],
+): Pick<SeccompProfile, 'listenerPath' | 'listenerMetadata'> {
+  const bytes = Buffer.byteLength(listenerPath);
+  if (!listenerPath.startsWith('/') || bytes > MAX_SOCKET_PATH || listenerPath.includes('\0'))
+    throw new RangeError(
+      `SCMP_ACT_NOTIFY needs a listenerPath, absolute and of at most ${MAX_SOCKET_PATH} bytes`,
+    );
+  if (Buffer.byteLength(listenerMetadata ?? '') > MAX_METADATA)
+    throw new RangeError(`listenerMetadata has more than ${MAX_METADATA} bytes`);
+  // By these the filter's descriptor gets to the listener: nobody could answer before it is there.
+  const needed = notified.flatMap(({ names }) => names).find((name) => HANDING_OVER.has(name));
+  if (needed) throw new RangeError(`SCMP_ACT_NOTIFY cannot be used for ${needed}`);
+  return { listenerPath, ...(listenerMetadata !== undefined && { listenerMetadata }) };
 }
 
 function ruleOf({ name, names, action, errnoRet, args }: FileRule): SeccompRule {
