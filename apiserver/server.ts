@@ -87,6 +87,8 @@ export interface ApiServerDeps {
   admission?: readonly AdmissionPlugin[];
   /** More subresources, virtual and computed kinds. */
   handlers?: (parts: HandlerParts) => readonly ResourceHandler[];
+  /** More paths beside the API's: `nonResourceURLs` of RBAC. */
+  paths?: readonly PathHandler[];
   /** In place of the tunnels that agents dial: for tests and the simulator. */
   nodeLink?: NodeLink;
   /** What /metrics says of the process, in the Prometheus exposition format; requests and objects are counted anyway. */
@@ -168,7 +170,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const chain = new RequestChain({
     kinds,
     resources: { engine, storage, formats, clock, random, authorizer, startId, stopping, requests },
-    authenticators: authenticators(tokens, clock),
+    authenticators: authenticators(tokens, reader, clock),
     authorizer,
     handlers,
     pathHandlers: [...pathHandlers(deps, { keys, base, codec, cache }), ...operation.debug],
@@ -254,12 +256,13 @@ async function openData(deps: ApiServerDeps, kinds: KindIndex): Promise<Data> {
   return { keys, base, codec, cache };
 }
 
-function pathHandlers({ store, clock, config }: ApiServerDeps, data: Data): PathHandler[] {
+function pathHandlers({ store, clock, config, paths = [] }: ApiServerDeps, data: Data): PathHandler[] {
   const { keys, base, codec, cache } = data;
   const seen = (revision: number) => cache.waitFor(base.version(revision));
   return [
     backupHandler({ store, keys, cluster: config.cluster, clock }),
     rotationHandler({ store, keys, ring: codec, now: () => clock.now(), seen }),
+    ...paths,
   ];
 }
 

@@ -1,4 +1,7 @@
 /** The roster: every controller there is, in the order people should read them. A new one is a folder and a line here. */
+import { bootstrapTokenController } from './bootstrap-tokens/controller.ts';
+import { certificateControllers } from './certificates/controller.ts';
+import type { Sign } from './certificates/sign.ts';
 import { deploymentController } from './deployment/controller.ts';
 import { disruptionController, staleDisruptionController } from './disruption/controller.ts';
 import { endpointSliceController, endpointsController } from './endpointslice/controller.ts';
@@ -18,6 +21,8 @@ export interface RosterOptions {
   clusterCa: string;
   /** Ranges that pods get addresses from, one per family: `10.244.0.0/16`. */
   clusterCidrs: readonly string[];
+  /** Signs certificates of clients, with the authority that the server trusts for them; left out = somebody else signs. */
+  sign?: Sign;
 }
 
 export function roster(options: RosterOptions): readonly AnyController[] {
@@ -33,6 +38,8 @@ export function roster(options: RosterOptions): readonly AnyController[] {
     podGcController,
     disruptionController,
     staleDisruptionController,
+    ...certificateControllers(options.sign),
+    bootstrapTokenController,
     namespaceController,
     ...garbageCollectors,
     eventTtlController,

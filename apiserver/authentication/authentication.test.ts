@@ -75,7 +75,7 @@ async function request(
 }
 
 const bearer = (token: string) =>
-  authenticate(authenticators(tokens, clock), { authorization: `Bearer ${token}` });
+  authenticate(authenticators(tokens, objects, clock), { authorization: `Bearer ${token}` });
 
 describe('client certificates', () => {
   test('CN is the user, O the groups', async () => {
@@ -104,7 +104,7 @@ describe('client certificates', () => {
 
 describe('anonymous', () => {
   test('is who brings nothing; who brings a wrong token is refused', async () => {
-    expect(await authenticate(authenticators(tokens, clock), {})).toBe(ANONYMOUS);
+    expect(await authenticate(authenticators(tokens, objects, clock), {})).toBe(ANONYMOUS);
     await expect(bearer('nonsense')).rejects.toMatchObject({
       reason: 'Unauthorized',
       message: 'Unauthorized',

@@ -2,18 +2,25 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '#machinery/clock.ts';
 import { subjectOf, validityOf } from '#machinery/pki/certificate.ts';
 import type { Identity } from '#machinery/transport.ts';
-import type { Authenticator, Credentials } from '../contract.ts';
+import type { Authenticator, Credentials, ObjectReader } from '../contract.ts';
+import { bootstrapTokens } from './bootstrap-tokens.ts';
+import { onlyBoundKeys } from './node-keys.ts';
 import { AUTHENTICATED_GROUP, type ServiceAccountTokens, unauthorized } from './tokens.ts';
 
 export { authenticationHandlers } from './handlers.ts';
 export { type ServiceAccountTokens, serviceAccountTokens } from './tokens.ts';
 
-/** The authenticators in the order they are asked; without `tokens` no bearer token is known. */
+/** The authenticators in the order they are asked; without `tokens` no token of a service account is known. */
 export function authenticators(
   tokens: ServiceAccountTokens | undefined,
+  objects: ObjectReader,
   clock: Clock,
 ): readonly Authenticator[] {
-  return [clientCertificates(clock), ...(tokens ? [serviceAccountToken(tokens)] : [])];
+  return [
+    onlyBoundKeys(clientCertificates(clock), objects),
+    ...(tokens ? [serviceAccountToken(tokens)] : []),
+    bootstrapTokens(objects, clock, bearerOf),
+  ];
 }
 
 /** Who a request without credentials is. */

@@ -25,6 +25,7 @@ export const CONTROLLER_RULES: PolicyRule[] = [
   rule(all, [GANTRY], ['*']),
   rule(['create'], ['authentication.k8s.io'], ['tokenreviews']),
   rule(['create'], ['authorization.k8s.io'], ['subjectaccessreviews']),
+  rule(['approve', 'sign'], ['certificates.k8s.io'], ['signers']),
   { verbs: ['get'], nonResourceURLs: ['*'] },
 ];
 

@@ -12,6 +12,7 @@ import type {
   Role,
   RoleBinding,
 } from '#api/objects.ts';
+import { WELL_KNOWN } from '#api/well-known.ts';
 import { CERTIFICATE_ROLES } from './bootstrap-certificates.ts';
 import { NODE_RULES } from './bootstrap-node.ts';
 import { CONTROLLER_RULES, SCHEDULER_RULES } from './bootstrap-system.ts';
@@ -55,6 +56,7 @@ const CLUSTER_ROLES: ClusterRole[] = [
   aggregatedRole('view', VIEW_RULES, ['edit', 'admin']),
   clusterRole('system:discovery', [DISCOVERY_PATHS]),
   clusterRole('system:public-info-viewer', [path('/healthz', '/livez', '/readyz', '/version', '/version/')]),
+  clusterRole('gantry:public-documents', [path(`${WELL_KNOWN}/*`)]),
   clusterRole('system:monitoring', [
     path('/healthz', '/healthz/*', '/livez', '/livez/*', '/metrics', '/metrics/slis', '/readyz', '/readyz/*'),
   ]),
@@ -89,6 +91,12 @@ const CLUSTER_ROLE_BINDINGS: ClusterRoleBinding[] = [
     group('system:authenticated'),
     group('system:unauthenticated'),
   ]),
+
+  clusterRoleBinding('gantry:public-documents', 'gantry:public-documents', [
+    group('system:authenticated'),
+    group('system:unauthenticated'),
+  ]),
+  ...nodeBindings(),
   clusterRoleBinding('system:monitoring', 'system:monitoring', [group('system:monitoring')]),
   clusterRoleBinding('system:service-account-issuer-discovery', 'system:service-account-issuer-discovery', [
     group('system:serviceaccounts'),
@@ -99,6 +107,19 @@ const CLUSTER_ROLE_BINDINGS: ClusterRoleBinding[] = [
   clusterRoleBinding('system:kube-scheduler', 'system:kube-scheduler', [user('system:kube-scheduler')]),
   clusterRoleBinding('system:node-proxier', 'system:node-proxier', [user('system:kube-proxy')]),
 ];
+
+/** Machines that join may ask for certificates, and get them without people; so may nodes for their own. */
+function nodeBindings(): ClusterRoleBinding[] {
+  const joining = group('system:bootstrappers:gantry:default-node-token');
+  const certificates = 'system:certificates.k8s.io:certificatesigningrequests';
+  return [
+    clusterRoleBinding('gantry:node-bootstrapper', 'system:node-bootstrapper', [joining]),
+    clusterRoleBinding('gantry:node-autoapprove-bootstrap', `${certificates}:nodeclient`, [joining]),
+    clusterRoleBinding('gantry:node-autoapprove-renewal', `${certificates}:selfnodeclient`, [
+      group('system:nodes'),
+    ]),
+  ];
+}
 
 const KUBE_SYSTEM = 'kube-system';
 const AUTHENTICATION_READER = 'extension-apiserver-authentication-reader';

@@ -1,3 +1,4 @@
+import { CLUSTER_SETTINGS } from '#api/cluster-settings.ts';
 import type { Identity } from '#machinery/transport.ts';
 import { parseFieldSelector, requiredFieldValue } from '#machinery/values/field-selector.ts';
 import type { AuthorizationAttributes, Authorizer, Decision, ObjectReader } from '../contract.ts';
@@ -63,9 +64,16 @@ function faultOf(node: string, asked: AuthorizationAttributes, graph: NodeGraph)
 function referred(node: string, asked: AuthorizationAttributes, graph: NodeGraph): string | undefined {
   const name = asked.name || selected(asked, 'metadata.name');
   if (!name) return 'No Object name found';
+  if (isClusterSettings(asked)) return undefined;
   return graph.refers(node, `${asked.resource}/${asked.namespace}/${name}`)
     ? undefined
     : `no relationship found between node '${node}' and this object`;
+}
+
+/** Every node must know them before it has pods. */
+function isClusterSettings({ resource, namespace, name, verb }: AuthorizationAttributes): boolean {
+  const { name: settings, namespace: home } = CLUSTER_SETTINGS;
+  return resource === 'configmaps' && namespace === home && name === settings && verb === 'get';
 }
 
 function podFault(node: string, asked: AuthorizationAttributes, graph: NodeGraph): string | undefined {

@@ -1,6 +1,8 @@
 /** What every cluster has from its first start: namespaces, what the server says of itself, and the way pods reach the server and DNS. */
 
+import { CLUSTER_SETTINGS, type ClusterSettings, clusterSettingsData } from '#api/cluster-settings.ts';
 import type { Kind } from '#api/kind.ts';
+import { ConfigMapKind } from '#api/kinds/config-map.ts';
 import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
 import { EndpointsKind } from '#api/kinds/endpoints.ts';
 import { NamespaceKind } from '#api/kinds/namespace.ts';
@@ -23,6 +25,8 @@ export interface BootstrapConfig {
   serviceCidr: string;
   /** Where pods reach this server; the `kubernetes` Service is left alone without one. */
   advertise?: { address: string; port: number };
+  /** What nodes that join are told; nothing when left out. */
+  settings?: ClusterSettings;
 }
 
 /** Makes what is missing and never takes anything away. `kinds` are those that are served. */
@@ -38,6 +42,13 @@ export async function bootstrap(
   await Promise.all([ensureApiServices(engine, kinds), ensureFlowControl(engine)]);
   if (config.advertise) await kubernetesService(engine, config.serviceCidr, config.advertise);
   await dnsService(engine, config.serviceCidr);
+  if (config.settings)
+    await put(engine, ConfigMapKind, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { ...CLUSTER_SETTINGS },
+      data: clusterSettingsData(config.settings),
+    });
 }
 
 const KUBERNETES = { name: 'kubernetes', namespace: 'default' };

@@ -54,6 +54,7 @@ export class FakeCluster {
   #log: Logged[] = [];
   #revision = 1;
   #compacted = 0;
+  readonly #answers = new Map<string, (question: ApiObject) => ApiObject>();
   #knobs: ((call: FakeCall) => StatusError | undefined)[] = [];
   #writes = 0;
 
@@ -62,6 +63,11 @@ export class FakeCluster {
     this.#random = options.random;
     this.#validate = options.validate ?? false;
     this.client = new FakeClient(this);
+  }
+
+  /** How a kind that is never stored (a review) is answered; as it came when left out. */
+  answer<T extends ApiObject>(kind: Kind<T>, reply: (question: T) => T): void {
+    this.#answers.set(resourceName(kind), reply as unknown as (question: ApiObject) => ApiObject);
   }
 
   // Failure knobs
@@ -163,6 +169,7 @@ export class FakeCluster {
 
   create<T extends ApiObject>(kind: Kind<T>, given: T): T {
     const object = structuredClone(given);
+    if (kind.virtual) return (this.#answers.get(resourceName(kind))?.(object) ?? object) as T;
     const metadata = object.metadata;
     if (!metadata.name && metadata.generateName)
       metadata.name = `${metadata.generateName}${nameSuffix(this.#random)}`;

@@ -1,5 +1,5 @@
 import { type Kind, resourceName } from '#api/kind.ts';
-import type { ApiObject, Binding, Namespace, Pod } from '#api/objects.ts';
+import type { ApiObject, Binding, CertificateSigningRequest, Namespace, Pod } from '#api/objects.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import { StatusError } from '#machinery/errors.ts';
 import type { ObjectRef } from '../contract.ts';
@@ -10,6 +10,7 @@ type Handler = (cluster: FakeCluster, kind: Kind<never>, ref: ObjectRef, body: o
 const HANDLERS: Record<string, Handler> = {
   'pods/binding': bind,
   'namespaces/finalize': finalize,
+  'certificatesigningrequests.certificates.k8s.io/approval': approve,
 };
 
 /** What the fake does for a POST to a subresource. */
@@ -48,4 +49,13 @@ function finalize(cluster: FakeCluster, kind: Kind<never>, ref: ObjectRef, body:
   if (old.metadata.deletionTimestamp && !old.spec.finalizers?.length && !old.metadata.finalizers?.length)
     return cluster.remove(namespaces, old);
   return cluster.store(namespaces, old, 'modified');
+}
+
+/** Writes what approvers write: conditions, and nothing else. */
+function approve(cluster: FakeCluster, kind: Kind<never>, ref: ObjectRef, body: object): object {
+  const requests = kind as Kind<ApiObject> as Kind<CertificateSigningRequest>;
+  const { metadata, status } = body as CertificateSigningRequest;
+  const old = cluster.require(requests, ref);
+  const approved = { ...old, metadata, status: { ...old.status, conditions: status?.conditions } };
+  return cluster.update(requests, approved, 'status');
 }

@@ -15,19 +15,20 @@ import { startDns } from '#network/dns/server.ts';
 import { Zone } from '#network/dns/zone.ts';
 import { type AgentConfig, agent as agentComponent, type RunningAgent } from '#node-agent/agent.ts';
 import { imagesInUse } from '#node-agent/images/in-use.ts';
+import { keepCertificate } from '#node-agent/registration/certificate.ts';
 import { readHealth, readMachine, readUse } from '#node-agent/registration/machine.ts';
 import { openImageStore } from '#oci/images/store.ts';
 import { NativeUnpacker } from '#runtime/native/unpacker.ts';
 import { volumeDrivers } from '#volumes/index.ts';
 import { programs, version } from './assets.ts';
+import { readIdentity } from './identity.ts';
 import { imageApi } from './image-api.ts';
 import { makePrivate, memoryDirectory } from './memory-dir.ts';
 import { openNode } from './node.ts';
-import { type Settings, settle, type UpFlags } from './options.ts';
-import { readPki, serverUrl } from './pki.ts';
+import { type AgentFlags, type AgentSettings, settle } from './options.ts';
 import { securityProfiles } from './profiles.ts';
 import { stopSignal } from './stop.ts';
-import { aborted, waitForFile } from './wait.ts';
+import { aborted } from './wait.ts';
 
 const CLUSTER_DOMAIN = 'cluster.local';
 
@@ -35,7 +36,7 @@ const CLUSTER_DOMAIN = 'cluster.local';
 const POD_LIMIT = 110;
 
 /** The agent role: containers, volumes, network and DNS of this node. Containers run on when it ends. */
-export async function agent(flags: UpFlags): Promise<number> {
+export async function agent(flags: AgentFlags): Promise<number> {
   const settings = settle(flags);
   const log = textLogger((line) => process.stderr.write(line), settings.logLevel, systemClock, {
     part: 'agent',
@@ -52,20 +53,19 @@ export async function agent(flags: UpFlags): Promise<number> {
   }
 }
 
-async function run(settings: Settings, log: Logger, signal: AbortSignal): Promise<void> {
+async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): Promise<void> {
   const { paths, instance, nodeName, advertiseAddress } = settings;
   const clock = systemClock;
   const random = systemRandom;
   const files = systemFiles();
-  // The server makes the certificates at its first start.
-  await waitForFile(join(paths.pki, `node-${nodeName}.crt`), clock, signal);
-  const pki = await readPki(settings);
+  const identity = await readIdentity(settings, clock, signal);
   const transport = http2Transport({
-    url: serverUrl(settings),
+    url: settings.server,
     clock,
-    ca: pki.serverCa,
-    certificate: () => ({ cert: pki.node.certificate, key: pki.node.key }),
+    ca: identity.serverCa,
+    certificate: () => ({ cert: identity.held().certificate, key: identity.held().key }),
   });
+  const client = restClient({ transport, clock, userAgent: `gantry-agent/${version}` });
   const memoryDir = memoryDirectory(instance, paths, log);
   for (const path of [paths.agent, memoryDir]) makePrivate(path);
   const { runtime, network, snapshots } = await openNode(paths, instance);
@@ -101,7 +101,7 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
         },
       },
       ...{ transport, clock, random, log, files, runtime, network, snapshots, images, zone },
-      client: restClient({ transport, clock, userAgent: `gantry-agent/${version}` }),
+      client,
       volumes: volumeDrivers(),
       profiles: await securityProfiles(join(paths.agent, 'seccomp'), log),
       facts: {
@@ -121,6 +121,11 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
   // It may wait for a server that does not come: an end must not wait with it.
   const running = await Promise.race([starting, aborted(signal)]);
   if (!running) return;
+  const { keep } = identity;
+  if (keep) {
+    const renewal = { client, clock, log, random, held: identity.held, keep, signal };
+    void keepCertificate(nodeName, renewal);
+  }
   const door = await openDoor(paths.run, images, running);
   const ready = running.ready.then(() => log.info('The node is at work', { node: nodeName }));
   await Promise.race([ready.then(() => aborted(signal)), aborted(signal)]);
@@ -131,7 +136,7 @@ async function run(settings: Settings, log: Logger, signal: AbortSignal): Promis
 }
 
 /** What an administrator wants of the node besides what pods ask for. */
-function wishes(settings: Settings): Pick<AgentConfig, 'limits' | 'allowedUnsafeSysctls'> {
+function wishes(settings: AgentSettings): Pick<AgentConfig, 'limits' | 'allowedUnsafeSysctls'> {
   const { memoryQos, enforceNodeAllocatable, singleProcessOomKill, allowedUnsafeSysctls } = settings;
   const limits = {
     ...(memoryQos && { memoryQos }),
@@ -142,7 +147,7 @@ function wishes(settings: Settings): Pick<AgentConfig, 'limits' | 'allowedUnsafe
 }
 
 async function serveDns(
-  settings: Settings,
+  settings: AgentSettings,
   dnsAddress: string,
   zone: Zone,
   log: Logger,

@@ -1,10 +1,15 @@
 import { Command } from 'commander';
 import { version } from './assets.ts';
+import type { JoinFlags } from './join.ts';
 import {
+  type AgentFlags,
+  addAgentOptions,
   addEtcdCommandOptions,
+  addJoinOptions,
   addStoreOptions,
   addUpOptions,
   DEFAULT_DATA_DIR,
+  ttlOption,
   type UpFlags,
 } from './options.ts';
 
@@ -26,6 +31,33 @@ const program = new Command('gantry')
 addUpOptions(
   program.command('up').description('run the server and the agent of this machine, in the foreground'),
 ).action(async (flags: UpFlags) => finish((await import('./up.ts')).up(flags)));
+
+addJoinOptions(
+  program
+    .command('join <server>')
+    .description('make this machine a node of the cluster at <server>, and run it, in the foreground'),
+).action(async (server: string, flags: JoinFlags) => finish((await import('./join.ts')).join(server, flags)));
+
+const token = program.command('token').description('tokens by which machines join the cluster');
+token
+  .command('create')
+  .description('make one, and print the line by which a machine joins')
+  .addOption(ttlOption())
+  .option('--description <text>', 'what it is for')
+  .option('-o, --output <format>', 'json')
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .action(async (flags) => finish((await import('./token.ts')).createToken(flags)));
+token
+  .command('ls')
+  .description('list them, without their secrets')
+  .option('-o, --output <format>', 'json')
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .action(async (flags) => finish((await import('./token.ts')).listTokens(flags)));
+token
+  .command('rm <id...>')
+  .description('nobody can join with them any more; who has joined stays')
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .action(async (ids, flags) => finish((await import('./token.ts')).removeTokens(ids, flags)));
 
 const image = program.command('image').description('images on this node');
 image
@@ -122,7 +154,7 @@ program
 addUpOptions(program.command('server', { hidden: true })).action(async (flags: UpFlags) =>
   end((await import('./server.ts')).server(flags)),
 );
-addUpOptions(program.command('agent', { hidden: true })).action(async (flags: UpFlags) =>
+addAgentOptions(program.command('agent', { hidden: true })).action(async (flags: AgentFlags) =>
   end((await import('./agent.ts')).agent(flags)),
 );
 

@@ -42,7 +42,7 @@ function countOf(text: string): number {
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000 } as const;
 
-function durationOf(text: string): number {
+export function durationOf(text: string): number {
   const [, amount, unit] = /^(\d{1,6})(ms|s|m)$/.exec(text) ?? [];
   if (unit === undefined) throw new InvalidArgumentError('write it as 10s, 500ms or 1m.');
   return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];

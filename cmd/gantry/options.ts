@@ -2,30 +2,36 @@ import { mkdirSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type ClusterSettings, parsePortRange } from '#api/cluster-settings.ts';
 import { LOG_LEVELS, type LogLevel } from '#machinery/log.ts';
 import { parseCidr } from '#machinery/values/cidr.ts';
+import { parseGoDuration } from '#machinery/values/duration.ts';
 import { nodeAddress, parseListen } from './addresses.ts';
 import { addEncryptionOptions, type EncryptionFlags, encryptionArguments } from './encryption-options.ts';
 import { addOperationOptions, type OperationFlags, operationArguments } from './operation-options.ts';
 import { instanceOf, type Paths, pathsOf } from './paths.ts';
 import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
 
-/** Flags of `gantry up`, as commander gives them. */
-export interface UpFlags extends StoreFlags, EncryptionFlags, OperationFlags {
+/** Flags of every command that runs a node. */
+export interface NodeFlags {
   dataDir: string;
-  listen: { host: string; port: number };
-  advertiseAddress?: string;
-  tlsSan: string[];
   nodeName: string;
-  podCidr: string;
-  serviceCidr: string;
-  nodePortRange: { from: number; to: number };
-  agent: boolean;
   memoryQos?: boolean;
   enforceNodeAllocatable?: boolean;
   singleProcessOomKill?: boolean;
   allowedUnsafeSysctls: string[];
   logLevel: LogLevel;
+}
+
+/** Flags of `gantry up`, as commander gives them. */
+export interface UpFlags extends NodeFlags, StoreFlags, EncryptionFlags, OperationFlags {
+  listen: { host: string; port: number };
+  advertiseAddress?: string;
+  tlsSan: string[];
+  podCidr: string;
+  serviceCidr: string;
+  nodePortRange: { from: number; to: number };
+  agent: boolean;
 }
 
 /** Where the desired state is kept. */
@@ -48,12 +54,26 @@ export interface EtcdFlags {
   etcdPasswordFile?: string;
 }
 
-/** What the roles are wired with. */
-export interface Settings extends Omit<UpFlags, 'advertiseAddress' | 'dataDir'> {
+/** What is worked out of the flags of a command that runs a node. */
+export interface Place {
   paths: Paths;
   instance: string;
+  /** The machine's own, by which others reach it. */
   advertiseAddress: string;
 }
+
+/** What the server is wired with. */
+export interface Settings extends Omit<UpFlags, 'advertiseAddress' | 'dataDir'>, Place {}
+
+/** Flags of the agent, which `up` and `join` start. */
+export interface AgentFlags extends NodeFlags, ClusterSettings {
+  advertiseAddress?: string;
+  /** `https://127.0.0.1:6443`. */
+  server: string;
+}
+
+/** What the agent is wired with. */
+export interface AgentSettings extends Omit<AgentFlags, 'advertiseAddress' | 'dataDir'>, Place {}
 
 export const DEFAULT_DATA_DIR = '/var/lib/gantry';
 
@@ -95,78 +115,120 @@ export function addUpOptions(command: Command): Command {
   const listen = new Option('--listen <host:port>', 'where the API is served')
     .argParser(listenOf)
     .default({ host: '127.0.0.1', port: 6443 }, '127.0.0.1:6443');
-  const ports = new Option('--node-port-range <from-to>', 'ports of Services on the node')
-    .argParser(rangeOf)
-    .default({ from: 30000, to: 32767 }, '30000-32767');
   const names = new Option(
     '--tls-san <name>',
     'one more name or address in the server certificate (repeatable)',
   )
     .argParser(collect)
     .default([], 'none');
+  return addClusterOptions(
+    addNodeOptions(addOperationOptions(addEncryptionOptions(addStoreOptions(command)))),
+  )
+    .addOption(listen)
+    .addOption(names)
+    .option('--no-agent', 'run only the server, no containers on this machine');
+}
+
+/** What `up` says of the cluster, and the agent is told. */
+function addClusterOptions(command: Command): Command {
+  const ports = new Option('--node-port-range <from-to>', 'ports of Services on the node')
+    .argParser(rangeOf)
+    .default({ from: 30000, to: 32767 }, '30000-32767');
+  return command
+    .option(
+      '--advertise-address <ip>',
+      "address at which pods and other nodes reach the API (default: the node's own)",
+      addressOf,
+    )
+    .option('--pod-cidr <cidr>', 'addresses of pods', cidrOf, '10.244.0.0/16')
+    .option('--service-cidr <cidr>', 'addresses of Services', cidrOf, '10.96.0.0/16')
+    .addOption(ports);
+}
+
+/** The flags of the agent. */
+export function addAgentOptions(command: Command): Command {
+  return addClusterOptions(addNodeOptions(command)).requiredOption('--server <url>', 'where the API is');
+}
+
+/** The flags of `join`. */
+export function addJoinOptions(command: Command): Command {
+  return addNodeOptions(command)
+    .option('--token <token>', 'of "gantry token create"; needed once (or in $GANTRY_TOKEN)')
+    .option(
+      '--node-ip <ip>',
+      'address of this machine for the other nodes (default: of its default route)',
+      addressOf,
+    );
+}
+
+/** The flags of every command that runs a node. */
+export function addNodeOptions(command: Command): Command {
   const unsafe = new Option(
     '--allowed-unsafe-sysctls <pattern>',
     'a sysctl that pods may set besides the safe ones, or a prefix and * (repeatable)',
   )
     .argParser(collect)
     .default([], 'none');
-  return addOperationOptions(addEncryptionOptions(addStoreOptions(command)))
+  return command
     .option('--data-dir <dir>', 'where everything is kept', DEFAULT_DATA_DIR)
-    .addOption(listen)
-    .option(
-      '--advertise-address <ip>',
-      "address at which pods reach the API (default: the node's own)",
-      addressOf,
-    )
-    .addOption(names)
     .option('--node-name <name>', 'name of this node', nameOf, hostname().toLowerCase())
-    .option('--pod-cidr <cidr>', 'addresses of pods', cidrOf, '10.244.0.0/16')
-    .option('--service-cidr <cidr>', 'addresses of Services', cidrOf, '10.96.0.0/16')
-    .addOption(ports)
     .option('--memory-qos', 'keep the memory that pods ask for, slow down use near the limit (cgroup v2)')
     .option('--enforce-node-allocatable', 'hold all pods together to what the node offers them')
     .option('--single-process-oom-kill', 'out of memory, kill one process and not its container (cgroup v2)')
     .addOption(unsafe)
-    .option('--no-agent', 'run only the server, no containers on this machine')
     .addOption(new Option('--log-level <level>', 'least level to log').choices(LOG_LEVELS).default('info'));
 }
 
-/** Works out what the flags leave open. Throws when the node has no address to advertise. */
-export function settle(flags: UpFlags): Settings {
-  mkdirSync(flags.dataDir, { recursive: true, mode: 0o700 });
-  const paths = pathsOf(flags.dataDir);
+/** Works out what the flags leave open. Throws when the node has no address to advertise, and none is given by `flag`. */
+export function settle<T extends { dataDir: string; advertiseAddress?: string }>(
+  flags: T,
+  flag = '--advertise-address',
+): Omit<T, 'advertiseAddress' | 'dataDir'> & Place {
+  const { dataDir, advertiseAddress, ...rest } = flags;
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const paths = pathsOf(dataDir);
   const instance = instanceOf(paths.root);
-  const advertiseAddress = flags.advertiseAddress ?? nodeAddress(`g${instance}`);
-  if (!advertiseAddress) {
-    throw new Error('this machine has no address besides loopback: name one with --advertise-address');
-  }
-  return { ...flags, paths, instance, advertiseAddress };
+  const address = advertiseAddress ?? nodeAddress(`g${instance}`);
+  if (!address) throw new Error(`this machine has no address besides loopback: name one with ${flag}`);
+  return { ...rest, paths, instance, advertiseAddress: address };
 }
 
-/** The flags again as arguments, for the processes that `up` starts. */
+/** The flags again as arguments, for the server that `up` starts. */
 export function toArguments(settings: Settings): string[] {
-  const { listen, nodePortRange } = settings;
+  const { listen } = settings;
   const host = isIP(listen.host) === 6 ? `[${listen.host}]` : listen.host;
   return [
-    ['--data-dir', settings.paths.root],
+    ...nodeArguments(settings),
     ['--listen', `${host}:${listen.port}`],
-    ['--advertise-address', settings.advertiseAddress],
     ...settings.tlsSan.map((name) => ['--tls-san', name]),
-    ['--node-name', settings.nodeName],
-    ['--pod-cidr', settings.podCidr],
-    ['--service-cidr', settings.serviceCidr],
-    ['--node-port-range', `${nodePortRange.from}-${nodePortRange.to}`],
     ['--store', storeText(settings.store)],
     ...etcdFlags(settings),
     ...(settings.acceptLostWrites ? [['--accept-lost-writes']] : []),
     ...encryptionArguments(settings),
     ...operationArguments(settings),
+  ].flat();
+}
+
+/** The same for the agent. */
+export function agentArguments(settings: AgentSettings): string[] {
+  return [...nodeArguments(settings), ['--server', settings.server]].flat();
+}
+
+function nodeArguments(settings: Omit<NodeFlags, 'dataDir'> & ClusterSettings & Place): string[][] {
+  const { nodePortRange } = settings;
+  return [
+    ['--data-dir', settings.paths.root],
+    ['--advertise-address', settings.advertiseAddress],
+    ['--node-name', settings.nodeName],
+    ['--pod-cidr', settings.podCidr],
+    ['--service-cidr', settings.serviceCidr],
+    ['--node-port-range', `${nodePortRange.from}-${nodePortRange.to}`],
     ...(settings.memoryQos ? [['--memory-qos']] : []),
     ...(settings.enforceNodeAllocatable ? [['--enforce-node-allocatable']] : []),
     ...settings.allowedUnsafeSysctls.map((pattern) => ['--allowed-unsafe-sysctls', pattern]),
     ...(settings.singleProcessOomKill ? [['--single-process-oom-kill']] : []),
     ['--log-level', settings.logLevel],
-  ].flat();
+  ];
 }
 
 function etcdFlags(settings: Settings): string[][] {
@@ -180,6 +242,19 @@ function etcdFlags(settings: Settings): string[][] {
     ['--etcd-server-name', etcdServerName],
   ];
   return flags.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
+}
+
+const DAY_MS = 24 * 3_600_000;
+
+/** How long a token can be used, in ms. */
+export function ttlOption(): Option {
+  return new Option('--ttl <duration>', 'how long it can be used, as 30m or 24h; 0 = until it is removed')
+    .argParser((text) => {
+      const ttlMs = parseGoDuration(text);
+      if (ttlMs === undefined || ttlMs < 0) throw new InvalidArgumentError('write it as 30m, 24h or 0.');
+      return ttlMs;
+    })
+    .default(DAY_MS, '24h');
 }
 
 function storeOf(text: string): StoreChoice {
@@ -214,11 +289,8 @@ function cidrOf(text: string): string {
 }
 
 function rangeOf(text: string): { from: number; to: number } {
-  const [, from, to] = /^(\d{1,5})-(\d{1,5})$/.exec(text) ?? [];
-  const range = { from: Number(from), to: Number(to) };
-  if (!(range.from >= 1 && range.from <= range.to && range.to <= 65535)) {
-    throw new InvalidArgumentError('write it as 30000-32767.');
-  }
+  const range = parsePortRange(text);
+  if (!range) throw new InvalidArgumentError('write it as 30000-32767.');
   return range;
 }
 

@@ -8,6 +8,7 @@ import { kubeconfigYaml } from '#machinery/pki/kubeconfig.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts';
 import type { Settings } from './options.ts';
+import type { Paths } from './paths.ts';
 
 /** Who holds a client certificate, by the name of its files. */
 const CLIENTS = {
@@ -18,7 +19,8 @@ const CLIENTS = {
 
 export interface Pki {
   serverCa: string;
-  clientCa: string;
+  /** Signs clients. */
+  clientAuthority: KeyAndCertificate;
   server: KeyAndCertificate;
   /** PEM of the key that signs service-account tokens. */
   signingKey: string;
@@ -63,7 +65,7 @@ export async function preparePki(settings: Settings, clock: Clock = systemClock)
   const { nodeName } = settings;
   return {
     serverCa: serverCa.certificate,
-    clientCa: clientCa.certificate,
+    clientAuthority: clientCa,
     server,
     signingKey: await directory.signingKey('service-account'),
     controllers: await client('controllers', CLIENTS.controllers),
@@ -76,7 +78,10 @@ export async function preparePki(settings: Settings, clock: Clock = systemClock)
 }
 
 /** Reads what `preparePki` has made, without loading what makes it. */
-export async function readPki(settings: Settings): Promise<Pick<Pki, 'serverCa' | 'node'>> {
+export async function readPki(settings: {
+  paths: Paths;
+  nodeName: string;
+}): Promise<Pick<Pki, 'serverCa' | 'node'>> {
   const files = systemFiles();
   const read = async (name: string) => {
     const bytes = await files.read(join(settings.paths.pki, name));

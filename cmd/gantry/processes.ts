@@ -19,12 +19,14 @@ export function pidFileOf(runDirectory: string): string {
   return join(runDirectory, 'gantry.pid');
 }
 
-/** The `gantry up` of the instance that a pid file names, when it still runs. */
+/** The `gantry up` or `gantry join` of the instance that a pid file names, when it still runs. */
 export function runningPid(pidFile: string, root: string): number | undefined {
   const pid = Number(textOf(pidFile) ?? '');
   if (!(pid > 0) || pid === process.pid) return undefined;
   const args = commandLine(pid);
-  return args.includes('up') && dataDirectory(pid, args) === root ? pid : undefined;
+  return (args.includes('up') || args.includes('join')) && dataDirectory(pid, args) === root
+    ? pid
+    : undefined;
 }
 
 /** Whether a server or an agent serves the data directory, or an `up` that will start them. */

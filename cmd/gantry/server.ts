@@ -16,8 +16,10 @@ import { generated } from './assets.ts';
 import { type Control, type ControlHealth, startControl } from './control/start.ts';
 import { encryptionOf, UnknownKindError } from './encryption.ts';
 import { processMetrics } from './metrics.ts';
+import { bundles } from './node-bundle.ts';
 import { type Settings, settle, toArguments, type UpFlags } from './options.ts';
 import { preparePki, serverUrl } from './pki.ts';
+import { publicDocuments } from './public-documents.ts';
 import { stopSignal } from './stop.ts';
 import { CLUSTER, openStore } from './store.ts';
 import { EXIT_FINAL } from './supervise.ts';
@@ -84,6 +86,7 @@ async function run(
         serviceCidr,
         nodePorts: nodePortRange,
         advertise: { address: advertiseAddress, port: listen.port },
+        settings: { podCidr: settings.podCidr, serviceCidr, nodePortRange },
       },
       tokens: (objects) =>
         serviceAccountTokens({
@@ -95,13 +98,18 @@ async function run(
           random,
         }),
       metrics: processMetrics(),
+      paths: publicDocuments(pki.serverCa, bundles(join(settings.paths.root, 'bundle'))),
       operation: {
         concurrency: settings.maxRequestsInflight,
         shutdown: { delayMs: settings.shutdownDelayDuration },
         flags: toArguments(settings),
       },
       probes: { scheduler: probe('scheduler'), 'controller-manager': probe('controllers') },
-      tls: { certificate: pki.server.certificate, key: pki.server.key, clientAuthority: pki.clientCa },
+      tls: {
+        certificate: pki.server.certificate,
+        key: pki.server.key,
+        clientAuthority: pki.clientAuthority.certificate,
+      },
       listen: listenAddresses(settings),
     },
     crash.signal,

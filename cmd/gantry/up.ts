@@ -1,9 +1,20 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { systemClock } from '#machinery/clock.ts';
-import { textLogger } from '#machinery/log.ts';
+import { systemFiles } from '#machinery/files.ts';
+import { type Logger, textLogger } from '#machinery/log.ts';
 import { mainProgram } from './assets.ts';
+import { readJoined } from './joined.ts';
 import { makePrivate } from './memory-dir.ts';
-import { type Settings, settle, toArguments, type UpFlags } from './options.ts';
+import {
+  type AgentSettings,
+  agentArguments,
+  type Place,
+  type Settings,
+  settle,
+  toArguments,
+  type UpFlags,
+} from './options.ts';
+import { serverUrl } from './pki.ts';
 import { endLeftRoles, pidFileOf, runningPid } from './processes.ts';
 import { EXIT_FINAL, type Role, supervise } from './supervise.ts';
 
@@ -13,11 +24,24 @@ export async function up(flags: UpFlags): Promise<number> {
     process.stderr.write('gantry: containers need root: use sudo, or --no-agent for the server alone\n');
     return EXIT_FINAL;
   }
-  const settings = settle(flags);
+  const settings: Settings = settle(flags);
   const log = textLogger((line) => process.stderr.write(line), settings.logLevel, systemClock, {
     part: 'up',
   });
-  const { root, run } = settings.paths;
+  return await superviseHere(settings, log, async () => {
+    const joined = await readJoined(systemFiles(), settings.paths);
+    if (joined)
+      throw new Error(`this machine is a node of ${joined.server}: use "gantry join", or purge it first`);
+    return rolesOf(settings);
+  });
+}
+
+/** Runs the roles of this machine, the only ones of the data directory, until SIGTERM or SIGINT; `rolesOf` prepares them. */
+export async function superviseHere(
+  { paths: { root, run }, instance, nodeName }: Place & { nodeName: string },
+  log: Logger,
+  rolesOf: (signal: AbortSignal) => Promise<Role[]>,
+): Promise<number> {
   const pidFile = pidFileOf(run);
   makePrivate(run);
   const other = runningPid(pidFile, root);
@@ -30,15 +54,15 @@ export async function up(flags: UpFlags): Promise<number> {
   writeFileSync(pidFile, `${process.pid}\n`);
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
-  log.info('Starting', {
-    dataDir: settings.paths.root,
-    instance: settings.instance,
-    node: settings.nodeName,
-  });
+  log.info('Starting', { dataDir: root, instance, node: nodeName });
   // Timers of the clock do not keep a process alive; a supervisor between two starts must be.
   const hold = setInterval(() => {}, 2 ** 30);
   try {
-    return await supervise(rolesOf(settings), { clock: systemClock, log, signal: stop.signal });
+    const roles = await rolesOf(stop.signal);
+    return await supervise(roles, { clock: systemClock, log, signal: stop.signal });
+  } catch (error) {
+    if (stop.signal.aborted) return 0;
+    throw error;
   } finally {
     clearInterval(hold);
     rmSync(pidFile, { force: true });
@@ -51,18 +75,20 @@ const SERVER_FLAGS = ['--max-semi-space-size=4'];
 /** The agent's work is waiting; 16 MB less are worth more there than speed. */
 const AGENT_FLAGS = ['--max-semi-space-size=2', '--optimize-for-size'];
 
+function roleOf(name: string, flags: string[], args: string[]): Role {
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', ...flags] as const;
+  return { name, command: [...node, mainProgram, name, ...args] };
+}
+
+/** The agent of this machine as a process. */
+export function agentRole(settings: AgentSettings): Role {
+  return roleOf('agent', AGENT_FLAGS, agentArguments(settings));
+}
+
 function rolesOf(settings: Settings): Role[] {
-  const roleOf = (name: string, flags: string[]): Role => ({
-    name,
-    command: [
-      process.execPath,
-      '--disable-warning=ExperimentalWarning',
-      ...flags,
-      mainProgram,
-      name,
-      ...toArguments(settings),
-    ],
-  });
-  const server = { ...roleOf('server', SERVER_FLAGS), stopDelayMs: settings.shutdownDelayDuration };
-  return settings.agent ? [server, roleOf('agent', AGENT_FLAGS)] : [server];
+  const server = {
+    ...roleOf('server', SERVER_FLAGS, toArguments(settings)),
+    stopDelayMs: settings.shutdownDelayDuration,
+  };
+  return settings.agent ? [server, agentRole({ ...settings, server: serverUrl(settings) })] : [server];
 }

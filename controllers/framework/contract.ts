@@ -1,5 +1,5 @@
 import type { Kind } from '#api/kind.ts';
-import type { ApiObject, ObjectKey } from '#api/objects.ts';
+import type { ApiObject, ObjectKey, SubjectAccessReview } from '#api/objects.ts';
 import type { Why } from '#api/why.ts';
 import type { DeleteOptions, PatchBody } from '#client/contract.ts';
 import type { StatusError } from '#machinery/errors.ts';
@@ -89,7 +89,9 @@ export type Check =
   /** No object with this uid is there; without a uid, none with this key. */
   | { is: 'gone'; kind: Kind<never>; key: ObjectKey; uid?: string }
   /** The namespace holds no object of the kind. */
-  | { is: 'empty'; kind: Kind<never>; namespace: string };
+  | { is: 'empty'; kind: Kind<never>; namespace: string }
+  /** The user may do that (SubjectAccessReview). When not, the plan fails with Forbidden, which the next one is told. */
+  | { is: 'allowed'; spec: SubjectAccessReview['spec'] };
 
 interface Common {
   why: Why;
@@ -107,6 +109,8 @@ interface Common {
 interface Write<K, T> extends Common {
   kind: K;
   object: T;
+  /** Right before it is written: what no pure plan can make, as a signature. */
+  complete?: (object: T) => Promise<T>;
 }
 
 interface Aim<K> extends Common {

@@ -4,7 +4,8 @@
  */
 import type { Kind } from '#api/kind.ts';
 import { resourceName } from '#api/kind.ts';
-import { type ApiObject, keyOf, type ObjectKey } from '#api/objects.ts';
+import { SubjectAccessReviewKind } from '#api/kinds/reviews.ts';
+import { type ApiObject, keyOf, type ObjectKey, type SubjectAccessReview } from '#api/objects.ts';
 import type { Why } from '#api/why.ts';
 import type { Client, ObjectRef } from '#client/contract.ts';
 import type { EventRecorder } from '#client/events.ts';
@@ -48,11 +49,12 @@ type Performers = {
 
 export function executor(client: Client, events: EventRecorder): Executor {
   const performers: Performers = {
-    create: async ({ kind, object, why }) => wrote(kind, await client.because(why).create(kind, object)),
-    update: async ({ kind, object, subresource, why }) =>
-      wrote(kind, await client.because(why).update(kind, object, subresource)),
-    updateStatus: async ({ kind, object, why }) =>
-      wrote(kind, await client.because(why).updateStatus(kind, object)),
+    create: async ({ kind, why, ...write }) =>
+      wrote(kind, await client.because(why).create(kind, await completed(write))),
+    update: async ({ kind, subresource, why, ...write }) =>
+      wrote(kind, await client.because(why).update(kind, await completed(write), subresource)),
+    updateStatus: async ({ kind, why, ...write }) =>
+      wrote(kind, await client.because(why).updateStatus(kind, await completed(write))),
     patch: async ({ kind, key, patch, subresource, why }) =>
       wrote(kind, await client.because(why).patch(kind, refOf(key), patch, subresource)),
     delete: async ({ kind, key, options, why }) => {
@@ -124,7 +126,18 @@ function isTogether(action: AnyAction | undefined): boolean {
   return action !== undefined && action.do !== 'event' && action.together === true;
 }
 
+function completed({
+  object,
+  complete,
+}: {
+  object: ApiObject;
+  complete?: (object: ApiObject) => Promise<ApiObject>;
+}): ApiObject | Promise<ApiObject> {
+  return complete ? complete(object) : object;
+}
+
 async function mustHold(client: Client, check: Check): Promise<void> {
+  if (check.is === 'allowed') return await mustBeAllowed(client, check.spec);
   if (check.is === 'empty') {
     const { items } = await client.list(check.kind as Kind, { namespace: check.namespace, limit: 1 });
     if (items.length === 0) return;
@@ -138,6 +151,17 @@ async function mustHold(client: Client, check: Check): Promise<void> {
     throw error;
   }
   throw new StatusError('Conflict', `${resourceName(check.kind)} ${check.key} is still there`);
+}
+
+async function mustBeAllowed(client: Client, spec: SubjectAccessReview['spec']): Promise<void> {
+  const review = {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SubjectAccessReview',
+    metadata: { name: '' },
+    spec,
+  };
+  const { status } = await client.create(SubjectAccessReviewKind, review as SubjectAccessReview);
+  if (!status?.allowed) throw new StatusError('Forbidden', `${spec?.user} may not: ${status?.reason ?? ''}`);
 }
 
 function wrote(kind: Kind, object: ApiObject): Written {

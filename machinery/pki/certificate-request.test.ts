@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { readCertificateRequest } from './certificate-request.ts';
 import { pemBlocks } from './pem.ts';
+import { makeCertificateRequest } from './request.ts';
+import { makeSigningKey, signingKeyOf } from './signing-key.ts';
 
 /** All made with `openssl req -new`. */
 const REQUESTS: Record<string, string> = {
@@ -60,7 +62,7 @@ test.each([
   ['rsa', { commonName: 'ann', organizations: ['dev', 'ops'] }],
   ['rsa-pss', { commonName: 'pss', organizations: [] }],
 ])('a request signed with %s is read', (name, expected) => {
-  expect(readCertificateRequest(`Comment before.\r\n${REQUESTS[name]}after`)).toEqual(expected);
+  expect(readCertificateRequest(`Comment before.\r\n${REQUESTS[name]}after`)).toMatchObject(expected);
 });
 
 const derOf = (name: string) => Buffer.from(pemBlocks(REQUESTS[name]!)[0]!.der);
@@ -129,4 +131,14 @@ test('blocks with headers are told, and what is no base64 is passed over', () =>
     { label: 'A', hasHeaders: true },
     { label: 'C', hasHeaders: false },
   ]);
+});
+
+test('the key is known by its hash, as certificates of it are', async () => {
+  const key = makeSigningKey();
+  const pem = await makeCertificateRequest(key, { commonName: 'jane', organizations: ['dev'] });
+  expect(readCertificateRequest(pem)).toEqual({
+    commonName: 'jane',
+    organizations: ['dev'],
+    keyHash: Buffer.from(signingKeyOf(key).id, 'base64url').toString('hex'),
+  });
 });

@@ -1,5 +1,5 @@
 /** Reading and verifying certificate requests (PKCS #10, RFC 2986). Making certificates of them is in issue.ts. */
-import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { constants, createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import {
   type DerElement,
   DerError,
@@ -16,6 +16,8 @@ export interface CertificateRequest {
   /** CN and O of the subject: in Kubernetes the user name and the groups. */
   commonName: string;
   organizations: string[];
+  /** Hex SHA-256 of the key to be certified (SubjectPublicKeyInfo). */
+  keyHash: string;
 }
 
 /** A request that cannot be read, or whose signature is not of its own key. Worded as Go's crypto/x509 does. */
@@ -45,7 +47,8 @@ function readDer(der: Buffer): CertificateRequest {
   const signed = expectTag(signature, TAG.bitString).content.subarray(1);
   const key = keyOf(expectTag(publicKey, TAG.sequence));
   checkSignature(expectTag(algorithm, TAG.sequence), key, info!.whole, signed);
-  return subjectOf(expectTag(subject, TAG.sequence));
+  const keyHash = createHash('sha256').update(publicKey!.whole).digest('hex');
+  return { ...subjectOf(expectTag(subject, TAG.sequence)), keyHash };
 }
 
 function keyOf(publicKey: DerElement): KeyObject {
@@ -59,8 +62,8 @@ function keyOf(publicKey: DerElement): KeyObject {
 const COMMON_NAME = '2.5.4.3';
 const ORGANIZATION = '2.5.4.10';
 
-function subjectOf(name: DerElement): CertificateRequest {
-  const found: CertificateRequest = { commonName: '', organizations: [] };
+function subjectOf(name: DerElement): Omit<CertificateRequest, 'keyHash'> {
+  const found: Omit<CertificateRequest, 'keyHash'> = { commonName: '', organizations: [] };
   for (const relative of elementsOf(name.content))
     for (const attribute of elementsOf(expectTag(relative, TAG.set).content)) {
       const [type, value] = elementsOf(expectTag(attribute, TAG.sequence).content);

@@ -9,7 +9,7 @@ import type { CertificateOrder, KeyAndCertificate, Subject, Usage } from './cert
  * Making certificates (X.509, RFC 5280) with ECDSA P-256 keys. Loading this file costs ~25 MB and ~100 ms, so only a
  * dynamic import at the moment something must be issued reaches it (directory.ts); verification needs none of it.
  */
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+export const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
 /** Clocks of machines differ: a certificate is valid from this long before it is made. */
 const BACKDATE_MS = 5 * 60_000;
@@ -54,6 +54,18 @@ export async function issueCertificate(
   return { certificate, key: await privatePem(keys) };
 }
 
+/** A certificate for the key of a request (PKCS #10, PEM), for what `order` says and not what the request does. */
+export async function certifyRequest(
+  authority: KeyAndCertificate,
+  request: string,
+  order: CertificateOrder,
+  clock: Clock,
+  random: Random,
+): Promise<string> {
+  const { publicKey } = new x509.Pkcs10CertificateRequest(request);
+  return `${await sign(authority, order, await publicKey.export(), clock, random)}\n`;
+}
+
 async function sign(
   authority: KeyAndCertificate,
   order: CertificateOrder,
@@ -91,7 +103,7 @@ function alternativeNames(names: string[]): x509.Extension[] {
 }
 
 /** Typed attributes and never plain strings: those the library reads as syntax (`a"root"` would become `root`). */
-function nameOf(subject: Subject): x509.Name {
+export function nameOf(subject: Subject): x509.Name {
   const organizations = (subject.organizations ?? []).map((name) => ({ O: [{ utf8String: name }] }));
   return new x509.Name([...organizations, { CN: [{ utf8String: subject.commonName }] }]);
 }

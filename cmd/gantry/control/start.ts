@@ -13,6 +13,8 @@ export interface ControlOptions {
   ca: string;
   controllers: KeyAndCertificate;
   scheduler: KeyAndCertificate;
+  /** Signs what is approved. */
+  clientAuthority: KeyAndCertificate;
   podCidr: string;
   logLevel: Settings['logLevel'];
 }
@@ -47,6 +49,7 @@ export async function startControl(settings: Settings, pki: Pki, log: Logger): P
     ca: pki.serverCa,
     controllers: pki.controllers,
     scheduler: pki.scheduler,
+    clientAuthority: pki.clientAuthority,
     podCidr: settings.podCidr,
     logLevel: settings.logLevel,
   };

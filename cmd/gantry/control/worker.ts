@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { http2Transport } from '#client/http2-transport.ts';
 import { restClient } from '#client/rest.ts';
+import type { Sign } from '#controllers/certificates/sign.ts';
 import { controllersComponent } from '#controllers/framework/component.ts';
 import { roster } from '#controllers/index.ts';
 import { systemClock } from '#machinery/clock.ts';
@@ -29,9 +30,14 @@ const schedulerTransport = transportOf(options.scheduler);
 const clientOf = (transport: ReturnType<typeof transportOf>, name: string) =>
   restClient({ transport, clock, userAgent: `gantry-${name}/${version}` });
 
+/** Loaded when there is something to sign: it costs 25 MB. */
+const sign: Sign = async (request, order) => {
+  const { certifyRequest } = await import('#machinery/pki/issue.ts');
+  return await certifyRequest(options.clientAuthority, request, order, clock, random);
+};
 const crash = new AbortController();
 const controllers = await controllersComponent(
-  roster({ clusterCa: options.ca, clusterCidrs: [options.podCidr] }),
+  roster({ clusterCa: options.ca, clusterCidrs: [options.podCidr], sign }),
 ).start({ clientFor: (name) => clientOf(controllersTransport, name), clock, random, log }, crash.signal);
 const scheduler = await schedulerComponent.start(
   { client: clientOf(schedulerTransport, 'scheduler'), clock, random, log },

@@ -1,0 +1,37 @@
+import { parseCidr } from '#machinery/values/cidr.ts';
+
+/**
+ * What every node of a cluster must know before it can take pods. The server writes it into a ConfigMap, which nodes may
+ * read; each value is a string there, as `gantry up` takes it.
+ */
+export interface ClusterSettings {
+  podCidr: string;
+  serviceCidr: string;
+  nodePortRange: { from: number; to: number };
+}
+
+/** The ConfigMap. */
+export const CLUSTER_SETTINGS = { name: 'gantry-cluster', namespace: 'kube-system' } as const;
+
+export function clusterSettingsData(settings: ClusterSettings): Record<string, string> {
+  const { podCidr, serviceCidr, nodePortRange } = settings;
+  return { podCidr, serviceCidr, nodePortRange: `${nodePortRange.from}-${nodePortRange.to}` };
+}
+
+/** Throws RangeError for data that no server of ours has written. */
+export function parseClusterSettings(data: Record<string, string> | undefined): ClusterSettings {
+  const { podCidr = '', serviceCidr = '', nodePortRange = '' } = data ?? {};
+  const ports = parsePortRange(nodePortRange);
+  if (!parseCidr(podCidr) || !parseCidr(serviceCidr) || !ports)
+    throw new RangeError(
+      `${CLUSTER_SETTINGS.namespace}/${CLUSTER_SETTINGS.name} does not hold a cluster's settings`,
+    );
+  return { podCidr, serviceCidr, nodePortRange: ports };
+}
+
+/** `30000-32767`; undefined: it is no range of ports. */
+export function parsePortRange(text: string): { from: number; to: number } | undefined {
+  const [, from, to] = /^(\d{1,5})-(\d{1,5})$/.exec(text) ?? [];
+  const range = { from: Number(from), to: Number(to) };
+  return range.from >= 1 && range.from <= range.to && range.to <= 65535 ? range : undefined;
+}

@@ -1,0 +1,2 @@
+/** Below it is what a server shows to anybody: its authority, and what a machine needs to join. Source: RFC 8615. */
+export const WELL_KNOWN = '/.well-known/gantry';

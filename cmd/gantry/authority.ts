@@ -1,0 +1,29 @@
+import * as https from 'node:https';
+import { WELL_KNOWN } from '#api/well-known.ts';
+import { collect } from '#machinery/transport.ts';
+
+/** Where every server shows the authority of its certificate, to anybody. */
+const PATH = `${WELL_KNOWN}/ca.pem`;
+const LIMIT_BYTES = 256 * 1024;
+const TIMEOUT_MS = 10_000;
+
+/**
+ * The authorities (PEM) that the server at `url` names as its own. Nothing vouches for them yet: whoever is at that address
+ * may have answered, so the caller has to compare them with a hash it got another way.
+ */
+export function fetchAuthority(url: string, signal: AbortSignal): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error) => reject(new Error(`${url} cannot be reached: ${error.message}`));
+    const options = { rejectUnauthorized: false, timeout: TIMEOUT_MS, signal, agent: false };
+    const request = https.get(`${url}${PATH}`, options, (response) => {
+      if (response.statusCode !== 200) {
+        response.resume();
+        fail(new Error(`it answers ${response.statusCode} to ${PATH}: it is no server of a cluster`));
+        return;
+      }
+      collect(response, LIMIT_BYTES).then((bytes) => resolve(Buffer.from(bytes).toString()), fail);
+    });
+    request.once('timeout', () => request.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
+    request.once('error', fail);
+  });
+}

@@ -1,0 +1,42 @@
+import { join } from 'node:path';
+import type { Clock } from '#machinery/clock.ts';
+import { systemFiles } from '#machinery/files.ts';
+import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
+import { authorityPath, readJoined, readPair, writePair } from './joined.ts';
+import type { Place } from './options.ts';
+import { readPki } from './pki.ts';
+import { waitForFile } from './wait.ts';
+
+/** Whom the agent trusts, and what it shows. */
+export interface NodeIdentity {
+  serverCa: string;
+  held(): KeyAndCertificate;
+  /** Takes a new pair into use, for good. Left out where the machine's own server renews the certificate. */
+  keep?(pair: KeyAndCertificate): Promise<void>;
+}
+
+/** Of a machine that has joined, what the cluster gave it; else what the server of this machine makes at its first start. */
+export async function readIdentity(
+  { paths, nodeName }: Place & { nodeName: string },
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<NodeIdentity> {
+  const files = systemFiles();
+  if (!(await readJoined(files, paths))) {
+    await waitForFile(join(paths.pki, `node-${nodeName}.crt`), clock, signal);
+    const { serverCa, node } = await readPki({ paths, nodeName });
+    return { serverCa, held: () => node };
+  }
+  let held = await readPair(files, paths, nodeName);
+  const serverCa = await files.read(authorityPath(paths));
+  if (!held || !serverCa)
+    throw new Error(`the certificate of ${nodeName} is missing: join again, with a token`);
+  return {
+    serverCa: Buffer.from(serverCa).toString(),
+    held: () => held!,
+    async keep(pair) {
+      await writePair(files, paths, nodeName, pair);
+      held = pair;
+    },
+  };
+}

@@ -1,0 +1,87 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, realpathSync, statSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { programs, root, version } from './assets.ts';
+
+/** An archive with all that a node runs: this program, its C programs, and Node itself. */
+export interface NodeBundle {
+  path: string;
+  bytes: number;
+  /** Hex. */
+  sha256: string;
+}
+
+/** Below the folder `gantry-VERSION`, laid out as a checkout is, so that bin/gantry finds what it needs. */
+const PARTS = [
+  ...['package.json', 'LICENSE', 'bin/gantry', 'dist/gantry'],
+  ...['helper', 'monitor', 'unpack'].map((name) => `dist/bin/${name}`),
+];
+const NODE_AT = 'node_modules/.bin/node';
+
+const execute = promisify(execFile);
+
+/** As Node names it: `x64`, `arm64`. A server has the bundle of its own machine's kind. */
+export const bundleArchitecture = process.arch;
+
+/**
+ * Gives the bundle, made in `directory` when it is first asked for and when what goes into it has changed. Throws when this program
+ * runs from loose sources: `npm run build` makes what can be given to others.
+ */
+export function bundles(directory: string): () => Promise<NodeBundle> {
+  let made: Promise<NodeBundle> | undefined;
+  return () => {
+    made ??= makeBundle(directory).catch((error) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
+  };
+}
+
+async function makeBundle(directory: string): Promise<NodeBundle> {
+  const missing = PARTS.filter((part) => !existsSync(join(root, part)));
+  if (missing.length > 0)
+    throw new Error(
+      `there is no bundle for nodes: ${missing.join(', ')} is missing in ${root} (npm run build)`,
+    );
+  const node = realpathSync(process.execPath);
+  const path = join(directory, `gantry-${version}-${bundleArchitecture}-${stampOf(node)}.tar.gz`);
+  if (!existsSync(path)) await pack(directory, path, node);
+  return { path, bytes: statSync(path).size, sha256: await hashOf(path) };
+}
+
+/** Differs when any part does. */
+function stampOf(node: string): string {
+  const hash = createHash('sha256');
+  for (const part of [
+    node,
+    join(root, 'dist/gantry'),
+    ...['helper', 'monitor', 'unpack'].map((name) => join(programs, name)),
+  ]) {
+    const { size, mtimeMs } = statSync(part);
+    hash.update(`${part} ${size} ${mtimeMs}\n`);
+  }
+  return hash.digest('hex').slice(0, 12);
+}
+
+async function pack(directory: string, path: string, node: string): Promise<void> {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const half = `${path}.new`;
+  const names = `s,^${basename(node)}$,${NODE_AT},;s,^,gantry-${version}/,`;
+  await execute('tar', [
+    ...['--create', '--use-compress-program', 'gzip -1', '--file', half],
+    ...['--owner=0', '--group=0', '--numeric-owner', '--sort=name', `--transform=${names}`],
+    ...['--directory', root, ...PARTS, '--directory', dirname(node), basename(node)],
+  ]);
+  await rename(half, path);
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+  return hash.digest('hex');
+}

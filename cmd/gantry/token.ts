@@ -1,0 +1,158 @@
+import { createHash, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
+import { SecretKind } from '#api/kinds/secret.ts';
+import type { Secret } from '#api/objects.ts';
+import { WELL_KNOWN } from '#api/well-known.ts';
+import type { Client } from '#client/contract.ts';
+import { rfc3339, systemClock } from '#machinery/clock.ts';
+import { isStatus } from '#machinery/errors.ts';
+import { systemRandom } from '#machinery/random.ts';
+import { humanDuration } from '#machinery/values/duration.ts';
+import { connect } from './connect.ts';
+import { type JoinToken, joinTokenText, makeJoinToken } from './join-token.ts';
+import { authorityPath } from './joined.ts';
+import { pathsOf } from './paths.ts';
+import { formatTable } from './table.ts';
+
+/** Source: Kubernetes, "Authenticating with Bootstrap Tokens". */
+const NAMESPACE = 'kube-system';
+const TYPE = 'bootstrap.kubernetes.io/token';
+const PREFIX = 'bootstrap-token-';
+/** May ask for certificates of nodes, and gets them approved. */
+const GROUP = 'system:bootstrappers:gantry:default-node-token';
+
+interface Flags {
+  dataDir: string;
+  output?: string;
+}
+
+async function withClient<T>({ dataDir }: Flags, work: (client: Client) => Promise<T>): Promise<T> {
+  const { client, transport } = connect(pathsOf(dataDir).adminKubeconfig);
+  try {
+    return await work(client);
+  } finally {
+    transport.close();
+  }
+}
+
+/** `gantry token create`: prints the command by which a machine joins. `ttl` in ms; 0 = for ever. */
+export async function createToken(flags: Flags & { ttl: number; description?: string }): Promise<number> {
+  const authority = readFileSync(authorityPath(pathsOf(flags.dataDir)), 'utf8');
+  const token = makeJoinToken(authority, systemRandom);
+  const expires = flags.ttl === 0 ? undefined : rfc3339(systemClock.now() + flags.ttl);
+  const server = await withClient(flags, async (client) => {
+    await client.create(SecretKind, secretOf(token, expires, flags.description));
+    return await serverOf(client);
+  });
+  const text = joinTokenText(token);
+  const command = `gantry join ${server} --token ${text}`;
+  const install = `${fetchLine(flags, server)} | sh -s -- ${server} --token ${text}`;
+  if (flags.output === 'json') {
+    const facts = { server, token: text, command, install, ...(expires && { expires }) };
+    process.stdout.write(`${JSON.stringify(facts)}\n`);
+    return 0;
+  }
+  const until = expires ? `for ${humanDuration(flags.ttl)}` : 'until it is removed';
+  process.stderr.write(`Run this as root on the machine that is to join. It can be used ${until}.\n\n`);
+  process.stdout.write(`${install}\n`);
+  process.stderr.write(`\nWhere gantry is installed already: ${command}\n`);
+  return 0;
+}
+
+/** curl takes the script from the holder of the server's key alone: nobody on the way can give another one. */
+function fetchLine({ dataDir }: Flags, server: string): string {
+  const certificate = new X509Certificate(readFileSync(join(pathsOf(dataDir).pki, 'server.crt')));
+  const key = certificate.publicKey.export({ type: 'spki', format: 'der' });
+  const pin = createHash('sha256').update(key).digest('base64');
+  return `curl -fsSk --pinnedpubkey 'sha256//${pin}' ${server}${WELL_KNOWN}/join.sh`;
+}
+
+function secretOf({ id, secret }: JoinToken, expires: string | undefined, description?: string): Secret {
+  const data: Record<string, string> = {
+    'token-id': id,
+    'token-secret': secret,
+    'usage-bootstrap-authentication': 'true',
+    'auth-extra-groups': GROUP,
+    ...(expires && { expiration: expires }),
+    ...(description && { description }),
+  };
+  const encoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')]);
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: PREFIX + id, namespace: NAMESPACE },
+    type: TYPE,
+    data: Object.fromEntries(encoded),
+  };
+}
+
+/** Where the server says that others reach it. */
+async function serverOf(client: Client): Promise<string> {
+  const { endpoints, ports } = await client.get(EndpointSliceKind, {
+    name: 'kubernetes',
+    namespace: 'default',
+  });
+  const address = endpoints?.[0]?.addresses[0];
+  const port = ports?.[0]?.port;
+  if (!address || !port) throw new Error('the server does not say where it can be reached');
+  return `https://${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
+interface TokenRow {
+  id: string;
+  expires: string | undefined;
+  description: string;
+}
+
+/** `gantry token ls`: without the secrets. */
+export async function listTokens(flags: Flags): Promise<number> {
+  const { items } = await withClient(flags, (client) =>
+    client.list(SecretKind, { namespace: NAMESPACE, fieldSelector: `type=${TYPE}` }),
+  );
+  const rows = items.map(rowOf).sort((a, b) => (a.id < b.id ? -1 : 1));
+  if (flags.output === 'json') process.stdout.write(`${JSON.stringify(rows)}\n`);
+  else if (rows.length === 0) process.stdout.write('no tokens: make one with "gantry token create"\n');
+  else
+    process.stdout.write(
+      formatTable([
+        ['ID', 'TTL', 'DESCRIPTION'],
+        ...rows.map(({ id, expires, description }) => [id, leftOf(expires), description]),
+      ]),
+    );
+  return 0;
+}
+
+function rowOf({ metadata, data }: Secret): TokenRow {
+  const text = (key: string) => Buffer.from(data?.[key] ?? '', 'base64').toString();
+  return {
+    id: metadata.name.slice(PREFIX.length),
+    expires: text('expiration') || undefined,
+    description: text('description'),
+  };
+}
+
+function leftOf(expires: string | undefined): string {
+  if (expires === undefined) return '<forever>';
+  const leftMs = Date.parse(expires) - systemClock.now();
+  return leftMs > 0 ? humanDuration(leftMs) : '<expired>';
+}
+
+/** `gantry token rm`. Exit code 1 when one of them is not there. */
+export async function removeTokens(ids: readonly string[], flags: Flags): Promise<number> {
+  return await withClient(flags, async (client) => {
+    let code = 0;
+    for (const id of ids) {
+      try {
+        await client.delete(SecretKind, { name: PREFIX + id, namespace: NAMESPACE });
+        process.stdout.write(`removed ${id}\n`);
+      } catch (error) {
+        if (!isStatus(error, 'NotFound')) throw error;
+        process.stderr.write(`gantry: there is no token ${id}\n`);
+        code = 1;
+      }
+    }
+    return code;
+  });
+}

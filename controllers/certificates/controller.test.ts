@@ -1,0 +1,211 @@
+import { describe, expect, test, vi } from 'vitest';
+import { CertificateSigningRequestKind } from '#api/kinds/certificate-signing-request.ts';
+import { ConfigMapKind } from '#api/kinds/config-map.ts';
+import { NodeKind } from '#api/kinds/node.ts';
+import { SubjectAccessReviewKind } from '#api/kinds/reviews.ts';
+import type { CertificateSigningRequest } from '#api/objects.ts';
+import { NODE_KEYS } from '#api/semantics/node-keys.ts';
+import type { FakeCluster } from '#client/fake/fake-cluster.ts';
+import { rfc3339 } from '#machinery/clock.ts';
+import { readCertificateRequest } from '#machinery/pki/certificate-request.ts';
+import { makeCertificateRequest } from '#machinery/pki/request.ts';
+import { makeSigningKey } from '#machinery/pki/signing-key.ts';
+import { failEveryStepOnce, inLab, type Lab, type Scene } from '../framework/lab.ts';
+import { certificateControllers } from './controller.ts';
+
+const NODE_SIGNER = 'kubernetes.io/kube-apiserver-client-kubelet';
+const JOINING = {
+  username: 'system:bootstrap:abcdef',
+  groups: ['system:bootstrappers:gantry:default-node-token'],
+};
+const sign = vi.fn(
+  async (_request: string, { subject }: { subject: { commonName: string } }) =>
+    `PEM of ${subject.commonName}`,
+);
+
+const first = await makeCertificateRequest(makeSigningKey(), node('n1'));
+const second = await makeCertificateRequest(makeSigningKey(), node('n1'));
+const hashOf = (pem: string) => readCertificateRequest(pem).keyHash;
+
+function node(name: string) {
+  return { commonName: `system:node:${name}`, organizations: ['system:nodes'] };
+}
+
+function request(
+  name: string,
+  pem: string,
+  change: Partial<CertificateSigningRequest['spec']> = {},
+): CertificateSigningRequest {
+  return {
+    apiVersion: 'certificates.k8s.io/v1',
+    kind: 'CertificateSigningRequest',
+    metadata: { name },
+    spec: {
+      request: Buffer.from(pem).toString('base64'),
+      signerName: NODE_SIGNER,
+      usages: ['client auth', 'digital signature'],
+      ...JOINING,
+      ...change,
+    },
+  };
+}
+
+/** Who asks is noted by the server, never taken from the request: as it would be after that. */
+function ask(cluster: FakeCluster, asked: CertificateSigningRequest): void {
+  const { name } = asked.metadata;
+  const creationTimestamp = rfc3339(cluster.clock.now());
+  const metadata = { name, uid: name, creationTimestamp };
+  cluster.store(CertificateSigningRequestKind, { ...asked, metadata }, 'added');
+}
+
+const RIGHTS: Record<string, string> = {
+  nodeclient: 'system:bootstrap:abcdef',
+  selfnodeclient: 'system:node:n1',
+};
+
+function scene(...requests: CertificateSigningRequest[]): Scene {
+  return {
+    roster: certificateControllers(sign),
+    async arrange(cluster) {
+      cluster.answer(SubjectAccessReviewKind, (review) => {
+        const { user, resourceAttributes: asked } = review.spec!;
+        const allowed = asked?.verb === 'create' && RIGHTS[asked.subresource ?? ''] === user;
+        return { ...review, status: { allowed } };
+      });
+      for (const each of requests) ask(cluster, each);
+    },
+  };
+}
+
+const found = (cluster: FakeCluster, name: string) => cluster.get(CertificateSigningRequestKind, { name })!;
+const certificateOf = (cluster: FakeCluster, name: string) =>
+  Buffer.from(found(cluster, name).status?.certificate ?? '', 'base64').toString();
+const conditions = (cluster: FakeCluster, name: string) =>
+  (found(cluster, name).status?.conditions ?? []).map(({ type, reason }) => `${type} ${reason}`);
+const bound = (cluster: FakeCluster) => cluster.get(ConfigMapKind, NODE_KEYS)?.data;
+const register = ({ cluster }: Lab, name: string) =>
+  cluster.client.create(NodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name } });
+
+describe('a machine that joins', () => {
+  test('gets its certificate, and its name, whichever step fails', async () => {
+    await failEveryStepOnce(scene(request('a', first)), (cluster) => {
+      expect(certificateOf(cluster, 'a')).toBe('PEM of system:node:n1');
+      expect(conditions(cluster, 'a')).toEqual(['Approved AutoApproved']);
+      expect(bound(cluster)).toEqual({ n1: hashOf(first) });
+    });
+  });
+
+  test('is certified as it asked, for a client, for a year or as long as it wants', () =>
+    inLab(scene(request('a', first), request('b', first, { expirationSeconds: 3600 })), () => {
+      const orders = sign.mock.calls.slice(-2).map(([pem, order]) => [pem.trim(), order]);
+      const order = { subject: node('n1'), usages: ['client'] };
+      expect(orders).toContainEqual([first.trim(), { ...order, lifetimeMs: 365 * 24 * 3_600_000 }]);
+      expect(orders).toContainEqual([first.trim(), { ...order, lifetimeMs: 3_600_000 }]);
+    }));
+
+  test('cannot have the name of one that has joined', () =>
+    inLab(scene(request('a', first)), async (lab) => {
+      ask(lab.cluster, request('b', second));
+      await lab.settle();
+      expect(conditions(lab.cluster, 'b')).toEqual(['Denied NameTaken']);
+      expect(bound(lab.cluster)).toEqual({ n1: hashOf(first) });
+    }));
+
+  test('cannot have the name of a Node that never joined', () =>
+    inLab(scene(), async (lab) => {
+      await register(lab, 'n1');
+      await lab.settle();
+      ask(lab.cluster, request('a', first));
+      await lab.settle();
+      expect(conditions(lab.cluster, 'a')).toEqual(['Denied NameTaken']);
+      expect(found(lab.cluster, 'a').status?.conditions?.[0]?.message).toContain('delete that Node first');
+    }));
+
+  test('may ask again for the same key', () =>
+    inLab(scene(request('a', first)), async (lab) => {
+      await register(lab, 'n1');
+      ask(lab.cluster, request('b', first));
+      await lab.settle();
+      expect(certificateOf(lab.cluster, 'b')).toBe('PEM of system:node:n1');
+    }));
+
+  test('may have the name once its Node was deleted', () =>
+    inLab(scene(request('a', first)), async (lab) => {
+      await register(lab, 'n1');
+      await lab.settle();
+      expect(bound(lab.cluster)).toEqual({ n1: `${hashOf(first)} registered` });
+      await lab.cluster.client.delete(NodeKind, { name: 'n1' });
+      await lab.settle();
+      expect(bound(lab.cluster)).toEqual({});
+      ask(lab.cluster, request('b', second));
+      await lab.settle();
+      expect(certificateOf(lab.cluster, 'b')).toBe('PEM of system:node:n1');
+      expect(bound(lab.cluster)).toEqual({ n1: hashOf(second) });
+    }));
+
+  test('only one of two that ask for a name at once has it', () =>
+    inLab(scene(request('a', first), request('b', second)), ({ cluster }) => {
+      const decided = ['a', 'b'].map((name) => conditions(cluster, name)).sort();
+      expect(decided).toEqual([['Approved AutoApproved'], ['Denied NameTaken']]);
+    }));
+
+  test('waits for people when it has not the right', () =>
+    inLab(scene(request('a', first, { username: 'eve', groups: [] })), ({ cluster, log }) => {
+      expect(conditions(cluster, 'a')).toEqual([]);
+      expect(bound(cluster)).toBeUndefined();
+      // Not tried again and again.
+      expect(log.filter(({ level }) => level === 'error')).toEqual([]);
+      expect(
+        cluster.calls.filter(({ resource }) => resource.startsWith('subjectaccess')).length,
+      ).toBeLessThan(3);
+    }));
+});
+
+test('a node may renew its own with a new key; the one before stays good', () =>
+  inLab(scene(request('a', first)), async (lab) => {
+    const own = { username: 'system:node:n1', groups: ['system:nodes'] };
+    ask(lab.cluster, request('b', second, own));
+    await lab.settle();
+    expect(certificateOf(lab.cluster, 'b')).toBe('PEM of system:node:n1');
+    expect(bound(lab.cluster)).toEqual({ n1: `${hashOf(second)} ${hashOf(first)}` });
+  }));
+
+test.each([
+  ['other usages', first, { usages: ['server auth'] }],
+  ['one usage too many', first, { usages: ['client auth', 'any'] }],
+])('a request with %s is left to people, and fails when they approve it', (_, pem, change) =>
+  inLab(scene(request('a', pem, change)), async (lab) => {
+    expect(conditions(lab.cluster, 'a')).toEqual([]);
+    lab.cluster.change(CertificateSigningRequestKind, { name: 'a' }, (object) => {
+      object.status = { conditions: [{ type: 'Approved', status: 'True', reason: 'Me' }] };
+    });
+    await lab.settle();
+    expect(conditions(lab.cluster, 'a')).toEqual(['Approved Me', 'Failed SignerValidationFailure']);
+  }),
+);
+
+test('a person’s request is signed when people approve it, and nobody else’s signer is touched', async () => {
+  const jane = await makeCertificateRequest(makeSigningKey(), { commonName: 'jane', organizations: ['dev'] });
+  const client = { signerName: 'kubernetes.io/kube-apiserver-client' };
+  const own = { signerName: 'example.com/own' };
+  await inLab(scene(request('a', jane, client), request('b', jane, own)), async (lab) => {
+    expect(conditions(lab.cluster, 'a')).toEqual([]);
+    for (const name of ['a', 'b'])
+      lab.cluster.change(CertificateSigningRequestKind, { name }, (object) => {
+        object.status = { conditions: [{ type: 'Approved', status: 'True', reason: 'Me' }] };
+      });
+    await lab.settle();
+    expect(certificateOf(lab.cluster, 'a')).toBe('PEM of jane');
+    expect(certificateOf(lab.cluster, 'b')).toBe('');
+  });
+});
+
+test('requests go an hour after the answer, a day after nobody has given one', () =>
+  inLab(scene(request('a', first), request('b', first, { username: 'eve', groups: [] })), async (lab) => {
+    await lab.clock.advance(61 * 60_000);
+    expect(lab.cluster.all(CertificateSigningRequestKind).map(({ metadata }) => metadata.name)).toEqual([
+      'b',
+    ]);
+    await lab.clock.advance(24 * 3_600_000);
+    expect(lab.cluster.all(CertificateSigningRequestKind)).toEqual([]);
+  }));

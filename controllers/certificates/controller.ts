@@ -1,0 +1,67 @@
+import { CertificateSigningRequestKind } from '#api/kinds/certificate-signing-request.ts';
+import { ConfigMapKind } from '#api/kinds/config-map.ts';
+import { NodeKind } from '#api/kinds/node.ts';
+import type { ApiObject } from '#api/objects.ts';
+import { NODE_KEYS } from '#api/semantics/node-keys.ts';
+import type { AnyController } from '../framework/contract.ts';
+import { defineController, wakeBy } from '../framework/define.ts';
+import { planApproval } from './approve.ts';
+import { isNodeKeys, planCleaning, planNodeKeys } from './clean.ts';
+import { planSigning, type Sign } from './sign.ts';
+
+const KEYS_KEY = `${NODE_KEYS.namespace}/${NODE_KEYS.name}`;
+
+const NOTHING = { actions: [] };
+
+/** Of config maps only one matters. */
+const content = (object: ApiObject) => object.kind !== ConfigMapKind.kind || isNodeKeys(object);
+
+const approver = defineController({
+  name: 'certificate-approver',
+  for: CertificateSigningRequestKind,
+  reads: [ConfigMapKind, NodeKind],
+  writes: [CertificateSigningRequestKind, ConfigMapKind],
+  wakes: [],
+  content,
+  // Two requests for one name must not both find it free.
+  oneAtATime: true,
+  plan(_key, request, view, _now, failed) {
+    if (!request) return NOTHING;
+    const exists = (node: string) => view.get(NodeKind, node) !== undefined;
+    return planApproval(request, { map: view.get(ConfigMapKind, KEYS_KEY), exists }, failed);
+  },
+});
+
+const signer = (sign: Sign) =>
+  defineController({
+    name: 'certificate-signer',
+    for: CertificateSigningRequestKind,
+    reads: [],
+    writes: [CertificateSigningRequestKind],
+    wakes: [],
+    plan: (_key, request) => (request ? planSigning(request, sign) : NOTHING),
+  });
+
+const cleaner = defineController({
+  name: 'certificate-cleaner',
+  for: CertificateSigningRequestKind,
+  reads: [],
+  writes: [CertificateSigningRequestKind],
+  wakes: [],
+  plan: (_key, request, _view, now) => (request ? planCleaning(request, now) : NOTHING),
+});
+
+const nodeKeys = defineController({
+  name: 'node-keys',
+  for: ConfigMapKind,
+  reads: [NodeKind],
+  writes: [ConfigMapKind],
+  wakes: [wakeBy(NodeKind, () => [KEYS_KEY])],
+  content,
+  plan: (_key, map, view) => (map && isNodeKeys(map) ? planNodeKeys(map, view.list(NodeKind)) : NOTHING),
+});
+
+/** Everything about certificates of this server's clients. */
+export function certificateControllers(sign: Sign | undefined): readonly AnyController[] {
+  return [approver, ...(sign ? [signer(sign)] : []), cleaner, nodeKeys];
+}

@@ -1,0 +1,54 @@
+import { CertificateSigningRequestKind } from '#api/kinds/certificate-signing-request.ts';
+import type { CertificateSigningRequest } from '#api/objects.ts';
+import type { CertificateOrder } from '#machinery/pki/certificate.ts';
+import type { Plan } from '../framework/contract.ts';
+import { CLIENT_SIGNER, faultOf, NODE_SIGNER, readSpec } from './requests.ts';
+
+/** Signs the key of a request (PKCS #10, PEM) for what the order says; injected, for no controller holds a key. */
+export type Sign = (request: string, order: CertificateOrder) => Promise<string>;
+
+/** Source: kube-controller-manager, --cluster-signing-duration. */
+const LONGEST_MS = 365 * 24 * 3_600_000;
+/** No certificate is shorter. Source: Kubernetes, CertificateSigningRequestSpec.expirationSeconds. */
+const SHORTEST_MS = 600_000;
+
+type Kinds = typeof CertificateSigningRequestKind;
+
+/** Certifies what is approved, of the signers for clients of this server; what cannot be signed has failed, with the reason. */
+export function planSigning(request: CertificateSigningRequest, sign: Sign): Plan<Kinds> {
+  const { metadata, spec, status } = request;
+  const has = (type: string) => status?.conditions?.some((condition) => condition.type === type) ?? false;
+  const isOurs = spec?.signerName === CLIENT_SIGNER || spec?.signerName === NODE_SIGNER;
+  if (!isOurs || metadata.deletionTimestamp || status?.certificate) return { actions: [] };
+  if (!has('Approved') || has('Denied') || has('Failed')) return { actions: [] };
+  const asked = readSpec(request);
+  const fault = faultOf(request, asked);
+  if (fault) return { actions: [failure(request, fault)] };
+  const { commonName, organizations } = asked;
+  const order: CertificateOrder = {
+    subject: { commonName, organizations },
+    usages: ['client'],
+    lifetimeMs: lifetimeOf(spec.expirationSeconds),
+  };
+  const complete = async (object: CertificateSigningRequest): Promise<CertificateSigningRequest> => {
+    const pem = await sign(Buffer.from(spec.request, 'base64').toString(), order);
+    return { ...object, status: { ...object.status, certificate: Buffer.from(pem).toString('base64') } };
+  };
+  const why = { reason: 'Approved', message: `it is approved, and ${spec.signerName} signs here` };
+  return {
+    actions: [{ do: 'updateStatus', kind: CertificateSigningRequestKind, object: request, complete, why }],
+  };
+}
+
+function lifetimeOf(seconds: number | undefined): number {
+  if (seconds === undefined) return LONGEST_MS;
+  return Math.min(Math.max(seconds * 1000, SHORTEST_MS), LONGEST_MS);
+}
+
+function failure(request: CertificateSigningRequest, message: string) {
+  const condition = { type: 'Failed', status: 'True', reason: 'SignerValidationFailure', message };
+  const conditions = [...(request.status?.conditions ?? []), condition];
+  const object = { ...request, status: { ...request.status, conditions } };
+  const why = { reason: condition.reason, message };
+  return { do: 'updateStatus' as const, kind: CertificateSigningRequestKind, object, why };
+}
