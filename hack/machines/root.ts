@@ -25,6 +25,7 @@ const PACKAGES = [
     'bash',
     'busybox-static',
     'coreutils',
+    'dash',
     'gcc',
     'iproute2',
     'libatomic1',
@@ -32,7 +33,18 @@ const PACKAGES = [
     'libstdc++6',
     'make',
   ],
-  ...['apparmor', 'crun', 'mount', 'nftables', 'runc', 'tar', 'util-linux', 'xz-utils'],
+  ...[
+    'apparmor',
+    'crun',
+    'mount',
+    'nftables',
+    'libpython3.11-stdlib',
+    'python3-minimal',
+    'runc',
+    'tar',
+    'util-linux',
+    'xz-utils',
+  ],
 ];
 
 /** npm packages that no program in the machine needs, nearly half of all bytes. */

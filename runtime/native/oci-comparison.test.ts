@@ -98,15 +98,15 @@ const SITUATIONS: Situation[] = [
       {
         question: 'mounts',
         handlers: HANDLERS,
-        ours: /^\/(proc\/(acpi|interrupts|keys|timer_list)|sys\/firmware) \w+ ro,nosuid,(nodev,)?noexec/,
-        theirs: /^\/(proc\/(acpi|interrupts|keys|timer_list)|sys\/firmware) (tmpfs|devtmpfs) /,
+        ours: /^\/(proc\/(acpi|interrupts|kcore|keys|timer_list)|sys\/firmware) \w+ ro,nosuid,(nodev,)?noexec/,
+        theirs: /^\/(proc\/(acpi|interrupts|kcore|keys|timer_list)|sys\/firmware) (tmpfs|devtmpfs) /,
         why: "their masks lack nosuid, nodev and noexec; runc's are the container's own /dev/null, and can be written",
       },
       {
         question: 'mounts',
         handlers: ['crun'],
-        ours: /^\/proc\/(bus|fs|irq|sys) proc ro,nosuid,nodev,noexec/,
-        theirs: /^\/proc\/(bus|fs|irq|sys) proc ro,relatime$/,
+        ours: /^\/proc\/(bus|fs|irq|sys|sysrq-trigger) proc ro,nosuid,nodev,noexec/,
+        theirs: /^\/proc\/(bus|fs|irq|sys|sysrq-trigger) proc ro,relatime$/,
         why: 'crun 1.8 forgets the other flags of /proc when it makes a part of it read-only',
       },
       {
@@ -114,6 +114,13 @@ const SITUATIONS: Situation[] = [
         handlers: ['crun'],
         theirs: /^\/dev\/core symbolic link /,
         why: 'a link to /proc/kcore, which is masked',
+      },
+      {
+        question: 'devices',
+        handlers: ['runc'],
+        theirs: /^\/dev\/core symbolic link /,
+        sometimes: true,
+        why: 'the same, where the kernel has it',
       },
       {
         question: 'a mask cannot be changed',

@@ -37,12 +37,14 @@ static void take(int listener, struct pollfd *filter)
 static void answer(struct pollfd *filter)
 {
 	struct seccomp_notif call = { 0 };
-	if (ioctl(filter->fd, SECCOMP_IOCTL_NOTIF_RECV, &call)) {
-		/* All who had this filter have gone. */
-		if (errno == ENOENT && (filter->revents & POLLHUP))
+	if (!(filter->revents & POLLIN)) {
+		/* All who had this filter have gone. Older kernels would wait for a call of theirs for ever. */
+		if (filter->revents & POLLHUP)
 			filter->fd = -1;
 		return;
 	}
+	if (ioctl(filter->fd, SECCOMP_IOCTL_NOTIF_RECV, &call))
+		return;
 	struct seccomp_notif_resp response = { .id = call.id };
 	if (call.data.nr == SYS_mkdir)
 		response.error = -EROFS;
