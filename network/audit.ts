@@ -1,4 +1,5 @@
 import { canonicalAddress, canonicalCidr } from '#machinery/values/cidr.ts';
+import type { Forward, Neighbour } from './netlink/overlay.ts';
 import type { Link, LinkAddress, Route } from './netlink/route.ts';
 import type { Step } from './steps.ts';
 
@@ -7,6 +8,10 @@ export interface NodeState {
   links: Link[];
   addresses: LinkAddress[];
   routes: Route[];
+  /** Permanent ones. */
+  neighbours: Neighbour[];
+  /** Of VXLAN devices. */
+  forwards: Forward[];
 }
 
 /** What differs from the plan, for people, and the steps of the plan that mend it. */
@@ -39,6 +44,9 @@ const FAULTS: Faults = {
   port: nothing,
   up: nothing,
   'delete-link': nothing,
+  'delete-route': nothing,
+  'delete-neighbour': nothing,
+  'delete-forward': nothing,
   bridge(step, { links }) {
     const link = links.find(({ name }) => name === step.name);
     if (!link) return `bridge ${step.name} is gone`;
@@ -62,9 +70,30 @@ const FAULTS: Faults = {
         each.index === index &&
         each.destination === canonicalCidr(step.destination) &&
         each.metric === step.metric &&
+        each.gateway === step.gateway &&
         each.source === step.source,
     );
     return there ? undefined : `route ${step.destination} by ${step.link} is gone`;
+  },
+  vxlan(step, { links }) {
+    const link = links.find(({ name }) => name === step.name);
+    if (!link) return `vxlan ${step.name} is gone`;
+    if (!link.up) return `vxlan ${step.name} is down`;
+    return link.mac === step.mac && link.mtu === step.mtu ? undefined : `vxlan ${step.name} was changed`;
+  },
+  neighbour(step, { links, neighbours }) {
+    const index = links.find(({ name }) => name === step.link)?.index;
+    const there = neighbours.some(
+      (each) => each.index === index && each.address === step.address && each.mac === step.mac,
+    );
+    return there ? undefined : `neighbour ${step.address} of ${step.link} is gone`;
+  },
+  forward(step, { links, forwards }) {
+    const index = links.find(({ name }) => name === step.link)?.index;
+    const there = forwards.some(
+      (each) => each.index === index && each.mac === step.mac && each.to === step.to,
+    );
+    return there ? undefined : `forwarding to ${step.to} by ${step.link} is gone`;
   },
   unreachable(step, { routes }) {
     const there = routes.some(

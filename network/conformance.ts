@@ -18,6 +18,7 @@ export const TEST_CONFIG: NodeNetworkConfig = {
   serviceCidrs: ['10.96.0.0/12'],
   nodePortRange: { from: 30000, to: 32767 },
   dnsAddress: '10.96.0.10',
+  addresses: ['192.0.2.1'],
 };
 
 /** A rule with the usual values. */
@@ -107,6 +108,19 @@ export function networkConformance(label: string, make: () => Promise<NetworkSub
       await network.syncServices(rules);
       await network.start(TEST_CONFIG);
       await network.syncServices(rules);
+      expect(await network.audit()).toEqual([]);
+    });
+
+    test('other nodes come, change and go; those without an address are named', async () => {
+      const peer = (name: string, address: string, cidr: string) => ({
+        ...{ name, addresses: address ? [address] : [], podCidrs: [cidr] },
+      });
+      const near = peer('near', '192.0.2.9', '10.244.1.0/28');
+      expect(await network.syncPeers([near, peer('lost', '', '10.244.2.0/28')])).toEqual(['lost']);
+      expect(await network.syncPeers([near])).toEqual([]);
+      expect(await network.audit()).toEqual([]);
+      expect(await network.syncPeers([{ ...near, addresses: ['192.0.2.10'] }])).toEqual([]);
+      expect(await network.syncPeers([])).toEqual([]);
       expect(await network.audit()).toEqual([]);
     });
 

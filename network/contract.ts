@@ -15,6 +15,17 @@ export interface NodeNetworkConfig {
   nodePortRange: { from: number; to: number };
   /** Address of the cluster DNS Service, bound locally so that queries skip NAT. */
   dnsAddress: string;
+  /** The node's own, by which other nodes know it, the primary one first; none where there are no others. */
+  addresses?: string[];
+}
+
+/** Another node, as data. */
+export interface NodePeer {
+  name: string;
+  /** Its own, the primary one first. */
+  addresses: string[];
+  /** The blocks of its pods. */
+  podCidrs: string[];
 }
 
 export interface PodAttachment {
@@ -57,6 +68,11 @@ export interface NodeNetwork {
   attached(): Promise<Map<string, PodAttachment>>;
   /** Makes the Service rules be exactly these; only differences reach the kernel. */
   syncServices(rules: readonly ServicePortRule[]): Promise<void>;
+  /**
+   * Makes these be the other nodes whose pods are reached: directly where they are on a subnet of ours, else by VXLAN. Gives back
+   * the names of those to which there is no way.
+   */
+  syncPeers(peers: readonly NodePeer[]): Promise<string[]>;
   /** Compares the kernel with what was planned and mends it; says what it found. */
   audit(): Promise<string[]>;
   /** Removes every trace of the instance. */

@@ -6,6 +6,7 @@ import {
   NetworkError,
   type NodeNetwork,
   type NodeNetworkConfig,
+  type NodePeer,
   type PodAttachment,
   type ServicePortRule,
 } from './contract.ts';
@@ -14,6 +15,7 @@ import { exchange, NETLINK_ROUTE, perform } from './netlink/connection.ts';
 import type { Netlink } from './netlink/contract.ts';
 import { isErrno, NetlinkError } from './netlink/errors.ts';
 import type { IpFamily } from './netlink/nft-expressions.ts';
+import { dumpForwards, dumpNeighbours, parseForward, parseNeighbour } from './netlink/overlay.ts';
 import {
   deleteRoute,
   dumpAddresses,
@@ -25,6 +27,7 @@ import {
   parseRoute,
 } from './netlink/route.ts';
 import type { Sysctl } from './netlink/sysctl.ts';
+import { peersLeft, peersPlan, vxlanMtu } from './peers/plan.ts';
 import {
   bridgeName,
   checkConfig,
@@ -60,6 +63,7 @@ export class NativeNetwork implements NodeNetwork {
   readonly #effects: StepEffects;
   #started: Started | undefined;
   #rules: readonly ServicePortRule[] = [];
+  #peers: readonly NodePeer[] = [];
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(deps: NativeNetworkDeps) {
@@ -75,13 +79,13 @@ export class NativeNetwork implements NodeNetwork {
         `${this.#deps.directory}/addresses`,
         config.podCidrs,
       );
-      const mtu = await this.#uplinkMtu();
+      const mtu = uplinkMtu(config, await this.#readNode());
       const tables = families(config).map(
         (family) => new ServiceTable(this.#deps.netlink, tableConfig(config, family)),
       );
       await execute(nodePlan(config, mtu), this.#effects);
       for (const table of tables) await table.start();
-      this.#started = { config, addresses, mtu, tables };
+      this.#started = { config, addresses, mtu, podMtu: mtu, tables };
     });
   }
 
@@ -91,9 +95,9 @@ export class NativeNetwork implements NodeNetwork {
 
   attach(sandbox: string, networkNamespace: string): Promise<PodAttachment> {
     return kernelErrors(async () => {
-      const { config, addresses, mtu } = this.#running();
+      const { config, addresses, podMtu } = this.#running();
       const lease = await addresses.lease(sandbox, networkNamespace);
-      await this.#plug(config, lease, mtu);
+      await this.#plug(config, lease, podMtu);
       return attachment(config, lease);
     });
   }
@@ -117,12 +121,29 @@ export class NativeNetwork implements NodeNetwork {
     });
   }
 
+  syncPeers(peers: readonly NodePeer[]): Promise<string[]> {
+    return this.#alone(async () => {
+      const started = this.#running();
+      const state = await this.#readNode();
+      const plan = peersPlan(started.config, peers, state, started.mtu);
+      await execute([...peersLeft(started.config, plan, state), ...plan.steps], this.#effects);
+      this.#peers = structuredClone([...peers]);
+      // Pods that run keep theirs: they are told of what is too large (path MTU discovery).
+      started.podMtu = plan.overlay ? vxlanMtu(started.config, started.mtu) : started.mtu;
+      return plan.unreachable;
+    });
+  }
+
   audit(): Promise<string[]> {
     return this.#alone(async () => {
-      const { config, addresses, mtu, tables } = this.#running();
-      const plan = nodePlan(config, mtu);
+      const { config, addresses, mtu, podMtu, tables } = this.#running();
       const state = await this.#readNode();
+      const peers = peersPlan(config, this.#peers, state, mtu);
+      const plan = [...nodePlan(config, mtu), ...peers.steps];
       const { findings, steps } = auditNode(plan, state);
+      const left = peersLeft(config, peers, state);
+      findings.push(...left.map((step) => `something is left of another node: ${step.op}`));
+      steps.unshift(...left);
       for (const step of plan) {
         if (step.op !== 'sysctl') continue;
         const value = await this.#deps.sysctl.read(step.key);
@@ -131,7 +152,7 @@ export class NativeNetwork implements NodeNetwork {
         steps.push(step);
       }
       await execute(steps, this.#effects);
-      findings.push(...(await this.#auditPods(config, addresses, mtu)));
+      findings.push(...(await this.#auditPods(config, addresses, podMtu)));
       for (const table of tables) findings.push(...(await table.audit()));
       return findings;
     });
@@ -141,13 +162,15 @@ export class NativeNetwork implements NodeNetwork {
     return this.#alone(async () => {
       const { config, tables } = this.#running();
       for (const table of tables) await table.destroy();
-      const { links } = await this.#readNode();
+      const state = await this.#readNode();
       const prefix = bridgeName(config.instance);
-      const ours = links.filter(
-        ({ name, kind }) => name.startsWith(prefix) && (kind === 'veth' || kind === 'bridge'),
-      );
+      const ours = state.links.filter(({ name, kind }) => name.startsWith(prefix) && OUR_KINDS.has(kind));
+      const nobody = peersPlan(config, [], state, DEFAULT_MTU);
       await execute(
-        ours.map(({ name }): Step => ({ op: 'delete-link', link: name })),
+        [
+          ...peersLeft(config, nobody, state).filter(({ op }) => op !== 'delete-link'),
+          ...ours.map(({ name }): Step => ({ op: 'delete-link', link: name })),
+        ],
         this.#effects,
       );
       for (const step of nodePlan(config, DEFAULT_MTU)) {
@@ -159,6 +182,7 @@ export class NativeNetwork implements NodeNetwork {
       await this.#deps.files.remove(`${this.#deps.directory}/addresses`);
       this.#started = undefined;
       this.#rules = [];
+      this.#peers = [];
     });
   }
 
@@ -230,15 +254,11 @@ export class NativeNetwork implements NodeNetwork {
       links: (await dump(dumpLinks)).flatMap((message) => parseLink(message) ?? []),
       addresses: (await dump(dumpAddresses)).flatMap((message) => parseLinkAddress(message) ?? []),
       routes: (await dump(dumpRoutes)).flatMap((message) => parseRoute(message) ?? []),
+      neighbours: [...(await dump(dumpNeighbours(4))), ...(await dump(dumpNeighbours(6)))].flatMap(
+        (message) => parseNeighbour(message) ?? [],
+      ),
+      forwards: (await dump(dumpForwards)).flatMap((message) => parseForward(message) ?? []),
     };
-  }
-
-  /** Of the link that the default route leaves by. */
-  async #uplinkMtu(): Promise<number> {
-    const { links, routes } = await this.#readNode();
-    const route = routes.find(({ destination, kind }) => kind === 'unicast' && destination.endsWith('/0'));
-    const link = links.find(({ index }) => index === route?.index);
-    return Math.min(link?.mtu || DEFAULT_MTU, MAX_MTU);
   }
 
   #running(): Started {
@@ -257,11 +277,26 @@ export class NativeNetwork implements NodeNetwork {
 /** A loopback default route has 65536; Ethernet frames do not get that large. */
 const MAX_MTU = 9216;
 
+const OUR_KINDS: ReadonlySet<string> = new Set(['veth', 'bridge', 'vxlan']);
+
 interface Started {
   config: NodeNetworkConfig;
   addresses: Addresses;
+  /** Of the uplink, and so of the bridge. */
   mtu: number;
+  /** Of pods that are attached from now on. */
+  podMtu: number;
   tables: ServiceTable[];
+}
+
+/** Of the link that has the node's own address, else of the one that the default route leaves by. */
+function uplinkMtu({ addresses = [] }: NodeNetworkConfig, state: NodeState): number {
+  const own = state.addresses.find(({ address }) => address === canonicalAddress(addresses[0] ?? ''));
+  const route = state.routes.find(
+    ({ destination, kind }) => kind === 'unicast' && destination.endsWith('/0'),
+  );
+  const link = state.links.find(({ index }) => index === (own ?? route)?.index);
+  return Math.min(link?.mtu || DEFAULT_MTU, MAX_MTU);
 }
 
 async function kernelErrors<T>(work: () => Promise<T>): Promise<T> {

@@ -2,7 +2,16 @@ import { type Answer, exchange, NETLINK_ROUTE, type Request } from './netlink/co
 import type { Netlink } from './netlink/contract.ts';
 import { isErrno, NetlinkError } from './netlink/errors.ts';
 import {
+  deleteForward,
+  deleteNeighbour,
+  newForward,
+  newNeighbour,
+  newVxlan,
+  type Vxlan,
+} from './netlink/overlay.ts';
+import {
   deleteLink,
+  deleteRoute,
   getLink,
   newAddress,
   newBridge,
@@ -39,7 +48,15 @@ export type Step =
     }
   /** Packets to `destination` that no better route takes are refused with ICMP host unreachable. */
   | { op: 'unreachable'; destination: string; metric: number }
-  | { op: 'delete-link'; namespace?: string; link: string };
+  | { op: 'delete-link'; namespace?: string; link: string }
+  | { op: 'delete-route'; destination: string; link: string; gateway?: string; metric: number }
+  | { op: 'vxlan'; name: string; mac: string; mtu: number; vxlan: Vxlan }
+  /** The address, seen from a link, belongs to `mac`. */
+  | { op: 'neighbour'; link: string; address: string; mac: string }
+  | { op: 'delete-neighbour'; link: string; address: string; mac: string }
+  /** A VXLAN device sends frames for `mac` to the node at `to`. */
+  | { op: 'forward'; link: string; mac: string; to: string }
+  | { op: 'delete-forward'; link: string; mac: string; to: string };
 
 /** The effects that steps need. */
 export interface StepEffects {
@@ -109,7 +126,32 @@ const ENCODERS: Encoders = {
     encode: (step) => [deleteLink(step.link)],
     fine: ['ENODEV'],
   },
+  'delete-route': {
+    needs: (step) => [step.link],
+    encode: (step, index) => [deleteRoute({ ...step, kind: 'unicast', index: index(step.link) })],
+    fine: ['ESRCH'],
+  },
+  vxlan: {
+    needs: () => [],
+    encode: (step) => [
+      newVxlan(step.name, step.mac, step.mtu, step.vxlan),
+      setLink(step.name, { up: true, mac: step.mac, mtu: step.mtu }),
+    ],
+    fine: ['EEXIST'],
+  },
+  neighbour: onLink((step, index) => newNeighbour({ ...step, index }), []),
+  'delete-neighbour': onLink((step, index) => deleteNeighbour({ ...step, index }), ['ENOENT']),
+  forward: onLink((step, index) => newForward({ ...step, index }), []),
+  'delete-forward': onLink((step, index) => deleteForward({ ...step, index }), ['ENOENT']),
 };
+
+function onLink<S extends { link: string }>(encode: (step: S, index: number) => Request, fine: string[]) {
+  return {
+    needs: (step: S) => [step.link],
+    encode: (step: S, index: (link: string) => number) => [encode(step, index(step.link))],
+    fine,
+  };
+}
 
 interface Batch {
   namespace: string | undefined;

@@ -38,6 +38,7 @@ import { systemHttpGet } from './probes/http.ts';
 import { prober } from './probes/prober.ts';
 import { systemTcpConnect } from './probes/try.ts';
 import { allocatableMemory, type MachineFacts, type NodeHealth } from './registration/node.ts';
+import { keepPeers } from './registration/peers.ts';
 import { keepRegistered, podCidrsOf, registerNode } from './registration/register.ts';
 import { agentServer } from './server/index.ts';
 import { podDialler } from './server/pod-dial.ts';
@@ -129,6 +130,7 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
     nodeName: config.nodeName,
     clusterDomain: config.clusterDomain,
   });
+  void keepPeers({ client, clock, random, log, network, nodeName: config.nodeName, signal: ended });
   const kept = checkpoints(deps.files, config.paths, clock, log);
   const recorder = eventRecorder({
     client,

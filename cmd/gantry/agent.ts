@@ -97,6 +97,7 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
           clusterCidrs: [settings.podCidr],
           serviceCidrs: [settings.serviceCidr],
           nodePortRange: settings.nodePortRange,
+          addresses: [advertiseAddress],
           dnsAddress,
         },
       },

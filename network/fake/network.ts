@@ -3,12 +3,20 @@ import {
   NetworkError,
   type NodeNetwork,
   type NodeNetworkConfig,
+  type NodePeer,
   type PodAttachment,
   type ServicePortRule,
 } from '../contract.ts';
 import { Addresses, gatewayOf } from '../ipam/addresses.ts';
 
-export type FakeNetworkCall = 'start' | 'attach' | 'detach' | 'syncServices' | 'audit' | 'destroy';
+export type FakeNetworkCall =
+  | 'start'
+  | 'attach'
+  | 'detach'
+  | 'syncServices'
+  | 'syncPeers'
+  | 'audit'
+  | 'destroy';
 
 /**
  * A node's network in memory: real address management, no kernel. `failNext` makes the next matching call reject with a
@@ -17,6 +25,8 @@ export type FakeNetworkCall = 'start' | 'attach' | 'detach' | 'syncServices' | '
 export class FakeNetwork implements NodeNetwork {
   readonly calls: FakeNetworkCall[] = [];
   rules: readonly ServicePortRule[] = [];
+  /** As last synced. */
+  peers: readonly NodePeer[] = [];
   /** What the next audit finds and mends. */
   readonly drift: string[] = [];
   readonly #files: MemoryFiles;
@@ -65,6 +75,13 @@ export class FakeNetwork implements NodeNetwork {
     this.rules = structuredClone(rules);
   }
 
+  async syncPeers(peers: readonly NodePeer[]): Promise<string[]> {
+    this.#begin('syncPeers');
+    this.#started();
+    this.peers = structuredClone(peers);
+    return peers.filter(({ addresses }) => addresses.length === 0).map(({ name }) => name);
+  }
+
   async audit(): Promise<string[]> {
     this.#begin('audit');
     this.#started();
@@ -77,6 +94,7 @@ export class FakeNetwork implements NodeNetwork {
     this.#addresses = undefined;
     this.#config = undefined;
     this.rules = [];
+    this.peers = [];
   }
 
   #attachment(addresses: string[]): PodAttachment {

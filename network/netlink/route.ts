@@ -21,7 +21,7 @@ import {
 
 /** Links, addresses and routes as rtnetlink messages and back. Source: rtnetlink(7), <linux/if_link.h>. */
 
-const RTM_NEWLINK = 16;
+export const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_SETLINK = 19;
@@ -31,11 +31,11 @@ const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
 
-const AF: Record<Family, number> = { 4: 2, 6: 10 };
+export const AF: Record<Family, number> = { 4: 2, 6: 10 };
 
-const IFF_UP = 1;
-const IFLA = { address: 1, name: 3, mtu: 4, master: 10, info: 18, netNsPid: 19, alias: 20 } as const;
-const IFLA_INFO = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
+export const IFF_UP = 1;
+export const IFLA = { address: 1, name: 3, mtu: 4, master: 10, info: 18, netNsPid: 19, alias: 20 } as const;
+export const IFLA_INFO = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
 const VETH_INFO_PEER = 1;
 const IFLA_BRPORT_MODE = 4;
 const IFA = { address: 1, local: 2 } as const;
@@ -62,6 +62,8 @@ export interface Link {
   kind: string;
   /** Of a bridge port. */
   hairpin: boolean;
+  /** What is particular to its kind, as the kernel says it. */
+  data?: Buffer;
 }
 
 /** An address with its prefix length on a link. */
@@ -83,7 +85,7 @@ export interface Route {
   metric: number;
 }
 
-function ifinfo(index = 0, flags = 0, change = 0): Buffer {
+export function ifinfo(index = 0, flags = 0, change = 0): Buffer {
   const header = Buffer.alloc(16);
   header.writeInt32LE(index, 4);
   header.writeUInt32LE(flags, 8);
@@ -91,8 +93,12 @@ function ifinfo(index = 0, flags = 0, change = 0): Buffer {
   return header;
 }
 
-function macBytes(mac: string): Buffer {
+export function macBytes(mac: string): Buffer {
   return Buffer.from(mac.replaceAll(':', ''), 'hex');
+}
+
+export function macText(bytes: Buffer | undefined): string {
+  return (bytes?.toString('hex') ?? '').replace(/(..)(?=.)/g, '$1:');
 }
 
 /** A bridge without spanning tree; EEXIST when there is a link of that name. */
@@ -199,11 +205,12 @@ export function parseLink(message: Message): Link | undefined {
   return {
     index: message.body.readInt32LE(4),
     name: textOf(attributes.get(IFLA.name)),
-    mac: (attributes.get(IFLA.address)?.toString('hex') ?? '').replace(/(..)(?=.)/g, '$1:'),
+    mac: macText(attributes.get(IFLA.address)),
     mtu: attributes.get(IFLA.mtu)?.readUInt32LE(0) ?? 0,
     up: (message.body.readUInt32LE(8) & IFF_UP) !== 0,
     master: attributes.get(IFLA.master)?.readUInt32LE(0) ?? 0,
     kind: textOf(infos?.get(IFLA_INFO.kind)),
+    ...(infos?.has(IFLA_INFO.data) && { data: infos.get(IFLA_INFO.data)! }),
     hairpin: port ? parseAttributes(port).get(IFLA_BRPORT_MODE)?.[0] === 1 : false,
   };
 }
@@ -300,7 +307,13 @@ export function parseRoute(message: Message): Route | undefined {
   };
 }
 
-function request(what: string, type: number, flags: number, header: Buffer, attributes: Attributes): Request {
+export function request(
+  what: string,
+  type: number,
+  flags: number,
+  header: Buffer,
+  attributes: Attributes,
+): Request {
   return {
     what,
     encode: (sequence) => encodeMessage(type, flags | NLM_F_ACK, sequence, header, attributes),

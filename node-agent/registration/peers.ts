@@ -1,0 +1,79 @@
+import { NodeKind } from '#api/kinds/node.ts';
+import type { Node } from '#api/objects.ts';
+import type { Client } from '#client/contract.ts';
+import { startInformer } from '#client/informer.ts';
+import { type Clock, sleep } from '#machinery/clock.ts';
+import { messageOf } from '#machinery/errors.ts';
+import type { Logger } from '#machinery/log.ts';
+import type { Random } from '#machinery/random.ts';
+import type { NodeNetwork, NodePeer } from '#network/contract.ts';
+
+export interface PeersOptions {
+  client: Client;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  network: Pick<NodeNetwork, 'syncPeers'>;
+  nodeName: string;
+  signal: AbortSignal;
+}
+
+const RETRY_MS = 1_000;
+
+/** What the network must know of another node; undefined while it has no pods. */
+export function peerOf({ metadata, spec, status }: Node): NodePeer | undefined {
+  const podCidrs = spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : []);
+  if (podCidrs.length === 0) return undefined;
+  const internal = (status?.addresses ?? []).filter(({ type }) => type === 'InternalIP');
+  return { name: metadata.name, addresses: internal.map(({ address }) => address), podCidrs: [...podCidrs] };
+}
+
+/**
+ * Keeps the ways to the pods of other nodes as the API has the nodes, until the signal aborts. Nothing is taken away before the
+ * whole list is known: what stands from before an agent's restart holds.
+ */
+export async function keepPeers(options: PeersOptions): Promise<void> {
+  const { client, clock, random, log, nodeName, signal } = options;
+  const onError = (error: unknown) => log.debug('The watch of nodes broke', { error: messageOf(error) });
+  const nodes = startInformer({ client, clock, random, signal, onError, kind: NodeKind });
+  let changed = () => {};
+  await nodes.synced;
+  nodes.onChange(() => changed());
+  let done = '';
+  while (!signal.aborted) {
+    const waiting = new Promise<void>((resolve) => {
+      changed = resolve;
+    });
+    const peers = nodes
+      .list()
+      .filter(({ metadata }) => metadata.name !== nodeName)
+      .flatMap((node) => peerOf(node) ?? [])
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    const wanted = JSON.stringify(peers);
+    // Heartbeats change nothing here.
+    if (wanted !== done) {
+      if (!(await sync(options, peers))) {
+        await sleep(clock, RETRY_MS, signal).catch(() => {}); // only the abort ends it early
+        continue;
+      }
+      done = wanted;
+    }
+    await Promise.race([waiting, aborted(signal)]);
+  }
+}
+
+async function sync({ network, log, signal }: PeersOptions, peers: readonly NodePeer[]): Promise<boolean> {
+  try {
+    const unreachable = await network.syncPeers(peers);
+    if (unreachable.length > 0) log.warn('There is no way to the pods of some nodes', { nodes: unreachable });
+    return true;
+  } catch (error) {
+    if (!signal.aborted) log.warn('The ways to other nodes could not be made', { error: messageOf(error) });
+    return false;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
