@@ -7,8 +7,13 @@ import { mustRun, run } from './run.ts';
  * packet to anything outside.
  */
 export class TestHost {
-  readonly name = `gantry-test-${randomBytes(4).toString('hex')}`;
-  readonly address = '198.51.100.10';
+  readonly name: string;
+  readonly address: string;
+
+  constructor(name = `gantry-test-${randomBytes(4).toString('hex')}`, address = '198.51.100.10') {
+    this.name = name;
+    this.address = address;
+  }
 
   async create(): Promise<void> {
     await mustRun('ip', ['netns', 'add', this.name]);

@@ -1,0 +1,212 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Node, Pod } from '#api/objects.ts';
+import { TestCluster } from '../harness/cluster.ts';
+import { whyNoHost } from '../harness/host.ts';
+import { Lab } from '../harness/lab.ts';
+import { TestMachine } from '../harness/machine.ts';
+import { eventually, run } from '../harness/run.ts';
+
+/** Three machines on two subnets: the second one joins from another subnet, the third beside the first. */
+describe.skipIf(whyNoHost())('a cluster of three machines', () => {
+  const lab = new Lab({ hosts: 3, subnets: 2 });
+  const cluster = new TestCluster(lab.hosts[0]!);
+  const far = new TestMachine(lab.hosts[1]!, 'node-2');
+  const near = new TestMachine(lab.hosts[2]!, 'node-3');
+  const intruder = new TestMachine(lab.hosts[2]!, 'node-2');
+  const nodes = ['node-1', 'node-2', 'node-3'];
+  let server = '';
+
+  async function token(): Promise<{ command: string; install: string; token: string }> {
+    return JSON.parse(await cluster.gantry(['token', 'create', '-o', 'json']));
+  }
+  const isReady = (name: string, machine: TestMachine) =>
+    eventually(
+      `${name} is Ready`,
+      async () => {
+        const args = ['wait', '--for=condition=Ready', `node/${name}`, '--timeout=1s'];
+        return (await cluster.kubectl(args)).code === 0 || undefined;
+      },
+      { timeoutMs: 30_000 },
+    ).catch((error) => {
+      throw new Error(`${error.message}\n${machine.log.split('\n').slice(-30).join('\n')}`);
+    });
+  const sh = async (pod: string, script: string) =>
+    (await cluster.kubectl(['exec', pod, '--', 'sh', '-c', `{ ${script}; } 2>&1`])).stdout.trim();
+  const podOn = async (node: string) => {
+    const { items } = await cluster.json<{ items: Pod[] }>(['get', 'pods', '-l', 'app=web']);
+    return items.find(({ spec }) => spec!.nodeName === node)!;
+  };
+
+  beforeAll(async () => {
+    await lab.create();
+    // Its host is the lab's.
+    await cluster.up();
+    server = `https://${lab.hosts[0]!.address}:6443`;
+  });
+  afterAll(async () => {
+    const left: string[] = [];
+    for (const machine of [far, near, intruder]) left.push(...(await machine.destroy()));
+    left.push(...(await cluster.destroy()));
+    await lab.remove();
+    expect(left).toEqual([]);
+  });
+
+  test('a machine with nothing but curl joins by one line', async () => {
+    const { install } = await token();
+    expect(install).toContain(`${server}/.well-known/gantry/join.sh`);
+    far.start(install);
+    await isReady('node-2', far);
+    expect(far.log).toContain('This machine has joined');
+  });
+
+  test('a machine where gantry is installed joins by another', async () => {
+    near.start((await token()).command);
+    await isReady('node-3', near);
+    const { items } = await cluster.json<{ items: Node[] }>(['get', 'nodes']);
+    expect(items.map(({ metadata }) => metadata.name).sort()).toEqual(nodes);
+    const blocks = items.map(({ spec }) => spec?.podCIDR);
+    expect(new Set(blocks).size).toBe(3);
+  });
+
+  test.each<[string, (made: { command: string; token: string }) => string, string]>([
+    [
+      'of a name that is taken',
+      ({ command }) => command,
+      'is another machine: its name is bound to another key',
+    ],
+    [
+      'with a token that nobody made',
+      ({ command }) => command.replace(/(--token )....../, '$1aaaaaa'),
+      'does not know this token',
+    ],
+    [
+      'with another authority’s hash',
+      ({ command }) => command.replace(/.{6}$/, '000000'),
+      'is not the server that this token is for',
+    ],
+    ['without a token', ({ command }) => command.replace(/--token.*/, ''), '--token is needed'],
+    [
+      'at a server that is not there',
+      ({ command }) => command.replace(':6443', ':6444'),
+      'cannot be reached',
+    ],
+    [
+      'of nonsense',
+      ({ token: text }) => `gantry join nowhere --token ${text}`,
+      'is no server: write it as https://',
+    ],
+  ])('a machine %s is refused, with the reason', async (_, line, why) => {
+    const { code, stderr } = await intruder.run(line(await token()));
+    expect(stderr).toContain(why);
+    expect(code).toBe(1);
+  });
+
+  describe('with a pod on each', () => {
+    beforeAll(async () => {
+      await cluster.loadImages(['gantry/hello:1', 'gantry/curl:1']);
+      for (const machine of [far, near])
+        for (const image of ['hello', 'curl'])
+          await machine.gantry(['image', 'import', `dist/images/gantry-${image}-1.tar`]);
+      const affinity = {
+        podAntiAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: [
+            { labelSelector: { matchLabels: { app: 'web' } }, topologyKey: 'kubernetes.io/hostname' },
+          ],
+        },
+      };
+      const template = {
+        metadata: { labels: { app: 'web' } },
+        spec: {
+          affinity,
+          containers: [{ name: 'web', image: 'gantry/hello:1', ports: [{ containerPort: 8080 }] }],
+        },
+      };
+      const deployment = {
+        ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web' } },
+        spec: { replicas: 3, selector: { matchLabels: { app: 'web' } }, template },
+      };
+      await cluster.must(['apply', '-f', '-'], { input: JSON.stringify(deployment) });
+      await cluster.must([
+        'expose',
+        'deployment',
+        'web',
+        '--port=80',
+        '--target-port=8080',
+        '--type=NodePort',
+      ]);
+      for (const node of nodes)
+        await cluster.must([
+          ...['run', `client-${node}`, '--image=gantry/curl:1'],
+          ...[
+            '--overrides',
+            JSON.stringify({ spec: { nodeName: node } }),
+            '--command',
+            '--',
+            'sleep',
+            '1000',
+          ],
+        ]);
+      await cluster.must(['rollout', 'status', 'deployment/web', '--timeout=60s']);
+      await cluster.must(['wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s']);
+    });
+
+    test('logs, exec and copies go through the tunnels of their nodes', async () => {
+      for (const node of nodes) {
+        const { metadata } = await podOn(node);
+        expect(await sh(metadata.name, 'hostname')).toBe(metadata.name);
+        expect((await cluster.kubectl(['logs', metadata.name])).code).toBe(0);
+      }
+    });
+
+    test('pods reach each other across nodes and subnets, without translation', async () => {
+      for (const from of nodes)
+        for (const to of nodes) {
+          const target = (await podOn(to)).status!.podIP!;
+          const own = (await cluster.json<Pod>(['get', 'pod', `client-${from}`])).status!.podIP!;
+          const page = await sh(`client-${from}`, `curl -sS -m 5 http://${target}:8080/cgi-bin/hello`);
+          expect(page, `${from} to ${to}`).toMatch(new RegExp(`client: .*[: ]${own}\\b`));
+        }
+    });
+
+    test('much goes through, larger than any packet', async () => {
+      const own = (await cluster.json<Pod>(['get', 'pod', 'client-node-1'])).status!.podIP!;
+      const make = 'dd if=/dev/urandom of=/tmp/big bs=1M count=20 2>/dev/null && httpd -p 9000 -h /tmp';
+      const sum = await sh('client-node-1', `${make}; sha256sum < /tmp/big`);
+      for (const from of ['node-2', 'node-3']) {
+        const seen = await sh(`client-${from}`, `curl -sS -m 20 http://${own}:9000/big | sha256sum`);
+        expect(seen, from).toBe(sum);
+      }
+    });
+
+    test('a Service answers on every node, from every node’s pods; so does its node port', async () => {
+      const { spec } = await cluster.json<{ spec: { clusterIP: string; ports: { nodePort: number }[] } }>([
+        ...['get', 'service', 'web'],
+      ]);
+      for (const node of nodes) {
+        const seen = await sh(
+          `client-${node}`,
+          'for i in $(seq 30); do curl -sS -m 5 http://web/cgi-bin/hello | head -1; done | sort | uniq -c',
+        );
+        expect(seen.split('\n').length, `${node}: ${seen}`).toBe(3);
+      }
+      for (const host of lab.hosts)
+        for (const target of lab.hosts) {
+          const url = `http://${target.address}:${spec.ports[0]!.nodePort}/healthz`;
+          const [command, args] = host.inside('curl', ['-sS', '-m', '5', url]);
+          expect((await run(command, args)).stdout, `${host.address} to ${target.address}`).toBe('ok\n');
+        }
+    });
+
+    test('a machine that comes back needs no token, and its containers have run on', async () => {
+      const before = (await podOn('node-2')).status!.containerStatuses![0]!;
+      await far.stop();
+      far.start(`${far.home}/bin/gantry join ${server}`);
+      await isReady('node-2', far);
+      await eventually('its pod is known', async () => {
+        const now = (await podOn('node-2'))?.status?.containerStatuses?.[0];
+        return now?.ready && now.containerID === before.containerID ? true : undefined;
+      });
+      expect((await podOn('node-2')).status!.containerStatuses![0]!.restartCount).toBe(before.restartCount);
+    });
+  });
+});
