@@ -11,6 +11,9 @@ export type SeccompAction =
   /** Whoever listens at `listenerPath` answers; ENOSYS once nobody does. */
   | 'SCMP_ACT_NOTIFY';
 
+/** The ABIs of x86-64. */
+export type SeccompArchitecture = 'SCMP_ARCH_X86_64' | 'SCMP_ARCH_X86' | 'SCMP_ARCH_X32';
+
 export type SeccompOperator =
   | 'SCMP_CMP_NE'
   | 'SCMP_CMP_LT'
@@ -23,14 +26,14 @@ export type SeccompOperator =
 export interface SeccompArgument {
   /** 0-5. */
   index: number;
-  /** What to compare with; with MASKED_EQ the mask, and `valueTwo` the wanted bits. Up to 64 bits. */
+  /** What to compare with; with MASKED_EQ the mask, and `valueTwo` the wanted bits. Up to 64 bits, of which 32-bit ABIs have the lower 32. */
   value: number | bigint;
   valueTwo?: number | bigint;
   op: SeccompOperator;
 }
 
 export interface SeccompRule {
-  /** Names unknown on x86_64 are left out, as the OCI runtimes do. */
+  /** Names unknown to an architecture are left out there, as the OCI runtimes do. */
   names: string[];
   action: SeccompAction;
   errnoRet?: number;
@@ -41,6 +44,8 @@ export interface SeccompRule {
 export interface SeccompProfile {
   defaultAction: SeccompAction;
   defaultErrnoRet?: number;
+  /** Besides x86_64, which is always one. Calls of others end the thread that makes them. */
+  architectures?: SeccompArchitecture[];
   /** Socket on the node that is handed the filter's descriptor of each process that gets it, and what it is told with it. */
   listenerPath?: string;
   listenerMetadata?: string;

@@ -42,6 +42,22 @@ test('rules hold by capability, architecture and kernel', async () => {
   expect(names(['CAP_SYS_CHROOT', 'CAP_SYS_ADMIN'])).toEqual(['mkdir', 'chroot', 'ptrace', 'bpf']);
 });
 
+test('architectures are those it names of this machine', async () => {
+  const named = async (profile: object) => {
+    await put('architectures.json', { ...allow, ...profile });
+    return load('architectures.json').seccompProfile.architectures;
+  };
+  const [x86_64, x86, x32, arm] = ['X86_64', 'X86', 'X32', 'ARM'].map((one) => `SCMP_ARCH_${one}`);
+  expect(await named({})).toEqual([x86_64]);
+  expect(await named({ architectures: [arm, x32, x86_64, x86] })).toEqual([x86_64, x86, x32]);
+  expect(await named({ architectures: [x86_64, arm] })).toEqual([x86_64]);
+  const arms = { architecture: 'SCMP_ARCH_AARCH64', subArchitectures: [arm, x86] };
+  expect(await named({ archMap: [arms, { architecture: x86_64, subArchitectures: [x32] }] })).toEqual([
+    ...[x86_64, x32],
+  ]);
+  expect(await named({ archMap: [{ architecture: x86_64, subArchitectures: null }] })).toEqual([x86_64]);
+});
+
 describe('refused', () => {
   test('is a name that leads elsewhere', async () => {
     await writeFile(join(base, 'outside.json'), JSON.stringify(allow));

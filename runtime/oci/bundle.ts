@@ -289,5 +289,5 @@ function deviceRules(devices: ContainerSpec['devices'] = []): OciDeviceRule[] {
 }
 
 function seccompOf(profile: NonNullable<ContainerSpec['seccompProfile']>): OciSeccomp {
-  return { ...profile, architectures: ['SCMP_ARCH_X86_64'] };
+  return { ...profile, architectures: [...new Set(['SCMP_ARCH_X86_64', ...(profile.architectures ?? [])])] };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { containerSpec } from '../conformance.ts';
 import type { ContainerSpec, Mount } from '../contract.ts';
+import type { SeccompArchitecture } from '../seccomp-profile.ts';
 import { type BundleInput, bundleOf, execProcess } from './bundle.ts';
 import { createCommands, deleteCommand, execCommand, killCommand } from './commands.ts';
 import { decodeConfig, encodeConfig, type OciConfig } from './config.ts';
@@ -132,6 +133,16 @@ describe('a bundle', () => {
     const seccompProfile = { ...PROFILE, syscalls: [] };
     expect(config({ seccomp: new Uint8Array(8), seccompProfile }).linux.seccomp).toMatchObject(PROFILE);
     expect(config({ seccompProfile }).linux.seccomp).toBeUndefined();
+  });
+
+  test('names the architectures of its seccomp profile, x86_64 always', () => {
+    const named = (architectures?: SeccompArchitecture[]) =>
+      config({
+        seccomp: new Uint8Array(8),
+        seccompProfile: { ...PROFILE, syscalls: [], ...(architectures && { architectures }) },
+      }).linux.seccomp!.architectures;
+    expect(named()).toEqual(['SCMP_ARCH_X86_64']);
+    expect(named(['SCMP_ARCH_X86', 'SCMP_ARCH_X86_64'])).toEqual(['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86']);
   });
 
   test.each<[string, Partial<ContainerSpec>, Partial<BundleInput>]>([

@@ -1,7 +1,7 @@
 import type { SeccompProfile, SeccompRule } from '../../seccomp-profile.ts';
 
 /**
- * The seccomp profile RuntimeDefault: equal in effect, on x86_64, to the default of Docker and containerd 2 (which leave
+ * The seccomp profile RuntimeDefault: equal in effect, on x86-64, to the default of Docker and containerd 2 (which leave
  * io_uring out). Source: the OCI runtimes' documented default profile; Kubernetes `seccompProfile.type`.
  */
 
@@ -39,6 +39,17 @@ const ALWAYS = `
   times tkill truncate umask uname unlink unlinkat utime utimensat utimes vfork vmsplice wait4 waitid
   write writev`;
 
+/** The same, of i386 only. */
+const ALWAYS_I386 = `
+  chown32 clock_adjtime64 clock_getres_time64 clock_gettime64 clock_nanosleep_time64 fadvise64_64 fchown32
+  fcntl64 fstat64 fstatat64 fstatfs64 ftruncate64 futex_time64 getegid32 geteuid32 getgid32 getgroups32
+  getresgid32 getresuid32 getuid32 io_pgetevents_time64 ipc lchown32 _llseek lstat64 mmap2
+  mq_timedreceive_time64 mq_timedsend_time64 _newselect ppoll_time64 pselect6_time64 recv recvmmsg_time64
+  rt_sigtimedwait_time64 sched_rr_get_interval_time64 semtimedop_time64 send sendfile64 setfsgid32
+  setfsuid32 setgid32 setgroups32 setregid32 setresgid32 setresuid32 setreuid32 setuid32 sigprocmask
+  sigreturn socketcall stat64 statfs64 timer_gettime64 timer_settime64 timerfd_gettime64 timerfd_settime64
+  truncate64 ugetrlimit utimensat_time64 waitpid`;
+
 /** Allowed to those who hold the capability: the kernel checks it anyway, but the code behind is large. */
 const BY_CAPABILITY: Record<string, string> = {
   CAP_BPF: 'bpf',
@@ -47,7 +58,7 @@ const BY_CAPABILITY: Record<string, string> = {
   CAP_SYS_ADMIN:
     'bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick listmount lookup_dcookie lsm_get_self_attr ' +
     'lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount open_tree open_tree_attr perf_event_open ' +
-    'quotactl quotactl_fd setdomainname sethostname setns statmount syslog umount2 unshare',
+    'quotactl quotactl_fd setdomainname sethostname setns statmount syslog umount umount2 unshare',
   CAP_SYS_BOOT: 'reboot',
   CAP_SYS_CHROOT: 'chroot',
   CAP_SYS_MODULE: 'delete_module finit_module init_module',
@@ -55,11 +66,12 @@ const BY_CAPABILITY: Record<string, string> = {
   CAP_SYS_PACCT: 'acct',
   CAP_SYS_PTRACE: 'kcmp pidfd_getfd process_madvise',
   CAP_SYS_RAWIO: 'ioperm iopl',
-  CAP_SYS_TIME: 'clock_settime settimeofday',
+  CAP_SYS_TIME: 'clock_settime clock_settime64 settimeofday stime',
   CAP_SYS_TTY_CONFIG: 'vhangup',
   CAP_SYSLOG: 'syslog',
 };
 
+const ARCHITECTURES = ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'] as const;
 const EPERM = 1;
 const ENOSYS = 38;
 const AF_VSOCK = 40;
@@ -73,7 +85,11 @@ const words = (text: string) => text.trim().split(/\s+/);
 /** The profile for a container that holds `capabilities` (CAP_...). */
 export function defaultProfile(capabilities: readonly string[]): SeccompProfile {
   const admin = capabilities.includes('CAP_SYS_ADMIN');
-  const allowed = [...words(ALWAYS), ...capabilities.flatMap((name) => words(BY_CAPABILITY[name] ?? ''))];
+  const allowed = [
+    ...words(ALWAYS),
+    ...words(ALWAYS_I386),
+    ...capabilities.flatMap((name) => words(BY_CAPABILITY[name] ?? '')),
+  ];
   const rules: SeccompRule[] = [
     { names: allowed.filter((name) => name !== ''), action: 'SCMP_ACT_ALLOW' },
     { names: ['socket'], action: 'SCMP_ACT_ALLOW', args: [{ index: 0, value: AF_VSOCK, op: 'SCMP_CMP_NE' }] },
@@ -91,5 +107,10 @@ export function defaultProfile(capabilities: readonly string[]): SeccompProfile 
     // Its flags are behind a pointer, where a filter cannot look: C libraries fall back to clone.
     rules.push({ names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS });
   }
-  return { defaultAction: 'SCMP_ACT_ERRNO', defaultErrnoRet: EPERM, syscalls: rules };
+  return {
+    defaultAction: 'SCMP_ACT_ERRNO',
+    defaultErrnoRet: EPERM,
+    architectures: [...ARCHITECTURES],
+    syscalls: rules,
+  };
 }

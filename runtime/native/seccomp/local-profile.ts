@@ -2,9 +2,10 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync }
 import { release } from 'node:os';
 import { join, sep } from 'node:path';
 import { RuntimeError } from '../../contract.ts';
-import type { SeccompProfile, SeccompRule } from '../../seccomp-profile.ts';
+import type { SeccompArchitecture, SeccompProfile, SeccompRule } from '../../seccomp-profile.ts';
 import { since } from '../kernel-release.ts';
 import { compileSeccomp } from './compile.ts';
+import { SYSCALLS } from './syscalls.ts';
 
 /** Docker's default profile has 20 kB. */
 const MAX_BYTES = 1024 * 1024;
@@ -37,7 +38,7 @@ interface ProfileFile {
   defaultAction?: string;
   defaultErrnoRet?: number;
   architectures?: string[];
-  archMap?: { architecture: string }[];
+  archMap?: { architecture: string; subArchitectures?: string[] | null }[];
   flags?: string[];
   listenerPath?: string;
   listenerMetadata?: string;
@@ -93,8 +94,6 @@ function readConfined(directory: string, name: string): string {
 function parseProfile(file: ProfileFile, capabilities: readonly string[]): SeccompProfile {
   if (typeof file !== 'object' || file === null || typeof file.defaultAction !== 'string')
     throw new RangeError('it has no defaultAction');
-  const architectures = file.architectures ?? file.archMap?.map(({ architecture }) => architecture);
-  if (architectures && !architectures.includes(NATIVE)) throw new RangeError(`it is not for ${NATIVE}`);
   // A process has one thread when it gets its filter: there is nobody to synchronize with.
   const flags = (file.flags ?? []).filter((flag) => flag !== 'SECCOMP_FILTER_FLAG_TSYNC');
   if (flags.length > 0) throw new RangeError(`flag ${flags[0]} is not supported`);
@@ -105,6 +104,7 @@ function parseProfile(file: ProfileFile, capabilities: readonly string[]): Secco
   return {
     defaultAction: file.defaultAction as SeccompProfile['defaultAction'],
     ...(file.defaultErrnoRet !== undefined && { defaultErrnoRet: errnoOf(file.defaultErrnoRet) }),
+    architectures: architecturesOf(file),
     ...(notified.length > 0 && listenerOf(file, notified)),
     syscalls,
   };
@@ -125,6 +125,15 @@ function listenerOf(
   const needed = notified.flatMap(({ names }) => names).find((name) => HANDING_OVER.has(name));
   if (needed) throw new RangeError(`SCMP_ACT_NOTIFY cannot be used for ${needed}`);
   return { listenerPath, ...(listenerMetadata !== undefined && { listenerMetadata }) };
+}
+
+/** Others than those of this machine do not matter. */
+function architecturesOf({ architectures, archMap }: ProfileFile): SeccompArchitecture[] {
+  const native = archMap?.filter(({ architecture }) => architecture === NATIVE);
+  const named = architectures ??
+    native?.flatMap((one) => [NATIVE, ...(one.subArchitectures ?? [])]) ?? [NATIVE];
+  if (!named.includes(NATIVE)) throw new RangeError(`it is not for ${NATIVE}`);
+  return (Object.keys(SYSCALLS) as SeccompArchitecture[]).filter((one) => named.includes(one));
 }
 
 function ruleOf({ name, names, action, errnoRet, args }: FileRule): SeccompRule {

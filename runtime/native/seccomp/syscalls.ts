@@ -1,11 +1,12 @@
+import type { SeccompArchitecture } from '../../seccomp-profile.ts';
+
 /**
- * System call numbers of x86_64. Source: arch/x86/entry/syscalls/syscall_64.tbl of Linux; the numbers never change, new
- * calls are added at the end.
+ * System call numbers of the three ABIs of x86-64. Source: arch/x86/entry/syscalls/*.tbl of Linux; the numbers never change,
+ * new calls are added at the end. A number in a table is that of the call after it.
  */
 
-/** Names of the calls from 0 on. */
-const FROM_0 = `
-  read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask
+const X86_64 = `
+  0 read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask
   rt_sigreturn ioctl pread64 pwrite64 readv writev access pipe select sched_yield mremap msync mincore
   madvise shmget shmat shmctl dup dup2 pause nanosleep getitimer alarm setitimer getpid sendfile socket
   connect accept sendto recvfrom sendmsg recvmsg shutdown bind listen getsockname getpeername socketpair
@@ -14,52 +15,135 @@ const FROM_0 = `
   mkdir rmdir creat link unlink symlink readlink chmod fchmod chown fchown lchown umask gettimeofday
   getrlimit getrusage sysinfo times ptrace getuid syslog getgid setuid setgid geteuid getegid setpgid
   getppid getpgrp setsid setreuid setregid getgroups setgroups setresuid getresuid setresgid getresgid
-  getpgid setfsuid setfsgid getsid capget capset rt_sigpending rt_sigtimedwait rt_sigqueueinfo
-  rt_sigsuspend sigaltstack utime mknod uselib personality ustat statfs fstatfs sysfs getpriority
-  setpriority sched_setparam sched_getparam sched_setscheduler sched_getscheduler sched_get_priority_max
+  getpgid setfsuid setfsgid getsid capget capset rt_sigpending rt_sigtimedwait rt_sigqueueinfo rt_sigsuspend
+  sigaltstack utime mknod uselib personality ustat statfs fstatfs sysfs getpriority setpriority
+  sched_setparam sched_getparam sched_setscheduler sched_getscheduler sched_get_priority_max
   sched_get_priority_min sched_rr_get_interval mlock munlock mlockall munlockall vhangup modify_ldt
-  pivot_root _sysctl prctl arch_prctl adjtimex setrlimit chroot sync acct settimeofday mount umount2
-  swapon swapoff reboot sethostname setdomainname iopl ioperm create_module init_module delete_module
+  pivot_root _sysctl prctl arch_prctl adjtimex setrlimit chroot sync acct settimeofday mount umount2 swapon
+  swapoff reboot sethostname setdomainname iopl ioperm create_module init_module delete_module
   get_kernel_syms query_module quotactl nfsservctl getpmsg putpmsg afs_syscall tuxcall security gettid
   readahead setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr
-  removexattr lremovexattr fremovexattr tkill time futex sched_setaffinity sched_getaffinity
-  set_thread_area io_setup io_destroy io_getevents io_submit io_cancel get_thread_area lookup_dcookie
-  epoll_create epoll_ctl_old epoll_wait_old remap_file_pages getdents64 set_tid_address restart_syscall
-  semtimedop fadvise64 timer_create timer_settime timer_gettime timer_getoverrun timer_delete
-  clock_settime clock_gettime clock_getres clock_nanosleep exit_group epoll_wait epoll_ctl tgkill utimes
-  vserver mbind set_mempolicy get_mempolicy mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify
-  mq_getsetattr kexec_load waitid add_key request_key keyctl ioprio_set ioprio_get inotify_init
-  inotify_add_watch inotify_rm_watch migrate_pages openat mkdirat mknodat fchownat futimesat newfstatat
-  unlinkat renameat linkat symlinkat readlinkat fchmodat faccessat pselect6 ppoll unshare set_robust_list
-  get_robust_list splice tee sync_file_range vmsplice move_pages utimensat epoll_pwait signalfd
-  timerfd_create eventfd fallocate timerfd_settime timerfd_gettime accept4 signalfd4 eventfd2
-  epoll_create1 dup3 pipe2 inotify_init1 preadv pwritev rt_tgsigqueueinfo perf_event_open recvmmsg
-  fanotify_init fanotify_mark prlimit64 name_to_handle_at open_by_handle_at clock_adjtime syncfs sendmmsg
-  setns getcpu process_vm_readv process_vm_writev kcmp finit_module sched_setattr sched_getattr renameat2
-  seccomp getrandom memfd_create kexec_file_load bpf execveat userfaultfd membarrier mlock2
-  copy_file_range preadv2 pwritev2 pkey_mprotect pkey_alloc pkey_free statx io_pgetevents rseq`;
+  removexattr lremovexattr fremovexattr tkill time futex sched_setaffinity sched_getaffinity set_thread_area
+  io_setup io_destroy io_getevents io_submit io_cancel get_thread_area lookup_dcookie epoll_create
+  epoll_ctl_old epoll_wait_old remap_file_pages getdents64 set_tid_address restart_syscall semtimedop
+  fadvise64 timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_settime
+  clock_gettime clock_getres clock_nanosleep exit_group epoll_wait epoll_ctl tgkill utimes vserver mbind
+  set_mempolicy get_mempolicy mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr
+  kexec_load waitid add_key request_key keyctl ioprio_set ioprio_get inotify_init inotify_add_watch
+  inotify_rm_watch migrate_pages openat mkdirat mknodat fchownat futimesat newfstatat unlinkat renameat
+  linkat symlinkat readlinkat fchmodat faccessat pselect6 ppoll unshare set_robust_list get_robust_list
+  splice tee sync_file_range vmsplice move_pages utimensat epoll_pwait signalfd timerfd_create eventfd
+  fallocate timerfd_settime timerfd_gettime accept4 signalfd4 eventfd2 epoll_create1 dup3 pipe2
+  inotify_init1 preadv pwritev rt_tgsigqueueinfo perf_event_open recvmmsg fanotify_init fanotify_mark
+  prlimit64 name_to_handle_at open_by_handle_at clock_adjtime syncfs sendmmsg setns getcpu process_vm_readv
+  process_vm_writev kcmp finit_module sched_setattr sched_getattr renameat2 seccomp getrandom memfd_create
+  kexec_file_load bpf execveat userfaultfd membarrier mlock2 copy_file_range preadv2 pwritev2 pkey_mprotect
+  pkey_alloc pkey_free statx io_pgetevents rseq uretprobe uprobe`;
 
-/** Names from 424 on: since then all architectures number alike. */
-const FROM_424 = `
-  pidfd_send_signal io_uring_setup io_uring_enter io_uring_register open_tree move_mount fsopen fsconfig
+const I386 = `
+  0 restart_syscall exit fork read write open close waitpid creat link unlink execve chdir time mknod chmod
+  lchown break oldstat lseek getpid mount umount setuid getuid stime ptrace alarm oldfstat pause utime stty
+  gtty access nice ftime sync kill rename mkdir rmdir dup pipe times prof brk setgid getgid signal geteuid
+  getegid acct umount2 lock ioctl fcntl mpx setpgid ulimit oldolduname umask chroot ustat dup2 getppid
+  getpgrp setsid sigaction sgetmask ssetmask setreuid setregid sigsuspend sigpending sethostname setrlimit
+  getrlimit getrusage gettimeofday settimeofday getgroups setgroups select symlink oldlstat readlink uselib
+  swapon reboot readdir mmap munmap truncate ftruncate fchmod fchown getpriority setpriority profil statfs
+  fstatfs ioperm socketcall syslog setitimer getitimer stat lstat fstat olduname iopl vhangup idle vm86old
+  wait4 swapoff sysinfo ipc fsync sigreturn clone setdomainname uname modify_ldt adjtimex mprotect
+  sigprocmask create_module init_module delete_module get_kernel_syms quotactl getpgid fchdir bdflush sysfs
+  personality afs_syscall setfsuid setfsgid _llseek getdents _newselect flock msync readv writev getsid
+  fdatasync _sysctl mlock munlock mlockall munlockall sched_setparam sched_getparam sched_setscheduler
+  sched_getscheduler sched_yield sched_get_priority_max sched_get_priority_min sched_rr_get_interval
+  nanosleep mremap setresuid getresuid vm86 query_module poll nfsservctl setresgid getresgid prctl
+  rt_sigreturn rt_sigaction rt_sigprocmask rt_sigpending rt_sigtimedwait rt_sigqueueinfo rt_sigsuspend
+  pread64 pwrite64 chown getcwd capget capset sigaltstack sendfile getpmsg putpmsg vfork ugetrlimit mmap2
+  truncate64 ftruncate64 stat64 lstat64 fstat64 lchown32 getuid32 getgid32 geteuid32 getegid32 setreuid32
+  setregid32 getgroups32 setgroups32 fchown32 setresuid32 getresuid32 setresgid32 getresgid32 chown32
+  setuid32 setgid32 setfsuid32 setfsgid32 pivot_root mincore madvise getdents64 fcntl64 224 gettid readahead
+  setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr removexattr
+  lremovexattr fremovexattr tkill sendfile64 futex sched_setaffinity sched_getaffinity set_thread_area
+  get_thread_area io_setup io_destroy io_getevents io_submit io_cancel fadvise64 252 exit_group
+  lookup_dcookie epoll_create epoll_ctl epoll_wait remap_file_pages set_tid_address timer_create
+  timer_settime timer_gettime timer_getoverrun timer_delete clock_settime clock_gettime clock_getres
+  clock_nanosleep statfs64 fstatfs64 tgkill utimes fadvise64_64 vserver mbind get_mempolicy set_mempolicy
+  mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr kexec_load waitid 286 add_key
+  request_key keyctl ioprio_set ioprio_get inotify_init inotify_add_watch inotify_rm_watch migrate_pages
+  openat mkdirat mknodat fchownat futimesat fstatat64 unlinkat renameat linkat symlinkat readlinkat fchmodat
+  faccessat pselect6 ppoll unshare set_robust_list get_robust_list splice sync_file_range tee vmsplice
+  move_pages getcpu epoll_pwait utimensat signalfd timerfd_create eventfd fallocate timerfd_settime
+  timerfd_gettime signalfd4 eventfd2 epoll_create1 dup3 pipe2 inotify_init1 preadv pwritev rt_tgsigqueueinfo
+  perf_event_open recvmmsg fanotify_init fanotify_mark prlimit64 name_to_handle_at open_by_handle_at
+  clock_adjtime syncfs sendmmsg setns process_vm_readv process_vm_writev kcmp finit_module sched_setattr
+  sched_getattr renameat2 seccomp getrandom memfd_create bpf execveat socket socketpair bind connect listen
+  accept4 getsockopt setsockopt getsockname getpeername sendto sendmsg recvfrom recvmsg shutdown userfaultfd
+  membarrier mlock2 copy_file_range preadv2 pwritev2 pkey_mprotect pkey_alloc pkey_free statx arch_prctl
+  io_pgetevents rseq 393 semget semctl shmget shmctl shmat shmdt msgget msgsnd msgrcv msgctl clock_gettime64
+  clock_settime64 clock_adjtime64 clock_getres_time64 clock_nanosleep_time64 timer_gettime64 timer_settime64
+  timerfd_gettime64 timerfd_settime64 utimensat_time64 pselect6_time64 ppoll_time64 416 io_pgetevents_time64
+  recvmmsg_time64 mq_timedsend_time64 mq_timedreceive_time64 semtimedop_time64 rt_sigtimedwait_time64
+  futex_time64 sched_rr_get_interval_time64`;
+
+/** Since then all architectures number alike. */
+const COMMON = `
+  424 pidfd_send_signal io_uring_setup io_uring_enter io_uring_register open_tree move_mount fsopen fsconfig
   fsmount fspick pidfd_open clone3 close_range openat2 pidfd_getfd faccessat2 process_madvise epoll_pwait2
   mount_setattr quotactl_fd landlock_create_ruleset landlock_add_rule landlock_restrict_self memfd_secret
   process_mrelease futex_waitv set_mempolicy_home_node cachestat fchmodat2 map_shadow_stack futex_wake
   futex_wait futex_requeue statmount listmount lsm_get_self_attr lsm_set_self_attr lsm_list_modules mseal
   setxattrat getxattrat listxattrat removexattrat open_tree_attr file_getattr file_setattr`;
 
-function numbered(names: string, first: number): [string, number][] {
-  return names
-    .trim()
-    .split(/\s+/)
-    .map((name, index) => [name, first + index]);
+/** What x32 numbers otherwise than x86_64, since it needs a 32-bit version of them. */
+const X32 = `
+  512 rt_sigaction rt_sigreturn ioctl readv writev recvfrom sendmsg recvmsg execve ptrace rt_sigpending
+  rt_sigtimedwait rt_sigqueueinfo sigaltstack timer_create mq_notify kexec_load waitid set_robust_list
+  get_robust_list vmsplice move_pages preadv pwritev rt_tgsigqueueinfo recvmmsg sendmmsg process_vm_readv
+  process_vm_writev setsockopt getsockopt io_setup io_submit execveat preadv2 pwritev2`;
+
+/** What x32 has not. */
+const ONLY_64 = `
+  uselib _sysctl create_module get_kernel_syms query_module nfsservctl set_thread_area get_thread_area
+  epoll_ctl_old epoll_wait_old vserver`;
+
+/** Bit of all numbers of x32 (__X32_SYSCALL_BIT); they come with the architecture of x86_64. */
+export const X32_BIT = 0x40000000;
+
+function numbered(table: string): [string, number][] {
+  let next = 0;
+  return words(table).flatMap((word): [string, number][] => {
+    if (!/^\d/.test(word)) return [[word, next++]];
+    next = Number(word);
+    return [];
+  });
+}
+
+function words(text: string): string[] {
+  return text.trim().split(/\s+/);
+}
+
+function x32(): [string, number][] {
+  const without = new Set(words(ONLY_64));
+  const shared = numbered(X86_64 + COMMON).filter(([name]) => !without.has(name));
+  return [...shared, ...numbered(X32)].map(([name, number]) => [name, X32_BIT + number]);
 }
 
 /** Number by name. */
-export const SYSCALLS: ReadonlyMap<string, number> = new Map([
-  ...numbered(FROM_0, 0),
-  ...numbered(FROM_424, 424),
-]);
+export const SYSCALLS: Record<SeccompArchitecture, ReadonlyMap<string, number>> = {
+  SCMP_ARCH_X86_64: new Map(numbered(X86_64 + COMMON)),
+  SCMP_ARCH_X86: new Map(numbered(I386 + COMMON)),
+  SCMP_ARCH_X32: new Map(x32()),
+};
 
-/** Calls after this one are unknown to us. */
-export const LAST_SYSCALL = Math.max(...SYSCALLS.values());
+/** Calls of i386 that stand for several: their first argument says which. Source: linux/net.h, linux/ipc.h. */
+const MULTIPLEXED: Record<string, string> = {
+  socketcall: `
+    1 socket bind connect listen accept getsockname getpeername socketpair send recv sendto recvfrom shutdown
+    setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg`,
+  ipc: '1 semop semget semctl semtimedop 11 msgsnd msgrcv msgget msgctl 21 shmat shmdt shmget shmctl',
+};
+
+/** By a call's name how i386 reaches it through another one: that one's name, and the first argument. */
+export const MULTIPLEXED_CALLS: ReadonlyMap<string, { by: string; value: number }> = new Map(
+  Object.entries(MULTIPLEXED).flatMap(([by, table]) =>
+    numbered(table).map(([name, value]) => [name, { by, value }]),
+  ),
+);

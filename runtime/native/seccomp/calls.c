@@ -1,0 +1,80 @@
+/*
+ * Makes one system call by its number and exits with the error it got, 0 for none; for tests of what a filter does to calls of
+ * other ABIs. Built twice, with libc as a 64-bit program, and with -DBARE -m32 as a 32-bit one, for which there is none.
+ *
+ *   calls 32|x32 NUMBER [ARGUMENT]...     arguments are hexadecimal
+ */
+typedef unsigned long word;
+
+#define ARGUMENTS 5
+#define X32_BIT 0x40000000
+
+static word hexadecimal(const char *text)
+{
+	word value = 0;
+	for (; *text; text++)
+		value = value * 16 + (word)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
+	return value;
+}
+
+static int decimal(const char *text)
+{
+	int value = 0;
+	for (; *text; text++)
+		value = value * 10 + (*text - '0');
+	return value;
+}
+
+/* Enters the kernel as a 32-bit program, whoever calls it. */
+static int call_i386(int number, const word *args)
+{
+	word result = (word)number;
+	__asm__ volatile("int $0x80"
+			 : "+a"(result)
+			 : "b"(args[0]), "c"(args[1]), "d"(args[2]), "S"(args[3]), "D"(args[4])
+			 : "memory");
+	return (int)result;
+}
+
+#ifdef __x86_64__
+static int call_x32(int number, const word *args)
+{
+	word result = (word)number + X32_BIT;
+	__asm__ volatile("syscall"
+			 : "+a"(result)
+			 : "D"(args[0]), "S"(args[1]), "d"(args[2])
+			 : "rcx", "r11", "memory");
+	return (int)result;
+}
+#endif
+
+int main(int count, char **arguments)
+{
+	word args[ARGUMENTS] = { 0 };
+	if (count < 3 || count > 3 + ARGUMENTS)
+		return 255;
+	for (int index = 3; index < count; index++)
+		args[index - 3] = hexadecimal(arguments[index]);
+	int number = decimal(arguments[2]);
+#ifdef __x86_64__
+	int result = arguments[1][0] == 'x' ? call_x32(number, args) : call_i386(number, args);
+#else
+	int result = call_i386(number, args);
+#endif
+	return result < 0 && result > -4096 ? -result : 0;
+}
+
+#ifdef BARE
+__asm__(".globl _start\n"
+	"_start:\n"
+	"	mov %esp, %ebx\n"
+	"	lea 4(%esp), %ecx\n"
+	"	and $-16, %esp\n"
+	"	sub $8, %esp\n"
+	"	push %ecx\n"
+	"	push (%ebx)\n"
+	"	call main\n"
+	"	mov %eax, %ebx\n"
+	"	mov $1, %eax\n"
+	"	int $0x80\n");
+#endif
