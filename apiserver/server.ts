@@ -24,6 +24,7 @@ import { authorizationHandlers } from './authorization/reviews.ts';
 import { backupHandler } from './backup/handler.ts';
 import { refuseHalfRestored } from './backup/marker.ts';
 import { type BootstrapConfig, bootstrap } from './bootstrap/index.ts';
+import { joinServers } from './bootstrap/servers.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { RequestChain } from './chain.ts';
 import { componentStatusHandler, type Probe } from './component-status.ts';
@@ -181,11 +182,12 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     address: addressText(config),
   });
   const listeners = await listen(chain, deps);
+  let servers: Awaited<ReturnType<typeof joined>>;
   const becomesReady = prepareCluster(engine, kinds.all, config, standard).then(async () => {
-    const isServed = kinds.all.some((kind) => kind.schema === FlowSchemaKind.schema);
-    const objects = flowObjects(engine, stop.signal);
-    if (isServed) await followFlowObjects({ objects, fairness, clock, log });
+    if (kinds.all.some(({ schema }) => schema === FlowSchemaKind.schema))
+      await followFlowObjects({ objects: flowObjects(engine, stop.signal), fairness, clock, log });
     ready = true;
+    servers = await joined(engine, deps, stop.signal);
   });
   return {
     ready: becomesReady,
@@ -194,6 +196,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     engine,
     addresses: listeners.map(({ address }) => address),
     async stop() {
+      await servers?.leave();
       await shutdown.run(() => {
         for (const listener of listeners) listener.drain();
       });
@@ -274,6 +277,13 @@ async function prepareCluster(
 ): Promise<void> {
   await bootstrap(engine, kinds, config);
   if (standard) await reconcilePolicy(engine);
+}
+
+async function joined(engine: ObjectEngine, { config, clock, log }: ApiServerDeps, signal: AbortSignal) {
+  const { advertise, sharedStore = false } = config;
+  return (
+    advertise && (await joinServers({ engine, clock, log, self: advertise, shared: sharedStore }, signal))
+  );
 }
 
 function healthOf(cache: WatchCache): Health {

@@ -31,3 +31,17 @@ export async function ensureSpec<T extends WithSpec>(
     isOurs(current) ? { ...current, spec: structuredClone(object.spec) } : current,
   );
 }
+
+/** Like ensure, and brings an existing object to this state: what it says may have changed since the last start. */
+export async function put<T extends ApiObject>(engine: Engine, kind: Kind<T>, object: T): Promise<void> {
+  const { name, namespace } = object.metadata;
+  if (!engine.get(kind, name, namespace)) return ensure(engine, kind, object);
+  await engine.update(kind, name, namespace, BOOTSTRAP_ACTOR, (current) => ({
+    ...object,
+    metadata: {
+      ...current.metadata,
+      labels: object.metadata.labels,
+      annotations: object.metadata.annotations,
+    },
+  }));
+}

@@ -3,21 +3,19 @@
 import { CLUSTER_SETTINGS, type ClusterSettings, clusterSettingsData } from '#api/cluster-settings.ts';
 import type { Kind } from '#api/kind.ts';
 import { ConfigMapKind } from '#api/kinds/config-map.ts';
-import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
-import { EndpointsKind } from '#api/kinds/endpoints.ts';
 import { NamespaceKind } from '#api/kinds/namespace.ts';
 import { PriorityClassKind } from '#api/kinds/priority-class.ts';
 import { ServiceKind } from '#api/kinds/service.ts';
-import type { ApiObject, Service } from '#api/objects.ts';
+import type { Service } from '#api/objects.ts';
 import { DNS_ADDRESS_INDEX } from '#api/semantics/services.ts';
 import { isStatus } from '#machinery/errors.ts';
 import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts';
 import { SYSTEM_PRIORITY_CLASSES } from '../admission/index.ts';
-import { BOOTSTRAP_ACTOR } from '../authorization/reconcile.ts';
 import type { Engine } from '../contract.ts';
 import { ensureApiServices } from './api-services.ts';
-import { ensure } from './ensure.ts';
+import { ensure, put } from './ensure.ts';
 import { ensureFlowControl } from './flow-control.ts';
+import { KUBERNETES, LABELS, PORT_NAME } from './servers.ts';
 
 const BOOTSTRAP_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
@@ -40,7 +38,7 @@ export async function bootstrap(
   for (const priorityClass of SYSTEM_PRIORITY_CLASSES)
     await ensure(engine, PriorityClassKind, structuredClone(priorityClass));
   await Promise.all([ensureApiServices(engine, kinds), ensureFlowControl(engine)]);
-  if (config.advertise) await kubernetesService(engine, config.serviceCidr, config.advertise);
+  if (config.advertise) await kubernetesService(engine, config.serviceCidr, config.advertise.port);
   await dnsService(engine, config.serviceCidr);
   if (config.settings)
     await put(engine, ConfigMapKind, {
@@ -51,22 +49,15 @@ export async function bootstrap(
     });
 }
 
-const KUBERNETES = { name: 'kubernetes', namespace: 'default' };
-const LABELS = { component: 'apiserver', provider: 'kubernetes' };
 const DNS_LABELS = {
   'k8s-app': 'kube-dns',
   'kubernetes.io/cluster-service': 'true',
   'kubernetes.io/name': 'GantryDNS',
   'service.kubernetes.io/service-proxy-name': 'gantry-dns',
 };
-const PORT_NAME = 'https';
 
-/** The Service by which pods find the server: the first address of the service range, and behind it this server. */
-async function kubernetesService(
-  engine: Engine,
-  serviceCidr: string,
-  { address, port }: { address: string; port: number },
-): Promise<void> {
+/** The Service by which pods find the servers: the first address of the service range; servers.ts has who is behind it. */
+async function kubernetesService(engine: Engine, serviceCidr: string, port: number): Promise<void> {
   const cidr = parseCidr(serviceCidr)!;
   const clusterIP = formatAddress(nthAddress(cidr, 1)!);
   await ensure(engine, ServiceKind, {
@@ -79,22 +70,6 @@ async function kubernetesService(
       clusterIPs: [clusterIP],
       ports: [{ name: PORT_NAME, port: 443, protocol: 'TCP', targetPort: port as never }],
     },
-  });
-  const ports = [{ name: PORT_NAME, port, protocol: 'TCP' }];
-  await put(engine, EndpointsKind, {
-    apiVersion: 'v1',
-    kind: 'Endpoints',
-    // The endpoint controllers leave these to the server.
-    metadata: { ...KUBERNETES, labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
-    subsets: [{ addresses: [{ ip: address }], ports }],
-  });
-  await put(engine, EndpointSliceKind, {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: { ...KUBERNETES, labels: { 'kubernetes.io/service-name': KUBERNETES.name } },
-    addressType: address.includes(':') ? 'IPv6' : 'IPv4',
-    endpoints: [{ addresses: [address], conditions: { ready: true } }],
-    ports,
   });
 }
 
@@ -124,14 +99,4 @@ async function dnsService(engine: Engine, serviceCidr: string): Promise<void> {
     // A Service of an older cluster may have the address: it keeps it, and the server must start all the same.
     if (!isStatus(error, 'Invalid')) throw error;
   });
-}
-
-/** Like ensure, and brings an existing object to this state: the address may have changed since the last start. */
-async function put<T extends ApiObject>(engine: Engine, kind: Kind<T>, object: T): Promise<void> {
-  const { name, namespace } = object.metadata;
-  if (!engine.get(kind, name, namespace)) return ensure(engine, kind, object);
-  await engine.update(kind, name, namespace, BOOTSTRAP_ACTOR, (current) => ({
-    ...object,
-    metadata: { ...current.metadata, labels: object.metadata.labels },
-  }));
 }

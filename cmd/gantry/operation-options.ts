@@ -6,6 +6,8 @@ export interface OperationFlags {
   maxRequestsInflight: number;
   /** Milliseconds. */
   shutdownDelayDuration: number;
+  /** Milliseconds. */
+  leaderLease: number;
 }
 
 export function addOperationOptions(command: Command): Command {
@@ -21,23 +23,40 @@ export function addOperationOptions(command: Command): Command {
   )
     .argParser(durationOf)
     .default(0, '0s');
-  return command.addOption(inflight).addOption(delay);
+  const lease = new Option(
+    '--leader-lease <duration>',
+    'with several servers: how soon another one takes over the controllers of one that died',
+  )
+    .argParser(leaseOf)
+    .default(12_000, '12s');
+  return command.addOption(inflight).addOption(delay).addOption(lease);
 }
 
 /** The flags again as arguments. */
 export function operationArguments({
   maxRequestsInflight,
   shutdownDelayDuration,
+  leaderLease,
 }: OperationFlags): string[][] {
   return [
     ['--max-requests-inflight', String(maxRequestsInflight)],
     ['--shutdown-delay-duration', `${shutdownDelayDuration}ms`],
+    ['--leader-lease', `${leaderLease}ms`],
   ];
 }
 
 function countOf(text: string): number {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('it is a number of at least 1.');
   return Number(text);
+}
+
+const SHORTEST_LEASE_MS = 3_000;
+
+function leaseOf(text: string): number {
+  const ms = durationOf(text);
+  // It is renewed six times in that time, by a store that has to answer.
+  if (ms < SHORTEST_LEASE_MS) throw new InvalidArgumentError('at least 3s.');
+  return ms;
 }
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000 } as const;

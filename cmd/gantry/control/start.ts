@@ -16,6 +16,8 @@ export interface ControlOptions {
   /** Signs what is approved. */
   clientAuthority: KeyAndCertificate;
   podCidr: string;
+  /** How long a leader that is not heard of stays the leader; undefined: this server is the only one. */
+  leaderLeaseMs?: number;
   logLevel: Settings['logLevel'];
 }
 
@@ -51,6 +53,7 @@ export async function startControl(settings: Settings, pki: Pki, log: Logger): P
     scheduler: pki.scheduler,
     clientAuthority: pki.clientAuthority,
     podCidr: settings.podCidr,
+    ...(settings.store.kind === 'etcd' && { leaderLeaseMs: settings.leaderLease }),
     logLevel: settings.logLevel,
   };
   const worker = new Worker(controlWorker, {

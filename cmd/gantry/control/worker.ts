@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { http2Transport } from '#client/http2-transport.ts';
 import { restClient } from '#client/rest.ts';
@@ -7,9 +8,10 @@ import { roster } from '#controllers/index.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { textLogger } from '#machinery/log.ts';
 import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
-import { systemRandom } from '#machinery/random.ts';
+import { systemRandom, uuid } from '#machinery/random.ts';
 import { schedulerComponent } from '#scheduler/scheduler.ts';
 import { version } from '../assets.ts';
+import { inTurn } from './in-turn.ts';
 import type { ControlHealth, ControlMessage, ControlOptions } from './start.ts';
 
 /** The worker's own wiring: a connection for each of the two, and both components. Ends when told to stop. */
@@ -36,12 +38,26 @@ const sign: Sign = async (request, order) => {
   return await certifyRequest(options.clientAuthority, request, order, clock, random);
 };
 const crash = new AbortController();
-const controllers = await controllersComponent(
-  roster({ clusterCa: options.ca, clusterCidrs: [options.podCidr], sign }),
-).start({ clientFor: (name) => clientOf(controllersTransport, name), clock, random, log }, crash.signal);
-const scheduler = await schedulerComponent.start(
-  { client: clientOf(schedulerTransport, 'scheduler'), clock, random, log },
-  crash.signal,
+const over = new AbortController();
+const turns = {
+  ...{ clock, random, log, crash: crash.signal, over: over.signal, leaseMs: options.leaderLeaseMs },
+  identity: `${hostname()}_${uuid(random)}`,
+};
+
+const controllerRoster = roster({ clusterCa: options.ca, clusterCidrs: [options.podCidr], sign });
+const controllers = await inTurn(
+  'kube-controller-manager',
+  clientOf(controllersTransport, 'election'),
+  turns,
+  (signal) =>
+    controllersComponent(controllerRoster).start(
+      { clientFor: (name) => clientOf(controllersTransport, name), clock, random, log },
+      signal,
+    ),
+);
+const schedulerClient = clientOf(schedulerTransport, 'scheduler');
+const scheduler = await inTurn('kube-scheduler', schedulerClient, turns, (signal) =>
+  schedulerComponent.start({ client: schedulerClient, clock, random, log }, signal),
 );
 
 parentPort!.on('message', async (message: ControlMessage) => {
@@ -50,6 +66,7 @@ parentPort!.on('message', async (message: ControlMessage) => {
     parentPort!.postMessage({ question: message, health });
     return;
   }
+  over.abort();
   await Promise.all([controllers.stop(), scheduler.stop()]);
   controllersTransport.close();
   schedulerTransport.close();
