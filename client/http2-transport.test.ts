@@ -3,7 +3,7 @@ import { createSecureServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ConfigMapKind } from '#api/kinds/config-map.ts';
-import { systemClock } from '#machinery/clock.ts';
+import { sleep, systemClock } from '#machinery/clock.ts';
 import { isStatus } from '#machinery/errors.ts';
 import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { issueCertificate, makeAuthority } from '#machinery/pki/issue.ts';
@@ -56,6 +56,13 @@ afterEach(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
+async function eventually(look: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await look()); tries++) {
+    if (tries > 400) throw new Error('not within time');
+    await sleep(systemClock, 5);
+  }
+}
+
 const get = (path: string, signal?: AbortSignal) =>
   transport.request({ method: 'GET', path, headers: {}, signal });
 
@@ -82,6 +89,37 @@ describe('the HTTP/2 transport', () => {
     await expect(get('/die')).rejects.toSatisfy((error) => isStatus(error, 'ServiceUnavailable'));
     expect((await get('/live')).status).toBe(200);
     expect(sessions).toHaveLength(2);
+  });
+
+  it('goes on with another server when the one it uses is away, and stays there', async () => {
+    answer = (_request, response) => response.end('ok');
+    const here = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const urls = ['https://127.0.0.1:1', here, 'https://127.0.0.1:2'];
+    const several = http2Transport({ url: () => urls, clock: systemClock, ca: authority.certificate });
+    try {
+      const ask = () => several.request({ method: 'GET', path: '/', headers: {} });
+      expect((await ask()).status).toBe(200);
+      sessions[0]!.destroy();
+      await eventually(async () => (await ask().catch(() => undefined))?.status === 200);
+      const upgraded = await several.upgrade({ method: 'GET', path: '/', headers: { upgrade: 'echo' } });
+      upgraded.stream.destroy();
+      // The one in use has left the list.
+      urls.splice(0, 3, 'https://127.0.0.1:3');
+      sessions.at(-1)!.destroy();
+      await eventually(async () => (await ask().catch(() => undefined)) === undefined);
+    } finally {
+      several.close();
+    }
+  });
+
+  it('turns to another server for upgrades too', async () => {
+    const here = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const urls = ['https://127.0.0.1:1', here];
+    const several = http2Transport({ url: () => urls, clock: systemClock, ca: authority.certificate });
+    const dial = () => several.upgrade({ method: 'GET', path: '/', headers: { upgrade: 'echo' } });
+    await expect(dial()).rejects.toSatisfy((error) => isStatus(error, 'ServiceUnavailable'));
+    (await dial()).stream.destroy();
+    several.close();
   });
 
   it('says when nobody listens', async () => {

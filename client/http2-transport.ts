@@ -17,8 +17,8 @@ import {
 } from '#machinery/transport.ts';
 
 export interface Http2Options {
-  /** `https://127.0.0.1:6443`. */
-  url: string;
+  /** `https://127.0.0.1:6443`. Of several, equal, servers one is used until it cannot be reached; then the next. */
+  url: string | (() => readonly string[]);
   clock: Clock;
   /** PEM certificates of the authorities that may sign the server's. */
   ca?: string;
@@ -55,13 +55,17 @@ export function http2Transport(options: Http2Options): Http2Transport {
 
 class Http2 implements Http2Transport {
   readonly #options: Http2Options;
-  readonly #url: URL;
+  /** Of the server that is used, among those there are. */
+  #current = '';
   #session: Promise<http2.ClientHttp2Session> | undefined;
+  /** What the promise led to last. */
+  #opened: http2.ClientHttp2Session | undefined;
   #closed = false;
 
   constructor(options: Http2Options) {
     this.#options = options;
-    this.#url = new URL(options.url);
+    // One that is none must not wait for the first request.
+    for (const url of this.#urls()) new URL(url);
   }
 
   async request(request: TransportRequest): Promise<TransportResponse> {
@@ -70,7 +74,10 @@ class Http2 implements Http2Transport {
   }
 
   upgrade(request: TransportRequest): Promise<Upgraded> {
-    return upgrade(this.#url, this.#tls(['http/1.1']), request, this.#authorized(request), this.#options);
+    const url = this.#url();
+    return upgrade(url, this.#tls(['http/1.1']), request, this.#authorized(request), this.#options, () =>
+      this.#turnFrom(url),
+    );
   }
 
   close(): void {
@@ -80,6 +87,24 @@ class Http2 implements Http2Transport {
       () => undefined,
     );
     this.#session = undefined;
+  }
+
+  #urls(): readonly string[] {
+    const { url } = this.#options;
+    return typeof url === 'string' ? [url] : url();
+  }
+
+  #url(): URL {
+    const urls = this.#urls();
+    if (!urls.includes(this.#current)) this.#current = urls[0]!;
+    return new URL(this.#current);
+  }
+
+  /** That server cannot be reached: the next one is asked from now on. */
+  #turnFrom(url: URL): void {
+    const urls = this.#urls();
+    const at = urls.findIndex((each) => new URL(each).href === url.href);
+    if (at >= 0 && new URL(this.#current).href === url.href) this.#current = urls[(at + 1) % urls.length]!;
   }
 
   #authorized(request: TransportRequest): Record<string, string> {
@@ -103,22 +128,44 @@ class Http2 implements Http2Transport {
 
   #connected(): Promise<http2.ClientHttp2Session> {
     if (this.#closed)
-      throw new StatusError('ServiceUnavailable', `the client of ${this.#url.origin} is closed`);
+      throw new StatusError('ServiceUnavailable', `the client of ${this.#url().origin} is closed`);
     if (this.#session) return this.#session;
-    const session = openSession(this.#url, this.#tls(['h2']), this.#options, () => {
+    const session = this.#connectAny();
+    this.#session = session;
+    // A failure is told to who waits for the session.
+    session.catch(() => {
       if (this.#session === session) this.#session = undefined;
     });
-    this.#session = session;
     return session;
+  }
+
+  /** Tries each server once. */
+  async #connectAny(): Promise<http2.ClientHttp2Session> {
+    for (let left = this.#urls().length; ; left--) {
+      const url = this.#url();
+      try {
+        let opened: http2.ClientHttp2Session | undefined;
+        opened = await openSession(url, this.#tls(['h2']), this.#options, (broken) => {
+          if (opened === undefined) return; // it never was one: told by the rejection
+          if (broken) this.#turnFrom(url);
+          if (this.#opened === opened) this.#session = undefined;
+        });
+        this.#opened = opened;
+        return opened;
+      } catch (error) {
+        this.#turnFrom(url);
+        if (left <= 1 || this.#closed) throw error;
+      }
+    }
   }
 }
 
-/** Resolves once connected. `onEnd` is called when no new request must be sent on the session. */
+/** Resolves once connected. `onEnd` is called when no new request must be sent on the session; `broken`: not by the server's wish. */
 function openSession(
   url: URL,
   tls: object,
   options: Http2Options,
-  onEnd: () => void,
+  onEnd: (broken: boolean) => void,
 ): Promise<http2.ClientHttp2Session> {
   return new Promise((resolve, reject) => {
     const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
@@ -130,7 +177,6 @@ function openSession(
         settings: { initialWindowSize: STREAM_WINDOW_BYTES },
       });
     } catch (error) {
-      onEnd();
       reject(unavailable(url, error));
       return;
     }
@@ -145,18 +191,18 @@ function openSession(
       resolve(session);
     });
     session.on('error', (error) => {
-      onEnd();
+      onEnd(true);
       reject(unavailable(url, error));
     });
     session.once('goaway', () => {
-      onEnd();
+      onEnd(false);
       // Requests under way may finish; nothing new is sent.
       session.close();
     });
     session.once('close', () => {
       timer.cancel();
       pings?.cancel();
-      onEnd();
+      onEnd(false);
       reject(unavailable(url, new Error('the connection was closed')));
     });
   });
@@ -255,6 +301,7 @@ function upgrade(
   request: TransportRequest,
   headers: Record<string, string>,
   options: Http2Options,
+  onUnreachable: () => void,
 ): Promise<Upgraded> {
   return new Promise((resolve, reject) => {
     const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
@@ -273,6 +320,7 @@ function upgrade(
     });
     outgoing.once('error', (error) => {
       timer.cancel();
+      onUnreachable();
       reject(unavailable(url, error));
     });
     outgoing.once('upgrade', (response, socket, head) => {

@@ -13,7 +13,6 @@ import { messageOf } from '#machinery/errors.ts';
 import type { Files } from '#machinery/io.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { Random } from '#machinery/random.ts';
-import type { Transport } from '#machinery/transport.ts';
 import { dialTcp } from '#machinery/tunnel/dial.ts';
 import type { NodeNetwork, NodeNetworkConfig } from '#network/contract.ts';
 import { parseResolvConf } from '#network/dns/resolv-conf.ts';
@@ -42,6 +41,7 @@ import { keepPeers } from './registration/peers.ts';
 import { keepRegistered, podCidrsOf, registerNode } from './registration/register.ts';
 import { agentServer } from './server/index.ts';
 import { podDialler } from './server/pod-dial.ts';
+import { keepTunnels, type Servers } from './servers.ts';
 import { type ServiceSync, syncServices } from './services/sync.ts';
 import { podSources } from './sources/sources.ts';
 import { podTokens } from './sources/tokens.ts';
@@ -50,7 +50,6 @@ import { type LimitWishes, limitOptions } from './spec/limits.ts';
 import { resolveSubPath } from './spec/mounts.ts';
 import type { SecurityProfiles } from './spec/security.ts';
 import { podStats } from './stats/stats.ts';
-import { keepAgentTunnel } from './tunnel.ts';
 
 export interface AgentConfig {
   nodeName: string;
@@ -67,7 +66,7 @@ export interface AgentConfig {
 export interface AgentDeps {
   config: AgentConfig;
   client: Client;
-  transport: Transport;
+  servers: Servers;
   clock: Clock;
   random: Random;
   log: Logger;
@@ -183,7 +182,7 @@ function keepNodeClean(
 
 /** The agent's HTTP server, which is reached only through the tunnel that it keeps open to the apiserver. */
 function serveThroughTunnel(deps: AgentDeps, roster: PodRoster, signal: AbortSignal): Server {
-  const { config, transport, clock, random, log, runtime } = deps;
+  const { config, servers, client, clock, random, log, runtime } = deps;
   const server = agentServer({
     ...{ roster, runtime, clock, log, paths: config.paths },
     stats: async () => ({ machine: await deps.use(), pods: await podStats(roster, runtime) }),
@@ -193,7 +192,7 @@ function serveThroughTunnel(deps: AgentDeps, roster: PodRoster, signal: AbortSig
     hostIPs: deps.facts.addresses,
     connect: (address) => dialTcp(address, clock),
   });
-  void keepAgentTunnel({ transport, node: config.nodeName, server, dialPod, clock, random, log, signal });
+  keepTunnels({ servers, client, clock, random, log, signal }, { node: config.nodeName, server, dialPod });
   return server;
 }
 

@@ -1,7 +1,6 @@
 import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DNS_ADDRESS_INDEX } from '#api/semantics/services.ts';
-import { http2Transport } from '#client/http2-transport.ts';
 import { restClient } from '#client/rest.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
@@ -27,6 +26,7 @@ import { makePrivate, memoryDirectory } from './memory-dir.ts';
 import { openNode } from './node.ts';
 import { type AgentFlags, type AgentSettings, settle } from './options.ts';
 import { securityProfiles } from './profiles.ts';
+import { openServers } from './servers.ts';
 import { stopSignal } from './stop.ts';
 import { aborted } from './wait.ts';
 
@@ -59,13 +59,12 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   const random = systemRandom;
   const files = systemFiles();
   const identity = await readIdentity(settings, clock, signal);
-  const transport = http2Transport({
-    url: settings.server,
+  const servers = await openServers(files, paths, settings.server, {
     clock,
     ca: identity.serverCa,
     certificate: () => ({ cert: identity.held().certificate, key: identity.held().key }),
   });
-  const client = restClient({ transport, clock, userAgent: `gantry-agent/${version}` });
+  const client = restClient({ transport: servers.any, clock, userAgent: `gantry-agent/${version}` });
   const memoryDir = memoryDirectory(instance, paths, log);
   for (const path of [paths.agent, memoryDir]) makePrivate(path);
   const { runtime, network, snapshots } = await openNode(paths, instance);
@@ -101,7 +100,7 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
           dnsAddress,
         },
       },
-      ...{ transport, clock, random, log, files, runtime, network, snapshots, images, zone },
+      ...{ servers, clock, random, log, files, runtime, network, snapshots, images, zone },
       client,
       volumes: volumeDrivers(),
       profiles: await securityProfiles(join(paths.agent, 'seccomp'), log),
@@ -133,7 +132,7 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   door.close();
   await running.stop();
   await runtime.close();
-  transport.close();
+  servers.close();
 }
 
 /** What an administrator wants of the node besides what pods ask for. */
