@@ -12,7 +12,7 @@ import type {
   Role,
   RoleBinding,
 } from '#api/objects.ts';
-import { WELL_KNOWN } from '#api/well-known.ts';
+import { CONTROL_PLANE_PATH, WELL_KNOWN } from '#api/well-known.ts';
 import { CERTIFICATE_ROLES } from './bootstrap-certificates.ts';
 import { NODE_RULES } from './bootstrap-node.ts';
 import { CONTROLLER_RULES, SCHEDULER_RULES } from './bootstrap-system.ts';
@@ -56,6 +56,7 @@ const CLUSTER_ROLES: ClusterRole[] = [
   aggregatedRole('view', VIEW_RULES, ['edit', 'admin']),
   clusterRole('system:discovery', [DISCOVERY_PATHS]),
   clusterRole('system:public-info-viewer', [path('/healthz', '/livez', '/readyz', '/version', '/version/')]),
+  clusterRole('gantry:server-bootstrapper', [{ verbs: ['post'], nonResourceURLs: [CONTROL_PLANE_PATH] }]),
   clusterRole('gantry:public-documents', [path(`${WELL_KNOWN}/*`)]),
   clusterRole('system:monitoring', [
     path('/healthz', '/healthz/*', '/livez', '/livez/*', '/metrics', '/metrics/slis', '/readyz', '/readyz/*'),
@@ -113,6 +114,9 @@ function nodeBindings(): ClusterRoleBinding[] {
   const joining = group('system:bootstrappers:gantry:default-node-token');
   const certificates = 'system:certificates.k8s.io:certificatesigningrequests';
   return [
+    clusterRoleBinding('gantry:server-bootstrapper', 'gantry:server-bootstrapper', [
+      group('system:bootstrappers:gantry:server'),
+    ]),
     clusterRoleBinding('gantry:node-bootstrapper', 'system:node-bootstrapper', [joining]),
     clusterRoleBinding('gantry:node-autoapprove-bootstrap', `${certificates}:nodeclient`, [joining]),
     clusterRoleBinding('gantry:node-autoapprove-renewal', `${certificates}:selfnodeclient`, [

@@ -9,6 +9,7 @@ import {
   addStoreOptions,
   addUpOptions,
   DEFAULT_DATA_DIR,
+  roleOption,
   ttlOption,
   type UpFlags,
 } from './options.ts';
@@ -35,13 +36,14 @@ addUpOptions(
 addJoinOptions(
   program
     .command('join <server>')
-    .description('make this machine a node of the cluster at <server>, and run it, in the foreground'),
+    .description('make this machine a part of the cluster at <server>, and run it, in the foreground'),
 ).action(async (server: string, flags: JoinFlags) => finish((await import('./join.ts')).join(server, flags)));
 
 const token = program.command('token').description('tokens by which machines join the cluster');
 token
   .command('create')
   .description('make one, and print the line by which a machine joins')
+  .addOption(roleOption())
   .addOption(ttlOption())
   .option('--description <text>', 'what it is for')
   .option('-o, --output <format>', 'json')

@@ -12,24 +12,26 @@ import { makeSigningKey } from '#machinery/pki/signing-key.ts';
 import { CertificateRefusedError, requestCertificate } from '#node-agent/registration/certificate.ts';
 import { version } from './assets.ts';
 import { fetchAuthority } from './authority.ts';
+import { enterAsServer, isServer } from './join-server.ts';
 import { authoritiesWith, bearerOf, type JoinToken, parseJoinToken } from './join-token.ts';
 import { authorityPath, type Joined, readJoined, readPair, writeJoined, writePair } from './joined.ts';
 import { type NodeFlags, type Place, settle } from './options.ts';
 import type { Paths } from './paths.ts';
 import { EXIT_FINAL } from './supervise.ts';
-import { agentRole, superviseHere } from './up.ts';
+import { agentRole, rolesOf, superviseHere } from './up.ts';
 
 export interface JoinFlags extends NodeFlags {
   token?: string;
   nodeIp?: string;
+  role: 'node' | 'server';
 }
 
 const files = systemFiles();
 const clock = systemClock;
 
 /**
- * `gantry join`: this machine becomes a node of the cluster at `server` and runs its agent, in the foreground, until SIGTERM
- * or SIGINT. Once it has joined, it needs no token any more.
+ * `gantry join`: this machine becomes a node of the cluster at `server`, or one more server of it, and runs what that takes, in the
+ * foreground, until SIGTERM or SIGINT. Once it has joined, it needs no token any more.
  */
 export async function join(server: string, flags: JoinFlags): Promise<number> {
   if (process.getuid?.() !== 0) {
@@ -38,10 +40,12 @@ export async function join(server: string, flags: JoinFlags): Promise<number> {
   }
   const url = urlOf(server);
   const token = tokenOf(flags);
-  const { token: _, nodeIp, ...rest } = flags;
+  const { token: _, nodeIp, role, ...rest } = flags;
   const settings = settle({ ...rest, ...(nodeIp && { advertiseAddress: nodeIp }) }, '--node-ip');
   const log = textLogger((line) => process.stderr.write(line), settings.logLevel, clock, { part: 'join' });
   return await superviseHere(settings, log, async (signal) => {
+    if (role === 'server' || (await isServer(files, settings.paths)))
+      return rolesOf(await enterAsServer(url, token, settings, { files, clock, log, signal }));
     const joined = await enter(url, token, settings, { log, signal });
     return [agentRole({ ...settings, ...joined.settings, server: joined.server })];
   });

@@ -7,7 +7,7 @@ import type { Paths } from './paths.ts';
 
 /** What a machine that has joined a cluster keeps of it: `joined.json`, the cluster's authority, and its own certificate. */
 export interface Joined {
-  /** `https://HOST:6443`. */
+  /** `https://HOST:6443`, as it was given to join. */
   server: string;
   nodeName: string;
   /** Hex SHA-256 of the authority's public key, as the token had it. */

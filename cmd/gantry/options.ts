@@ -153,6 +153,7 @@ export function addAgentOptions(command: Command): Command {
 /** The flags of `join`. */
 export function addJoinOptions(command: Command): Command {
   return addNodeOptions(command)
+    .addOption(roleOption())
     .option('--token <token>', 'of "gantry token create"; needed once (or in $GANTRY_TOKEN)')
     .option(
       '--node-ip <ip>',
@@ -242,6 +243,11 @@ function etcdFlags(settings: Settings): string[][] {
     ['--etcd-server-name', etcdServerName],
   ];
   return flags.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
+}
+
+/** What a machine becomes. */
+export function roleOption(): Option {
+  return new Option('--role <role>', 'what the machine becomes').choices(['node', 'server']).default('node');
 }
 
 const DAY_MS = 24 * 3_600_000;

@@ -14,6 +14,7 @@ import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
 import { StoreLockedError } from '#store/contract.ts';
 import { generated } from './assets.ts';
 import { type Control, type ControlHealth, startControl } from './control/start.ts';
+import { controlPlaneHandler } from './control-plane.ts';
 import { encryptionOf, UnknownKindError } from './encryption.ts';
 import { processMetrics } from './metrics.ts';
 import { bundles } from './node-bundle.ts';
@@ -98,7 +99,10 @@ async function run(
           random,
         }),
       metrics: processMetrics(),
-      paths: publicDocuments(pki.serverCa, bundles(join(settings.paths.root, 'bundle'))),
+      paths: [
+        ...publicDocuments(pki.serverCa, bundles(join(settings.paths.root, 'bundle'))),
+        controlPlaneHandler(settings),
+      ],
       operation: {
         concurrency: settings.maxRequestsInflight,
         shutdown: { delayMs: settings.shutdownDelayDuration },

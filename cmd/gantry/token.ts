@@ -20,8 +20,12 @@ import { formatTable } from './table.ts';
 const NAMESPACE = 'kube-system';
 const TYPE = 'bootstrap.kubernetes.io/token';
 const PREFIX = 'bootstrap-token-';
-/** May ask for certificates of nodes, and gets them approved. */
-const GROUP = 'system:bootstrappers:gantry:default-node-token';
+/** May ask for certificates of nodes, and gets them approved; gets all that makes a server. */
+const GROUPS = {
+  node: 'system:bootstrappers:gantry:default-node-token',
+  server: 'system:bootstrappers:gantry:server',
+};
+export type Role = keyof typeof GROUPS;
 
 interface Flags {
   dataDir: string;
@@ -38,17 +42,20 @@ async function withClient<T>({ dataDir }: Flags, work: (client: Client) => Promi
 }
 
 /** `gantry token create`: prints the command by which a machine joins. `ttl` in ms; 0 = for ever. */
-export async function createToken(flags: Flags & { ttl: number; description?: string }): Promise<number> {
+export async function createToken(
+  flags: Flags & { ttl: number; description?: string; role: Role },
+): Promise<number> {
   const authority = readFileSync(authorityPath(pathsOf(flags.dataDir)), 'utf8');
   const token = makeJoinToken(authority, systemRandom);
   const expires = flags.ttl === 0 ? undefined : rfc3339(systemClock.now() + flags.ttl);
   const server = await withClient(flags, async (client) => {
-    await client.create(SecretKind, secretOf(token, expires, flags.description));
+    await client.create(SecretKind, secretOf(token, expires, flags));
     return await serverOf(client);
   });
   const text = joinTokenText(token);
-  const command = `gantry join ${server} --token ${text}`;
-  const install = `${fetchLine(flags, server)} | sh -s -- ${server} --token ${text}`;
+  const rest = `${server} --token ${text}${flags.role === 'server' ? ' --role server' : ''}`;
+  const command = `gantry join ${rest}`;
+  const install = `${fetchLine(flags, server)} | sh -s -- ${rest}`;
   if (flags.output === 'json') {
     const facts = { server, token: text, command, install, ...(expires && { expires }) };
     process.stdout.write(`${JSON.stringify(facts)}\n`);
@@ -69,12 +76,16 @@ function fetchLine({ dataDir }: Flags, server: string): string {
   return `curl -fsSk --pinnedpubkey 'sha256//${pin}' ${server}${WELL_KNOWN}/join.sh`;
 }
 
-function secretOf({ id, secret }: JoinToken, expires: string | undefined, description?: string): Secret {
+function secretOf(
+  { id, secret }: JoinToken,
+  expires: string | undefined,
+  { role, description }: { role: Role; description?: string },
+): Secret {
   const data: Record<string, string> = {
     'token-id': id,
     'token-secret': secret,
     'usage-bootstrap-authentication': 'true',
-    'auth-extra-groups': GROUP,
+    'auth-extra-groups': GROUPS[role],
     ...(expires && { expiration: expires }),
     ...(description && { description }),
   };
@@ -103,6 +114,7 @@ async function serverOf(client: Client): Promise<string> {
 interface TokenRow {
   id: string;
   expires: string | undefined;
+  role: Role;
   description: string;
 }
 
@@ -117,8 +129,8 @@ export async function listTokens(flags: Flags): Promise<number> {
   else
     process.stdout.write(
       formatTable([
-        ['ID', 'TTL', 'DESCRIPTION'],
-        ...rows.map(({ id, expires, description }) => [id, leftOf(expires), description]),
+        ['ID', 'ROLE', 'TTL', 'DESCRIPTION'],
+        ...rows.map(({ id, role, expires, description }) => [id, role, leftOf(expires), description]),
       ]),
     );
   return 0;
@@ -128,6 +140,7 @@ function rowOf({ metadata, data }: Secret): TokenRow {
   const text = (key: string) => Buffer.from(data?.[key] ?? '', 'base64').toString();
   return {
     id: metadata.name.slice(PREFIX.length),
+    role: text('auth-extra-groups').split(',').includes(GROUPS.server) ? 'server' : 'node',
     expires: text('expiration') || undefined,
     description: text('description'),
   };

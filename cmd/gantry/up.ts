@@ -85,7 +85,8 @@ export function agentRole(settings: AgentSettings): Role {
   return roleOf('agent', AGENT_FLAGS, agentArguments(settings));
 }
 
-function rolesOf(settings: Settings): Role[] {
+/** The server, and unless it is not wanted the agent. */
+export function rolesOf(settings: Settings): Role[] {
   const server = {
     ...roleOf('server', SERVER_FLAGS, toArguments(settings)),
     stopDelayMs: settings.shutdownDelayDuration,

@@ -14,22 +14,25 @@ export class TestEtcd {
   readonly store: string;
   readonly #port: number;
   readonly #host: TestHost;
+  readonly #address: string;
   /** Made when it is first started. */
   #directory: string | undefined;
   #child: ChildProcess | undefined;
 
-  constructor(host: TestHost) {
+  /** `address`: where it listens; others than its host's own processes need one of the host's. */
+  constructor(host: TestHost, address = '127.0.0.1') {
     this.#host = host;
+    this.#address = address;
     this.#port = ports;
     ports += 2;
-    this.store = `etcd://127.0.0.1:${this.#port}`;
+    this.store = `etcd://${address}:${this.#port}`;
   }
 
   /** Starts it (again); nothing when it runs. Resolves when it answers. */
   async start(): Promise<void> {
     if (this.#child && this.#child.exitCode === null && this.#child.signalCode === null) return;
     this.#directory ??= mkdtempSync(join(tmpdir(), 'gantry-etcd-'));
-    const client = `http://127.0.0.1:${this.#port}`;
+    const client = `http://${this.#address}:${this.#port}`;
     const peer = `http://127.0.0.1:${this.#port + 1}`;
     const [command, args] = this.#host.inside('etcd', [
       ...['--data-dir', this.#directory, '--logger', 'zap', '--log-level', 'error'],
@@ -58,7 +61,10 @@ export class TestEtcd {
   }
 
   #answers(): Promise<true | undefined> {
-    const [command, args] = this.#host.inside('curl', ['-sf', `http://127.0.0.1:${this.#port}/health`]);
+    const [command, args] = this.#host.inside('curl', [
+      '-sf',
+      `http://${this.#address}:${this.#port}/health`,
+    ]);
     const probe = spawn(command, args, { stdio: 'ignore' });
     return new Promise((resolve) => probe.once('exit', (code) => resolve(code === 0 || undefined)));
   }

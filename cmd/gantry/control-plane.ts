@@ -1,0 +1,119 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CONTROL_PLANE_PATH } from '#api/well-known.ts';
+import type { PathHandler } from '#apiserver/contract.ts';
+import { StatusError } from '#machinery/errors.ts';
+import type { Files } from '#machinery/io.ts';
+import { encryptionArguments } from './encryption-options.ts';
+import type { EtcdFlags, Settings } from './options.ts';
+import type { Paths } from './paths.ts';
+import { storeText } from './store-choice.ts';
+
+/** What makes a machine a server of the cluster: its authorities and keys, and where the state is. The whole cluster's secret. */
+export interface ControlPlane {
+  version: 1;
+  /** By path below the data directory. */
+  files: Record<string, string>;
+  /** Of `gantry up`. */
+  args: string[];
+  /** Those that name one of the files. */
+  fileArgs: Record<string, string>;
+}
+
+const VERSION = 1;
+
+const PKI = ['server-ca.crt', 'server-ca.key', 'client-ca.crt', 'client-ca.key', 'service-account.key'];
+
+const ETCD_FILES: [flag: string, name: keyof EtcdFlags][] = [
+  ['--etcd-ca', 'etcdCa'],
+  ['--etcd-cert', 'etcdCert'],
+  ['--etcd-key', 'etcdKey'],
+  ['--etcd-password-file', 'etcdPasswordFile'],
+];
+
+/** What a server of the same settings needs. Throws Conflict where there can be no other one. */
+export function controlPlaneOf(settings: Settings): ControlPlane {
+  const { paths, store } = settings;
+  if (store.kind !== 'etcd')
+    throw new StatusError(
+      'Conflict',
+      'this cluster keeps its state in SQLite, on one machine: move it to etcd first (gantry backup, gantry restore --store etcd://...)',
+    );
+  const files: Record<string, string> = {};
+  const fileArgs: Record<string, string> = {};
+  for (const name of PKI) files[`pki/${name}`] = readFileSync(join(paths.pki, name), 'utf8');
+  for (const [flag, name] of ETCD_FILES) {
+    const path = settings[name];
+    if (path === undefined) continue;
+    const at = `etcd/${flag.slice('--etcd-'.length)}`;
+    files[at] = readFileSync(path, 'utf8');
+    fileArgs[flag] = at;
+  }
+  const keys = settings.encryptionKeys ?? paths.encryptionKeys;
+  if (existsSync(keys)) files['encryption-keys.json'] = readFileSync(keys, 'utf8');
+  return { version: VERSION, files, args: sharedArguments(settings), fileArgs };
+}
+
+function sharedArguments(settings: Settings): string[] {
+  const { podCidr, serviceCidr, nodePortRange, listen, leaderLease, etcdServerName, etcdUsername } = settings;
+  const { encrypt, encryptionCommand } = settings;
+  return [
+    ['--store', storeText(settings.store)],
+    ['--listen', `127.0.0.1:${listen.port}`],
+    ['--pod-cidr', podCidr],
+    ['--service-cidr', serviceCidr],
+    ['--node-port-range', `${nodePortRange.from}-${nodePortRange.to}`],
+    ['--leader-lease', `${leaderLease}ms`],
+    ...(etcdServerName === undefined ? [] : [['--etcd-server-name', etcdServerName]]),
+    ...(etcdUsername === undefined ? [] : [['--etcd-username', etcdUsername]]),
+    ...encryptionArguments({ encrypt, ...(encryptionCommand !== undefined && { encryptionCommand }) }),
+  ].flat();
+}
+
+/** Gives it to whoever RBAC lets `post` there: machines with a token of role server. */
+export function controlPlaneHandler(settings: Settings): PathHandler {
+  return {
+    path: CONTROL_PLANE_PATH,
+    verb: 'post',
+    serve: async () => ({
+      status: 200,
+      headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+      body: Buffer.from(JSON.stringify(controlPlaneOf(settings))),
+    }),
+  };
+}
+
+/** Reads what a server gave. Throws for what is of another version, or would be written elsewhere. */
+export function parseControlPlane(text: string): ControlPlane {
+  const plane = JSON.parse(text) as ControlPlane;
+  if (plane.version !== VERSION)
+    throw new Error(`the server speaks version ${plane.version} of joining servers, this program ${VERSION}`);
+  const names = [...Object.keys(plane.files), ...Object.values(plane.fileArgs)];
+  const odd = names.find((name) => !/^([a-z]+\/)?[a-z][a-z.-]*$/.test(name) || name.includes('..'));
+  if (odd !== undefined) throw new Error(`the server names a file ${JSON.stringify(odd)}`);
+  if (!plane.args.every((arg) => typeof arg === 'string')) throw new Error('the server sent no arguments');
+  return plane;
+}
+
+const STATE = 'control-plane.json';
+
+/** Writes all of it, the arguments last: a crash before leaves a machine that has not joined. */
+export async function writeControlPlane(files: Files, { root }: Paths, plane: ControlPlane): Promise<void> {
+  for (const [name, text] of Object.entries(plane.files)) {
+    const path = join(root, name);
+    await files.mkdir(join(path, '..'), 0o700);
+    await files.write(path, text, 0o600);
+  }
+  const { version, args, fileArgs } = plane;
+  await files.write(join(root, STATE), `${JSON.stringify({ version, args, fileArgs }, null, 2)}\n`, 0o600);
+}
+
+/** The arguments of `gantry up` on a machine that has joined as a server; undefined: it has not. */
+export async function controlPlaneArguments(files: Files, { root }: Paths): Promise<string[] | undefined> {
+  const bytes = await files.read(join(root, STATE));
+  if (!bytes) return undefined;
+  const { args, fileArgs } = parseControlPlane(
+    JSON.stringify({ files: {}, ...JSON.parse(Buffer.from(bytes).toString()) }),
+  );
+  return [...args, ...Object.entries(fileArgs).flatMap(([flag, name]) => [flag, join(root, name)])];
+}

@@ -1,0 +1,169 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Deployment, EndpointSlice, Lease, Pod } from '#api/objects.ts';
+import { TestCluster } from '../harness/cluster.ts';
+import { TestEtcd } from '../harness/etcd.ts';
+import { whyNoHost } from '../harness/host.ts';
+import { Lab } from '../harness/lab.ts';
+import { TestMachine } from '../harness/machine.ts';
+import { eventually, mustRun, type Ran, run } from '../harness/run.ts';
+
+/** Two servers on one etcd, and a node of its own: what goes on when one of the servers goes. */
+describe.skipIf(whyNoHost())('two servers', () => {
+  const lab = new Lab({ hosts: 4 });
+  const [one, two, three, four] = lab.hosts as [
+    Lab['hosts'][0],
+    Lab['hosts'][0],
+    Lab['hosts'][0],
+    Lab['hosts'][0],
+  ];
+  const etcd = new TestEtcd(four, four.address);
+  const cluster = new TestCluster(one);
+  const second = new TestMachine(two, 'node-2');
+  const node = new TestMachine(three, 'node-3');
+  const flags = ['--store', etcd.store, '--leader-lease', '3s'];
+
+  /** kubectl on the second server, asking that one. */
+  const there = async (args: readonly string[], input?: string): Promise<Ran> => {
+    const env = { KUBECONFIG: join(second.directory, 'admin.kubeconfig'), HOME: second.home };
+    const [command, all] = two.inside(cluster.kubectlBinary, args);
+    return await run(command, all, { env, ...(input !== undefined && { input }) });
+  };
+  const must = async (args: readonly string[], input?: string) => {
+    const ran = await there(args, input);
+    if (ran.code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${ran.stderr}${ran.stdout}`);
+    return ran.stdout;
+  };
+  const command = async (role: string) =>
+    JSON.parse(await cluster.gantry(['token', 'create', '--role', role, '-o', 'json'])).command as string;
+  const holder = async (lease: string) => {
+    const found = JSON.parse(await must(['get', 'lease', '-n', 'kube-system', lease, '-o', 'json'])) as Lease;
+    return found.spec?.holderIdentity ?? '';
+  };
+  const servers = async () => {
+    const slice = JSON.parse(
+      await must(['get', 'endpointslice', 'kubernetes', '-o', 'json']),
+    ) as EndpointSlice;
+    return slice.endpoints!.flatMap(({ addresses }) => addresses).sort();
+  };
+  const orLog = async (what: string, look: () => Promise<true | undefined>, ms = 40_000) =>
+    await eventually(what, look, { timeoutMs: ms }).catch((error) => {
+      const lines = (log: string) => log.split('\n').slice(-25).join('\n');
+      throw new Error(
+        `${error.message}\n${lines(cluster.log)}\n--\n${lines(second.log)}\n--\n${lines(node.log)}`,
+      );
+    });
+  const ready = (name: string) =>
+    orLog(
+      `${name} is Ready`,
+      async () =>
+        (await there(['wait', '--for=condition=Ready', `node/${name}`, '--timeout=1s'])).code === 0 ||
+        undefined,
+    );
+
+  beforeAll(async () => {
+    await lab.create();
+    await etcd.start();
+    await cluster.up(flags);
+  });
+  afterAll(async () => {
+    const left: string[] = [];
+    for (const machine of [node, second]) left.push(...(await machine.destroy()));
+    left.push(...(await cluster.destroy()));
+    await etcd.remove();
+    await lab.remove();
+    expect(left).toEqual([]);
+  });
+
+  test('a machine joins as a server, and both are known', async () => {
+    second.start(await command('server'));
+    await orLog(
+      'its API is ready',
+      async () => (await there(['get', '--raw', '/readyz'])).code === 0 || undefined,
+    );
+    await orLog(
+      'both are known',
+      async () => (await servers()).join() === `${one.address},${two.address}` || undefined,
+    );
+    await ready('node-2');
+  });
+
+  test('a token for nodes makes no server', async () => {
+    const other = new TestMachine(three, 'node-9');
+    const line = `${await command('node')} --role server`;
+    const { code, stderr } = await other.run(line);
+    expect({ code, stderr }).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('this token makes nodes'),
+    });
+    expect(await other.destroy()).toEqual([]);
+  });
+
+  test('a node reaches both, and both reach its pods', async () => {
+    node.start(await command('node'));
+    await ready('node-3');
+    await cluster.loadImages(['gantry/hello:1']);
+    for (const machine of [second, node])
+      await machine.gantry(['image', 'import', 'dist/images/gantry-hello-1.tar']);
+    const overrides = JSON.stringify({ spec: { nodeName: 'node-3' } });
+    await must(['run', 'far', '--image=gantry/hello:1', '--overrides', overrides]);
+    await must(['wait', '--for=condition=Ready', 'pod/far', '--timeout=30s']);
+    expect((await must(['exec', 'far', '--', 'hostname'])).trim()).toBe('far');
+    expect((await cluster.must(['exec', 'far', '--', 'hostname'])).trim()).toBe('far');
+  });
+
+  test('one of them is at work', async () => {
+    const leaders = [await holder('kube-controller-manager'), await holder('kube-scheduler')];
+    for (const leader of leaders) expect(leader).not.toBe('');
+  });
+
+  test('when the first dies everything goes on: nodes, pods, controllers, the Service', async () => {
+    // What is placed there before it is known to be dead would wait for it.
+    await must(['cordon', 'node-1']);
+    await must(['create', 'deployment', 'web', '--image=gantry/hello:1', '--replicas=2', '--port=8080']);
+    await must(['expose', 'deployment', 'web', '--port=80', '--target-port=8080', '--type=NodePort']);
+    await must(['rollout', 'status', 'deployment/web', '--timeout=60s']);
+    for (const role of ['up', 'server', 'agent'] as const)
+      for (const pid of cluster.pids(role)) process.kill(pid, 'SIGKILL');
+    const died = Date.now();
+    await must(['scale', 'deployment', 'web', '--replicas=4']);
+    await must(['rollout', 'status', 'deployment/web', '--timeout=60s']);
+    console.log(`      four replicas ${Date.now() - died} ms after the death of a server`);
+    await orLog('the dead one is forgotten', async () =>
+      (await servers()).join() === two.address ? true : undefined,
+    );
+    await ready('node-3');
+    const port = (await must(['get', 'service', 'web', '-o', 'jsonpath={.spec.ports[0].nodePort}'])).trim();
+    await orLog('the Service answers', async () => {
+      const url = `http://${three.address}:${port}/healthz`;
+      return (await mustRun(...four.inside('curl', ['-sS', '-m', '5', url]))) === 'ok\n' ? true : undefined;
+    });
+    const { items } = JSON.parse(await must(['get', 'pods', '-l', 'app=web', '-o', 'json'])) as {
+      items: Pod[];
+    };
+    expect(items.filter(({ status }) => status?.phase === 'Running')).toHaveLength(4);
+  });
+
+  test('it comes back, and the other one may go in peace', async () => {
+    await cluster.up(flags);
+    await cluster.must(['uncordon', 'node-1']);
+    await orLog('both are known', async () =>
+      (await servers()).join() === [one.address, two.address].join() ? true : undefined,
+    );
+    await second.stop();
+    const left = Date.now();
+    await cluster.must(['scale', 'deployment', 'web', '--replicas=1']);
+    await eventually(
+      'it is scaled',
+      async () => {
+        // Pods of a node whose agent has stopped stay until it is back.
+        const { status } = await cluster.json<Deployment>(['get', 'deployment', 'web']);
+        return status?.replicas === 1 ? true : undefined;
+      },
+      { timeoutMs: 60_000 },
+    );
+    console.log(`      scaled ${Date.now() - left} ms after the end of a server`);
+    expect((await cluster.must(['exec', 'far', '--', 'hostname'])).trim()).toBe('far');
+    await cluster.must(['wait', '--for=condition=Ready', 'node/node-3', '--timeout=20s']);
+  });
+});
