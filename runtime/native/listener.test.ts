@@ -55,11 +55,14 @@ describe.skipIf(reason !== undefined)(`seccomp listener (${reason ?? 'as root'})
     return localSeccomp(directory, 'profile.json', []);
   }
   const pod = (change: Partial<SandboxSpec> = {}) => node.sandbox(runtime, `pod-${pods++}`, change);
-  /** What the listener is told with the descriptors it gets, since the last time. */
-  function told(): { pid: number; state: Record<string, unknown>; [key: string]: unknown }[] {
-    const messages = said.split('\n').filter((line) => line.startsWith('{'));
+  /** What the listener is told with the next descriptor that it gets: what it prints comes a moment later. */
+  async function told(): Promise<{ pid: number; state: Record<string, unknown>; [key: string]: unknown }> {
+    const messages = () => said.split('\n').filter((line) => /^\{.*\}$/.test(line));
+    await eventually('it is told', () => messages().length > 0);
+    const all = messages();
     said = '';
-    return messages.map((line) => JSON.parse(line));
+    expect(all).toHaveLength(1);
+    return JSON.parse(all[0]!);
   }
   const SCRIPT = 'busybox mkdir /tmp/x 2>&1; busybox touch /tmp/y && echo went on; exec sleep 600';
 
@@ -72,13 +75,11 @@ describe.skipIf(reason !== undefined)(`seccomp listener (${reason ?? 'as root'})
     ['in a user namespace', { userNamespace: { hostId: 700_000, size: 65_536 } }, {}],
     ['with shared pids', { sharedPid: true }, {}],
   ])('answers for a container and what is added to it: %s', async (_, ofPod, change) => {
-    told();
     heard = '';
     const id = await pod(ofPod);
     const spec = await node.spec('main.0', SCRIPT, { ...(await profile()), ...change });
     const { pid } = await runtime.startContainer(id, { ...spec, labels: { app: 'web' } });
-    const [message, ...more] = told();
-    expect(more).toEqual([]);
+    const message = await told();
     expect(message).toMatchObject({
       ...{ ociVersion: '1.0.2', fds: ['seccompFd'], metadata: 'say "hello"' },
       state: { id: `${id}.main.0`, status: 'creating', annotations: { app: 'web' } },
@@ -89,12 +90,11 @@ describe.skipIf(reason !== undefined)(`seccomp listener (${reason ?? 'as root'})
     expect(logged).toMatch(/ead-only file system/);
     await eventually('mkdir was passed on', () => heard.includes(`\n${MKDIR} `));
 
-    told();
     const args = ['sh', '-c', 'busybox mkdir /tmp/z 2>&1; true'];
     const streams = await runtime.exec(id, 'main.0', { args, tty: false, stdin: false });
     expect(await text(streams.stdout)).toMatch(/ead-only file system/);
     expect((await streams.exit).code).toBe(0);
-    expect(told()).toMatchObject([{ state: { pid } }]);
+    expect(await told()).toMatchObject({ state: { pid } });
     await runtime.removeSandbox(id);
   });
 
