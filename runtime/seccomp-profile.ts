@@ -37,7 +37,7 @@ export interface SeccompRule {
   names: string[];
   action: SeccompAction;
   errnoRet?: number;
-  /** All must hold. */
+  /** All must hold, or any when two compare the same argument. */
   args?: SeccompArgument[];
 }
 

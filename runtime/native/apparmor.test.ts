@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../conformance.ts';
@@ -7,6 +8,7 @@ import type { ContainerSpec, ExecSpec, Mount, SandboxSpec } from '../contract.ts
 import { appArmorFile, DEFAULT_PROFILE, loadProfiles, prepareAppArmor } from './apparmor.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import type { NativeRuntime } from './index.ts';
+import { buildCalls } from './seccomp/calls.ts';
 import { nodeOfSuite, type TestNode, whyNoRoot } from './test-root.ts';
 
 const reason = whyNoRoot() ?? ((await appArmorFile()) ? undefined : 'needs a kernel with AppArmor');
@@ -87,6 +89,18 @@ describe.skipIf(reason !== undefined)(`AppArmor (${reason ?? 'as root'})`, () =>
     await runtime.startContainer(id, spec);
     await eventually('it is ready', async () => (await readFile(spec.logPath, 'utf8')).includes('ready'));
     expect((await runtime.stopContainer(id, 'main.0', 60_000)).code).toBe(7);
+  });
+
+  test('sockets that the default filter cannot keep from 32-bit programs', async () => {
+    const directory = join(node.base, 'calls');
+    await mkdir(directory);
+    buildCalls(directory);
+    const mounts: Mount[] = [{ type: 'bind', source: directory, target: '/calls', options: ['ro'] }];
+    const script = 'for family in 1 38 40; do /calls/calls32 socketcall $family; echo $?; done';
+    const EACCES = '13';
+    const denied = await run(script, { mounts, appArmorProfile: DEFAULT_PROFILE });
+    expect(denied.split('\n')).toEqual(['0', EACCES, EACCES]);
+    for (const one of (await run(script, { mounts })).split('\n')) expect(one).not.toBe(EACCES);
   });
 
   const again = (file: string) => `value=$(cat ${file}) && echo "$value" > ${file} && echo did`;

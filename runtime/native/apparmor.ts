@@ -23,13 +23,15 @@ export interface AppArmor {
 
 /**
  * The default profile's text. A container may do what its capabilities, mounts and filter leave it, but not: mount; write to
- * what in /proc and /sys is the node's; watch, or send signals to, processes outside its profile. The monitor and the agent,
+ * what in /proc and /sys is the node's; have the sockets that the default filter keeps from 64-bit programs only; watch, or send signals to, processes outside its profile. The monitor and the agent,
  * which are not confined, may send it signals. Equal in effect to the profiles of Docker and containerd.
  * Source: apparmor.d(5).
  */
 export const DEFAULT_PROFILE_TEXT = `
 profile ${DEFAULT_PROFILE} flags=(attach_disconnected,mediate_deleted) {
   network,
+  deny network alg,
+  deny network vsock,
   capability,
   file,
   umount,

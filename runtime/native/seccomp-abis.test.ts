@@ -12,7 +12,7 @@ import { nodeOfSuite, type TestNode, whyNoRoot } from './test-root.ts';
 /** Calls that 32-bit programs, and 64-bit ones by the entry for 32-bit calls, really make in a container. */
 
 const reason = whyNoRoot();
-const [OK, EPERM, EINVAL, ENOSYS, SIGSYS] = [0, 1, 22, 38, 128 + 31];
+const [OK, EPERM, EINVAL, ENOSYS, EAFNOSUPPORT, SIGSYS] = [0, 1, 22, 38, 97, 128 + 31];
 
 describe.skipIf(reason !== undefined)(`calls of other ABIs (${reason ?? 'as root'})`, () => {
   let node: TestNode;
@@ -74,6 +74,17 @@ describe.skipIf(reason !== undefined)(`calls of other ABIs (${reason ?? 'as root
         commands.map((one) => `calls64 ${one}`),
       ),
     ).toEqual([EPERM, OK]);
+  });
+
+  test('socketcall asks for what it likes', async () => {
+    const commands = ['calls32', 'calls64'].flatMap((program) => [
+      `${program} socketcall 1`,
+      `${program} socketcall 40`,
+    ]);
+    const found = await statuses('socketcall', commands);
+    expect([found[0], found[2]]).toEqual([OK, OK]);
+    // Without such sockets in the kernel.
+    for (const one of [found[1], found[3]]) expect([OK, EAFNOSUPPORT]).toContain(one);
   });
 
   test('x32 is refused by the rules, or for want of it in the kernel', async () => {

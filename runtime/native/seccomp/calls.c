@@ -1,9 +1,18 @@
 /*
- * Makes one system call by its number and exits with the error it got, 0 for none; for tests of what a filter does to calls of
- * other ABIs. Built twice, with libc as a 64-bit program, and with -DBARE -m32 as a 32-bit one, for which there is none.
+ * For tests of what filters do. Built twice, with libc as a 64-bit program, and with -DBARE -m32 as a 32-bit one, for which there
+ * is none.
  *
- *   calls 32|x32 NUMBER [ARGUMENT]...     arguments are hexadecimal
+ *   calls 32|x32 NUMBER [ARGUMENT]...     makes a system call and exits with the error it got, 0 for none; arguments are hexadecimal
+ *   calls socketcall FAMILY               asks for a socket as old 32-bit programs do, and exits as above
+ *   calls filter PID                      writes the filter of a process, as it was installed (64-bit only)
  */
+#ifndef BARE
+#include <linux/filter.h>
+#include <stdio.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#endif
+
 typedef unsigned long word;
 
 #define ARGUMENTS 5
@@ -36,6 +45,20 @@ static int call_i386(int number, const word *args)
 	return (int)result;
 }
 
+#define SOCKETCALL 102
+#define SYS_SOCKET 1
+#define SOCK_SEQPACKET 5
+
+static int call_socketcall(int family)
+{
+	/* The program is linked below 4 GiB. */
+	static unsigned int parameters[3];
+	parameters[0] = (unsigned int)family;
+	parameters[1] = SOCK_SEQPACKET;
+	const word args[ARGUMENTS] = { SYS_SOCKET, (word)parameters };
+	return call_i386(SOCKETCALL, args);
+}
+
 #ifdef __x86_64__
 static int call_x32(int number, const word *args)
 {
@@ -48,14 +71,38 @@ static int call_x32(int number, const word *args)
 }
 #endif
 
+#ifndef BARE
+#define FILTER_LIMIT 4096
+
+static int write_filter(int pid)
+{
+	static struct sock_filter program[FILTER_LIMIT];
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) || ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) ||
+	    waitpid(pid, NULL, __WALL) != pid)
+		return perror("seize"), 1;
+	long length = ptrace(PTRACE_SECCOMP_GET_FILTER, pid, NULL, program);
+	if (length < 0)
+		return perror("get the filter"), 1;
+	return fwrite(program, sizeof *program, (size_t)length, stdout) == (size_t)length ? 0 : 1;
+}
+#endif
+
 int main(int count, char **arguments)
 {
 	word args[ARGUMENTS] = { 0 };
 	if (count < 3 || count > 3 + ARGUMENTS)
 		return 255;
+#ifndef BARE
+	if (arguments[1][0] == 'f')
+		return write_filter(decimal(arguments[2]));
+#endif
 	for (int index = 3; index < count; index++)
 		args[index - 3] = hexadecimal(arguments[index]);
 	int number = decimal(arguments[2]);
+	if (arguments[1][0] == 's') {
+		int descriptor = call_socketcall(number);
+		return descriptor < 0 ? -descriptor : 0;
+	}
 #ifdef __x86_64__
 	int result = arguments[1][0] == 'x' ? call_x32(number, args) : call_i386(number, args);
 #else

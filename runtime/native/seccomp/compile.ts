@@ -138,7 +138,7 @@ function rulesOf(profile: SeccompProfile, architecture: SeccompArchitecture): Ma
     if (rules) rules.push(rule);
     else found.set(number, [rule]);
   };
-  for (const rule of profile.syscalls) {
+  for (const rule of profile.syscalls.flatMap(separate)) {
     for (const name of rule.names) {
       add(name, rule);
       const through = architecture === 'SCMP_ARCH_X86' && MULTIPLEXED_CALLS.get(name);
@@ -146,6 +146,13 @@ function rulesOf(profile: SeccompProfile, architecture: SeccompArchitecture): Ma
     }
   }
   return found;
+}
+
+/** A rule that compares one argument twice is one rule for each comparison. As in runc. */
+function separate(rule: SeccompRule): SeccompRule[] {
+  const { args = [] } = rule;
+  const once = new Set(args.map(({ index }) => index)).size === args.length;
+  return once ? [rule] : args.map((arg) => ({ ...rule, args: [arg] }));
 }
 
 /** The call's own arguments are behind a pointer, where a filter cannot look. As in libseccomp. */

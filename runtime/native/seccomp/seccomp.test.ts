@@ -118,6 +118,16 @@ test('the first matching rule of a call decides, and all arguments of a rule mus
   expect(run(filter, call('write'), [2n, 0n, 11n]).value).toBe(ALLOW);
 });
 
+test('comparisons of one argument are rules of their own', () => {
+  const args: SeccompArgument[] = [1, 3].map((value) => ({ index: 0, value, op: 'SCMP_CMP_EQ' }));
+  const filter = compileSeccomp({
+    defaultAction: 'SCMP_ACT_ALLOW',
+    syscalls: [{ names: ['close'], action: 'SCMP_ACT_ERRNO', args }],
+  });
+  const verdicts = [0n, 1n, 2n, 3n].map((value) => run(filter, call('close'), [value]).value);
+  expect(verdicts).toEqual([ALLOW, EPERM, ALLOW, EPERM]);
+});
+
 test('a profile the kernel could not take is refused', () => {
   expect(() =>
     compileSeccomp({

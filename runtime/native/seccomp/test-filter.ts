@@ -38,6 +38,7 @@ export function run(
     else if (code === 0x15) at += accumulator === k ? jt : jf;
     else if (code === 0x25) at += accumulator > k ? jt : jf;
     else if (code === 0x35) at += accumulator >= k ? jt : jf;
+    else if (code === 0x45) at += (accumulator & k) === 0 ? jf : jt;
     else if (code === 0x06) return { value: k, steps };
     else throw new Error(`unknown instruction ${code}`);
   }
