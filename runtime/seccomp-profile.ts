@@ -8,11 +8,15 @@ export type SeccompAction =
   | 'SCMP_ACT_KILL_PROCESS'
   | 'SCMP_ACT_TRAP'
   | 'SCMP_ACT_LOG'
+  /** The process's tracer decides; ENOSYS without one. */
+  | 'SCMP_ACT_TRACE'
   /** Whoever listens at `listenerPath` answers; ENOSYS once nobody does. */
   | 'SCMP_ACT_NOTIFY';
 
 /** The ABIs of x86-64. */
 export type SeccompArchitecture = 'SCMP_ARCH_X86_64' | 'SCMP_ARCH_X86' | 'SCMP_ARCH_X32';
+
+export type SeccompFlag = 'SECCOMP_FILTER_FLAG_LOG' | 'SECCOMP_FILTER_FLAG_SPEC_ALLOW';
 
 export type SeccompOperator =
   | 'SCMP_CMP_NE'
@@ -36,6 +40,7 @@ export interface SeccompRule {
   /** Names unknown to an architecture are left out there, as the OCI runtimes do. */
   names: string[];
   action: SeccompAction;
+  /** With ERRNO; with TRACE what the tracer is told. Default: EPERM. */
   errnoRet?: number;
   /** All must hold, or any when two compare the same argument. */
   args?: SeccompArgument[];
@@ -46,6 +51,7 @@ export interface SeccompProfile {
   defaultErrnoRet?: number;
   /** Besides x86_64, which is always one. Calls of others end the thread that makes them. */
   architectures?: SeccompArchitecture[];
+  flags?: SeccompFlag[];
   /** Socket on the node that is handed the filter's descriptor of each process that gets it, and what it is told with it. */
   listenerPath?: string;
   listenerMetadata?: string;

@@ -126,6 +126,7 @@ enum tag {
 	TAG_DEVICE_PROGRAM = 71,
 	TAG_INIT = 80,
 	TAG_LABEL = 81,
+	TAG_SECCOMP_FLAGS = 82,
 	TAG_LISTENER = 83,
 	TAG_SPARES = 100,
 	/* OCI runtimes: launch.h */

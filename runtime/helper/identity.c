@@ -137,11 +137,12 @@ static int install_filter(const struct identity *who, struct failure *failure)
 		return fail_with(failure, EINVAL, "install seccomp filter", "malformed");
 	memcpy(program, filter.value, filter.length);
 	struct sock_fprog whole = { .len = (unsigned short)(filter.length / sizeof *program), .filter = program };
-	unsigned flags = listener_connected() ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+	unsigned listener = listener_connected() ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+	unsigned flags = listener | (unsigned)identity_number(who, TAG_SECCOMP_FLAGS);
 	int descriptor = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &whole);
 	if (descriptor < 0)
 		return fail(failure, "install seccomp filter", NULL);
-	return flags ? listener_hand_over(who->container, who->container_length, descriptor, who->first, failure) : 0;
+	return listener ? listener_hand_over(who->container, who->container_length, descriptor, who->first, failure) : 0;
 }
 
 /*

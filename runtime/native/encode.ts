@@ -17,6 +17,7 @@ import { mapOwners } from './idmap.ts';
 import { encodeMount, encodeRoot, encodeStandardMounts, sharedMemoryOptions } from './mounts.ts';
 import { removedEverywhere } from './oci-cgroups.ts';
 import { type Fields, Payload, TAG } from './protocol.ts';
+import { flagBits } from './seccomp/flags.ts';
 
 /** Specs as helper and monitor take them. Pure: all decisions are here, the C side obeys. */
 
@@ -173,6 +174,8 @@ export function encodeStart(
   for (const path of spec.readOnlyPaths) payload.text(TAG.READ_ONLY, path);
   encodeProcess(payload, spec.args, spec.env, spec.cwd);
   encodeIdentity(payload, facts, spec);
+  if (spec.seccomp && spec.seccompProfile?.flags)
+    payload.number(TAG.SECCOMP_FLAGS, flagBits(spec.seccompProfile.flags));
   if (spec.seccomp && spec.seccompProfile?.listenerPath)
     payload.nest(TAG.LISTENER, encodeListener(sandbox, spec, spec.seccompProfile, dirname(record)));
   return payload;

@@ -42,6 +42,17 @@ test('rules hold by capability, architecture and kernel', async () => {
   expect(names(['CAP_SYS_CHROOT', 'CAP_SYS_ADMIN'])).toEqual(['mkdir', 'chroot', 'ptrace', 'bpf']);
 });
 
+test('flags are those that change something', async () => {
+  const named = async (flags: string[]) => {
+    await put('flags.json', { ...allow, flags: flags.map((one) => `SECCOMP_FILTER_FLAG_${one}`) });
+    return load('flags.json').seccompProfile.flags;
+  };
+  expect(await named([])).toBeUndefined();
+  expect(await named(['TSYNC'])).toBeUndefined();
+  const [log, specAllow] = ['SECCOMP_FILTER_FLAG_LOG', 'SECCOMP_FILTER_FLAG_SPEC_ALLOW'];
+  expect(await named(['SPEC_ALLOW', 'TSYNC', 'LOG', 'LOG'])).toEqual([specAllow, log]);
+});
+
 test('architectures are those it names of this machine', async () => {
   const named = async (profile: object) => {
     await put('architectures.json', { ...allow, ...profile });
@@ -83,7 +94,8 @@ describe('refused', () => {
     [{}, 'no defaultAction'],
     [{ defaultAction: 'SCMP_ACT_DANCE' }, 'SCMP_ACT_DANCE'],
     [{ ...allow, architectures: ['SCMP_ARCH_S390X'] }, 'not for'],
-    [{ ...allow, flags: ['SECCOMP_FILTER_FLAG_LOG'] }, 'SECCOMP_FILTER_FLAG_LOG'],
+    [{ ...allow, flags: ['SECCOMP_FILTER_FLAG_LOG', 'toString'] }, 'flag toString'],
+    [{ ...allow, flags: ['SECCOMP_FILTER_FLAG_NEW_LISTENER'] }, 'SECCOMP_FILTER_FLAG_NEW_LISTENER'],
     [{ ...allow, syscalls: [{ names: ['read'], action: 'SCMP_ACT_NOTIFY' }] }, 'listenerPath'],
     [{ ...allow, syscalls: [{ action: 'SCMP_ACT_ERRNO' }] }, 'no names'],
     [

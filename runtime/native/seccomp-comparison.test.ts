@@ -81,7 +81,14 @@ const CONDITIONS: SeccompRule[] = [
   when('quotactl', argument('SCMP_CMP_EQ', 8), argument('SCMP_CMP_LT', 12, 1), argument('SCMP_CMP_GT', 40)),
   { names: ['shmget', 'bind', 'stime'], action: 'SCMP_ACT_ERRNO', errnoRet: 78 },
   { names: ['semget'], action: 'SCMP_ACT_TRAP' },
+  { names: ['vhangup'], action: 'SCMP_ACT_TRACE' },
+  { names: ['syslog'], action: 'SCMP_ACT_TRACE', errnoRet: 9 },
+  { names: ['setdomainname'], action: 'SCMP_ACT_KILL' },
+  { names: ['sethostname'], action: 'SCMP_ACT_KILL_PROCESS' },
+  { names: ['setns'], action: 'SCMP_ACT_LOG' },
 ];
+
+const ALLOWED = new Set(defaultProfile(DEFAULT_CAPABILITIES).syscalls.flatMap(({ names }) => names));
 
 const PROFILES: Record<string, SeccompProfile> = {
   'the default one': defaultProfile(DEFAULT_CAPABILITIES),
@@ -102,7 +109,7 @@ const PROFILES: Record<string, SeccompProfile> = {
           names: rule.names.filter((name) => !/^(socketcall|ipc)$/.test(name)),
         }))
         .filter(({ names }) => names.length > 0),
-      ...CONDITIONS.slice(0, -4),
+      ...CONDITIONS.filter(({ names }) => !names.some((name) => ALLOWED.has(name))),
     ],
   },
 };

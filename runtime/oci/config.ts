@@ -33,6 +33,7 @@ export interface OciSeccomp {
   defaultAction: string;
   defaultErrnoRet?: number;
   architectures: string[];
+  flags?: string[];
   syscalls: {
     names: string[];
     action: string;

@@ -135,6 +135,12 @@ describe('a bundle', () => {
     expect(config({ seccompProfile }).linux.seccomp).toBeUndefined();
   });
 
+  test('keeps the flags of its seccomp profile', () => {
+    const flags = ['SECCOMP_FILTER_FLAG_LOG' as const];
+    const seccompProfile = { ...PROFILE, syscalls: [], flags };
+    expect(config({ seccomp: new Uint8Array(8), seccompProfile }).linux.seccomp).toMatchObject({ flags });
+  });
+
   test('names the architectures of its seccomp profile, x86_64 always', () => {
     const named = (architectures?: SeccompArchitecture[]) =>
       config({

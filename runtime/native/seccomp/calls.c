@@ -4,10 +4,12 @@
  *
  *   calls 32|x32 NUMBER [ARGUMENT]...     makes a system call and exits with the error it got, 0 for none; arguments are hexadecimal
  *   calls socketcall FAMILY               asks for a socket as old 32-bit programs do, and exits as above
+ *   calls log PID                         exits with 0 if a process has a filter with SECCOMP_FILTER_FLAG_LOG, 2 if not (64-bit only)
  *   calls filter PID                      writes the filter of a process, as it was installed (64-bit only)
  */
 #ifndef BARE
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -74,12 +76,29 @@ static int call_x32(int number, const word *args)
 #ifndef BARE
 #define FILTER_LIMIT 4096
 
+static int seize(int pid)
+{
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) || ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) ||
+	    waitpid(pid, NULL, __WALL) != pid)
+		return perror("seize"), -1;
+	return 0;
+}
+
+static int has_log(int pid)
+{
+	struct __ptrace_seccomp_metadata metadata = { 0 };
+	if (seize(pid))
+		return 1;
+	if (ptrace(PTRACE_SECCOMP_GET_METADATA, pid, sizeof metadata, &metadata) < 0)
+		return perror("get what is told of the filter"), 1;
+	return metadata.flags & SECCOMP_FILTER_FLAG_LOG ? 0 : 2;
+}
+
 static int write_filter(int pid)
 {
 	static struct sock_filter program[FILTER_LIMIT];
-	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) || ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) ||
-	    waitpid(pid, NULL, __WALL) != pid)
-		return perror("seize"), 1;
+	if (seize(pid))
+		return 1;
 	long length = ptrace(PTRACE_SECCOMP_GET_FILTER, pid, NULL, program);
 	if (length < 0)
 		return perror("get the filter"), 1;
@@ -93,6 +112,8 @@ int main(int count, char **arguments)
 	if (count < 3 || count > 3 + ARGUMENTS)
 		return 255;
 #ifndef BARE
+	if (arguments[1][0] == 'l')
+		return has_log(decimal(arguments[2]));
 	if (arguments[1][0] == 'f')
 		return write_filter(decimal(arguments[2]));
 #endif

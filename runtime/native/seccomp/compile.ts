@@ -45,6 +45,7 @@ const RETURN: Record<SeccompAction, number> = {
   SCMP_ACT_KILL_PROCESS: 0x80000000,
   SCMP_ACT_TRAP: 0x00030000,
   SCMP_ACT_LOG: 0x7ffc0000,
+  SCMP_ACT_TRACE: 0x7ff00000,
   SCMP_ACT_NOTIFY: 0x7fc00000,
 };
 
@@ -54,7 +55,9 @@ const OTHER_ABI = RETURN.SCMP_ACT_KILL_THREAD;
 function returnValue(action: SeccompAction, errno: number | undefined): number {
   const base = RETURN[action];
   if (base === undefined) throw new RangeError(`seccomp action ${String(action)} is not supported`);
-  return action === 'SCMP_ACT_ERRNO' ? base | ((errno ?? EPERM) & 0xffff) : base;
+  return action === 'SCMP_ACT_ERRNO' || action === 'SCMP_ACT_TRACE'
+    ? base | ((errno ?? EPERM) & 0xffff)
+    : base;
 }
 
 /** `struct sock_filter[]`, little endian; throws RangeError when the profile is unusable or too long. */
@@ -124,7 +127,7 @@ function otherwise({ defaultAction, defaultErrnoRet }: SeccompProfile): Instruct
  * they know. As in runc (patchbpf).
  */
 function newer(profile: SeccompProfile): Instruction[] {
-  const permissive = ['SCMP_ACT_ALLOW', 'SCMP_ACT_LOG'].includes(profile.defaultAction);
+  const permissive = ['SCMP_ACT_ALLOW', 'SCMP_ACT_LOG', 'SCMP_ACT_TRACE'].includes(profile.defaultAction);
   return permissive ? otherwise(profile) : ret(returnValue('SCMP_ACT_ERRNO', ENOSYS));
 }
 

@@ -5,6 +5,7 @@ import { RuntimeError } from '../../contract.ts';
 import type { SeccompArchitecture, SeccompProfile, SeccompRule } from '../../seccomp-profile.ts';
 import { since } from '../kernel-release.ts';
 import { compileSeccomp } from './compile.ts';
+import { flagsOf } from './flags.ts';
 import { SYSCALLS } from './syscalls.ts';
 
 /** Docker's default profile has 20 kB. */
@@ -94,9 +95,7 @@ function readConfined(directory: string, name: string): string {
 function parseProfile(file: ProfileFile, capabilities: readonly string[]): SeccompProfile {
   if (typeof file !== 'object' || file === null || typeof file.defaultAction !== 'string')
     throw new RangeError('it has no defaultAction');
-  // A process has one thread when it gets its filter: there is nobody to synchronize with.
-  const flags = (file.flags ?? []).filter((flag) => flag !== 'SECCOMP_FILTER_FLAG_TSYNC');
-  if (flags.length > 0) throw new RangeError(`flag ${flags[0]} is not supported`);
+  const flags = flagsOf(file.flags ?? []);
   const syscalls = (file.syscalls ?? []).filter((rule) => applies(rule, capabilities)).map(ruleOf);
   if (file.defaultAction === 'SCMP_ACT_NOTIFY')
     throw new RangeError('SCMP_ACT_NOTIFY cannot be the default action');
@@ -105,6 +104,7 @@ function parseProfile(file: ProfileFile, capabilities: readonly string[]): Secco
     defaultAction: file.defaultAction as SeccompProfile['defaultAction'],
     ...(file.defaultErrnoRet !== undefined && { defaultErrnoRet: errnoOf(file.defaultErrnoRet) }),
     architectures: architecturesOf(file),
+    ...(flags.length > 0 && { flags }),
     ...(notified.length > 0 && listenerOf(file, notified)),
     syscalls,
   };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { SeccompArgument } from '../../seccomp-profile.ts';
+import type { SeccompArgument, SeccompProfile } from '../../seccomp-profile.ts';
 import { compileSeccomp } from './compile.ts';
 import { defaultSeccomp } from './index.ts';
 import { SYSCALLS, X32_BIT } from './syscalls.ts';
@@ -126,6 +126,21 @@ test('comparisons of one argument are rules of their own', () => {
   });
   const verdicts = [0n, 1n, 2n, 3n].map((value) => run(filter, call('close'), [value]).value);
   expect(verdicts).toEqual([ALLOW, EPERM, ALLOW, EPERM]);
+});
+
+test('what a tracer decides goes to it with the error number as a message', () => {
+  const traced = (errnoRet?: number) => ({
+    ...{ names: ['close'], action: 'SCMP_ACT_TRACE' as const },
+    ...(errnoRet !== undefined && { errnoRet }),
+  });
+  const verdict = (profile: SeccompProfile, number: number) => run(compileSeccomp(profile), number).value;
+  for (const [errnoRet, message] of [[undefined, 1] as const, [7, 7] as const]) {
+    const profile: SeccompProfile = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [traced(errnoRet)] };
+    expect(verdict(profile, call('close'))).toBe(0x7ff00000 + message);
+  }
+  // It can know calls that the profile does not.
+  const all: SeccompProfile = { defaultAction: 'SCMP_ACT_TRACE', syscalls: [traced()] };
+  expect(verdict(all, 9999)).toBe(0x7ff00001);
 });
 
 test('a profile the kernel could not take is refused', () => {
