@@ -1,4 +1,5 @@
 import { parseCidr } from '#machinery/values/cidr.ts';
+import { formatGoDuration, parseGoDuration } from '#machinery/values/duration.ts';
 
 /**
  * What every node of a cluster must know before it can take pods. The server writes it into a ConfigMap, which nodes may
@@ -8,25 +9,35 @@ export interface ClusterSettings {
   podCidr: string;
   serviceCidr: string;
   nodePortRange: { from: number; to: number };
+  /** How long a node may be silent before it counts as lost. */
+  nodeGraceMs: number;
 }
+
+/** Source: Kubernetes, --node-monitor-grace-period. */
+export const NODE_GRACE_MS = 40_000;
 
 /** The ConfigMap. */
 export const CLUSTER_SETTINGS = { name: 'gantry-cluster', namespace: 'kube-system' } as const;
 
 export function clusterSettingsData(settings: ClusterSettings): Record<string, string> {
-  const { podCidr, serviceCidr, nodePortRange } = settings;
-  return { podCidr, serviceCidr, nodePortRange: `${nodePortRange.from}-${nodePortRange.to}` };
+  const { podCidr, serviceCidr, nodePortRange, nodeGraceMs } = settings;
+  return {
+    ...{ podCidr, serviceCidr, nodePortRange: `${nodePortRange.from}-${nodePortRange.to}` },
+    nodeGracePeriod: formatGoDuration(nodeGraceMs),
+  };
 }
 
 /** Throws RangeError for data that no server of ours has written. */
 export function parseClusterSettings(data: Record<string, string> | undefined): ClusterSettings {
-  const { podCidr = '', serviceCidr = '', nodePortRange = '' } = data ?? {};
+  const { podCidr = '', serviceCidr = '', nodePortRange = '', nodeGracePeriod } = data ?? {};
+  // Servers of before did not say it.
+  const nodeGraceMs = nodeGracePeriod === undefined ? NODE_GRACE_MS : parseGoDuration(nodeGracePeriod);
   const ports = parsePortRange(nodePortRange);
-  if (!parseCidr(podCidr) || !parseCidr(serviceCidr) || !ports)
+  if (!parseCidr(podCidr) || !parseCidr(serviceCidr) || !ports || !nodeGraceMs)
     throw new RangeError(
       `${CLUSTER_SETTINGS.namespace}/${CLUSTER_SETTINGS.name} does not hold a cluster's settings`,
     );
-  return { podCidr, serviceCidr, nodePortRange: ports };
+  return { podCidr, serviceCidr, nodePortRange: ports, nodeGraceMs };
 }
 
 /** `30000-32767`; undefined: it is no range of ports. */

@@ -2,6 +2,7 @@
  * Leases: leadership among equal processes, and the heartbeat of a node. A leader that cannot renew stops its work before
  * its lease runs out for the others; it never trusts their clocks, only how long it has watched a lease stand still.
  */
+import { NODE_GRACE_MS } from '#api/cluster-settings.ts';
 import { LeaseKind } from '#api/kinds/lease.ts';
 import type { Lease } from '#api/objects.ts';
 import { type Clock, rfc3339Micro, sleep } from '#machinery/clock.ts';
@@ -155,15 +156,20 @@ class Candidate {
 export const NODE_LEASE_NAMESPACE = 'kube-node-lease';
 
 /**
- * One heartbeat of a node: makes its Lease or renews it. Call it every 10 s; the node counts as lost after 40 s without.
- * `owner` is the Node, so that the Lease goes with it.
+ * One heartbeat of a node: makes its Lease or renews it. Call it four times in `graceMs`, after which the node counts as lost. The
+ * Node owns the Lease, which so goes with it.
  */
 export async function renewNodeLease(
   client: Client,
   clock: Clock,
   node: { name: string; uid: string },
+  graceMs = NODE_GRACE_MS,
 ): Promise<void> {
-  const spec = { holderIdentity: node.name, leaseDurationSeconds: 40, renewTime: rfc3339Micro(clock.now()) };
+  const spec = {
+    holderIdentity: node.name,
+    leaseDurationSeconds: Math.ceil(graceMs / 1000),
+    renewTime: rfc3339Micro(clock.now()),
+  };
   const ref = { namespace: NODE_LEASE_NAMESPACE, name: node.name };
   try {
     await client.patch(LeaseKind, ref, { type: 'merge', body: { spec } });

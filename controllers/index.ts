@@ -21,6 +21,8 @@ export interface RosterOptions {
   clusterCa: string;
   /** Ranges that pods get addresses from, one per family: `10.244.0.0/16`. */
   clusterCidrs: readonly string[];
+  /** How long a node may be silent before its pods are given up; default 40 s. */
+  nodeGraceMs?: number;
   /** Signs certificates of clients, with the authority that the server trusts for them; left out = somebody else signs. */
   sign?: Sign;
 }
@@ -34,7 +36,7 @@ export function roster(options: RosterOptions): readonly AnyController[] {
     serviceAccountController,
     rootCaController(options.clusterCa),
     nodeIpamController(options.clusterCidrs),
-    nodeLifecycleController,
+    nodeLifecycleController(options.nodeGraceMs),
     podGcController,
     disruptionController,
     staleDisruptionController,

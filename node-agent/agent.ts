@@ -4,6 +4,7 @@ import { NodeKind } from '#api/kinds/node.ts';
 import { PodKind } from '#api/kinds/pod.ts';
 import type { NodeUse } from '#api/node-link.ts';
 import type { Node, Pod } from '#api/objects.ts';
+import { conditionOf } from '#api/semantics/conditions.ts';
 import type { Client, Informer } from '#client/contract.ts';
 import { type EventRecorder, eventRecorder } from '#client/events.ts';
 import { startInformer } from '#client/informer.ts';
@@ -38,7 +39,7 @@ import { prober } from './probes/prober.ts';
 import { systemTcpConnect } from './probes/try.ts';
 import { allocatableMemory, type MachineFacts, type NodeHealth } from './registration/node.ts';
 import { keepPeers } from './registration/peers.ts';
-import { keepRegistered, podCidrsOf, registerNode } from './registration/register.ts';
+import { keepRegistered, podCidrsOf, type Registration, registerNode } from './registration/register.ts';
 import { agentServer } from './server/index.ts';
 import { podDialler } from './server/pod-dial.ts';
 import { keepTunnels, type Servers } from './servers.ts';
@@ -58,6 +59,8 @@ export interface AgentConfig {
   /** How pods are limited besides what their specs say. */
   limits?: LimitWishes;
   allowedUnsafeSysctls?: readonly string[];
+  /** How long the node may be silent before it counts as lost. */
+  nodeGraceMs?: number;
   /** Everything of the node's network but its own blocks, which the cluster gives. */
   network: Omit<NodeNetworkConfig, 'podCidrs'>;
 }
@@ -110,6 +113,7 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
     clock,
     log,
     facts: deps.facts,
+    ...(config.nodeGraceMs && { graceMs: config.nodeGraceMs }),
     health: async () => ({ ...(await deps.health()), notReady: state.notReady }),
     signal: ended,
   };
@@ -129,7 +133,14 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
     nodeName: config.nodeName,
     clusterDomain: config.clusterDomain,
   });
-  void keepPeers({ client, clock, random, log, network, nodeName: config.nodeName, signal: ended });
+  let registered: Registration | undefined;
+  void keepPeers({
+    ...{ client, clock, random, log, network, nodeName: config.nodeName, signal: ended },
+    // The server had not heard of this node for a while: it must know soon that it is back.
+    onSelf: (node) => {
+      if (conditionOf(node.status?.conditions, 'Ready')?.status === 'Unknown') registered?.touch();
+    },
+  });
   const kept = checkpoints(deps.files, config.paths, clock, log);
   const recorder = eventRecorder({
     client,
@@ -146,7 +157,7 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   const ready = services.synced.then(async () => {
     state.notReady = '';
     const node = await registerNode(registration);
-    keepRegistered(node, registration);
+    registered = keepRegistered(node, registration);
   });
   return {
     roster,

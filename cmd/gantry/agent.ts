@@ -32,6 +32,8 @@ import { aborted } from './wait.ts';
 
 const CLUSTER_DOMAIN = 'cluster.local';
 
+const LONGEST_PING_MS = 10_000;
+
 /** Source: Kubernetes, kubelet --max-pods. */
 const POD_LIMIT = 110;
 
@@ -61,6 +63,8 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   const identity = await readIdentity(settings, clock, signal);
   const servers = await openServers(files, paths, settings.server, {
     clock,
+    // As often as heartbeats: a server that cannot be heard is left before it gives this node up.
+    pingIntervalMs: Math.min(settings.nodeGracePeriod / 4, LONGEST_PING_MS),
     ca: identity.serverCa,
     certificate: () => ({ cert: identity.held().certificate, key: identity.held().key }),
   });
@@ -91,6 +95,7 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
         paths: { dataDir: paths.agent, memoryDir },
         clusterDomain: CLUSTER_DOMAIN,
         ...wishes(settings),
+        nodeGraceMs: settings.nodeGracePeriod,
         network: {
           instance,
           clusterCidrs: [settings.podCidr],

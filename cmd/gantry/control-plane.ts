@@ -64,6 +64,7 @@ function sharedArguments(settings: Settings): string[] {
     ['--service-cidr', serviceCidr],
     ['--node-port-range', `${nodePortRange.from}-${nodePortRange.to}`],
     ['--leader-lease', `${leaderLease}ms`],
+    ['--node-grace-period', `${settings.nodeGracePeriod}ms`],
     ...(etcdServerName === undefined ? [] : [['--etcd-server-name', etcdServerName]]),
     ...(etcdUsername === undefined ? [] : [['--etcd-username', etcdUsername]]),
     ...encryptionArguments({ encrypt, ...(encryptionCommand !== undefined && { encryptionCommand }) }),

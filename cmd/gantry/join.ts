@@ -47,7 +47,8 @@ export async function join(server: string, flags: JoinFlags): Promise<number> {
     if (role === 'server' || (await isServer(files, settings.paths)))
       return rolesOf(await enterAsServer(url, token, settings, { files, clock, log, signal }));
     const joined = await enter(url, token, settings, { log, signal });
-    return [agentRole({ ...settings, ...joined.settings, server: joined.server })];
+    const { nodeGraceMs, ...cluster } = joined.settings;
+    return [agentRole({ ...settings, ...cluster, nodeGracePeriod: nodeGraceMs, server: joined.server })];
   });
 }
 

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type ClusterSettings, parsePortRange } from '#api/cluster-settings.ts';
+import { type ClusterSettings, NODE_GRACE_MS, parsePortRange } from '#api/cluster-settings.ts';
 import { LOG_LEVELS, type LogLevel } from '#machinery/log.ts';
 import { parseCidr } from '#machinery/values/cidr.ts';
 import { parseGoDuration } from '#machinery/values/duration.ts';
@@ -23,14 +23,17 @@ export interface NodeFlags {
   logLevel: LogLevel;
 }
 
+/** What `up` says of the cluster, and the agent is told. */
+export interface ClusterFlags extends Omit<ClusterSettings, 'nodeGraceMs'> {
+  /** Milliseconds. */
+  nodeGracePeriod: number;
+}
+
 /** Flags of `gantry up`, as commander gives them. */
-export interface UpFlags extends NodeFlags, StoreFlags, EncryptionFlags, OperationFlags {
+export interface UpFlags extends NodeFlags, ClusterFlags, StoreFlags, EncryptionFlags, OperationFlags {
   listen: { host: string; port: number };
   advertiseAddress?: string;
   tlsSan: string[];
-  podCidr: string;
-  serviceCidr: string;
-  nodePortRange: { from: number; to: number };
   agent: boolean;
 }
 
@@ -66,7 +69,7 @@ export interface Place {
 export interface Settings extends Omit<UpFlags, 'advertiseAddress' | 'dataDir'>, Place {}
 
 /** Flags of the agent, which `up` and `join` start. */
-export interface AgentFlags extends NodeFlags, ClusterSettings {
+export interface AgentFlags extends NodeFlags, ClusterFlags {
   advertiseAddress?: string;
   /** `https://127.0.0.1:6443`. */
   server: string;
@@ -129,11 +132,17 @@ export function addUpOptions(command: Command): Command {
     .option('--no-agent', 'run only the server, no containers on this machine');
 }
 
-/** What `up` says of the cluster, and the agent is told. */
+/** Those of ClusterFlags. */
 function addClusterOptions(command: Command): Command {
   const ports = new Option('--node-port-range <from-to>', 'ports of Services on the node')
     .argParser(rangeOf)
     .default({ from: 30000, to: 32767 }, '30000-32767');
+  const grace = new Option(
+    '--node-grace-period <duration>',
+    'how long a node may be silent before its pods are given up; at least 5s',
+  )
+    .argParser(graceOf)
+    .default(NODE_GRACE_MS, '40s');
   return command
     .option(
       '--advertise-address <ip>',
@@ -142,7 +151,8 @@ function addClusterOptions(command: Command): Command {
     )
     .option('--pod-cidr <cidr>', 'addresses of pods', cidrOf, '10.244.0.0/16')
     .option('--service-cidr <cidr>', 'addresses of Services', cidrOf, '10.96.0.0/16')
-    .addOption(ports);
+    .addOption(ports)
+    .addOption(grace);
 }
 
 /** The flags of the agent. */
@@ -215,7 +225,7 @@ export function agentArguments(settings: AgentSettings): string[] {
   return [...nodeArguments(settings), ['--server', settings.server]].flat();
 }
 
-function nodeArguments(settings: Omit<NodeFlags, 'dataDir'> & ClusterSettings & Place): string[][] {
+function nodeArguments(settings: Omit<NodeFlags, 'dataDir'> & ClusterFlags & Place): string[][] {
   const { nodePortRange } = settings;
   return [
     ['--data-dir', settings.paths.root],
@@ -224,6 +234,7 @@ function nodeArguments(settings: Omit<NodeFlags, 'dataDir'> & ClusterSettings & 
     ['--pod-cidr', settings.podCidr],
     ['--service-cidr', settings.serviceCidr],
     ['--node-port-range', `${nodePortRange.from}-${nodePortRange.to}`],
+    ['--node-grace-period', `${settings.nodeGracePeriod}ms`],
     ...(settings.memoryQos ? [['--memory-qos']] : []),
     ...(settings.enforceNodeAllocatable ? [['--enforce-node-allocatable']] : []),
     ...settings.allowedUnsafeSysctls.map((pattern) => ['--allowed-unsafe-sysctls', pattern]),
@@ -287,6 +298,12 @@ function nameOf(text: string): string {
     );
   }
   return text;
+}
+
+function graceOf(text: string): number {
+  const ms = parseGoDuration(text);
+  if (ms === undefined || ms < 5_000) throw new InvalidArgumentError('write it as 40s; at least 5s.');
+  return ms;
 }
 
 function cidrOf(text: string): string {

@@ -87,7 +87,12 @@ async function run(
         serviceCidr,
         nodePorts: nodePortRange,
         advertise: { address: advertiseAddress, port: listen.port },
-        settings: { podCidr: settings.podCidr, serviceCidr, nodePortRange },
+        settings: {
+          podCidr: settings.podCidr,
+          serviceCidr,
+          nodePortRange,
+          nodeGraceMs: settings.nodeGracePeriod,
+        },
       },
       tokens: (objects) =>
         serviceAccountTokens({

@@ -1,16 +1,19 @@
 import { expect, it } from 'vitest';
+import { LeaseKind } from '#api/kinds/lease.ts';
 import { NodeKind } from '#api/kinds/node.ts';
 import { PodKind } from '#api/kinds/pod.ts';
 import type { Node } from '#api/objects.ts';
 import { conditionOf } from '#api/semantics/conditions.ts';
 import type { FakeCluster } from '#client/fake/fake-cluster.ts';
-import { renewNodeLease } from '#client/leases.ts';
+import { NODE_LEASE_NAMESPACE, renewNodeLease } from '#client/leases.ts';
+import { rfc3339, rfc3339Micro } from '#machinery/clock.ts';
 import { failEveryStepOnce, openLab, type Scene } from '../framework/lab.ts';
 import { fresh, markRunning, pod } from '../framework/worlds.ts';
 import { nodeLifecycleController } from './controller.ts';
 
 const scene: Scene = {
-  roster: [nodeLifecycleController],
+  world: (cluster) => beat(cluster),
+  roster: [nodeLifecycleController()],
   async arrange(cluster) {
     const node: Node = {
       apiVersion: 'v1',
@@ -20,6 +23,7 @@ const scene: Scene = {
     };
     const { metadata } = await cluster.client.create(NodeKind, node);
     await renewNodeLease(cluster.client, cluster.clock, { name: 'node-1', uid: metadata.uid! });
+    await cluster.client.create(NodeKind, { ...node, metadata: { name: 'node-2' } });
     const patient = pod('patient', {});
     patient.spec!.tolerations = [
       { key: 'node.kubernetes.io/unreachable', operator: 'Exists', tolerationSeconds: 60 },
@@ -28,6 +32,18 @@ const scene: Scene = {
       markRunning(cluster, await cluster.client.create(PodKind, fresh(one)));
   },
 };
+
+/** The other one goes on saying that it is there. */
+function beat(cluster: FakeCluster): void {
+  const ref = { namespace: NODE_LEASE_NAMESPACE, name: 'node-2' };
+  if (!cluster.get(LeaseKind, ref)) {
+    const metadata = { ...ref, uid: 'l', creationTimestamp: rfc3339(cluster.clock.now()) };
+    cluster.store(LeaseKind, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata }, 'added');
+  }
+  cluster.change(LeaseKind, ref, (lease) => {
+    lease.spec = { renewTime: rfc3339Micro(cluster.clock.now()) as never };
+  });
+}
 
 const ready = (cluster: FakeCluster) =>
   conditionOf(cluster.get(NodeKind, { name: 'node-1' })?.status?.conditions, 'Ready')?.status;
@@ -63,4 +79,14 @@ it('a silent node is tainted whichever step fails', async () => {
     expect(cluster.get(NodeKind, { name: 'node-1' })?.spec?.taints).toHaveLength(2);
     expect(staying(cluster)).toEqual(['patient']);
   });
+});
+
+it('when every node falls silent nothing is taken from anybody', async () => {
+  const lab = await openLab({ ...scene, world: () => {} });
+  await lab.settle(300_000);
+  expect(ready(lab.cluster)).toBe('Unknown');
+  expect(staying(lab.cluster).sort()).toEqual(['hasty', 'patient']);
+  for (const one of lab.cluster.all(PodKind))
+    expect(conditionOf(one.status?.conditions, 'Ready')?.status).toBe('True');
+  await lab.stop();
 });

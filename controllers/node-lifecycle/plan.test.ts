@@ -1,7 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import type { Node, Pod, Taint, Toleration } from '#api/objects.ts';
 import { pod } from '../framework/worlds.ts';
-import { evictionTime, GRACE_MS, planNode } from './plan.ts';
+import { type Disruption, disruptionOf, evictionTime, GRACE_MS, planNode, type Sign } from './plan.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 
@@ -15,8 +15,8 @@ function node(ready: string, edit: Partial<Node['spec']> = {}): Node {
   };
 }
 
-const plan = (one: Node, heardAt: number, pods: Pod[] = []) =>
-  planNode({ node: one, heardAt, pods: () => pods }, NOW);
+const plan = (one: Node, heardAt: number, pods: Pod[] = [], disruption: Disruption = 'none') =>
+  planNode({ node: one, heardAt, pods: () => pods, graceMs: GRACE_MS, disruption: () => disruption }, NOW);
 const taints = (planned: ReturnType<typeof plan>) => {
   const action = planned.actions.find((one) => one.do === 'patch' && one.key === 'n1');
   const body = action?.do === 'patch' ? (action.patch.body as { spec: { taints: Taint[] } }) : undefined;
@@ -93,5 +93,61 @@ describe('a pod leaves a tainted node', () => {
     ['at once when it tolerates something else', [{ key: 'x', operator: 'Exists' }], 0],
   ])('%s', (_words, tolerations, after) => {
     expect(leaves(tolerations)).toBe(after);
+  });
+});
+
+describe('when many nodes are silent at once', () => {
+  const [WELL, QUIET] = [
+    { ready: true, heardAt: NOW - 10_000 },
+    { ready: true, heardAt: NOW - 20_000 },
+  ];
+  const LOST = { ready: false, heardAt: NOW - 1_000 };
+  const AT_SERVER = { ...WELL, atServer: true };
+  test.each<[string, Sign[], Disruption]>([
+    ['all are well', [WELL, WELL], 'none'],
+    ['there are none', [], 'none'],
+    ['one of two is lost', [WELL, LOST], 'none'],
+    ['two of three are lost', [WELL, LOST, LOST], 'none'],
+    ['three of four are', [WELL, LOST, LOST, QUIET], 'partial'],
+    ['three of six are', [WELL, WELL, WELL, LOST, LOST, LOST], 'none'],
+    ['the only one is', [LOST], 'full'],
+    ['the rest has left out a heartbeat', [LOST, QUIET, QUIET], 'full'],
+    ['all but the server’s own are', [AT_SERVER, LOST, QUIET], 'full'],
+    ['the only other one is', [AT_SERVER, LOST], 'none'],
+    ['one of two others is', [AT_SERVER, WELL, LOST], 'none'],
+  ])('%s', (_, nodes, expected) => {
+    expect(disruptionOf(nodes, NOW, GRACE_MS)).toBe(expected);
+  });
+
+  const unreachable = (effect: string): Taint => ({
+    ...{ key: 'node.kubernetes.io/unreachable', effect: effect as Taint['effect'] },
+    ...(effect === 'NoExecute' && { timeAdded: '2025-12-31T00:00:00Z' as never }),
+  });
+  const silent = node('Unknown', { taints: [unreachable('NoSchedule'), unreachable('NoExecute')] });
+  const running = () => {
+    const one = pod('p', {});
+    one.status = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] };
+    return one;
+  };
+
+  it('all: nothing is taken from anybody, and what drives pods away is taken back', () => {
+    const planned = plan(silent, NOW, [running()], 'full');
+    expect(taints(planned)).toEqual(['node.kubernetes.io/unreachable:NoSchedule']);
+    expect(planned.actions).toHaveLength(1);
+    expect(planned.againAfterMs).toBeLessThanOrEqual(5_000);
+  });
+
+  it('most: nobody else is driven away, and nobody deleted', () => {
+    const planned = plan(silent, NOW, [running()], 'partial');
+    expect(planned.actions.map((action) => action.do)).toEqual(['patch']);
+    expect(planned.againAfterMs).toBeLessThanOrEqual(5_000);
+    expect(taints(plan(node('Unknown'), NOW, [], 'partial'))).toEqual([
+      'node.kubernetes.io/unreachable:NoSchedule',
+    ]);
+  });
+
+  it('few: pods go', () => {
+    const { actions } = plan(silent, NOW, [running()], 'none');
+    expect(actions.map((action) => action.do)).toContain('delete');
   });
 });

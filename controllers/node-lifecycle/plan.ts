@@ -17,8 +17,39 @@ import type { Action, Plan } from '../framework/contract.ts';
 type Step = Action<Kind<Node> | Kind<Pod>>;
 type Conditions = NonNullable<NonNullable<Node['status']>['conditions']>;
 
-/** Source: Kubernetes, --node-monitor-grace-period; leases are renewed every 10 s. */
+/** Source: Kubernetes, --node-monitor-grace-period; leases are renewed four times in it. */
 export const GRACE_MS = 40_000;
+/** A node that has left out a heartbeat is not counted among those that are well. */
+const QUIET_SHARE = 0.4;
+/** Source: Kubernetes, node lifecycle, --unhealthy-zone-threshold and what it is good for. */
+const PARTIAL_SHARE = 0.55;
+const PARTIAL_LEAST = 3;
+const LOOK_AGAIN_MS = 5_000;
+
+/**
+ * How many nodes are silent together. `full`: all of them, so it is rather this server that is cut off; `partial`: most. To move their pods
+ * would only do harm then.
+ */
+export type Disruption = 'none' | 'partial' | 'full';
+
+/** One node, as far as that goes. */
+export interface Sign {
+  /** It says so. */
+  ready: boolean;
+  heardAt: number;
+  /** On the machine of a server, which is heard by that one whatever is cut. */
+  atServer?: boolean;
+}
+
+export function disruptionOf(nodes: readonly Sign[], now: number, graceMs: number): Disruption {
+  const isWell = ({ ready, heardAt }: Sign) => ready && now - heardAt <= graceMs * QUIET_SHARE;
+  const silent = nodes.filter((node) => !isWell(node)).length;
+  if (silent > 0 && silent === nodes.length) return 'full';
+  const others = nodes.filter(({ atServer }) => !atServer);
+  // A single one may well have died.
+  if (others.length > 1 && !others.some(isWell)) return 'full';
+  return silent >= PARTIAL_LEAST && silent / nodes.length >= PARTIAL_SHARE ? 'partial' : 'none';
+}
 
 const NOT_READY = 'node.kubernetes.io/not-ready';
 const UNREACHABLE = 'node.kubernetes.io/unreachable';
@@ -33,19 +64,22 @@ export interface NodeScene {
   heardAt: number;
   /** Pods on the node; asked only when it is not ready. */
   pods(): readonly Pod[];
+  graceMs: number;
+  /** Asked only when it is not ready. */
+  disruption(): Disruption;
 }
 
 export function planNode(scene: NodeScene, now: number): Plan<Kind<Node> | Kind<Pod>> {
   const { node } = scene;
   if (node.metadata.deletionTimestamp) return { actions: [] };
-  const left = scene.heardAt + GRACE_MS - now;
+  const left = scene.heardAt + scene.graceMs - now;
   const conditions = left > 0 ? node.status?.conditions : silenced(node.status?.conditions ?? [], now);
   // A node that has never said anything is not ready, rather than lost.
   const ready = conditionOf(conditions, 'Ready')?.status ?? 'False';
   const actions: Step[] = [];
   if (conditions && canonicalJson(conditions) !== canonicalJson(node.status?.conditions ?? [])) {
     const object = { ...node, status: { ...node.status, conditions } };
-    const why = { reason: 'NodeNotReady', message: `no heartbeat for ${GRACE_MS / 1000} s` };
+    const why = { reason: 'NodeNotReady', message: `no heartbeat for ${scene.graceMs / 1000} s` };
     actions.push({ do: 'updateStatus', kind: NodeKind, object, why });
     actions.push({
       do: 'event',
@@ -56,9 +90,10 @@ export function planNode(scene: NodeScene, now: number): Plan<Kind<Node> | Kind<
     // The taints follow from the status that was written: planned when it is seen.
     return { actions };
   }
-  const taints = taintsOf(node, ready, now);
+  const disruption = ready === 'True' ? 'none' : scene.disruption();
+  const taints = taintsOf(node, ready, now, disruption);
   if (canonicalJson(taints) !== canonicalJson(node.spec?.taints ?? [])) actions.push(taintStep(node, taints));
-  const podPlan = ready === 'True' ? { actions: [] } : planPods(scene.pods(), taints, now);
+  const podPlan = planPods(ready === 'True' ? [] : scene.pods(), taints, now, disruption);
   actions.push(...podPlan.actions);
   const waits = [left > 0 ? left : undefined, podPlan.againAfterMs].filter((ms) => ms !== undefined);
   return { actions, ...(waits.length && { againAfterMs: Math.min(...waits) }) };
@@ -80,15 +115,16 @@ function silenced(conditions: Conditions, now: number): Conditions {
   }).concat(conditions.filter(({ type }) => !REPORTED.includes(type)));
 }
 
-function taintsOf(node: Node, ready: string, now: number): Taint[] {
+/** Those that drive pods away are not added while most nodes are silent, and taken back when all are. */
+function taintsOf(node: Node, ready: string, now: number, disruption: Disruption): Taint[] {
   const wanted: Taint[] = [];
   if (node.spec?.unschedulable) wanted.push({ key: UNSCHEDULABLE, effect: 'NoSchedule' });
   if (ready !== 'True') {
     const key = ready === 'False' ? NOT_READY : UNREACHABLE;
-    wanted.push(
-      { key, effect: 'NoSchedule' },
-      { key, effect: 'NoExecute', timeAdded: rfc3339(now) as never },
-    );
+    wanted.push({ key, effect: 'NoSchedule' });
+    const there = node.spec?.taints?.some((taint) => taint.key === key && taint.effect === 'NoExecute');
+    if (disruption === 'none' || (disruption === 'partial' && there))
+      wanted.push({ key, effect: 'NoExecute', timeAdded: rfc3339(now) as never });
   }
   const old = node.spec?.taints ?? [];
   const same = (a: Taint) => (b: Taint) => a.key === b.key && a.effect === b.effect;
@@ -106,15 +142,23 @@ function taintStep(node: Node, taints: Taint[]): Step {
 }
 
 /** Marks the pods not ready, and deletes those that have not tolerated the node's taints for long enough. */
-function planPods(pods: readonly Pod[], taints: readonly Taint[], now: number): Plan<Kind<Pod>> {
+function planPods(
+  pods: readonly Pod[],
+  taints: readonly Taint[],
+  now: number,
+  disruption: Disruption,
+): Plan<Kind<Pod>> {
   const actions: Action<Kind<Pod>>[] = [];
+  // Who may be well must not be taken from its Service, nor its place given away.
+  if (disruption === 'full') return { actions, againAfterMs: LOOK_AGAIN_MS };
   let next = Number.POSITIVE_INFINITY;
   for (const pod of pods) {
     if (isPodTerminal(pod) || pod.metadata.deletionTimestamp) continue;
     if (isPodReady(pod)) actions.push(notReady(pod, now));
     const at = evictionTime(pod, taints);
-    if (at <= now) actions.push(eviction(pod));
-    else next = Math.min(next, at);
+    if (at > now) next = Math.min(next, at);
+    else if (disruption === 'none') actions.push(eviction(pod));
+    else next = Math.min(next, now + LOOK_AGAIN_MS);
   }
   return { actions, ...(Number.isFinite(next) && { againAfterMs: next - now }) };
 }

@@ -15,6 +15,8 @@ export interface PeersOptions {
   log: Logger;
   network: Pick<NodeNetwork, 'syncPeers'>;
   nodeName: string;
+  /** Told of each change of this node's own object. */
+  onSelf?: (node: Node) => void;
   signal: AbortSignal;
 }
 
@@ -38,7 +40,10 @@ export async function keepPeers(options: PeersOptions): Promise<void> {
   const nodes = startInformer({ client, clock, random, signal, onError, kind: NodeKind });
   let changed = () => {};
   await nodes.synced;
-  nodes.onChange(() => changed());
+  nodes.onChange(({ type, object }) => {
+    changed();
+    if (type !== 'deleted' && object.metadata.name === nodeName) options.onSelf?.(object);
+  });
   let done = '';
   while (!signal.aborted) {
     const waiting = new Promise<void>((resolve) => {

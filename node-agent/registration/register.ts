@@ -1,3 +1,4 @@
+import { NODE_GRACE_MS } from '#api/cluster-settings.ts';
 import { NodeKind } from '#api/kinds/node.ts';
 import type { Node } from '#api/objects.ts';
 import type { Client, Informer } from '#client/contract.ts';
@@ -12,6 +13,8 @@ export interface RegistrationOptions {
   clock: Clock;
   log: Logger;
   facts: MachineFacts;
+  /** How long the node may be silent before it counts as lost. */
+  graceMs?: number;
   /** Looked at before each status. */
   health(): Promise<NodeHealth>;
   signal: AbortSignal;
@@ -23,7 +26,6 @@ export interface Registration {
 }
 
 /** Source: Kubernetes, "Node heartbeats": the Lease often, the status when it changes and now and then. */
-const LEASE_MS = 10_000;
 const STATUS_MS = 60_000;
 const RETRY_MS = 1_000;
 
@@ -71,7 +73,7 @@ export function podCidrsOf(informer: Informer<Node>, name: string, signal: Abort
 
 /** Heartbeats and status until the signal aborts. A server that is away is waited for. */
 export function keepRegistered(node: Node, options: RegistrationOptions): Registration {
-  const { clock, log, signal } = options;
+  const { clock, log, signal, graceMs = NODE_GRACE_MS } = options;
   let writing = false;
   let again = false;
   const status = async () => {
@@ -90,13 +92,16 @@ export function keepRegistered(node: Node, options: RegistrationOptions): Regist
     writing = false;
   };
   const renew = () =>
-    renewNodeLease(options.client, clock, { name: node.metadata.name, uid: node.metadata.uid! }).catch(
-      (error) => {
-        if (!signal.aborted)
-          log.warn('The lease of the node could not be renewed', { error: messageOf(error) });
-      },
-    );
-  every(clock, LEASE_MS, signal, renew, true);
+    renewNodeLease(
+      options.client,
+      clock,
+      { name: node.metadata.name, uid: node.metadata.uid! },
+      graceMs,
+    ).catch((error) => {
+      if (!signal.aborted)
+        log.warn('The lease of the node could not be renewed', { error: messageOf(error) });
+    });
+  every(clock, graceMs / 4, signal, renew, true);
   every(clock, STATUS_MS, signal, status, true);
   return { touch: () => void status() };
 }

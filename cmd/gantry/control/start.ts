@@ -16,6 +16,7 @@ export interface ControlOptions {
   /** Signs what is approved. */
   clientAuthority: KeyAndCertificate;
   podCidr: string;
+  nodeGraceMs: number;
   /** How long a leader that is not heard of stays the leader; undefined: this server is the only one. */
   leaderLeaseMs?: number;
   logLevel: Settings['logLevel'];
@@ -53,6 +54,7 @@ export async function startControl(settings: Settings, pki: Pki, log: Logger): P
     scheduler: pki.scheduler,
     clientAuthority: pki.clientAuthority,
     podCidr: settings.podCidr,
+    nodeGraceMs: settings.nodeGracePeriod,
     ...(settings.store.kind === 'etcd' && { leaderLeaseMs: settings.leaderLease }),
     logLevel: settings.logLevel,
   };

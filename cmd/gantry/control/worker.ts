@@ -44,7 +44,12 @@ const turns = {
   identity: `${hostname()}_${uuid(random)}`,
 };
 
-const controllerRoster = roster({ clusterCa: options.ca, clusterCidrs: [options.podCidr], sign });
+const controllerRoster = roster({
+  clusterCa: options.ca,
+  clusterCidrs: [options.podCidr],
+  nodeGraceMs: options.nodeGraceMs,
+  sign,
+});
 const controllers = await inTurn(
   'kube-controller-manager',
   clientOf(controllersTransport, 'election'),
