@@ -1,6 +1,7 @@
 import { canonicalAddress, canonicalCidr } from '#machinery/values/cidr.ts';
 import type { Forward, Neighbour } from './netlink/overlay.ts';
 import type { Link, LinkAddress, Route } from './netlink/route.ts';
+import type { Sysctl } from './netlink/sysctl.ts';
 import type { Step } from './steps.ts';
 
 /** Links, addresses and routes as the kernel has them. */
@@ -18,6 +19,19 @@ export interface NodeState {
 export interface NodeAudit {
   findings: string[];
   steps: Step[];
+}
+
+/** The parameters of a plan that are not as planned. */
+export async function auditSysctls(plan: readonly Step[], sysctl: Sysctl): Promise<NodeAudit> {
+  const audit: NodeAudit = { findings: [], steps: [] };
+  for (const step of plan) {
+    if (step.op !== 'sysctl') continue;
+    const value = await sysctl.read(step.key);
+    if (value === step.value) continue;
+    audit.findings.push(`${step.key} is ${value}`);
+    audit.steps.push(step);
+  }
+  return audit;
 }
 
 /** Compares the steps of a node's plan with the kernel: pure. What a plan does not name is left alone. */
@@ -43,6 +57,7 @@ const FAULTS: Faults = {
   veth: nothing,
   port: nothing,
   up: nothing,
+  mtu: nothing,
   'delete-link': nothing,
   'delete-route': nothing,
   'delete-neighbour': nothing,
@@ -51,7 +66,8 @@ const FAULTS: Faults = {
     const link = links.find(({ name }) => name === step.name);
     if (!link) return `bridge ${step.name} is gone`;
     if (!link.up) return `bridge ${step.name} is down`;
-    return link.mac === step.mac ? undefined : `bridge ${step.name} has address ${link.mac}`;
+    if (link.mac !== step.mac) return `bridge ${step.name} has address ${link.mac}`;
+    return link.mtu === step.mtu ? undefined : `bridge ${step.name} has MTU ${link.mtu}`;
   },
   address(step, state) {
     const [address = '', prefix] = step.cidr.split('/');

@@ -116,7 +116,9 @@ export function networkConformance(label: string, make: () => Promise<NetworkSub
         ...{ name, addresses: address ? [address] : [], podCidrs: [cidr] },
       });
       const near = peer('near', '192.0.2.9', '10.244.1.0/28');
-      expect(await network.syncPeers([near, peer('lost', '', '10.244.2.0/28')])).toEqual(['lost']);
+      expect(await network.syncPeers([near, peer('lost', '', '10.244.2.0/28')])).toEqual([
+        { name: 'lost', why: expect.stringContaining('address') },
+      ]);
       expect(await network.syncPeers([near])).toEqual([]);
       expect(await network.audit()).toEqual([]);
       expect(await network.syncPeers([{ ...near, addresses: ['192.0.2.10'] }])).toEqual([]);

@@ -17,6 +17,8 @@ export interface NodeNetworkConfig {
   dnsAddress: string;
   /** The node's own, by which other nodes know it, the primary one first; none where there are no others. */
   addresses?: string[];
+  /** Of the network between nodes on different subnets: identifier (VNI) and UDP port, the same on all nodes; 1 and 8472 when left out. */
+  vxlan?: { id: number; port: number };
 }
 
 /** Another node, as data. */
@@ -26,6 +28,12 @@ export interface NodePeer {
   addresses: string[];
   /** The blocks of its pods. */
   podCidrs: string[];
+}
+
+/** A node to (some of) whose pods there is no way, and the reason. */
+export interface UnreachablePeer {
+  name: string;
+  why: string;
 }
 
 export interface PodAttachment {
@@ -69,10 +77,11 @@ export interface NodeNetwork {
   /** Makes the Service rules be exactly these; only differences reach the kernel. */
   syncServices(rules: readonly ServicePortRule[]): Promise<void>;
   /**
-   * Makes these be the other nodes whose pods are reached: directly where they are on a subnet of ours, else by VXLAN. Gives back
-   * the names of those to which there is no way.
+   * Makes these be the other nodes whose pods are reached: directly where they are on a subnet of ours, else by VXLAN; only
+   * differences reach the kernel. Pods that run and those to come get the MTU that then fits all ways. Gives back those to which
+   * there is no way; the others are reached all the same.
    */
-  syncPeers(peers: readonly NodePeer[]): Promise<string[]>;
+  syncPeers(peers: readonly NodePeer[]): Promise<UnreachablePeer[]>;
   /** Compares the kernel with what was planned and mends it; says what it found. */
   audit(): Promise<string[]>;
   /** Removes every trace of the instance. */

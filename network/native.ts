@@ -1,7 +1,7 @@
 import { messageOf } from '#machinery/errors.ts';
 import type { Files } from '#machinery/io.ts';
 import { canonicalAddress, parseAddress } from '#machinery/values/cidr.ts';
-import { auditNode, type NodeState } from './audit.ts';
+import { auditNode, auditSysctls, type NodeState } from './audit.ts';
 import {
   NetworkError,
   type NodeNetwork,
@@ -9,6 +9,7 @@ import {
   type NodePeer,
   type PodAttachment,
   type ServicePortRule,
+  type UnreachablePeer,
 } from './contract.ts';
 import { Addresses, gatewayOf, type Lease } from './ipam/addresses.ts';
 import { exchange, NETLINK_ROUTE, perform } from './netlink/connection.ts';
@@ -27,7 +28,9 @@ import {
   parseRoute,
 } from './netlink/route.ts';
 import type { Sysctl } from './netlink/sysctl.ts';
-import { peersLeft, peersPlan, vxlanMtu } from './peers/plan.ts';
+import { mendPeers } from './peers/mend.ts';
+import { peersLeft, peersPlan } from './peers/plan.ts';
+import { uplinkMtu } from './peers/ways.ts';
 import {
   bridgeName,
   checkConfig,
@@ -36,6 +39,7 @@ import {
   nodePlan,
   POD_INTERFACE,
   podAddressSteps,
+  podMtuSteps,
   podPlan,
   requireCidr,
   vethName,
@@ -54,16 +58,14 @@ export interface NativeNetworkDeps {
   nodePid: number;
 }
 
-/** When no uplink says otherwise: Ethernet's. */
-const DEFAULT_MTU = 1500;
-
 /** Pod networking by bridge, veth and nftables, through netlink only. Calls of one instance are done one at a time. */
 export class NativeNetwork implements NodeNetwork {
   readonly #deps: NativeNetworkDeps;
   readonly #effects: StepEffects;
   #started: Started | undefined;
   #rules: readonly ServicePortRule[] = [];
-  #peers: readonly NodePeer[] = [];
+  /** Undefined until they are known. */
+  #peers: readonly NodePeer[] | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(deps: NativeNetworkDeps) {
@@ -79,13 +81,16 @@ export class NativeNetwork implements NodeNetwork {
         `${this.#deps.directory}/addresses`,
         config.podCidrs,
       );
-      const mtu = uplinkMtu(config, await this.#readNode());
+      const state = await this.#readNode();
+      const bridge = state.links.find(({ name }) => name === bridgeName(config.instance));
+      // What it was before the agent's restart fits the ways that are there.
+      const mtu = Math.min(uplinkMtu(config, state), bridge?.mtu ?? Number.POSITIVE_INFINITY);
       const tables = families(config).map(
         (family) => new ServiceTable(this.#deps.netlink, tableConfig(config, family)),
       );
       await execute(nodePlan(config, mtu), this.#effects);
       for (const table of tables) await table.start();
-      this.#started = { config, addresses, mtu, podMtu: mtu, tables };
+      this.#started = { config, addresses, mtu, tables };
     });
   }
 
@@ -95,9 +100,9 @@ export class NativeNetwork implements NodeNetwork {
 
   attach(sandbox: string, networkNamespace: string): Promise<PodAttachment> {
     return kernelErrors(async () => {
-      const { config, addresses, podMtu } = this.#running();
+      const { config, addresses, mtu } = this.#running();
       const lease = await addresses.lease(sandbox, networkNamespace);
-      await this.#plug(config, lease, podMtu);
+      await this.#plug(config, lease, mtu);
       return attachment(config, lease);
     });
   }
@@ -121,38 +126,43 @@ export class NativeNetwork implements NodeNetwork {
     });
   }
 
-  syncPeers(peers: readonly NodePeer[]): Promise<string[]> {
+  syncPeers(peers: readonly NodePeer[]): Promise<UnreachablePeer[]> {
     return this.#alone(async () => {
       const started = this.#running();
-      const state = await this.#readNode();
-      const plan = peersPlan(started.config, peers, state, started.mtu);
-      await execute([...peersLeft(started.config, plan, state), ...plan.steps], this.#effects);
       this.#peers = structuredClone([...peers]);
-      // Pods that run keep theirs: they are told of what is too large (path MTU discovery).
-      started.podMtu = plan.overlay ? vxlanMtu(started.config, started.mtu) : started.mtu;
-      return plan.unreachable;
+      const state = await this.#readNode();
+      const { mtu, unreachable } = await mendPeers(started.config, peers, state, this.#effects);
+      if (mtu !== started.mtu) {
+        started.mtu = mtu;
+        await execute(
+          nodePlan(started.config, mtu).filter(({ op }) => op === 'bridge'),
+          this.#effects,
+        );
+        // Whom this does not find is found by the next audit, which also says what cannot be mended.
+        await this.#auditPods(started);
+      }
+      return unreachable;
     });
   }
 
   audit(): Promise<string[]> {
     return this.#alone(async () => {
-      const { config, addresses, mtu, podMtu, tables } = this.#running();
+      const started = this.#running();
+      const { config, tables } = started;
       const state = await this.#readNode();
-      const peers = peersPlan(config, this.#peers, state, mtu);
-      const plan = [...nodePlan(config, mtu), ...peers.steps];
-      const { findings, steps } = auditNode(plan, state);
-      const left = peersLeft(config, peers, state);
-      findings.push(...left.map((step) => `something is left of another node: ${step.op}`));
-      steps.unshift(...left);
-      for (const step of plan) {
-        if (step.op !== 'sysctl') continue;
-        const value = await this.#deps.sysctl.read(step.key);
-        if (value === step.value) continue;
-        findings.push(`${step.key} is ${value}`);
-        steps.push(step);
+      const findings: string[] = [];
+      // Before they are known, the ways that are there serve: they are from before the agent's restart.
+      const mended = this.#peers && (await mendPeers(config, this.#peers, state, this.#effects));
+      if (mended) started.mtu = mended.mtu;
+      const plan = nodePlan(config, started.mtu);
+      for (const { findings: found, steps } of [
+        auditNode(plan, state),
+        await auditSysctls(plan, this.#deps.sysctl),
+      ]) {
+        findings.push(...found);
+        await execute(steps, this.#effects);
       }
-      await execute(steps, this.#effects);
-      findings.push(...(await this.#auditPods(config, addresses, podMtu)));
+      findings.push(...(mended?.findings ?? []), ...(await this.#auditPods(started)));
       for (const table of tables) findings.push(...(await table.audit()));
       return findings;
     });
@@ -165,7 +175,7 @@ export class NativeNetwork implements NodeNetwork {
       const state = await this.#readNode();
       const prefix = bridgeName(config.instance);
       const ours = state.links.filter(({ name, kind }) => name.startsWith(prefix) && OUR_KINDS.has(kind));
-      const nobody = peersPlan(config, [], state, DEFAULT_MTU);
+      const nobody = peersPlan(config, [], state);
       await execute(
         [
           ...peersLeft(config, nobody, state).filter(({ op }) => op !== 'delete-link'),
@@ -173,7 +183,7 @@ export class NativeNetwork implements NodeNetwork {
         ],
         this.#effects,
       );
-      for (const step of nodePlan(config, DEFAULT_MTU)) {
+      for (const step of nodePlan(config, nobody.mtu)) {
         if (step.op !== 'unreachable') continue;
         const request = deleteRoute({ ...step, kind: 'unreachable', index: 0 });
         const [answer] = await exchange(this.#deps.netlink, NETLINK_ROUTE, [request]);
@@ -182,7 +192,7 @@ export class NativeNetwork implements NodeNetwork {
       await this.#deps.files.remove(`${this.#deps.directory}/addresses`);
       this.#started = undefined;
       this.#rules = [];
-      this.#peers = [];
+      this.#peers = undefined;
     });
   }
 
@@ -194,7 +204,7 @@ export class NativeNetwork implements NodeNetwork {
     if (there) {
       const again = podAddressSteps(config, networkNamespace, addresses);
       const port = steps.filter(({ op }) => op === 'port');
-      return execute([...again, ...port], this.#effects);
+      return execute([...again, ...podMtuSteps(config, lease, mtu), ...port], this.#effects);
     }
     try {
       await execute(steps, this.#effects);
@@ -227,13 +237,13 @@ export class NativeNetwork implements NodeNetwork {
   }
 
   /** Pods whose end on the node is gone or unplugged, as long as their namespace is there. */
-  async #auditPods(config: NodeNetworkConfig, addresses: Addresses, mtu: number): Promise<string[]> {
+  async #auditPods({ config, addresses, mtu }: Started): Promise<string[]> {
     const findings: string[] = [];
     const { links } = await this.#readNode();
     const bridge = links.find(({ name }) => name === bridgeName(config.instance));
     for (const lease of addresses.all().values()) {
       const link = links.find(({ name }) => name === vethName(config.instance, lease.sandbox));
-      const fault = portFault(link, bridge);
+      const fault = portFault(link, bridge, mtu);
       if (!fault) continue;
       try {
         await this.#plug(config, lease, mtu);
@@ -274,29 +284,14 @@ export class NativeNetwork implements NodeNetwork {
   }
 }
 
-/** A loopback default route has 65536; Ethernet frames do not get that large. */
-const MAX_MTU = 9216;
-
 const OUR_KINDS: ReadonlySet<string> = new Set(['veth', 'bridge', 'vxlan']);
 
 interface Started {
   config: NodeNetworkConfig;
   addresses: Addresses;
-  /** Of the uplink, and so of the bridge. */
+  /** Of the bridge and of all pods: what the uplink and the ways to other nodes let through. */
   mtu: number;
-  /** Of pods that are attached from now on. */
-  podMtu: number;
   tables: ServiceTable[];
-}
-
-/** Of the link that has the node's own address, else of the one that the default route leaves by. */
-function uplinkMtu({ addresses = [] }: NodeNetworkConfig, state: NodeState): number {
-  const own = state.addresses.find(({ address }) => address === canonicalAddress(addresses[0] ?? ''));
-  const route = state.routes.find(
-    ({ destination, kind }) => kind === 'unicast' && destination.endsWith('/0'),
-  );
-  const link = state.links.find(({ index }) => index === (own ?? route)?.index);
-  return Math.min(link?.mtu || DEFAULT_MTU, MAX_MTU);
 }
 
 async function kernelErrors<T>(work: () => Promise<T>): Promise<T> {
@@ -308,10 +303,11 @@ async function kernelErrors<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function portFault(link: Link | undefined, bridge: Link | undefined): string | undefined {
+function portFault(link: Link | undefined, bridge: Link | undefined, mtu: number): string | undefined {
   if (!link) return 'is gone';
   if (link.master !== bridge?.index) return 'is not plugged into the bridge';
   if (!link.up) return 'is down';
+  if (link.mtu !== mtu) return `has MTU ${link.mtu}`;
   return link.hairpin ? undefined : 'has no hairpin mode';
 }
 

@@ -122,6 +122,18 @@ export function podAddressSteps(
   return steps;
 }
 
+/** For both ends of a pod's pair when what they may carry has changed: the pod's own first, which the other one's is a sign of. */
+export function podMtuSteps(
+  { instance }: NodeNetworkConfig,
+  { sandbox, networkNamespace: namespace }: { sandbox: string; networkNamespace: string },
+  mtu: number,
+): Step[] {
+  return [
+    { op: 'mtu', namespace, link: POD_INTERFACE, mtu },
+    { op: 'mtu', link: vethName(instance, sandbox), mtu },
+  ];
+}
+
 /** The gateway of the block that an address is from, or of its family when the node's block has changed. */
 export function gatewayFor(config: NodeNetworkConfig, address: Address): string {
   const blocks = config.podCidrs.map((cidr) => ({ text: cidr, cidr: requireCidr(cidr) }));
@@ -144,7 +156,18 @@ export function checkConfig(config: NodeNetworkConfig): void {
     );
   if (config.podCidrs.length === 0) throw new NetworkError('InvalidConfig', 'podCidrs is empty');
   for (const text of [...config.podCidrs, ...config.clusterCidrs, ...config.serviceCidrs]) requireCidr(text);
-  requireAddress(config.dnsAddress);
+  for (const text of [config.dnsAddress, ...(config.addresses ?? [])]) requireAddress(text);
+  const { vxlan } = config;
+  if (vxlan && !(isWithin(vxlan.id, MAX_VXLAN_ID) && isWithin(vxlan.port, MAX_PORT)))
+    throw new NetworkError('InvalidConfig', `vxlan ${vxlan.id} at port ${vxlan.port} is out of range`);
+}
+
+/** RFC 7348: 24 bits. */
+const MAX_VXLAN_ID = 0xff_ffff;
+const MAX_PORT = 0xffff;
+
+function isWithin(value: number, max: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= max;
 }
 
 export function requireCidr(text: string): Cidr {

@@ -33,6 +33,7 @@ export type Step =
   /** A veth pair: `name` with `index` in `namespace`, `peer` on the node. */
   | { op: 'veth'; namespace: string; name: string; index: number; mac: string; mtu: number; peer: string }
   | { op: 'up'; namespace?: string; link: string }
+  | { op: 'mtu'; namespace?: string; link: string; mtu: number }
   /** Makes a link of the node a port of a bridge. */
   | { op: 'port'; link: string; bridge: string; alias: string }
   /** `cidr`: the address with its prefix length. */
@@ -85,7 +86,7 @@ const ENCODERS: Encoders = {
   bridge: {
     needs: () => [],
     encode: (step) => [
-      newBridge(step.name, step.mac, step.mtu),
+      newBridge(step.name, step.mac),
       setLink(step.name, { up: true, mac: step.mac, mtu: step.mtu }),
     ],
     fine: ['EEXIST'],
@@ -95,6 +96,7 @@ const ENCODERS: Encoders = {
     encode: (step, _, nodePid) => [newVeth({ ...step, peerPid: nodePid })],
     fine: [],
   },
+  mtu: { needs: () => [], encode: (step) => [setLink(step.link, { mtu: step.mtu })], fine: [] },
   up: { needs: () => [], encode: (step) => [setLink(step.link, { up: true })], fine: [] },
   port: {
     needs: (step) => [step.bridge],
@@ -135,7 +137,8 @@ const ENCODERS: Encoders = {
     needs: () => [],
     encode: (step) => [
       newVxlan(step.name, step.mac, step.mtu, step.vxlan),
-      setLink(step.name, { up: true, mac: step.mac, mtu: step.mtu }),
+      // Not the MAC of one that is there: even the same one makes the kernel forget all neighbours.
+      setLink(step.name, { up: true, mtu: step.mtu }),
     ],
     fine: ['EEXIST'],
   },

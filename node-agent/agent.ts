@@ -134,7 +134,7 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
     clusterDomain: config.clusterDomain,
   });
   let registered: Registration | undefined;
-  void keepPeers({
+  const peers = keepPeers({
     ...{ client, clock, random, log, network, nodeName: config.nodeName, signal: ended },
     // The server had not heard of this node for a while: it must know soon that it is back.
     onSelf: (node) => {
@@ -154,7 +154,7 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   const server = serveThroughTunnel(deps, roster, ended);
   keepNodeClean(deps, { roster, recorder, images }, ended);
   auditForEver(network, clock, log, ended);
-  const ready = services.synced.then(async () => {
+  const ready = Promise.all([services.synced, peers.synced]).then(async () => {
     state.notReady = '';
     const node = await registerNode(registration);
     registered = keepRegistered(node, registration);

@@ -6,6 +6,7 @@ import {
   type NodePeer,
   type PodAttachment,
   type ServicePortRule,
+  type UnreachablePeer,
 } from '../contract.ts';
 import { Addresses, gatewayOf } from '../ipam/addresses.ts';
 
@@ -75,11 +76,13 @@ export class FakeNetwork implements NodeNetwork {
     this.rules = structuredClone(rules);
   }
 
-  async syncPeers(peers: readonly NodePeer[]): Promise<string[]> {
+  async syncPeers(peers: readonly NodePeer[]): Promise<UnreachablePeer[]> {
     this.#begin('syncPeers');
     this.#started();
     this.peers = structuredClone(peers);
-    return peers.filter(({ addresses }) => addresses.length === 0).map(({ name }) => name);
+    return peers
+      .filter(({ addresses }) => addresses.length === 0)
+      .map(({ name }) => ({ name, why: 'it has no address' }));
   }
 
   async audit(): Promise<string[]> {

@@ -37,16 +37,18 @@ export interface Vxlan {
   port: number;
   /** Address of this node that the packets come from. */
   local: string;
+  /** Whether it believes what comes from elsewhere about who is where. */
+  learning: boolean;
 }
 
-/** A VXLAN device that learns nothing by itself; EEXIST when there is a link of that name. */
+/** A VXLAN device; EEXIST when there is a link of that name. */
 export function newVxlan(name: string, mac: string, mtu: number, vxlan: Vxlan): Request {
   const local = parseAddress(vxlan.local)!;
   const port = Buffer.alloc(2);
   port.writeUInt16BE(vxlan.port);
   const data = new Attributes()
     .u32(VXLAN.id, vxlan.id)
-    .u8(VXLAN.learning, 0)
+    .u8(VXLAN.learning, vxlan.learning ? 1 : 0)
     .bytes(VXLAN.port, port)
     .bytes(local.family === 4 ? VXLAN.local : VXLAN.local6, addressBytes(local));
   const attributes = new Attributes()
@@ -66,6 +68,7 @@ export function parseVxlan(data: Buffer): Vxlan {
     id: attributes.get(VXLAN.id)?.readUInt32LE(0) ?? 0,
     port: attributes.get(VXLAN.port)?.readUInt16BE(0) ?? 0,
     local: local ? formatAddress(addressOfBytes(local)) : '',
+    learning: attributes.get(VXLAN.learning)?.[0] === 1,
   };
 }
 

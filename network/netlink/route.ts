@@ -43,7 +43,7 @@ const IFA = { address: 1, local: 2 } as const;
 const IFA_F_NODAD = 2;
 const RTA = { destination: 1, link: 4, gateway: 5, priority: 6, source: 7, table: 15 } as const;
 const RT_TABLE_MAIN = 254;
-const RTPROT_STATIC = 4;
+export const RTPROT_STATIC = 4;
 const SCOPE_UNIVERSE = 0;
 const SCOPE_LINK = 253;
 const RTN_UNICAST = 1;
@@ -83,6 +83,8 @@ export interface Route {
   /** Preferred source address of traffic from this node. */
   source?: string;
   metric: number;
+  /** Who made it, of those that are read; what this room makes is RTPROT_STATIC. */
+  protocol?: number;
 }
 
 export function ifinfo(index = 0, flags = 0, change = 0): Buffer {
@@ -101,12 +103,14 @@ export function macText(bytes: Buffer | undefined): string {
   return (bytes?.toString('hex') ?? '').replace(/(..)(?=.)/g, '$1:');
 }
 
-/** A bridge without spanning tree; EEXIST when there is a link of that name. */
-export function newBridge(name: string, mac: string, mtu: number): Request {
+/**
+ * A bridge without spanning tree; EEXIST when there is a link of that name. Its MTU must be set afterwards: the kernel goes by the
+ * ports for one that was given here.
+ */
+export function newBridge(name: string, mac: string): Request {
   const attributes = new Attributes()
     .text(IFLA.name, name)
     .bytes(IFLA.address, macBytes(mac))
-    .u32(IFLA.mtu, mtu)
     .nest(IFLA.info, new Attributes().text(IFLA_INFO.kind, 'bridge'));
   return request(
     `create bridge ${name}`,
@@ -304,6 +308,7 @@ export function parseRoute(message: Message): Route | undefined {
     gateway: text(attributes.get(RTA.gateway)),
     source: text(attributes.get(RTA.source)),
     metric: attributes.get(RTA.priority)?.readUInt32LE(0) ?? 0,
+    protocol: message.body[5]!,
   };
 }
 

@@ -1,77 +1,35 @@
 import { createHash } from 'node:crypto';
 import {
-  type Address,
   addressBytes,
-  canonicalCidr,
+  type Cidr,
   cidrContains,
+  cidrsOverlap,
   formatAddress,
+  formatCidr,
   parseAddress,
   parseCidr,
 } from '#machinery/values/cidr.ts';
 import type { NodeState } from '../audit.ts';
-import type { NodeNetworkConfig, NodePeer } from '../contract.ts';
+import type { NodeNetworkConfig, NodePeer, UnreachablePeer } from '../contract.ts';
 import { gatewayOf } from '../ipam/addresses.ts';
 import { parseVxlan, type Vxlan } from '../netlink/overlay.ts';
+import { RTPROT_STATIC } from '../netlink/route.ts';
 import type { Step } from '../steps.ts';
+import { ownAddress, uplinkMtu, wayTo } from './ways.ts';
 
 /**
  * The ways to the pods of other nodes: pure. A node on a subnet of ours is the gateway to its pods; any other is reached through
  * VXLAN, where nothing has to be learned or exchanged: addresses and MACs of both ends follow from what the API says of nodes.
  */
 
-/** As flannel has it, so that firewalls which let that through need no change. */
-const PORT = 8472;
-const ID = 1;
-/** Of an outer IP header (20 or 40), UDP (8), VXLAN (8) and the inner Ethernet header (14). */
-const OVERHEAD = { 4: 50, 6: 70 } as const;
+/** As flannel has them, so that firewalls which let that through need no change. */
+export const DEFAULT_VXLAN = { id: 1, port: 8472 } as const;
 /** Tells our routes from those of others, and is worse than theirs. */
 export const PEER_METRIC = 1025;
-const HIGHEST_SMALLEST_MTU = 1280;
 
 /** The VXLAN device of an instance; at most 15 characters. */
 export function vxlanName(instance: string): string {
   return `g${instance}v`;
-}
-
-/** How a node is reached; `none`: it has no address that we could send to. */
-export type Way =
-  | { kind: 'direct'; gateway: string; link: string }
-  | { kind: 'vxlan'; to: string }
-  | { kind: 'none' };
-
-/** `cidr`: one block of the peer's pods. */
-export function wayTo(config: NodeNetworkConfig, peer: NodePeer, cidr: string, state: NodeState): Way {
-  const family = parseCidr(cidr)?.family;
-  for (const text of peer.addresses) {
-    const address = parseAddress(text);
-    if (!address || address.family !== family) continue;
-    const link = linkTo(config, address, state);
-    if (link) return { kind: 'direct', gateway: formatAddress(address), link };
-  }
-  const own = ownAddress(config);
-  const to = peer.addresses.map(parseAddress).find((address) => address && address.family === own?.family);
-  return to ? { kind: 'vxlan', to: formatAddress(to) } : { kind: 'none' };
-}
-
-function ownAddress({ addresses = [] }: NodeNetworkConfig): Address | undefined {
-  return parseAddress(addresses[0] ?? '');
-}
-
-/** The link on whose subnet the address is. */
-function linkTo(
-  { instance }: NodeNetworkConfig,
-  address: Address,
-  { links, routes }: NodeState,
-): string | undefined {
-  const matching = routes
-    .map((route) => ({ route, cidr: parseCidr(route.destination) }))
-    .filter(({ route, cidr }) => route.kind === 'unicast' && cidr && cidrContains(cidr, address))
-    .sort((a, b) => b.cidr!.prefix - a.cidr!.prefix || a.route.metric - b.route.metric);
-  const best = matching[0]?.route;
-  const link = links.find(({ index }) => index === best?.index);
-  // The whole world is no subnet, whatever a point-to-point link says.
-  const isSubnet = best && best.gateway === undefined && !best.destination.endsWith('/0');
-  return link && isSubnet && !link.name.startsWith(`g${instance}`) ? link.name : undefined;
 }
 
 /** Locally administered, and the same whichever node works it out. */
@@ -82,63 +40,104 @@ export function vtepMac(address: string): string {
   return ['0a', '59', ...[...tail].map((byte) => byte.toString(16).padStart(2, '0'))].join(':');
 }
 
-/** What packets may measure that go to other nodes by VXLAN, where the uplink takes `uplinkMtu`. */
-export function vxlanMtu({ addresses = [] }: NodeNetworkConfig, uplinkMtu: number): number {
-  const family = parseAddress(addresses[0] ?? '')?.family ?? 4;
-  return Math.max(uplinkMtu - OVERHEAD[family], HIGHEST_SMALLEST_MTU);
-}
-
 export interface PeersPlan {
-  steps: Step[];
-  /** Whether some node is reached by VXLAN. */
-  overlay: boolean;
-  /** Names of nodes to whose pods there is no way. */
-  unreachable: string[];
+  /** The VXLAN device, when some node is reached by it. */
+  device: Step[];
+  /** By node: the kernel may refuse one without harm to the others. */
+  peers: { name: string; overlay: boolean; steps: Step[] }[];
+  /** What every packet between pods may measure, of whatever node: of this node's bridge and pods. */
+  mtu: number;
+  unreachable: UnreachablePeer[];
 }
 
 export function peersPlan(
   config: NodeNetworkConfig,
   peers: readonly NodePeer[],
   state: NodeState,
-  uplinkMtu: number,
 ): PeersPlan {
   const link = vxlanName(config.instance);
-  const steps: Step[] = [];
-  const unreachable: string[] = [];
-  let overlay = false;
-  for (const peer of peers)
+  const plan: PeersPlan = { device: [], peers: [], mtu: uplinkMtu(config, state), unreachable: [] };
+  const taken = config.podCidrs.flatMap((text) => claim('this node', text));
+  let overlayMtu = Number.POSITIVE_INFINITY;
+  for (const peer of peers) {
+    const steps: Step[] = [];
+    const tunnels = new Set<string>();
     for (const text of peer.podCidrs) {
-      const destination = canonicalCidr(text);
-      const way = destination ? wayTo(config, peer, destination, state) : ({ kind: 'none' } as const);
-      if (!destination || way.kind === 'none') {
-        unreachable.push(peer.name);
-      } else if (way.kind === 'direct') {
-        steps.push({ op: 'route', destination, link: way.link, gateway: way.gateway, metric: PEER_METRIC });
-      } else {
-        overlay = true;
-        steps.push(...tunnelSteps(config, link, destination, way.to));
+      const block = parseCidr(text);
+      const fault = blockFault(config, text, block, taken);
+      const way = block && !fault ? wayTo(config, peer, block.family, state) : undefined;
+      if (!block || !way || way.kind === 'none') {
+        plan.unreachable.push({ name: peer.name, why: fault ?? (way as { why: string }).why });
+        continue;
       }
+      taken.push({ name: peer.name, block });
+      plan.mtu = Math.min(plan.mtu, way.mtu);
+      const destination = formatCidr(block);
+      if (way.kind === 'direct') {
+        steps.push({ op: 'route', destination, link: way.link, gateway: way.gateway, metric: PEER_METRIC });
+        continue;
+      }
+      overlayMtu = Math.min(overlayMtu, way.mtu);
+      const mac = vtepMac(way.to);
+      if (!tunnels.has(way.to)) steps.push({ op: 'forward', link, mac, to: way.to });
+      tunnels.add(way.to);
+      steps.push(...tunnelSteps(config, link, block, mac));
     }
-  const own = overlay ? [vxlanStep(config, link, uplinkMtu)] : [];
-  return { steps: [...own, ...steps], overlay, unreachable: [...new Set(unreachable)] };
+    plan.peers.push({ name: peer.name, overlay: tunnels.size > 0, steps });
+  }
+  if (overlayMtu < Number.POSITIVE_INFINITY) plan.device = deviceSteps(config, link, overlayMtu);
+  return plan;
 }
 
-function vxlanStep(config: NodeNetworkConfig, name: string, uplinkMtu: number): Step {
+interface Claim {
+  name: string;
+  block: Cidr;
+}
+
+function claim(name: string, text: string): Claim[] {
+  const block = parseCidr(text);
+  return block ? [{ name, block }] : [];
+}
+
+/** A node says itself what its blocks are: it must not draw the traffic of others to it. */
+function blockFault(
+  { clusterCidrs }: NodeNetworkConfig,
+  text: string,
+  block: Cidr | undefined,
+  taken: readonly Claim[],
+): string | undefined {
+  if (!block) return `its block of pods "${text}" is no prefix`;
+  const isInside = clusterCidrs.some((whole) => cidrContains(parseCidr(whole)!, block));
+  if (!isInside) return `its block of pods ${text} is not of the cluster's`;
+  const other = taken.find((each) => cidrsOverlap(each.block, block));
+  return other && `its block of pods ${text} overlaps that of ${other.name}`;
+}
+
+/**
+ * The device has the gateway's address: what is masqueraded on its way out there comes from an address that the other node has a
+ * way back to. Packets come by it that are routed elsewhere when nodes disagree on who is near: that is no reason to drop them.
+ */
+function deviceSteps(config: NodeNetworkConfig, name: string, mtu: number): Step[] {
   const local = formatAddress(ownAddress(config)!);
-  const vxlan: Vxlan = { id: ID, port: PORT, local };
-  return { op: 'vxlan', name, mac: vtepMac(local), mtu: vxlanMtu(config, uplinkMtu), vxlan };
+  const vxlan: Vxlan = { ...(config.vxlan ?? DEFAULT_VXLAN), local, learning: false };
+  const steps: Step[] = [{ op: 'vxlan', name, mac: vtepMac(local), mtu, vxlan }];
+  for (const { block } of config.podCidrs.flatMap((text) => claim('', text))) {
+    const [version, bits] = block.family === 4 ? ['ipv4', 32] : ['ipv6', 128];
+    steps.push({ op: 'address', link: name, cidr: `${gatewayOf(formatCidr(block))}/${bits}` });
+    steps.push({ op: 'sysctl', key: `net.${version}.conf.${name}.forwarding`, value: '1' });
+    if (block.family === 4) steps.push({ op: 'sysctl', key: `net.ipv4.conf.${name}.rp_filter`, value: '2' });
+  }
+  return steps;
 }
 
 /** The first address of a block is nobody's: it stands for the node that has the block. */
-function tunnelSteps(config: NodeNetworkConfig, link: string, destination: string, to: string): Step[] {
-  const gateway = destination.slice(0, destination.indexOf('/'));
-  const mac = vtepMac(to);
-  const family = parseCidr(destination)!.family;
-  const own = config.podCidrs.find((cidr) => parseCidr(cidr)?.family === family);
+function tunnelSteps(config: NodeNetworkConfig, link: string, block: Cidr, mac: string): Step[] {
+  const gateway = formatAddress({ family: block.family, value: block.base });
+  const own = config.podCidrs.find((cidr) => parseCidr(cidr)?.family === block.family);
   // What this node sends itself comes from an address that the other one has a way back to.
   const source = own && gatewayOf(own);
+  const destination = formatCidr(block);
   return [
-    { op: 'forward', link, mac, to },
     { op: 'neighbour', link, address: gateway, mac },
     { op: 'route', destination, link, gateway, ...(source && { source }), metric: PEER_METRIC },
   ];
@@ -148,13 +147,14 @@ function tunnelSteps(config: NodeNetworkConfig, link: string, destination: strin
 export function peersLeft(config: NodeNetworkConfig, plan: PeersPlan, state: NodeState): Step[] {
   const name = vxlanName(config.instance);
   const device = state.links.find((link) => link.name === name);
-  const wanted = plan.steps.find((step) => step.op === 'vxlan');
-  const routes = staleRoutes(config, plan, state);
+  const wanted = plan.device.find((step) => step.op === 'vxlan');
+  const steps = plan.peers.flatMap((peer) => peer.steps);
+  const routes = staleRoutes(config, steps, state);
   if (!device) return routes;
-  if (!wanted || !isAsWanted(device.data, wanted.vxlan))
+  if (!wanted || device.mac !== wanted.mac || !isAsWanted(device.data, wanted.vxlan))
     return [...routes, { op: 'delete-link', link: name }];
   const has = (op: 'forward' | 'neighbour', key: string) =>
-    plan.steps.some((step) => step.op === op && keyOf(step) === key);
+    steps.some((step) => step.op === op && keyOf(step) === key);
   const entries: Step[] = [
     ...state.forwards
       .filter(({ index, mac, to }) => index === device.index && !has('forward', `${mac} ${to}`))
@@ -173,25 +173,31 @@ function keyOf(step: Extract<Step, { op: 'forward' | 'neighbour' }>): string {
 function isAsWanted(data: Buffer | undefined, wanted: Vxlan): boolean {
   if (!data) return false;
   const there = parseVxlan(data);
-  return there.id === wanted.id && there.port === wanted.port && there.local === wanted.local;
+  return (
+    there.id === wanted.id &&
+    there.port === wanted.port &&
+    there.local === wanted.local &&
+    there.learning === wanted.learning
+  );
 }
 
-function staleRoutes(config: NodeNetworkConfig, plan: PeersPlan, { routes, links }: NodeState): Step[] {
+function staleRoutes(
+  config: NodeNetworkConfig,
+  steps: readonly Step[],
+  { routes, links }: NodeState,
+): Step[] {
   const cluster = config.clusterCidrs.flatMap((cidr) => parseCidr(cidr) ?? []);
-  const isOurs = (destination: string) => {
+  const wanted = new Set(steps.flatMap((step) => (step.op === 'route' ? [step.destination] : [])));
+  return routes.flatMap(({ kind, metric, destination, gateway, index, protocol }): Step[] => {
     const cidr = parseCidr(destination);
-    return cidr !== undefined && cluster.some((whole) => cidrContains(whole, cidr));
-  };
-  return routes
-    .filter(
-      ({ kind, metric, destination }) => kind === 'unicast' && metric === PEER_METRIC && isOurs(destination),
-    )
-    .filter(
-      ({ destination }) =>
-        !plan.steps.some((step) => step.op === 'route' && step.destination === destination),
-    )
-    .map(({ destination, gateway, index, metric }): Step => {
-      const link = links.find((each) => each.index === index)?.name ?? '';
-      return { op: 'delete-route', destination, link, ...(gateway && { gateway }), metric };
-    });
+    const link = links.find((each) => each.index === index)?.name;
+    const isOurs =
+      kind === 'unicast' &&
+      metric === PEER_METRIC &&
+      protocol === RTPROT_STATIC &&
+      cidr !== undefined &&
+      cluster.some((whole) => cidrContains(whole, cidr));
+    if (!isOurs || !link || wanted.has(destination)) return [];
+    return [{ op: 'delete-route', destination, link, ...(gateway && { gateway }), metric }];
+  });
 }

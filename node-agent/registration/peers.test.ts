@@ -23,18 +23,19 @@ const node = (name: string, podCIDR: string, ...addresses: string[]): Node => ({
 });
 const peer = (name: string, cidr: string, ...addresses: string[]) => ({ name, addresses, podCidrs: [cidr] });
 
-async function world() {
+async function world(kernel: 'well' | 'failing at first' = 'well') {
   const clock = new VirtualClock();
   const random = seededRandom(1);
   const { client, ...rest } = new FakeCluster({ clock, random });
   const network = new FakeNetwork();
   await network.start(TEST_CONFIG);
+  if (kernel !== 'well') network.failNext('syncPeers');
   const stop = new AbortController();
   const lines: LogLine[] = [];
   await client.create(NodeKind, node('me', '10.244.0.0/24', '192.0.2.1'));
   await client.create(NodeKind, node('b', '10.244.1.0/24', '192.0.2.2', '2001:db8::2'));
   const options = { client, clock, random, log: memoryLogger(lines), network, nodeName: 'me' };
-  const done = keepPeers({ ...options, signal: stop.signal });
+  const { synced, ended } = keepPeers({ ...options, signal: stop.signal });
   const settles = (peers: object[]) =>
     vi.waitFor(async () => {
       await clock.advance(1_000);
@@ -42,9 +43,9 @@ async function world() {
     });
   const end = async () => {
     stop.abort();
-    await done;
+    await ended;
   };
-  return { client, network, lines, settles, rest, end };
+  return { client, network, lines, settles, rest, synced, end };
 }
 
 const B = peer('b', '10.244.1.0/24', '192.0.2.2', '2001:db8::2');
@@ -83,7 +84,21 @@ test('heartbeats change nothing, and what fails is tried again', async () => {
   expect(calls()).toBe(before + 2);
   expect(lines.map(({ message }) => message)).toEqual([
     'The ways to other nodes could not be made',
-    'There is no way to the pods of some nodes',
+    'There is no way to the pods of a node',
   ]);
+  await end();
+});
+
+test('the network is synced once the kernel has taken the first whole list', async () => {
+  const { network, lines, synced, settles, end } = await world('failing at first');
+  let isSynced = false;
+  void synced.then(() => {
+    isSynced = true;
+  });
+  await vi.waitFor(() => expect(lines).toHaveLength(1));
+  expect(isSynced).toBe(false);
+  await settles([B]);
+  await synced;
+  expect(network.calls.filter((call) => call === 'syncPeers')).toHaveLength(2);
   await end();
 });

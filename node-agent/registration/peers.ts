@@ -30,11 +30,26 @@ export function peerOf({ metadata, spec, status }: Node): NodePeer | undefined {
   return { name: metadata.name, addresses: internal.map(({ address }) => address), podCidrs: [...podCidrs] };
 }
 
+export interface PeerSync {
+  /** Resolves once there are ways to all nodes of the first whole list. */
+  readonly synced: Promise<void>;
+  /** Resolves after the signal has aborted and nothing is being done any more. */
+  readonly ended: Promise<void>;
+}
+
 /**
  * Keeps the ways to the pods of other nodes as the API has the nodes, until the signal aborts. Nothing is taken away before the
  * whole list is known: what stands from before an agent's restart holds.
  */
-export async function keepPeers(options: PeersOptions): Promise<void> {
+export function keepPeers(options: PeersOptions): PeerSync {
+  let setSynced = () => {};
+  const synced = new Promise<void>((resolve) => {
+    setSynced = resolve;
+  });
+  return { synced, ended: follow(options, setSynced) };
+}
+
+async function follow(options: PeersOptions, setSynced: () => void): Promise<void> {
   const { client, clock, random, log, nodeName, signal } = options;
   const onError = (error: unknown) => log.debug('The watch of nodes broke', { error: messageOf(error) });
   const nodes = startInformer({ client, clock, random, signal, onError, kind: NodeKind });
@@ -62,6 +77,7 @@ export async function keepPeers(options: PeersOptions): Promise<void> {
         continue;
       }
       done = wanted;
+      setSynced();
     }
     await Promise.race([waiting, aborted(signal)]);
   }
@@ -70,7 +86,8 @@ export async function keepPeers(options: PeersOptions): Promise<void> {
 async function sync({ network, log, signal }: PeersOptions, peers: readonly NodePeer[]): Promise<boolean> {
   try {
     const unreachable = await network.syncPeers(peers);
-    if (unreachable.length > 0) log.warn('There is no way to the pods of some nodes', { nodes: unreachable });
+    for (const { name, why } of unreachable)
+      log.warn('There is no way to the pods of a node', { node: name, why });
     return true;
   } catch (error) {
     if (!signal.aborted) log.warn('The ways to other nodes could not be made', { error: messageOf(error) });

@@ -8,8 +8,8 @@ const tcp = createServer((socket) => {
   socket.on('error', () => {});
   socket.end(`${name} ${socket.remoteAddress?.replace('::ffff:', '')}\n`);
 });
-const udp = createSocket('udp4');
-udp.on('message', (_, from) => udp.send(`${name} ${from.address}\n`, from.port, from.address));
+const udp = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+udp.on('message', (_, from) => udp.send(`${name} ${from.address.replace('::ffff:', '')}\n`, from.port, from.address));
 udp.bind(Number(port), host, () => {
   tcp.listen(Number(port), host, () => console.log('ready'));
 });
