@@ -24,6 +24,7 @@ import { authorizationHandlers } from './authorization/reviews.ts';
 import { backupHandler } from './backup/handler.ts';
 import { refuseHalfRestored } from './backup/marker.ts';
 import { type BootstrapConfig, bootstrap } from './bootstrap/index.ts';
+import { bindOwnNode } from './bootstrap/own-node.ts';
 import { joinServers } from './bootstrap/servers.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { RequestChain } from './chain.ts';
@@ -53,6 +54,7 @@ import { resourceMetricsHandlers } from './resource-metrics.ts';
 import { nodeSubresources } from './subresources/index.ts';
 import { tunnelHandler } from './tunnel/handler.ts';
 import { NodeLinks } from './tunnel/node-links.ts';
+import { dropRemovedNodes } from './tunnel/removed-nodes.ts';
 
 export interface ApiServerConfig extends BootstrapConfig {
   /** Names the keys in the store: one store can hold several clusters. */
@@ -148,7 +150,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     stop.signal,
   );
   const tokens = deps.tokens?.(reader);
-  const tunnels = deps.nodeLink ? undefined : new NodeLinks(clock);
+  const tunnels = deps.nodeLink ? undefined : tunnelsOf(reader, clock, stop.signal);
   const nodeLink = deps.nodeLink ?? tunnels!;
   const handlers = [
     ...(tunnels ? [tunnelHandler(tunnels)] : []),
@@ -219,6 +221,12 @@ async function listen(
   return listeners;
 }
 
+function tunnelsOf(objects: ObjectReader, clock: Clock, signal: AbortSignal): NodeLinks {
+  const tunnels = new NodeLinks(clock);
+  dropRemovedNodes(objects, tunnels, signal);
+  return tunnels;
+}
+
 /** The engine as the configuration of priority and fairness sees it. */
 function flowObjects(engine: ObjectEngine, signal: AbortSignal): FlowObjects {
   const context = internalContext(BOOTSTRAP_ACTOR, 'priority and fairness', signal);
@@ -280,7 +288,9 @@ async function prepareCluster(
 }
 
 async function joined(engine: ObjectEngine, { config, clock, log }: ApiServerDeps, signal: AbortSignal) {
-  const { advertise, sharedStore = false } = config;
+  const { advertise, sharedStore = false, node } = config;
+  if (node && !(await bindOwnNode(engine, node)))
+    log.error('Another machine has joined under the name of this one', { node: node.name });
   return (
     advertise && (await joinServers({ engine, clock, log, self: advertise, shared: sharedStore }, signal))
   );

@@ -18,7 +18,6 @@ export const CertificateSigningRequestKind: Kind<CertificateSigningRequest> = {
   plural: 'certificatesigningrequests',
   singular: 'certificatesigningrequest',
   shortNames: ['csr'],
-  inert: true,
   namespaced: false,
   schema: 'io.k8s.api.certificates.v1.CertificateSigningRequest',
   subresources: {

@@ -10,29 +10,44 @@ export interface BoundKeys {
   keys: string[];
   /** The Node object has been there: once it is gone, the name is free. */
   registered: boolean;
+  /** Of a machine with a server, whose own authority certifies its node: it may come back after its Node was deleted. */
+  server?: boolean;
+  /** When (ms) its Node was found gone: no certificate of that name passes any more, until somebody joins under it. */
+  removedMs?: number;
 }
 
 const REGISTERED = 'registered';
+const SERVER = 'server';
+const REMOVED = 'removed=';
 
 /** undefined: nobody has joined under that name. */
 export function boundKeys(data: Record<string, string> | undefined, node: string): BoundKeys | undefined {
-  const entry = data?.[node];
+  const entry = data && Object.hasOwn(data, node) ? data[node] : undefined;
   if (entry === undefined) return undefined;
-  const words = entry.split(' ').filter((word) => word !== '');
-  return { keys: words.filter((word) => word !== REGISTERED), registered: words.includes(REGISTERED) };
+  const bound: BoundKeys = { keys: [], registered: false };
+  for (const word of entry.split(' ')) {
+    if (word === REGISTERED) bound.registered = true;
+    else if (word === SERVER) bound.server = true;
+    // A time that cannot be read is long ago, and still one.
+    else if (word.startsWith(REMOVED)) bound.removedMs = Date.parse(word.slice(REMOVED.length)) || 0;
+    else if (word !== '') bound.keys.push(word);
+  }
+  return bound;
 }
 
-export function boundKeysText({ keys, registered }: BoundKeys): string {
-  return [...keys, ...(registered ? [REGISTERED] : [])].join(' ');
+export function boundKeysText({ keys, registered, server, removedMs }: BoundKeys): string {
+  const removed = removedMs === undefined ? [] : [REMOVED + new Date(removedMs).toISOString()];
+  return [...keys, ...(registered ? [REGISTERED] : []), ...(server ? [SERVER] : []), ...removed].join(' ');
 }
 
-/** Whether a certificate for that key may be used as the node's: none is bound, or this one is. */
+/** Whether a certificate for that key may be used as the node's: nobody has joined under the name, or this one has. */
 export function isBoundKey(bound: BoundKeys | undefined, key: string): boolean {
-  return bound === undefined || bound.keys.includes(key);
+  return bound === undefined || (bound.removedMs === undefined && bound.keys.includes(key));
 }
 
 /** With `key` as the newest; the one before stays. */
 export function bindKey(bound: BoundKeys | undefined, key: string): BoundKeys {
   const before = (bound?.keys ?? []).filter((one) => one !== key);
-  return { keys: [key, ...before.slice(0, 1)], registered: bound?.registered ?? false };
+  const keys = [key, ...before.slice(0, 1)];
+  return { keys, registered: bound?.registered ?? false, ...(bound?.server && { server: true }) };
 }

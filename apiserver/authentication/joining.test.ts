@@ -119,6 +119,8 @@ describe('a node’s certificate', () => {
     expect(await show()).toMatchObject({ name: 'system:node:n1' });
     bind({ n1: `${'f'.repeat(64)} registered` });
     await expect(show()).rejects.toMatchObject({ reason: 'Unauthorized' });
+    bind({ n1: `${hash} removed=2026-01-01T00:00:00.000Z` });
+    await expect(show()).rejects.toMatchObject({ reason: 'Unauthorized' });
     bind({ n1: '' });
     await expect(show()).rejects.toMatchObject({ reason: 'Unauthorized' });
   });

@@ -1,14 +1,14 @@
-import { createHash, X509Certificate } from 'node:crypto';
 import { ConfigMapKind } from '#api/kinds/config-map.ts';
 import { boundKeys, isBoundKey, NODE_KEYS } from '#api/semantics/node-keys.ts';
+import { keyHashOf } from '#machinery/pki/certificate.ts';
 import type { Identity } from '#machinery/transport.ts';
 import { nodeNameOf } from '../authorization/node.ts';
 import type { Authenticator, ObjectReader } from '../contract.ts';
 import { unauthorized } from './tokens.ts';
 
 /**
- * Lets a node's certificate pass only for the keys that its name is bound to: one that was certified for another machine before the
- * Node was deleted, or one stolen and since renewed, is of no use. Names that nobody has joined under are not bound.
+ * Lets a node's certificate pass only for the keys that its name is bound to: one whose Node was deleted, or one stolen and since
+ * renewed, is of no use. Names that nobody has joined under are not bound.
  */
 export function onlyBoundKeys(inner: Authenticator, objects: ObjectReader): Authenticator {
   const hashes = new WeakMap<Uint8Array, string>();
@@ -30,11 +30,4 @@ export function onlyBoundKeys(inner: Authenticator, objects: ObjectReader): Auth
       return identity;
     },
   };
-}
-
-function keyHashOf(certificate: Uint8Array): string {
-  const { publicKey } = new X509Certificate(certificate);
-  return createHash('sha256')
-    .update(publicKey.export({ type: 'spki', format: 'der' }))
-    .digest('hex');
 }

@@ -15,6 +15,7 @@ import type { Engine } from '../contract.ts';
 import { ensureApiServices } from './api-services.ts';
 import { ensure, put } from './ensure.ts';
 import { ensureFlowControl } from './flow-control.ts';
+import type { OwnNode } from './own-node.ts';
 import { KUBERNETES, LABELS, PORT_NAME } from './servers.ts';
 
 const BOOTSTRAP_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
@@ -25,6 +26,8 @@ export interface BootstrapConfig {
   advertise?: { address: string; port: number };
   /** What nodes that join are told; nothing when left out. */
   settings?: ClusterSettings;
+  /** The node on this server's machine, if there is one. */
+  node?: OwnNode;
 }
 
 /** Makes what is missing and never takes anything away. `kinds` are those that are served. */

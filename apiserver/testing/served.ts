@@ -19,6 +19,8 @@ export interface Served {
   server: ApiServer;
   port: number;
   authority: KeyAndCertificate;
+  /** Signs clients. */
+  clientAuthority: KeyAndCertificate;
   /** A client certificate of the cluster. */
   client(name: string, groups: string[]): Promise<KeyAndCertificate>;
   /** Writes a kubeconfig and returns its path. */
@@ -81,6 +83,7 @@ export async function serve(overrides: Partial<ApiServerDeps> = {}): Promise<Ser
     server,
     port,
     authority,
+    clientAuthority,
     client,
     kubeconfig,
     home,

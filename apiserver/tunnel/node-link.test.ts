@@ -3,7 +3,10 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcp, type Socket } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import { afterEach, describe, expect, test } from 'vitest';
+import { ConfigMapKind } from '#api/kinds/config-map.ts';
 import { TUNNEL_PROTOCOL } from '#api/node-link.ts';
+import type { ConfigMap } from '#api/objects.ts';
+import { NODE_KEYS } from '#api/semantics/node-keys.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { collect } from '#machinery/transport.ts';
 import { dialTcp } from '#machinery/tunnel/dial.ts';
@@ -14,6 +17,7 @@ import { FakeNodeLink } from '../fake/node-link.ts';
 import { tunnelHandler } from './handler.ts';
 import { type MakeLink, nodeLinkConformance } from './node-link.conformance.ts';
 import { NodeLinks } from './node-links.ts';
+import { dropRemovedNodes } from './removed-nodes.ts';
 
 const open: { close(): unknown }[] = [];
 afterEach(() => {
@@ -102,6 +106,26 @@ describe('a tunnel', () => {
     await first.gone;
     const { body } = await links.open('n1').request({ method: 'GET', path: '/', headers: {} });
     expect(Buffer.from(await collect(body)).toString()).toBe('second');
+    links.close();
+  });
+
+  test('ends when its node is removed, and no other', async () => {
+    const links = new NodeLinks(systemClock);
+    const [end, objects] = [new AbortController(), new FakeEngine()];
+    const keys = (n1: string): ConfigMap => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { ...NODE_KEYS },
+      data: { n1, n2: 'f registered' },
+    });
+    objects.seed(ConfigMapKind, keys('f registered'));
+    dropRemovedNodes(objects, links, end.signal);
+    for (const node of ['n1', 'n2']) links.accept(node, duplexPair()[0]);
+    objects.seed(ConfigMapKind, keys('f 0 registered'));
+    expect(links.nodes()).toEqual(['n1', 'n2']);
+    objects.seed(ConfigMapKind, keys('f removed=2026-01-01T00:00:00.000Z'));
+    expect(links.nodes()).toEqual(['n2']);
+    end.abort();
     links.close();
   });
 

@@ -57,6 +57,18 @@ export class NodeLinks implements NodeLink {
     return this.#tunnels.has(node);
   }
 
+  /** Those that are connected. */
+  nodes(): string[] {
+    return [...this.#tunnels.keys()];
+  }
+
+  /** Ends the tunnel of a node that is not expected back. */
+  drop(node: string): void {
+    const tunnel = this.#tunnels.get(node);
+    this.#tunnels.delete(node);
+    tunnel?.close();
+  }
+
   close(): void {
     for (const tunnel of this.#tunnels.values()) tunnel.close();
     this.#tunnels.clear();

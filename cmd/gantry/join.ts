@@ -79,7 +79,13 @@ async function enter(
     );
   const held = before && (await readPair(files, paths, nodeName));
   if (before && held && validityOf(held.certificate).untilMs > clock.now())
-    return await refresh({ ...before, server }, held, paths, deps);
+    return await refresh({ ...before, server }, held, paths, deps).catch(async (error) => {
+      if (!isStatus(error, 'Unauthorized')) throw error;
+      if (!token) throw new Error(`${nodeName} was removed from the cluster: join again, with --token`);
+      // Its Node was deleted: a request for the same key would be answered with the certificate that is of no use.
+      await files.remove(pendingKeyPath(paths, nodeName));
+      return await enterWith(token, { server, nodeName, paths }, deps);
+    });
   if (!token) throw new Error('--token is needed: make one on the server with "gantry token create"');
   return await enterWith(token, { server, nodeName, paths }, deps);
 }
@@ -175,7 +181,7 @@ async function clusterSettings(url: string, ca: string, pair: KeyAndCertificate)
   }
 }
 
-/** A server that does not answer is no reason for the node's containers to stand still. */
+/** A server that does not answer is no reason for the node's containers to stand still. Throws Unauthorized when it is not let in. */
 async function refresh(
   joined: Joined,
   pair: KeyAndCertificate,
@@ -188,6 +194,7 @@ async function refresh(
     await writeJoined(files, paths, current);
     return current;
   } catch (error) {
+    if (isStatus(error, 'Unauthorized')) throw error;
     log.warn('The server could not be asked: what it said before is used', { error: messageOf(error) });
     return joined;
   }

@@ -8,6 +8,7 @@ import { sleep, systemClock } from '#machinery/clock.ts';
 import type { Running } from '#machinery/component.ts';
 import { messageOf } from '#machinery/errors.ts';
 import { textLogger } from '#machinery/log.ts';
+import { keyHashOf } from '#machinery/pki/certificate.ts';
 import { signingKeyOf } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
@@ -93,6 +94,7 @@ async function run(
           nodePortRange,
           nodeGraceMs: settings.nodeGracePeriod,
         },
+        node: { name: settings.nodeName, keyHash: keyHashOf(pki.node.certificate) },
       },
       tokens: (objects) =>
         serviceAccountTokens({

@@ -1,22 +1,14 @@
 import { CertificateSigningRequestKind } from '#api/kinds/certificate-signing-request.ts';
-import { ConfigMapKind } from '#api/kinds/config-map.ts';
-import type { CertificateSigningRequest, ConfigMap } from '#api/objects.ts';
-import { type BoundKeys, bindKey, boundKeys, boundKeysText, NODE_KEYS } from '#api/semantics/node-keys.ts';
-import type { Action, Check, Failure, Plan } from '../framework/contract.ts';
-import { clientRequestOf, NODE_PREFIX, type NodeRequest } from './requests.ts';
+import type { ConfigMapKind } from '#api/kinds/config-map.ts';
+import type { CertificateSigningRequest } from '#api/objects.ts';
+import type { Check, Failure, Plan } from '../framework/contract.ts';
+import { bindingOf, isOwn, type Names, whyTaken } from './names.ts';
+import { clientRequestOf, type NodeRequest } from './requests.ts';
 
 type Kinds = typeof CertificateSigningRequestKind | typeof ConfigMapKind;
 
 /** A request that nobody may have approved by itself is looked at again: rights may have changed. */
 const LOOK_AGAIN_MS = 60_000;
-
-/** What approval depends on besides the request. */
-export interface Names {
-  /** Which keys are bound; undefined: none yet. */
-  map: ConfigMap | undefined;
-  /** Whether there is a Node of that name. */
-  exists(node: string): boolean;
-}
 
 /**
  * Approves what asks for the client certificate of a node, when who asks may (`nodeclient` for machines that join,
@@ -31,17 +23,13 @@ export function planApproval(
   const asked = isOpen(request) ? clientRequestOf(request) : undefined;
   if (!asked) return { actions: [] };
   if (failed?.error.reason === 'Forbidden') return { actions: [], againAfterMs: LOOK_AGAIN_MS };
-  const node = asked.commonName.slice(NODE_PREFIX.length);
-  const isOwn = request.spec?.username === asked.commonName;
-  const bound = boundKeys(names.map?.data, node);
-  const fault = isOwn || bound?.keys[0] === asked.keyHash ? undefined : whyTaken(node, bound, names);
+  const fault = whyTaken(request, asked, names);
   if (fault) return { actions: [decide(request, 'Denied', 'NameTaken', fault)] };
-  const right = isOwn ? 'selfnodeclient' : 'nodeclient';
+  const right = isOwn(request, asked) ? 'selfnodeclient' : 'nodeclient';
   const approval = decide(request, 'Approved', 'AutoApproved', APPROVED[right]);
   const checks: Check[] = [{ is: 'allowed', spec: reviewOf(request, right) }];
   // Bound before it is certified: what comes between leaves a name that the same machine may ask for again.
-  const binding = bindingOf(names.map, node, bindKey(bound, asked.keyHash), checks);
-  return { actions: [...binding, { ...approval, checks }] };
+  return { actions: [...bindingOf(asked, names, checks), { ...approval, checks }] };
 }
 
 const APPROVED = {
@@ -52,28 +40,6 @@ const APPROVED = {
 function isOpen({ metadata, status }: CertificateSigningRequest): boolean {
   const decided = status?.conditions?.some(({ type }) => type === 'Approved' || type === 'Denied');
   return !metadata.deletionTimestamp && !decided && !status?.certificate;
-}
-
-function whyTaken(node: string, bound: BoundKeys | undefined, names: Names): string | undefined {
-  if (!bound && !names.exists(node)) return undefined;
-  return `node ${node} is another machine: its name is bound to another key; choose another name, or delete that Node first`;
-}
-
-/** Nothing when it is so already. */
-function bindingOf(
-  map: ConfigMap | undefined,
-  node: string,
-  bound: BoundKeys,
-  checks: Check[],
-): Action<Kinds>[] {
-  const entry = boundKeysText(bound);
-  if (map?.data?.[node] === entry) return [];
-  const why = { reason: 'NodeJoins', message: `${node} is certified for this key` };
-  const common = { kind: ConfigMapKind, why, checks };
-  const data = { ...map?.data, [node]: entry };
-  if (map) return [{ do: 'update', object: { ...map, data }, ...common }];
-  const object: ConfigMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { ...NODE_KEYS }, data };
-  return [{ do: 'create', object, ...common }];
 }
 
 function decide(

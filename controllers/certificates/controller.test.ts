@@ -136,12 +136,53 @@ describe('a machine that joins', () => {
       expect(bound(lab.cluster)).toEqual({ n1: `${hashOf(first)} registered` });
       await lab.cluster.client.delete(NodeKind, { name: 'n1' });
       await lab.settle();
-      expect(bound(lab.cluster)).toEqual({});
+      expect(bound(lab.cluster)?.['n1']).toMatch(`${hashOf(first)} removed=`);
       ask(lab.cluster, request('b', second));
       await lab.settle();
       expect(certificateOf(lab.cluster, 'b')).toBe('PEM of system:node:n1');
       expect(bound(lab.cluster)).toEqual({ n1: hashOf(second) });
     }));
+
+  test('is not known any more a year after its Node was deleted', () =>
+    inLab(scene(request('a', first)), async (lab) => {
+      await register(lab, 'n1');
+      await lab.settle();
+      await lab.cluster.client.delete(NodeKind, { name: 'n1' });
+      await lab.settle();
+      await lab.clock.advance(365 * 24 * 3_600_000);
+      expect(bound(lab.cluster)?.['n1']).toMatch('removed=');
+      await lab.clock.advance(25 * 3_600_000);
+      expect(bound(lab.cluster)).toEqual({});
+    }));
+
+  test('may have the name of a machine with a server once that Node is gone, not before', () => {
+    const before = scene(request('a', first));
+    const arranged: Scene = {
+      ...before,
+      async arrange(cluster) {
+        await before.arrange(cluster);
+        const data = { n1: 'f server', n2: 'f registered server' };
+        await cluster.client.create(ConfigMapKind, {
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          metadata: { ...NODE_KEYS },
+          data,
+        });
+        for (const name of ['n1', 'n2'])
+          await cluster.client.create(NodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name } });
+      },
+    };
+    return inLab(arranged, async (lab) => {
+      expect(conditions(lab.cluster, 'a')).toEqual(['Denied NameTaken']);
+      expect(bound(lab.cluster)).toEqual({ n1: 'f registered server', n2: 'f registered server' });
+      for (const name of ['n1', 'n2']) await lab.cluster.client.delete(NodeKind, { name });
+      await lab.settle();
+      expect(bound(lab.cluster)).toEqual({ n1: 'f server', n2: 'f server' });
+      ask(lab.cluster, request('b', first));
+      await lab.settle();
+      expect(bound(lab.cluster)).toEqual({ n1: hashOf(first), n2: 'f server' });
+    });
+  });
 
   test('only one of two that ask for a name at once has it', () =>
     inLab(scene(request('a', first), request('b', second)), ({ cluster }) => {
@@ -169,6 +210,39 @@ test('a node may renew its own with a new key; the one before stays good', () =>
     expect(certificateOf(lab.cluster, 'b')).toBe('PEM of system:node:n1');
     expect(bound(lab.cluster)).toEqual({ n1: `${hashOf(second)} ${hashOf(first)}` });
   }));
+
+test('a node whose Node is gone gets no certificate for what it asked before', () =>
+  inLab(scene(request('a', first)), async (lab) => {
+    await register(lab, 'n1');
+    await lab.settle();
+    await lab.cluster.client.delete(NodeKind, { name: 'n1' });
+    await lab.settle();
+    ask(lab.cluster, request('b', second, { username: 'system:node:n1', groups: ['system:nodes'] }));
+    await lab.settle();
+    expect(conditions(lab.cluster, 'b')).toEqual(['Denied NameTaken']);
+    expect(found(lab.cluster, 'b').status?.conditions?.[0]?.message).toContain('join again');
+  }));
+
+describe('what people approve', () => {
+  const eve = { username: 'eve', groups: [] };
+  const approve = ({ cluster, settle }: Lab, name: string) => {
+    cluster.change(CertificateSigningRequestKind, { name }, (object) => {
+      object.status = { conditions: [{ type: 'Approved', status: 'True', reason: 'Me' }] };
+    });
+    return settle();
+  };
+
+  test('has its name too, and nobody else has it then', () =>
+    inLab(scene(request('a', first, eve), request('b', second, eve)), async (lab) => {
+      await approve(lab, 'a');
+      expect(certificateOf(lab.cluster, 'a')).toBe('PEM of system:node:n1');
+      expect(bound(lab.cluster)).toEqual({ n1: hashOf(first) });
+      await approve(lab, 'b');
+      expect(conditions(lab.cluster, 'b')).toEqual(['Approved Me', 'Failed NameTaken']);
+      expect(certificateOf(lab.cluster, 'b')).toBe('');
+      expect(bound(lab.cluster)).toEqual({ n1: hashOf(first) });
+    }));
+});
 
 test.each([
   ['other usages', first, { usages: ['server auth'] }],

@@ -3,10 +3,11 @@ import { ConfigMapKind } from '#api/kinds/config-map.ts';
 import { NodeKind } from '#api/kinds/node.ts';
 import type { ApiObject } from '#api/objects.ts';
 import { NODE_KEYS } from '#api/semantics/node-keys.ts';
-import type { AnyController } from '../framework/contract.ts';
+import type { AnyController, View } from '../framework/contract.ts';
 import { defineController, wakeBy } from '../framework/define.ts';
 import { planApproval } from './approve.ts';
 import { isNodeKeys, planCleaning, planNodeKeys } from './clean.ts';
+import type { Names } from './names.ts';
 import { planSigning, type Sign } from './sign.ts';
 
 const KEYS_KEY = `${NODE_KEYS.namespace}/${NODE_KEYS.name}`;
@@ -15,6 +16,15 @@ const NOTHING = { actions: [] };
 
 /** Of config maps only one matters. */
 const content = (object: ApiObject) => object.kind !== ConfigMapKind.kind || isNodeKeys(object);
+
+function namesIn(
+  view: View<[typeof CertificateSigningRequestKind, typeof ConfigMapKind, typeof NodeKind]>,
+): Names {
+  return {
+    map: view.get(ConfigMapKind, KEYS_KEY),
+    exists: (node) => view.get(NodeKind, node) !== undefined,
+  };
+}
 
 const approver = defineController({
   name: 'certificate-approver',
@@ -27,8 +37,7 @@ const approver = defineController({
   oneAtATime: true,
   plan(_key, request, view, _now, failed) {
     if (!request) return NOTHING;
-    const exists = (node: string) => view.get(NodeKind, node) !== undefined;
-    return planApproval(request, { map: view.get(ConfigMapKind, KEYS_KEY), exists }, failed);
+    return planApproval(request, namesIn(view), failed);
   },
 });
 
@@ -36,10 +45,12 @@ const signer = (sign: Sign) =>
   defineController({
     name: 'certificate-signer',
     for: CertificateSigningRequestKind,
-    reads: [],
-    writes: [CertificateSigningRequestKind],
+    reads: [ConfigMapKind, NodeKind],
+    writes: [CertificateSigningRequestKind, ConfigMapKind],
     wakes: [],
-    plan: (_key, request) => (request ? planSigning(request, sign) : NOTHING),
+    content,
+    oneAtATime: true,
+    plan: (_key, request, view) => (request ? planSigning(request, namesIn(view), sign) : NOTHING),
   });
 
 const cleaner = defineController({
@@ -58,7 +69,8 @@ const nodeKeys = defineController({
   writes: [ConfigMapKind],
   wakes: [wakeBy(NodeKind, () => [KEYS_KEY])],
   content,
-  plan: (_key, map, view) => (map && isNodeKeys(map) ? planNodeKeys(map, view.list(NodeKind)) : NOTHING),
+  plan: (_key, map, view, now) =>
+    map && isNodeKeys(map) ? planNodeKeys(map, view.list(NodeKind), now) : NOTHING,
 });
 
 /** Everything about certificates of this server's clients. */

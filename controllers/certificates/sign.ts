@@ -1,21 +1,26 @@
 import { CertificateSigningRequestKind } from '#api/kinds/certificate-signing-request.ts';
+import type { ConfigMapKind } from '#api/kinds/config-map.ts';
 import type { CertificateSigningRequest } from '#api/objects.ts';
 import type { CertificateOrder } from '#machinery/pki/certificate.ts';
 import type { Plan } from '../framework/contract.ts';
+import { bindingOf, type Names, whyTaken } from './names.ts';
 import { CLIENT_SIGNER, faultOf, NODE_SIGNER, readSpec } from './requests.ts';
 
 /** Signs the key of a request (PKCS #10, PEM) for what the order says; injected, for no controller holds a key. */
 export type Sign = (request: string, order: CertificateOrder) => Promise<string>;
 
 /** Source: kube-controller-manager, --cluster-signing-duration. */
-const LONGEST_MS = 365 * 24 * 3_600_000;
+export const LONGEST_MS = 365 * 24 * 3_600_000;
 /** No certificate is shorter. Source: Kubernetes, CertificateSigningRequestSpec.expirationSeconds. */
 const SHORTEST_MS = 600_000;
 
-type Kinds = typeof CertificateSigningRequestKind;
+type Kinds = typeof CertificateSigningRequestKind | typeof ConfigMapKind;
 
-/** Certifies what is approved, of the signers for clients of this server; what cannot be signed has failed, with the reason. */
-export function planSigning(request: CertificateSigningRequest, sign: Sign): Plan<Kinds> {
+/**
+ * Certifies what is approved, of the signers for clients of this server; what cannot be signed has failed, with the reason. A node's
+ * name is bound here too: people approve without looking at keys.
+ */
+export function planSigning(request: CertificateSigningRequest, names: Names, sign: Sign): Plan<Kinds> {
   const { metadata, spec, status } = request;
   const has = (type: string) => status?.conditions?.some((condition) => condition.type === type) ?? false;
   const isOurs = spec?.signerName === CLIENT_SIGNER || spec?.signerName === NODE_SIGNER;
@@ -23,7 +28,10 @@ export function planSigning(request: CertificateSigningRequest, sign: Sign): Pla
   if (!has('Approved') || has('Denied') || has('Failed')) return { actions: [] };
   const asked = readSpec(request);
   const fault = faultOf(request, asked);
-  if (fault) return { actions: [failure(request, fault)] };
+  if (fault) return { actions: [failure(request, 'SignerValidationFailure', fault)] };
+  const isNode = spec.signerName === NODE_SIGNER;
+  const taken = isNode ? whyTaken(request, asked, names) : undefined;
+  if (taken) return { actions: [failure(request, 'NameTaken', taken)] };
   const { commonName, organizations } = asked;
   const order: CertificateOrder = {
     subject: { commonName, organizations },
@@ -35,9 +43,9 @@ export function planSigning(request: CertificateSigningRequest, sign: Sign): Pla
     return { ...object, status: { ...object.status, certificate: Buffer.from(pem).toString('base64') } };
   };
   const why = { reason: 'Approved', message: `it is approved, and ${spec.signerName} signs here` };
-  return {
-    actions: [{ do: 'updateStatus', kind: CertificateSigningRequestKind, object: request, complete, why }],
-  };
+  const binding = isNode ? bindingOf(asked, names, []) : [];
+  const signing = { do: 'updateStatus', kind: CertificateSigningRequestKind, object: request } as const;
+  return { actions: [...binding, { ...signing, complete, why }] };
 }
 
 function lifetimeOf(seconds: number | undefined): number {
@@ -45,10 +53,10 @@ function lifetimeOf(seconds: number | undefined): number {
   return Math.min(Math.max(seconds * 1000, SHORTEST_MS), LONGEST_MS);
 }
 
-function failure(request: CertificateSigningRequest, message: string) {
-  const condition = { type: 'Failed', status: 'True', reason: 'SignerValidationFailure', message };
+function failure(request: CertificateSigningRequest, reason: string, message: string) {
+  const condition = { type: 'Failed', status: 'True', reason, message };
   const conditions = [...(request.status?.conditions ?? []), condition];
   const object = { ...request, status: { ...request.status, conditions } };
-  const why = { reason: condition.reason, message };
+  const why = { reason, message };
   return { do: 'updateStatus' as const, kind: CertificateSigningRequestKind, object, why };
 }

@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 
 /** Shapes of certificates, and reading them with node:crypto. Making them is in issue.ts, which is heavy to load. */
 
@@ -43,6 +43,12 @@ export function subjectOf(der: Uint8Array): Subject | undefined {
 export function validityOf(certificate: string | Uint8Array): { fromMs: number; untilMs: number } {
   const { validFromDate, validToDate } = new X509Certificate(certificate);
   return { fromMs: validFromDate.getTime(), untilMs: validToDate.getTime() };
+}
+
+/** Hex SHA-256 of the certified key (SubjectPublicKeyInfo): the same for every certificate of a key. */
+export function keyHashOf(certificate: string | Uint8Array): string {
+  const key = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'der' });
+  return createHash('sha256').update(key).digest('hex');
 }
 
 /** DNS names and addresses of a certificate, in their order. */

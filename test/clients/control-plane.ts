@@ -1,10 +1,12 @@
 /** What clients meet: the API server over HTTPS on loopback, with all controllers and the scheduler behind it; no node. */
 import { type Served, serve } from '#apiserver/testing/served.ts';
 import { restClient } from '#client/rest.ts';
+import type { Sign } from '#controllers/certificates/sign.ts';
 import { controllersComponent } from '#controllers/framework/component.ts';
 import { roster } from '#controllers/index.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { silentLogger } from '#machinery/log.ts';
+import { certifyRequest } from '#machinery/pki/issue.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { schedulerComponent } from '#scheduler/scheduler.ts';
 
@@ -21,8 +23,10 @@ export async function openControlPlane(overrides: Parameters<typeof serve>[0] = 
       clock,
       userAgent: name.replace('system:', ''),
     });
+  const sign: Sign = (request, order) =>
+    certifyRequest(served.clientAuthority, request, order, clock, random);
   const controllers = await controllersComponent(
-    roster({ clusterCa: served.authority.certificate, clusterCidrs: ['10.244.0.0/16'] }),
+    roster({ clusterCa: served.authority.certificate, clusterCidrs: ['10.244.0.0/16'], sign }),
   ).start({ clientFor: () => clientOf('system:kube-controller-manager'), clock, random, log }, crash.signal);
   const scheduler = await schedulerComponent.start(
     { client: clientOf('system:kube-scheduler'), clock, random, log },

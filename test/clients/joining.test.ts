@@ -1,0 +1,149 @@
+/** How a machine becomes a node, is renewed and removed: the API server over TLS, the controllers and the agent's requests, all real. */
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { NodeKind } from '#api/kinds/node.ts';
+import { SecretKind } from '#api/kinds/secret.ts';
+import type { Served } from '#apiserver/testing/served.ts';
+import { http2Transport } from '#client/http2-transport.ts';
+import { restClient } from '#client/rest.ts';
+import { systemClock } from '#machinery/clock.ts';
+import { silentLogger } from '#machinery/log.ts';
+import { makeSigningKey } from '#machinery/pki/signing-key.ts';
+import { requestCertificate } from '#node-agent/registration/certificate.ts';
+import { openControlPlane } from './control-plane.ts';
+
+const TOKEN = { id: 'abc123', secret: 'abcdefghij012345' };
+const clock = systemClock;
+const transports: { close(): void }[] = [];
+let served: Served;
+
+beforeAll(async () => {
+  served = await openControlPlane();
+  const data = {
+    'token-id': TOKEN.id,
+    'token-secret': TOKEN.secret,
+    'usage-bootstrap-authentication': 'true',
+    'auth-extra-groups': 'system:bootstrappers:gantry:default-node-token',
+  };
+  const encoded = Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')]);
+  await served.server.engine.create(
+    SecretKind,
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: `bootstrap-token-${TOKEN.id}`, namespace: 'kube-system' },
+      type: 'bootstrap.kubernetes.io/token',
+      data: Object.fromEntries(encoded),
+    },
+    'test',
+  );
+});
+
+afterAll(async () => {
+  for (const transport of transports) transport.close();
+  await served.stop();
+});
+
+function clientWith(credentials: { token: string } | { key: string; certificate: string }) {
+  const transport = http2Transport({
+    url: `https://127.0.0.1:${served.port}`,
+    clock,
+    ca: served.authority.certificate,
+    ...('token' in credentials
+      ? { token: () => credentials.token }
+      : { certificate: () => ({ cert: credentials.certificate, key: credentials.key }) }),
+  });
+  transports.push(transport);
+  return restClient({ transport, clock, userAgent: 'test' });
+}
+
+const stranger = () => clientWith({ token: `${TOKEN.id}.${TOKEN.secret}` });
+
+/** Asks as `client`; resolves to the pair, rejects with the refusal. */
+async function certified(client: ReturnType<typeof stranger>, name: string, key = makeSigningKey()) {
+  const signal = AbortSignal.timeout(10_000);
+  const certificate = await requestCertificate(key, name, { client, clock, log: silentLogger, signal });
+  return { key, certificate };
+}
+
+const register = (client: ReturnType<typeof stranger>, name: string) =>
+  client.create(NodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name } });
+const look = (client: ReturnType<typeof stranger>, name: string) => client.get(NodeKind, { name });
+const refused = { reason: 'Unauthorized' };
+
+test('a machine joins by its token, renews by itself, and is out once its Node is deleted', async () => {
+  const pair = await certified(stranger(), 'n1');
+  const node = clientWith(pair);
+  await register(node, 'n1');
+  const renewed = clientWith(await certified(node, 'n1'));
+  // Both keys are good until the next renewal, which the old one may not ask for any more.
+  expect(await look(renewed, 'n1')).toMatchObject({ metadata: { name: 'n1' } });
+  expect(await look(node, 'n1')).toMatchObject({ metadata: { name: 'n1' } });
+  const again = clientWith(await certified(renewed, 'n1'));
+  await expect(look(node, 'n1')).rejects.toMatchObject(refused);
+
+  const { code, err } = await served.kubectl(['delete', 'node', 'n1']);
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  // On the connection that it has, with no other request to make.
+  await vi.waitFor(() => expect(look(again, 'n1')).rejects.toMatchObject(refused), 5_000);
+  await expect(register(again, 'n1')).rejects.toMatchObject(refused);
+  await expect(register(renewed, 'n1')).rejects.toMatchObject(refused);
+
+  const back = clientWith(await certified(stranger(), 'n1'));
+  expect(await register(back, 'n1')).toMatchObject({ metadata: { name: 'n1' } });
+  await expect(look(again, 'n1')).rejects.toMatchObject(refused);
+});
+
+test('a stolen token takes over no node, and who holds it is told why', async () => {
+  const node = clientWith(await certified(stranger(), 'n2'));
+  await register(node, 'n2');
+  await expect(certified(stranger(), 'n2')).rejects.toThrow(
+    'node n2 is another machine: its name is bound to another key; choose another name, or delete that Node first',
+  );
+  expect(await look(node, 'n2')).toMatchObject({ metadata: { name: 'n2' } });
+  const out = async (...args: string[]) => (await served.kubectl(args)).out.trim();
+  expect(await out('get', 'csr', '-o', 'jsonpath={.items[*].status.conditions[*].reason}')).toContain(
+    'NameTaken',
+  );
+});
+
+test('people approve what no controller does; the name is bound all the same', async () => {
+  const own = await served.client('jane', ['dev']);
+  const rights = ['--verb=create,get', '--resource=certificatesigningrequests'];
+  expect((await served.kubectl(['create', 'clusterrole', 'asks', ...rights])).code).toBe(0);
+  expect(
+    (await served.kubectl(['create', 'clusterrolebinding', 'asks', '--clusterrole=asks', '--user=jane']))
+      .code,
+  ).toBe(0);
+  const key = makeSigningKey();
+  const asking = certified(clientWith(own), 'n3', key);
+  const name = await vi.waitFor(async () => {
+    const { out } = await served.kubectl(['get', 'csr', '--no-headers']);
+    const line = out.split('\n').find((each) => each.includes(' jane '));
+    expect(line).toMatch(/Pending$/);
+    return line!.split(' ')[0]!;
+  }, 5_000);
+  const approval = await served.kubectl(['certificate', 'approve', name]);
+  expect(approval).toMatchObject({
+    code: 0,
+    out: `certificatesigningrequest.certificates.k8s.io/${name} approved\n`,
+  });
+  await register(clientWith(await asking), 'n3');
+  const table = await served.kubectl(['get', 'csr', name, '--no-headers']);
+  expect(table.out).toMatch(
+    /kubernetes\.io\/kube-apiserver-client-kubelet +jane +<none> +Approved,Issued\n$/,
+  );
+  await expect(certified(stranger(), 'n3')).rejects.toThrow('node n3 is another machine');
+});
+
+test('people deny, and who waits is told', async () => {
+  const asking = certified(clientWith(await served.client('jane', ['dev'])), 'n4');
+  const refusal = expect(asking).rejects.toThrow(/is denied/);
+  const name = await vi.waitFor(async () => {
+    const { out } = await served.kubectl(['get', 'csr', '--no-headers']);
+    const line = out.split('\n').find((each) => each.endsWith('Pending'));
+    expect(line).toBeDefined();
+    return line!.split(' ')[0]!;
+  }, 5_000);
+  expect(await served.kubectl(['certificate', 'deny', name])).toMatchObject({ code: 0 });
+  await refusal;
+});
