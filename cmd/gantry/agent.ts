@@ -14,16 +14,17 @@ import { startDns } from '#network/dns/server.ts';
 import { Zone } from '#network/dns/zone.ts';
 import { type AgentConfig, agent as agentComponent, type RunningAgent } from '#node-agent/agent.ts';
 import { imagesInUse } from '#node-agent/images/in-use.ts';
-import { keepCertificate } from '#node-agent/registration/certificate.ts';
+import { keepCertificate, type RenewalDeps } from '#node-agent/registration/certificate.ts';
 import { readHealth, readMachine, readUse } from '#node-agent/registration/machine.ts';
 import { openImageStore } from '#oci/images/store.ts';
 import { NativeUnpacker } from '#runtime/native/unpacker.ts';
 import { volumeDrivers } from '#volumes/index.ts';
 import { programs, version } from './assets.ts';
-import { readIdentity } from './identity.ts';
+import { type NodeIdentity, readIdentity } from './identity.ts';
 import { imageApi } from './image-api.ts';
 import { makePrivate, memoryDirectory } from './memory-dir.ts';
 import { openNode } from './node.ts';
+import { notify } from './notify.ts';
 import { type AgentFlags, type AgentSettings, settle } from './options.ts';
 import { securityProfiles } from './profiles.ts';
 import { openServers } from './servers.ts';
@@ -126,18 +127,25 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   // It may wait for a server that does not come: an end must not wait with it.
   const running = await Promise.race([starting, aborted(signal)]);
   if (!running) return;
-  const { keep } = identity;
-  if (keep) {
-    const renewal = { client, clock, log, random, held: identity.held, keep, signal };
-    void keepCertificate(nodeName, renewal);
-  }
+  renew(identity, nodeName, { client, clock, log, random, signal });
   const door = await openDoor(paths.run, images, running);
-  const ready = running.ready.then(() => log.info('The node is at work', { node: nodeName }));
+  const ready = running.ready.then(() => {
+    log.info('The node is at work', { node: nodeName });
+    notify(log, '--ready', '--status=The node is at work');
+  });
   await Promise.race([ready.then(() => aborted(signal)), aborted(signal)]);
   door.close();
   await running.stop();
   await runtime.close();
   servers.close();
+}
+
+function renew(
+  { held, keep }: NodeIdentity,
+  nodeName: string,
+  deps: Omit<RenewalDeps, 'held' | 'keep'>,
+): void {
+  if (keep) void keepCertificate(nodeName, { ...deps, held, keep });
 }
 
 /** What an administrator wants of the node besides what pods ask for. */

@@ -61,6 +61,26 @@ token
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
   .action(async (ids, flags) => finish((await import('./token.ts')).removeTokens(ids, flags)));
 
+program
+  .command('install [command...]')
+  .description('make systemd run "up ..." or "join ..." from each start of the machine on')
+  .usage('[options] -- up|join ...')
+  .option('--name <name>', 'of the unit', 'gantry')
+  .option('--unit-dir <dir>', 'where units are', '/etc/systemd/system')
+  .option('--no-start', 'only from the next start of the machine on')
+  .option('--remove', 'take the unit away again')
+  .action(async (command, flags) =>
+    finish((async () => (await import('./install.ts')).install(command, flags))()),
+  );
+
+program
+  .command('cloud-config')
+  .description('make a token, and print the user data by which a virtual machine joins at its first start')
+  .addOption(roleOption())
+  .addOption(ttlOption())
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .action(async (flags) => finish((await import('./token.ts')).cloudConfig(flags)));
+
 const image = program.command('image').description('images on this node');
 image
   .command('import <file>')

@@ -6,7 +6,8 @@ export function joinScript(bundle: NodeBundle, version: string, architecture: st
   const machine = architecture === 'x64' ? 'x86_64' : 'aarch64';
   return `#!/bin/sh
 # join.sh SERVER [flags of "gantry join"]: installs gantry ${version} from that server, and joins its cluster.
-# GANTRY_PREFIX: where it is installed (/opt/gantry); GANTRY_BIN: where the command goes (/usr/local/bin).
+# GANTRY_PREFIX: where it is installed (/opt/gantry); GANTRY_BIN: where the command goes (/usr/local/bin);
+# GANTRY_SERVICE=1: systemd runs it from now on, instead of this shell.
 set -eu
 
 fail() { echo "join.sh: $1" >&2; exit 1; }
@@ -37,6 +38,7 @@ main() {
     trap - EXIT INT TERM
   fi
   ln -sfn "$place/bin/gantry" "$bin/gantry"
+  [ -z "\${GANTRY_SERVICE:-}" ] || exec "$bin/gantry" install -- join "$server" "$@"
   exec "$bin/gantry" join "$server" "$@"
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { systemClock } from '#machinery/clock.ts';
 import { makeAuthority } from '#machinery/pki/issue.ts';
 import { seededRandom, systemRandom } from '#machinery/random.ts';
@@ -9,6 +10,7 @@ import {
   makeJoinToken,
   parseJoinToken,
 } from './join-token.ts';
+import { cloudConfigText } from './token.ts';
 
 const authority = async (name: string) =>
   (await makeAuthority(name, 3_600_000, systemClock, systemRandom)).certificate;
@@ -37,4 +39,20 @@ describe('join tokens', () => {
     expect(authoritiesWith(other, hash)).toBe('');
     expect(authoritiesWith('nonsense', hash)).toBe('');
   });
+});
+
+test('user data for cloud-init is YAML that runs the line', () => {
+  const text = cloudConfigText({
+    fetch: "curl -fsSk --pinnedpubkey 'sha256//a/b=' https://h:6443/join.sh",
+    rest: 'https://h:6443 --token a.b.c',
+  });
+  expect(text).toMatch(/^#cloud-config\n/);
+  const { runcmd } = parse(text);
+  expect(runcmd).toEqual([
+    [
+      'sh',
+      '-c',
+      "until curl -fsSk --pinnedpubkey 'sha256//a/b=' https://h:6443/join.sh >/run/gantry-join.sh; do sleep 5; done; GANTRY_SERVICE=1 sh /run/gantry-join.sh https://h:6443 --token a.b.c",
+    ],
+  ]);
 });

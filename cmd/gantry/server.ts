@@ -19,6 +19,7 @@ import { controlPlaneHandler } from './control-plane.ts';
 import { encryptionOf, UnknownKindError } from './encryption.ts';
 import { processMetrics } from './metrics.ts';
 import { bundles } from './node-bundle.ts';
+import { notify } from './notify.ts';
 import { type Settings, settle, toArguments, type UpFlags } from './options.ts';
 import { preparePki, serverUrl } from './pki.ts';
 import { publicDocuments } from './public-documents.ts';
@@ -127,6 +128,7 @@ async function run(
   );
   await running.ready;
   log.info('The API is served', { url: serverUrl(settings), advertised: advertiseAddress });
+  notify(log, '--ready', '--status=The API is served');
   control = await startControl(settings, pki, log);
   await Promise.race([aborted(signal), control.failed, lostStore(running, signal)]);
   await control.stop();

@@ -1,6 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { stringify } from 'yaml';
 import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
 import { SecretKind } from '#api/kinds/secret.ts';
 import type { Secret } from '#api/objects.ts';
@@ -41,10 +42,15 @@ async function withClient<T>({ dataDir }: Flags, work: (client: Client) => Promi
   }
 }
 
-/** `gantry token create`: prints the command by which a machine joins. `ttl` in ms; 0 = for ever. */
-export async function createToken(
-  flags: Flags & { ttl: number; description?: string; role: Role },
-): Promise<number> {
+interface MakeFlags extends Flags {
+  /** Milliseconds; 0 = for ever. */
+  ttl: number;
+  role: Role;
+  description?: string;
+}
+
+/** A new token, and the lines by which a machine joins with it: one that installs gantry first, one where it is installed. */
+async function makeLines(flags: MakeFlags) {
   const authority = readFileSync(authorityPath(pathsOf(flags.dataDir)), 'utf8');
   const token = makeJoinToken(authority, systemRandom);
   const expires = flags.ttl === 0 ? undefined : rfc3339(systemClock.now() + flags.ttl);
@@ -55,9 +61,15 @@ export async function createToken(
   const text = joinTokenText(token);
   const rest = `${server} --token ${text}${flags.role === 'server' ? ' --role server' : ''}`;
   const command = `gantry join ${rest}`;
-  const install = `${fetchLine(flags, server)} | sh -s -- ${rest}`;
+  const fetch = fetchLine(flags, server);
+  return { server, token: text, command, fetch, rest, install: `${fetch} | sh -s -- ${rest}`, expires };
+}
+
+/** `gantry token create`: prints the command by which a machine joins. */
+export async function createToken(flags: MakeFlags): Promise<number> {
+  const { server, token, command, install, expires } = await makeLines(flags);
   if (flags.output === 'json') {
-    const facts = { server, token: text, command, install, ...(expires && { expires }) };
+    const facts = { server, token, command, install, ...(expires && { expires }) };
     process.stdout.write(`${JSON.stringify(facts)}\n`);
     return 0;
   }
@@ -66,6 +78,19 @@ export async function createToken(
   process.stdout.write(`${install}\n`);
   process.stderr.write(`\nWhere gantry is installed already: ${command}\n`);
   return 0;
+}
+
+/** `gantry cloud-config`: prints user data for cloud-init, by which a machine joins at its first start and from then on. */
+export async function cloudConfig(flags: MakeFlags): Promise<number> {
+  process.stdout.write(cloudConfigText(await makeLines(flags)));
+  return 0;
+}
+
+/** Source: cloud-init documentation, "Cloud config examples". */
+export function cloudConfigText({ fetch, rest }: { fetch: string; rest: string }): string {
+  const script = `until ${fetch} >/run/gantry-join.sh; do sleep 5; done; GANTRY_SERVICE=1 sh /run/gantry-join.sh ${rest}`;
+  const document = { package_update: true, packages: ['curl'], runcmd: [['sh', '-c', script]] };
+  return `#cloud-config\n${stringify(document, { lineWidth: 0 })}`;
 }
 
 /** curl takes the script from the holder of the server's key alone: nobody on the way can give another one. */

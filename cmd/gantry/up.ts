@@ -5,6 +5,7 @@ import { type Logger, textLogger } from '#machinery/log.ts';
 import { mainProgram } from './assets.ts';
 import { readJoined } from './joined.ts';
 import { makePrivate } from './memory-dir.ts';
+import { keepWatched } from './notify.ts';
 import {
   type AgentSettings,
   agentArguments,
@@ -55,6 +56,7 @@ export async function superviseHere(
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
   log.info('Starting', { dataDir: root, instance, node: nodeName });
+  keepWatched(systemClock, log, stop.signal);
   // Timers of the clock do not keep a process alive; a supervisor between two starts must be.
   const hold = setInterval(() => {}, 2 ** 30);
   try {

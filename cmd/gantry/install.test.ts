@@ -1,0 +1,43 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type InstallFlags, install } from './install.ts';
+
+let unitDir: string;
+const flags = (change: Partial<InstallFlags> = {}): InstallFlags => ({
+  ...{ name: 'gantry-test-unit', unitDir, start: false },
+  ...change,
+});
+const read = (name: string) => readFileSync(join(unitDir, name), 'utf8');
+
+beforeEach(() => {
+  unitDir = mkdtempSync(join(tmpdir(), 'gantry-install-'));
+});
+afterEach(() => rmSync(unitDir, { recursive: true, force: true }));
+
+test.each([
+  [['join', 'https://h:6443', '--token', 'abc', '--node-name', 'n1']],
+  [['join', 'https://h:6443', '--token=abc', '--node-name', 'n1']],
+])('a token stands in no unit, but in a file of root’s: %j', (command) => {
+  expect(install(command, flags())).toBe(0);
+  expect(read('gantry-test-unit.service')).toMatch(
+    /^ExecStart=\S+\/bin\/gantry join https:\/\/h:6443 --node-name n1$/m,
+  );
+  expect(read('gantry-test-unit.service')).not.toContain('abc');
+  expect(read('gantry-test-unit.env')).toBe('GANTRY_TOKEN=abc\n');
+  expect(statSync(join(unitDir, 'gantry-test-unit.env')).mode & 0o777).toBe(0o600);
+});
+
+test('a server needs none; removing takes both away', () => {
+  install(['up', '--data-dir', '/data'], flags());
+  expect(existsSync(join(unitDir, 'gantry-test-unit.env'))).toBe(false);
+  install([], flags({ remove: true }));
+  expect(existsSync(join(unitDir, 'gantry-test-unit.service'))).toBe(false);
+  expect(() => install([], flags({ remove: true }))).toThrow('does not exist');
+});
+
+test.each([[[]], [['purge', '--yes']]])('what is not to be run for ever is refused: %j', (command) => {
+  expect(() => install(command, flags())).toThrow('say what it shall run');
+  expect(existsSync(join(unitDir, 'gantry-test-unit.service'))).toBe(false);
+});

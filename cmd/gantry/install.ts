@@ -1,0 +1,75 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { root } from './assets.ts';
+import { unitText } from './unit.ts';
+
+export interface InstallFlags {
+  /** Of the unit. */
+  name: string;
+  /** Where units are. */
+  unitDir: string;
+  start: boolean;
+  remove?: boolean;
+}
+
+/** Source: sd_booted(3). */
+const BOOTED = '/run/systemd/system';
+const UNITS = '/etc/systemd/system';
+const TOKEN = '--token';
+
+/**
+ * `gantry install -- up|join ...`: makes systemd run that from each start of the machine on. A token does not stand in the unit, which
+ * everybody may read, but in a file of root's.
+ */
+export function install(command: readonly string[], flags: InstallFlags): number {
+  const { name, unitDir } = flags;
+  const unit = join(unitDir, `${name}.service`);
+  const secret = join(unitDir, `${name}.env`);
+  if (flags.remove) return uninstall(name, unit, secret);
+  const { args, token } = withoutToken(command);
+  if (args[0] !== 'up' && args[0] !== 'join')
+    throw new Error(
+      'say what it shall run: gantry install -- up ..., or gantry install -- join https://HOST:6443 ...',
+    );
+  mkdirSync(unitDir, { recursive: true });
+  if (token !== undefined) writeFileSync(secret, `GANTRY_TOKEN=${token}\n`, { mode: 0o600 });
+  const program = realpathSync(join(root, 'bin/gantry'));
+  const text = unitText({ program, args, ...(token !== undefined && { environmentFile: secret }) });
+  writeFileSync(unit, text, { mode: 0o644 });
+  process.stdout.write(`wrote ${unit}\n`);
+  if (!isInUse(unitDir)) {
+    process.stdout.write('no systemd runs here that would use it\n');
+    return 0;
+  }
+  systemctl('daemon-reload');
+  systemctl('enable', ...(flags.start ? ['--now'] : []), name);
+  process.stdout.write(`${name} is enabled${flags.start ? ' and started' : ''}: journalctl -u ${name}\n`);
+  return 0;
+}
+
+function isInUse(unitDir: string): boolean {
+  return unitDir === UNITS && existsSync(BOOTED);
+}
+
+function uninstall(name: string, unit: string, secret: string): number {
+  if (!existsSync(unit)) throw new Error(`${unit} does not exist`);
+  const inUse = isInUse(dirname(unit));
+  if (inUse) systemctl('disable', '--now', name);
+  for (const path of [unit, secret]) rmSync(path, { force: true });
+  if (inUse) systemctl('daemon-reload');
+  process.stdout.write(`removed ${unit}; what ran goes on until "gantry purge"\n`);
+  return 0;
+}
+
+function withoutToken(command: readonly string[]): { args: string[]; token?: string } {
+  const args = [...command];
+  const at = args.findIndex((arg) => arg === TOKEN || arg.startsWith(`${TOKEN}=`));
+  if (at < 0) return { args, ...(process.env['GANTRY_TOKEN'] && { token: process.env['GANTRY_TOKEN'] }) };
+  const [found, next] = args.splice(at, args[at] === TOKEN ? 2 : 1);
+  return { args, token: found === TOKEN ? (next ?? '') : found!.slice(TOKEN.length + 1) };
+}
+
+function systemctl(...args: string[]): void {
+  execFileSync('systemctl', args, { stdio: ['ignore', 'inherit', 'inherit'] });
+}
