@@ -3,6 +3,7 @@ import type { Node, Pod } from '#api/objects.ts';
 import { TestCluster } from '../harness/cluster.ts';
 import { whyNoHost } from '../harness/host.ts';
 import { Lab } from '../harness/lab.ts';
+import { requestLoad } from '../harness/load.ts';
 import { TestMachine } from '../harness/machine.ts';
 import { eventually, run } from '../harness/run.ts';
 
@@ -114,11 +115,14 @@ describe.skipIf(whyNoHost())('a cluster of three machines', () => {
           ],
         },
       };
+      // Other nodes learn a moment later that a pod goes: until then it has to answer.
+      const lifecycle = { preStop: { sleep: { seconds: 2 } } };
+      const web = { name: 'web', image: 'gantry/hello:1', ports: [{ containerPort: 8080 }], lifecycle };
       const template = {
         metadata: { labels: { app: 'web' } },
         spec: {
           affinity,
-          containers: [{ name: 'web', image: 'gantry/hello:1', ports: [{ containerPort: 8080 }] }],
+          containers: [web],
         },
       };
       const deployment = {
@@ -195,6 +199,37 @@ describe.skipIf(whyNoHost())('a cluster of three machines', () => {
           const [command, args] = host.inside('curl', ['-sS', '-m', '5', url]);
           expect((await run(command, args)).stdout, `${host.address} to ${target.address}`).toBe('ok\n');
         }
+    });
+
+    test('a rolling restart loses no request, whichever node is asked', async () => {
+      const port = (
+        await cluster.must(['get', 'service', 'web', '-o', 'jsonpath={.spec.ports[0].nodePort}'])
+      ).trim();
+      const loads = lab.hosts.map((host) => requestLoad(cluster, `http://${host.address}:${port}/healthz`));
+      await cluster.must([
+        'patch',
+        'deployment',
+        'web',
+        '--type=json',
+        '-p',
+        JSON.stringify([
+          {
+            op: 'replace',
+            path: '/spec/strategy',
+            value: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } },
+          },
+        ]),
+      ]);
+      await cluster.must(['rollout', 'restart', 'deployment/web']);
+      await cluster.must(['rollout', 'status', 'deployment/web', '--timeout=90s']);
+      const counts = await Promise.all(loads.map((load) => load.stop()));
+      console.log(
+        `      ${counts.map(({ answered, failed }) => `${failed} of ${answered + failed}`).join(', ')} requests failed meanwhile`,
+      );
+      for (const { answered, failed } of counts) {
+        expect(answered).toBeGreaterThan(20);
+        expect(failed).toBe(0);
+      }
     });
 
     test('a machine that comes back needs no token, and its containers have run on', async () => {

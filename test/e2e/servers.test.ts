@@ -5,8 +5,9 @@ import { TestCluster } from '../harness/cluster.ts';
 import { TestEtcd } from '../harness/etcd.ts';
 import { whyNoHost } from '../harness/host.ts';
 import { Lab } from '../harness/lab.ts';
+import { requestLoad } from '../harness/load.ts';
 import { TestMachine } from '../harness/machine.ts';
-import { eventually, mustRun, type Ran, run } from '../harness/run.ts';
+import { eventually, type Ran, run } from '../harness/run.ts';
 
 /** Two servers on one etcd, and a node of its own: what goes on when one of the servers goes. */
 describe.skipIf(whyNoHost())('two servers', () => {
@@ -123,6 +124,8 @@ describe.skipIf(whyNoHost())('two servers', () => {
     await must(['create', 'deployment', 'web', '--image=gantry/hello:1', '--replicas=2', '--port=8080']);
     await must(['expose', 'deployment', 'web', '--port=80', '--target-port=8080', '--type=NodePort']);
     await must(['rollout', 'status', 'deployment/web', '--timeout=60s']);
+    const port = (await must(['get', 'service', 'web', '-o', 'jsonpath={.spec.ports[0].nodePort}'])).trim();
+    const load = requestLoad({ host: four }, `http://${three.address}:${port}/healthz`);
     for (const role of ['up', 'server', 'agent'] as const)
       for (const pid of cluster.pids(role)) process.kill(pid, 'SIGKILL');
     const died = Date.now();
@@ -133,11 +136,10 @@ describe.skipIf(whyNoHost())('two servers', () => {
       (await servers()).join() === two.address ? true : undefined,
     );
     await ready('node-3');
-    const port = (await must(['get', 'service', 'web', '-o', 'jsonpath={.spec.ports[0].nodePort}'])).trim();
-    await orLog('the Service answers', async () => {
-      const url = `http://${three.address}:${port}/healthz`;
-      return (await mustRun(...four.inside('curl', ['-sS', '-m', '5', url]))) === 'ok\n' ? true : undefined;
-    });
+    const { answered, failed } = await load.stop();
+    console.log(`      ${failed} of ${answered + failed} requests failed meanwhile`);
+    expect(answered).toBeGreaterThan(100);
+    expect(failed).toBe(0);
     const { items } = JSON.parse(await must(['get', 'pods', '-l', 'app=web', '-o', 'json'])) as {
       items: Pod[];
     };

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { TestCluster } from './cluster.ts';
+import type { TestHost } from './host.ts';
 import { Ledger } from './ledger.ts';
 
 /** A bounded, steady load that says afterwards what went wrong. */
@@ -7,8 +8,11 @@ export interface Load<T> {
   stop(): Promise<T>;
 }
 
-/** Asks `url` from the node, one request after another, for at most a minute; answers how many failed. */
-export function requestLoad(cluster: TestCluster, url: string): Load<{ answered: number; failed: number }> {
+/** Asks `url` from a host, one request after another, for at most a minute; answers how many failed. */
+export function requestLoad(
+  { host }: { host: TestHost },
+  url: string,
+): Load<{ answered: number; failed: number }> {
   const script = `
     end=$(( $(date +%s) + 60 )); ok=0; bad=0
     trap 'echo $ok $bad; exit 0' TERM
@@ -16,7 +20,7 @@ export function requestLoad(cluster: TestCluster, url: string): Load<{ answered:
       if curl -sf -m 2 -o /dev/null ${url}; then ok=$((ok+1)); else bad=$((bad+1)); fi
     done
     echo $ok $bad`;
-  const [command, args] = cluster.host.inside('sh', ['-c', script]);
+  const [command, args] = host.inside('sh', ['-c', script]);
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const output = outputOf(child);
   return {
