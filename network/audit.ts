@@ -80,11 +80,12 @@ const FAULTS: Faults = {
   },
   route(step, state) {
     const index = state.links.find(({ name }) => name === step.link)?.index;
+    const destination = canonicalCidr(step.destination);
     const there = state.routes.some(
       (each) =>
         each.kind === 'unicast' &&
         each.index === index &&
-        each.destination === canonicalCidr(step.destination) &&
+        each.destination === destination &&
         each.metric === step.metric &&
         each.gateway === step.gateway &&
         each.source === step.source,

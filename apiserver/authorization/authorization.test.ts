@@ -293,6 +293,14 @@ describe('nodes', () => {
     expect(may(node('n1'), 'update pods in default', 'p')).toBe(false);
   });
 
+  test('a node reads the other nodes, which it must reach', () => {
+    expect(may(node('n1'), 'list nodes')).toBe(true);
+    expect(may(node('n1'), 'watch nodes')).toBe(true);
+    expect(may(node('n1'), 'get nodes', 'n2')).toBe(true);
+    expect(may(node('n1'), 'patch nodes', 'n2')).toBe(false);
+    expect(may(node('n1'), 'delete nodes', 'n2')).toBe(false);
+  });
+
   test('a node writes its own Node, Lease and tunnel', () => {
     expect(may(node('n1'), 'patch nodes/status', 'n1')).toBe(true);
     expect(may(node('n1'), 'patch nodes/status', 'n2')).toBe(false);

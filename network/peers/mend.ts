@@ -28,7 +28,10 @@ export async function mendPeers(
     unreachable: [...plan.unreachable],
     findings: left.map((step) => `something is left of another node: ${describe(step)}`),
   };
-  const noDevice = await mend(plan.device, now, effects, mended);
+  const noDevice = await mend(plan.device, now, effects, mended, {
+    // Made and yet not there: one of another name has what it needs.
+    ENODEV: 'another VXLAN device of this machine uses the same network identifier and UDP port',
+  });
   for (const { name, overlay, steps } of plan.peers) {
     const refused = overlay && noDevice ? noDevice : await mend(steps, now, effects, mended);
     if (refused) mended.unreachable.push({ name, why: refused });
@@ -42,6 +45,7 @@ async function mend(
   state: NodeState,
   effects: StepEffects,
   mended: MendedPeers,
+  reasons: Readonly<Record<string, string>> = {},
 ): Promise<string | undefined> {
   const audits = [auditNode(steps, state), await auditSysctls(steps, effects.sysctl)];
   mended.findings.push(...audits.flatMap(({ findings }) => findings));
@@ -52,7 +56,7 @@ async function mend(
     );
     return undefined;
   } catch (error) {
-    if (error instanceof NetlinkError) return error.message;
+    if (error instanceof NetlinkError) return reasons[error.errno] ?? error.message;
     throw error;
   }
 }

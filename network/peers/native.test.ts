@@ -263,6 +263,37 @@ describe.skipIf(skip)('three nodes on two subnets', () => {
     expect(await network.syncPeers(world.peersOf('a'))).toEqual([]);
   });
 
+  test('another VXLAN device with the same network and port is left alone and named, and who is near is reached', async () => {
+    const { node, network } = world.lab.a;
+    await network.syncPeers([world.lab.b.peer]);
+    world.ip('a', 'link', 'add', 'flannel.1', 'type', 'vxlan', 'id', '1', 'dstport', '8472', 'nolearning');
+    const why = 'another VXLAN device of this machine uses the same network identifier and UDP port';
+    expect(await network.syncPeers(world.peersOf('a'))).toEqual([{ name: 'c', why }]);
+    expect(world.ip('a', 'link')).toContain('flannel.1');
+    const near = world.probe(world.pods.a.pid, 'tcp', world.pods.b.addresses[0]!, '8080');
+    expect(near).toEqual([`b ${world.pods.a.addresses[0]}`]);
+    node.run(node.pid, 'ip', 'link', 'del', 'flannel.1');
+    expect(await network.audit()).not.toEqual([]);
+    expect(await network.audit()).toEqual([]);
+    world.expectAllMeet();
+  });
+
+  test('pods follow when the uplink’s MTU changes', async () => {
+    const { node, network } = world.lab.a;
+    node.run(node.pid, 'ip', 'link', 'set', 'uplink', 'mtu', '1300');
+    expect((await network.audit()).join('\n')).toContain('interface of a has MTU 1450');
+    const all: [number, string][] = [
+      [node.pid, BRIDGE],
+      [node.pid, VXLAN],
+      [world.pods.a.pid, 'eth0'],
+    ];
+    expect(all.map(([pid, link]) => world.mtu(pid, link))).toEqual([1250, 1250, 1250]);
+    expect(await network.audit()).toEqual([]);
+    node.run(node.pid, 'ip', 'link', 'set', 'uplink', 'mtu', '1500');
+    await network.audit();
+    expect(all.map(([pid, link]) => world.mtu(pid, link))).toEqual([1450, 1450, 1450]);
+  });
+
   test('a node that goes leaves nothing, and one that comes back is reached again', async () => {
     const { node, network } = world.lab.a;
     await network.syncPeers([world.lab.b.peer]);

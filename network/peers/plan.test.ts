@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { NodeState } from '../audit.ts';
 import { TEST_CONFIG } from '../conformance.ts';
-import type { NodePeer } from '../contract.ts';
+import type { NodeNetworkConfig, NodePeer } from '../contract.ts';
 import { type Link, type Route, RTPROT_STATIC } from '../netlink/route.ts';
 import { PEER_METRIC, peersLeft, peersPlan, vtepMac } from './plan.ts';
-import { uplinkMtu, wayTo } from './ways.ts';
+import { uplinkMtu, waysOf } from './ways.ts';
 
 const link = (index: number, name: string, mtu = 1500): Link => ({
   ...{ index, name, mac: '', mtu, up: true, master: 0, kind: '', hairpin: false },
@@ -28,6 +28,8 @@ const STATE: NodeState = {
   neighbours: [],
   forwards: [],
 };
+const wayTo = (config: NodeNetworkConfig, to: NodePeer, family: 4 | 6, state: NodeState) =>
+  waysOf(config, state)(to, family);
 const peer = (addresses: string[], ...podCidrs: string[]): NodePeer => ({ name: 'b', addresses, podCidrs });
 const CIDR = '10.244.1.0/24';
 const DUAL = {

@@ -15,7 +15,7 @@ import { gatewayOf } from '../ipam/addresses.ts';
 import { parseVxlan, type Vxlan } from '../netlink/overlay.ts';
 import { RTPROT_STATIC } from '../netlink/route.ts';
 import type { Step } from '../steps.ts';
-import { ownAddress, uplinkMtu, wayTo } from './ways.ts';
+import { ownAddress, uplinkMtu, waysOf } from './ways.ts';
 
 /**
  * The ways to the pods of other nodes: pure. A node on a subnet of ours is the gateway to its pods; any other is reached through
@@ -58,6 +58,7 @@ export function peersPlan(
   const link = vxlanName(config.instance);
   const plan: PeersPlan = { device: [], peers: [], mtu: uplinkMtu(config, state), unreachable: [] };
   const taken = config.podCidrs.flatMap((text) => claim('this node', text));
+  const wayTo = waysOf(config, state);
   let overlayMtu = Number.POSITIVE_INFINITY;
   for (const peer of peers) {
     const steps: Step[] = [];
@@ -65,7 +66,7 @@ export function peersPlan(
     for (const text of peer.podCidrs) {
       const block = parseCidr(text);
       const fault = blockFault(config, text, block, taken);
-      const way = block && !fault ? wayTo(config, peer, block.family, state) : undefined;
+      const way = block && !fault ? wayTo(peer, block.family) : undefined;
       if (!block || !way || way.kind === 'none') {
         plan.unreachable.push({ name: peer.name, why: fault ?? (way as { why: string }).why });
         continue;
@@ -153,21 +154,23 @@ export function peersLeft(config: NodeNetworkConfig, plan: PeersPlan, state: Nod
   if (!device) return routes;
   if (!wanted || device.mac !== wanted.mac || !isAsWanted(device.data, wanted.vxlan))
     return [...routes, { op: 'delete-link', link: name }];
-  const has = (op: 'forward' | 'neighbour', key: string) =>
-    steps.some((step) => step.op === op && keyOf(step) === key);
+  const wantedKeys = new Set(steps.map(keyOf));
   const entries: Step[] = [
     ...state.forwards
-      .filter(({ index, mac, to }) => index === device.index && !has('forward', `${mac} ${to}`))
+      .filter(({ index, mac, to }) => index === device.index && !wantedKeys.has(`forward ${mac} ${to}`))
       .map(({ mac, to }): Step => ({ op: 'delete-forward', link: name, mac, to })),
     ...state.neighbours
-      .filter(({ index, mac, address }) => index === device.index && !has('neighbour', `${mac} ${address}`))
+      .filter(
+        ({ index, mac, address }) => index === device.index && !wantedKeys.has(`neighbour ${mac} ${address}`),
+      )
       .map(({ mac, address }): Step => ({ op: 'delete-neighbour', link: name, mac, address })),
   ];
   return [...routes, ...entries];
 }
 
-function keyOf(step: Extract<Step, { op: 'forward' | 'neighbour' }>): string {
-  return `${step.mac} ${step.op === 'forward' ? step.to : step.address}`;
+function keyOf(step: Step): string {
+  if (step.op === 'forward') return `forward ${step.mac} ${step.to}`;
+  return step.op === 'neighbour' ? `neighbour ${step.mac} ${step.address}` : '';
 }
 
 function isAsWanted(data: Buffer | undefined, wanted: Vxlan): boolean {

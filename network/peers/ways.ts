@@ -1,5 +1,6 @@
 import {
   type Address,
+  type Cidr,
   canonicalAddress,
   cidrContains,
   type Family,
@@ -27,21 +28,35 @@ const MAX_MTU = 9216;
 /** Below it a link has no IPv6 (RFC 8200), and IPv4 no sense (RFC 791). */
 const MIN_MTU: Record<Family, number> = { 4: 576, 6: 1280 };
 
-/** To one block (`family`) of the peer's pods. */
-export function wayTo(config: NodeNetworkConfig, peer: NodePeer, family: Family, state: NodeState): Way {
-  const addresses = peer.addresses.flatMap((text) => usable(config, text, state) ?? []);
-  for (const address of addresses) {
-    if (address.family !== family) continue;
-    const link = linkTo(config, address, state);
-    if (link) return { kind: 'direct', gateway: formatAddress(address), link: link.name, mtu: mtuOf(link) };
-  }
+/** Finds the way to the blocks of one family of a peer's pods. What holds for all peers is worked out once. */
+export function waysOf(config: NodeNetworkConfig, state: NodeState): (peer: NodePeer, family: Family) => Way {
+  const { instance } = config;
   const own = ownAddress(config);
-  if (!own) return { kind: 'none', why: 'this node has no address of its own' };
-  const to = addresses.find((address) => address.family === own.family);
-  if (!to) return { kind: 'none', why: `it has no IPv${own.family} address that can be used` };
-  const link = state.links.find(({ index }) => index === routeTo(to, state)?.index);
-  const room = (link ? mtuOf(link) : uplinkMtu(config, state)) - OVERHEAD[own.family];
-  return { kind: 'vxlan', to: formatAddress(to), mtu: Math.max(room, smallestMtu(config)) };
+  const table = routeTable(config, state);
+  const isUsable = usability(config, state);
+  const links = new Map(state.links.map((link) => [link.index, link]));
+  const smallest = smallestMtu(config);
+  /** The link on whose subnet the address is. */
+  const linkTo = (address: Address): Link | undefined => {
+    const best = routeTo(address, table);
+    const link = best && links.get(best.index);
+    // The whole world is no subnet, whatever a point-to-point link says.
+    const isSubnet = best && best.gateway === undefined && !best.destination.endsWith('/0');
+    return link?.up && isSubnet && !link.name.startsWith(`g${instance}`) ? link : undefined;
+  };
+  return (peer, family) => {
+    const addresses = peer.addresses.flatMap((text) => parseAddress(text) ?? []).filter(isUsable);
+    for (const address of addresses) {
+      const link = address.family === family ? linkTo(address) : undefined;
+      if (link) return { kind: 'direct', gateway: formatAddress(address), link: link.name, mtu: mtuOf(link) };
+    }
+    if (!own) return { kind: 'none', why: 'this node has no address of its own' };
+    const to = addresses.find((address) => address.family === own.family);
+    if (!to) return { kind: 'none', why: `it has no IPv${own.family} address that can be used` };
+    const link = links.get(routeTo(to, table)?.index ?? 0);
+    const room = (link ? mtuOf(link) : uplinkMtu(config, state)) - OVERHEAD[own.family];
+    return { kind: 'vxlan', to: formatAddress(to), mtu: Math.max(room, smallest) };
+  };
 }
 
 /** The address that VXLAN packets come from: the node's first. */
@@ -72,39 +87,35 @@ const NO_NODES = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/127', 'ff00::/8
 );
 
 /**
- * An address that another node can have. What nodes say of themselves is not believed where it would lead packets in circles (an
+ * Which addresses another node can have. What nodes say of themselves is not believed where it would lead packets in circles (an
  * address of this node, of a pod or a Service) or to many.
  */
-function usable(config: NodeNetworkConfig, text: string, state: NodeState): Address | undefined {
-  const address = parseAddress(text);
-  if (!address) return undefined;
+function usability(config: NodeNetworkConfig, state: NodeState): (address: Address) => boolean {
   const ours = [...config.clusterCidrs, ...config.serviceCidrs].flatMap((cidr) => parseCidr(cidr) ?? []);
-  if ([...NO_NODES, ...ours].some((cidr) => cidrContains(cidr, address))) return undefined;
-  const own = [
+  const never = [...NO_NODES, ...ours];
+  const own = new Set([
     ...(config.addresses ?? []).map(canonicalAddress),
     ...state.addresses.map((each) => each.address),
-  ];
-  return own.includes(formatAddress(address)) ? undefined : address;
+  ]);
+  return (address) => !own.has(formatAddress(address)) && !never.some((cidr) => cidrContains(cidr, address));
 }
 
-/** The link on whose subnet the address is. */
-function linkTo({ instance }: NodeNetworkConfig, address: Address, state: NodeState): Link | undefined {
-  const best = routeTo(address, state);
-  const link = state.links.find(({ index }) => index === best?.index);
-  // The whole world is no subnet, whatever a point-to-point link says.
-  const isSubnet = best && best.gateway === undefined && !best.destination.endsWith('/0');
-  return link?.up && isSubnet && !link.name.startsWith(`g${instance}`) ? link : undefined;
+interface ParsedRoute {
+  route: Route;
+  cidr: Cidr;
 }
 
-/** Of the main table, as the kernel chooses: the longest prefix, then the lowest metric. */
-function routeTo(address: Address, { routes }: NodeState): Route | undefined {
-  let best: { route: Route; prefix: number } | undefined;
-  for (const route of routes) {
-    const cidr = parseCidr(route.destination);
-    if (route.kind !== 'unicast' || !cidr || !cidrContains(cidr, address)) continue;
-    const isBetter =
-      !best || cidr.prefix > best.prefix || (cidr.prefix === best.prefix && route.metric < best.route.metric);
-    if (isBetter) best = { route, prefix: cidr.prefix };
-  }
-  return best?.route;
+/** The best first, as the kernel chooses in the main table. Those to pods lead to no node, and are many. */
+function routeTable({ clusterCidrs }: NodeNetworkConfig, { routes }: NodeState): ParsedRoute[] {
+  const pods = clusterCidrs.flatMap((cidr) => parseCidr(cidr) ?? []);
+  return routes
+    .flatMap((route): ParsedRoute[] => {
+      const cidr = route.kind === 'unicast' ? parseCidr(route.destination) : undefined;
+      return cidr && !pods.some((whole) => cidrContains(whole, cidr)) ? [{ route, cidr }] : [];
+    })
+    .sort((a, b) => b.cidr.prefix - a.cidr.prefix || a.route.metric - b.route.metric);
+}
+
+function routeTo(address: Address, table: readonly ParsedRoute[]): Route | undefined {
+  return table.find(({ cidr }) => cidrContains(cidr, address))?.route;
 }

@@ -49,6 +49,10 @@ try {
   ]);
   const probe = [...inPod(pods[0]!), join(testing, 'probe.js'), 'tcp', '10.96.0.7', '80'];
   process.stdout.write(execFileSync('nsenter', probe));
+  // Another node, by VXLAN: nobody is there, but the kernel shall take and keep the way.
+  const far = { name: 'far', addresses: ['198.51.100.9'], podCidrs: ['10.244.1.0/28'] };
+  for (const { name, why } of await network.syncPeers([far])) console.log(`no way to ${name}: ${why}`);
+  console.log(execFileSync('ip', ['route', 'get', '10.244.1.3'], { encoding: 'utf8' }).split(' uid')[0]);
   const found = await network.audit();
   for (const finding of found) console.log(finding);
   await network.destroy();

@@ -24,7 +24,10 @@ test.skipIf(skip)('the network works through the runtime helper', { timeout: 60_
       output += chunk;
     });
     const code = await new Promise((resolve) => child.once('close', resolve));
-    expect({ code, output: output.trim() }).toEqual({ code: 0, output: 'p1 10.244.0.2' });
+    expect({ code, output: output.trim() }).toEqual({
+      code: 0,
+      output: 'p1 10.244.0.2\n10.244.1.3 via 10.244.1.0 dev gtst001v src 10.244.0.1',
+    });
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

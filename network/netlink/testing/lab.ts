@@ -72,7 +72,9 @@ export async function makeLab({
         ip link add w${host} mtu ${mtu} type veth peer name uplink mtu ${mtu} netns ${pid}
         ip link set w${host} master switch${subnet} up`);
       const route = `ip -${family} route add default via ${at(1)}`;
+      // As strict as some distributions have it.
       const script = `
+        echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter
         ip link set lo up
         ip link set uplink up
         ip address add ${at(host)}/${PREFIX[family]} dev uplink ${family === 6 ? 'nodad' : ''}
