@@ -29,7 +29,7 @@ import {
 } from './netlink/route.ts';
 import type { Sysctl } from './netlink/sysctl.ts';
 import { mendPeers } from './peers/mend.ts';
-import { peersLeft, peersPlan } from './peers/plan.ts';
+import { DEFAULT_VXLAN, peersLeft, peersPlan } from './peers/plan.ts';
 import { uplinkMtu } from './peers/ways.ts';
 import {
   bridgeName,
@@ -332,6 +332,7 @@ function tableConfig(config: NodeNetworkConfig, family: IpFamily) {
     podCidrs: cidrs(config.podCidrs),
     clusterCidrs: cidrs(config.clusterCidrs),
     serviceCidrs: cidrs(config.serviceCidrs),
+    vxlanPort: (config.vxlan ?? DEFAULT_VXLAN).port,
     ...(dns?.family === number && { dnsAddress: canonicalAddress(config.dnsAddress)! }),
   };
 }

@@ -55,6 +55,7 @@ async function serviceTimes(count: number): Promise<{ loadMs: number; updateMs: 
       instance: 'bench1',
       family: 'ip',
       bridge: 'gbench1',
+      vxlanPort: 8472,
       podCidrs: [requireCidr('10.244.0.0/24')],
       clusterCidrs: [requireCidr('10.244.0.0/16')],
       serviceCidrs: [requireCidr('10.96.0.0/12')],

@@ -2,7 +2,8 @@ import { addressBytes, parseAddress } from '#machinery/values/cidr.ts';
 import type { Element } from '../netlink/nft.ts';
 import { ADDRESS_BYTES, type IpFamily } from '../netlink/nft-expressions.ts';
 import type { Placed } from './elements.ts';
-import { isVerdict, parseTargetChain, SETS } from './layout.ts';
+import { isVerdict, SETS } from './layout.ts';
+import { parseTargetChain } from './target-chains.ts';
 
 /** Bytes of the index at the end of a key. */
 const INDEX_BYTES = 4;

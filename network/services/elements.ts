@@ -2,7 +2,8 @@ import { addressBytes, parseAddress } from '#machinery/values/cidr.ts';
 import type { ServicePortRule } from '../contract.ts';
 import type { Element } from '../netlink/nft.ts';
 import { ADDRESS_BYTES, type IpFamily } from '../netlink/nft-expressions.ts';
-import { SETS, type SetName, targetChainName } from './layout.ts';
+import { SETS, type SetName } from './layout.ts';
+import { targetChainName } from './target-chains.ts';
 
 /** What one rule puts into the sets of its family's table: pure. */
 

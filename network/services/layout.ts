@@ -8,7 +8,6 @@ import {
   CT_STATUS_DNAT,
   compare,
   decide,
-  destinationNat,
   type Expression,
   type IpFamily,
   loadConnection,
@@ -23,12 +22,8 @@ import {
   lookup,
   mask,
   masquerade,
-  put,
   R0,
-  random,
   reject,
-  remember,
-  VERDICT_REGISTER,
   type Verdict,
 } from '../netlink/nft-expressions.ts';
 
@@ -47,6 +42,8 @@ export interface LayoutConfig {
   serviceCidrs: readonly Cidr[];
   /** Local address of the DNS server inside the service range, when it is of this family. */
   dnsAddress?: string;
+  /** UDP port by which nodes send each other what is between pods. */
+  vxlanPort: number;
 }
 
 export interface Layout {
@@ -80,6 +77,7 @@ const ICMP_REDIRECT: Record<IpFamily, { protocol: number; type: number }> = {
   ip6: { protocol: 58, type: 137 },
 };
 const TCP = Uint8Array.of(6);
+const UDP = Uint8Array.of(17);
 
 export function tableOf(instance: string, family: IpFamily): Table {
   return { family, name: `gantry-${instance}` };
@@ -112,6 +110,7 @@ export function layout(config: LayoutConfig): Layout {
     rules: [
       ...dispatchRules(config),
       ...loopbackRules(config),
+      ...tunnelRules(config),
       ...refusalRules(config),
       ...sourceRules(config),
       ...redirectRules(config),
@@ -138,7 +137,7 @@ function setDeclarations(family: IpFamily): SetDeclaration[] {
 }
 
 /** Registers of a concatenation: an IPv6 address fills four of them. */
-function registers(family: IpFamily) {
+export function registers(family: IpFamily) {
   const words = ADDRESS_BYTES[family] / 4;
   const source = R0;
   const destination = source + words;
@@ -188,6 +187,22 @@ function loopbackRules({ family, bridge }: LayoutConfig): Rule[] {
       loadInputName(R0),
       compare(R0, 'equal', interfaceName(bridge)),
       ...inside(parseLoopback(), loadDestination(family, R0)),
+      decide({ verdict: 'drop' }),
+    ]),
+  ];
+}
+
+/** Nodes take what comes by VXLAN for what it says it is: a pod must not send that to any. */
+function tunnelRules({ family, bridge, clusterCidrs, vxlanPort }: LayoutConfig): Rule[] {
+  return [
+    rule('filter-prerouting', 'from pods to the tunnels of nodes', [
+      loadInputName(R0),
+      compare(R0, 'equal', interfaceName(bridge)),
+      loadProtocol(R0),
+      compare(R0, 'equal', UDP),
+      loadDestinationPort(R0),
+      compare(R0, 'equal', Uint8Array.of(vxlanPort >> 8, vxlanPort & 255)),
+      ...clusterCidrs.flatMap((cidr) => outside(cidr, loadDestination(family, R0))),
       decide({ verdict: 'drop' }),
     ]),
   ];
@@ -294,79 +309,6 @@ function redirectRules({ family, bridge }: LayoutConfig): Rule[] {
   ];
 }
 
-/**
- * A chain made when the first verdict leads to it; its name says all that is in it.
- * - `draw`: shared by all services with so many endpoints (and such affinity): `n3`, `p3`, `n3-sticky-10800`.
- * - `remember`: sends a new client of a sticky service to an endpoint and notes it: `to-10.244.0.2-8080-10800`. It stands
- *   apart because nft(8) 1.0.6 aborts where it prints a remembered value that was looked up.
- */
-export type TargetChain =
-  | { kind: 'draw'; over: 'services' | 'node-ports'; endpoints: number; affinitySeconds: number }
-  | { kind: 'remember'; address: string; port: number; affinitySeconds: number };
-
-export function targetChainName(chain: TargetChain): string {
-  if (chain.kind === 'remember') return `to-${chain.address}-${chain.port}-${chain.affinitySeconds}`;
-  const sticky = chain.affinitySeconds > 0 ? `-sticky-${chain.affinitySeconds}` : '';
-  return `${chain.over === 'services' ? 'n' : 'p'}${chain.endpoints}${sticky}`;
-}
-
-const DRAW_CHAIN = /^([np])(\d+)(?:-sticky-(\d+))?$/;
-const REMEMBER_CHAIN = /^to-([0-9a-f.:]+)-(\d+)-(\d+)$/;
-
-/** The inverse of targetChainName; undefined for other chains. */
-export function parseTargetChain(name: string): TargetChain | undefined {
-  const draw = DRAW_CHAIN.exec(name);
-  if (draw) {
-    const over = draw[1] === 'n' ? 'services' : 'node-ports';
-    return { kind: 'draw', over, endpoints: Number(draw[2]), affinitySeconds: Number(draw[3] ?? 0) };
-  }
-  const to = REMEMBER_CHAIN.exec(name);
-  if (!to || !parseAddress(to[1]!)) return undefined;
-  return { kind: 'remember', address: to[1]!, port: Number(to[2]), affinitySeconds: Number(to[3]) };
-}
-
-/** The rules of such a chain. */
-export function targetRules(chain: TargetChain, family: IpFamily): Rule[] {
-  const name = targetChainName(chain);
-  const r = registers(family);
-  const go = destinationNat(family, r.target, r.targetPort);
-  const load = [
-    loadDestination(family, r.destination),
-    loadProtocol(r.protocol),
-    loadDestinationPort(r.port),
-  ];
-  const client = [loadSource(family, r.source), ...load];
-  if (chain.kind === 'remember') {
-    const endpoint = [
-      put(r.target, addressBytes(parseAddress(chain.address)!)),
-      put(r.targetPort, Uint8Array.of(chain.port >> 8, chain.port & 255)),
-    ];
-    const keep = remember(SETS.affinity, r.source, r.target, chain.affinitySeconds);
-    return [
-      rule(name, 'remember the client', [...client, ...endpoint, keep]),
-      rule(name, 'its endpoint', [...endpoint, go]),
-    ];
-  }
-  const virtual = chain.over === 'services';
-  const draw = (map: SetName, to: number) => [
-    ...(virtual ? load : load.slice(1)),
-    random(chain.endpoints, r.target),
-    lookup(map, virtual ? r.destination : r.protocol, to),
-  ];
-  if (chain.affinitySeconds === 0) {
-    const map = virtual ? SETS.endpoints : SETS.nodePortEndpoints;
-    return [rule(name, `one of ${chain.endpoints}`, [...draw(map, r.target), go])];
-  }
-  return [
-    rule(name, 'a client that came before', [...client, lookup(SETS.affinity, r.source, r.target), go]),
-    rule(
-      name,
-      `a new client: one of ${chain.endpoints}`,
-      draw(virtual ? SETS.sticky : SETS.stickyNodePorts, VERDICT_REGISTER),
-    ),
-  ];
-}
-
 function inside(cidr: Cidr, load: Expression): Expression[] {
   return inPrefix(cidr, load, 'equal');
 }
@@ -383,7 +325,7 @@ function inPrefix(cidr: Cidr, load: Expression, how: 'equal' | 'different'): Exp
 }
 
 /** The comment ends in a hash of the instructions: a rule that was changed by hand has another one, or none. */
-function rule(chain: string, what: string, expressions: Expression[]): Rule {
+export function rule(chain: string, what: string, expressions: Expression[]): Rule {
   const hash = createHash('sha256');
   for (const each of expressions) hash.update(each.encode());
   return { chain, expressions, comment: `${what} #${hash.digest('hex').slice(0, 8)}` };

@@ -2,7 +2,8 @@ import type { ServicePortRule } from '../contract.ts';
 import type { Element, NftCommand, Rule } from '../netlink/nft.ts';
 import type { IpFamily, Verdict } from '../netlink/nft-expressions.ts';
 import { elementsOf, type Placed } from './elements.ts';
-import { isVerdict, parseTargetChain, type SetName, targetRules } from './layout.ts';
+import { isVerdict, type SetName } from './layout.ts';
+import { parseTargetChain, targetRules } from './target-chains.ts';
 
 /**
  * From the rules of before to those of now: pure. Only elements that differ are in the plan. Commands come in groups;

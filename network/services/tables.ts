@@ -18,16 +18,9 @@ import {
 } from '../netlink/nft.ts';
 import { staleAffinity } from './affinity.ts';
 import type { Placed } from './elements.ts';
-import {
-  type Layout,
-  type LayoutConfig,
-  layout,
-  parseTargetChain,
-  SETS,
-  type SetName,
-  targetRules,
-} from './layout.ts';
+import { type Layout, type LayoutConfig, layout, SETS, type SetName } from './layout.ts';
 import { type Group, MAX_TRANSACTION_ELEMENTS, reconcile, ServiceState, transactions } from './plan.ts';
+import { parseTargetChain, targetRules } from './target-chains.ts';
 
 /**
  * One family's table in the kernel. After `start` its fixed part stands; `sync` sends only differences; `audit` reads
