@@ -28,12 +28,12 @@ describe.skipIf(reason !== undefined)(`AppArmor (${reason ?? 'as root'})`, () =>
   let runtime: NativeRuntime;
   let pods = 0;
 
-  nodeOfSuite(async (made, opened) => {
-    node = made;
-    await opened.close();
-    node.handlerPath = '/usr/bin:/usr/sbin';
-    runtime = await node.open();
-  });
+  nodeOfSuite(
+    (made, opened) => {
+      [node, runtime] = [made, opened];
+    },
+    { handlers: true },
+  );
   beforeAll(async () => {
     expect(await prepareAppArmor()).toEqual({ defaultProfile: DEFAULT_PROFILE });
   });

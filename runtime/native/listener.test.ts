@@ -27,12 +27,12 @@ describe.skipIf(reason !== undefined)(`seccomp listener (${reason ?? 'as root'})
   let heard = '';
   let pods = 0;
 
-  nodeOfSuite(async (made, opened) => {
-    node = made;
-    await opened.close();
-    node.handlerPath = '/usr/bin:/usr/sbin';
-    runtime = await node.open();
-  });
+  nodeOfSuite(
+    (made, opened) => {
+      [node, runtime] = [made, opened];
+    },
+    { handlers: true },
+  );
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'gantry-listener-'));
     const program = await compileProgram('listen', directory);

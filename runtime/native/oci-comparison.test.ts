@@ -1,9 +1,9 @@
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ContainerSpec, ExecSpec, SandboxSpec } from '../contract.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import type { NativeRuntime } from './index.ts';
-import { TestNode, whyNoOci } from './test-root.ts';
+import { nodeOfSuite, type TestNode, whyNoOci } from './test-root.ts';
 
 /**
  * What a container finds around it must be the same whoever made it: the same questions are asked in one of ours and in one
@@ -262,14 +262,12 @@ describe.skipIf(reason !== undefined)(
     let runtime: NativeRuntime;
     let pods = 0;
 
-    beforeAll(async () => {
-      node = await TestNode.make();
-      node.handlerPath = process.env['PATH'];
-      runtime = await node.open();
-    });
-    afterAll(async () => {
-      await node.close();
-    });
+    nodeOfSuite(
+      (made, opened) => {
+        [node, runtime] = [made, opened];
+      },
+      { handlers: true },
+    );
 
     async function answers(situation: Situation, handler: string): Promise<Record<string, string>> {
       const entries = Object.entries(situation.questions);

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type {
   SeccompArchitecture,
   SeccompArgument,
@@ -14,7 +14,7 @@ import { compileSeccomp } from './seccomp/compile.ts';
 import { defaultProfile } from './seccomp/index.ts';
 import { SYSCALLS, X32_BIT } from './seccomp/syscalls.ts';
 import { ENOSYS, EPERM, I386, run, X86_64 } from './seccomp/test-filter.ts';
-import { TestNode, whyNoOci } from './test-root.ts';
+import { nodeOfSuite, type TestNode, whyNoOci } from './test-root.ts';
 
 /**
  * The filter that a process of runc's really has, read back from the kernel, must say of every call what ours says: with the same
@@ -119,15 +119,13 @@ describe.skipIf(reason !== undefined)(`runc’s filter is as ours (${reason ?? '
   let runtime: NativeRuntime;
   let pods = 0;
 
-  beforeAll(async () => {
-    node = await TestNode.make();
-    node.handlerPath = process.env['PATH'];
-    runtime = await node.open();
-    buildCalls(node.base);
-  });
-  afterAll(async () => {
-    await node.close();
-  });
+  nodeOfSuite(
+    (made, opened) => {
+      [node, runtime] = [made, opened];
+      buildCalls(node.base);
+    },
+    { handlers: true },
+  );
 
   async function installed(seccompProfile: SeccompProfile, handler?: string): Promise<Uint8Array> {
     const pod = await node.sandbox(runtime, `pod-${pods++}`, { ...(handler && { handler }) });

@@ -1,13 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '../conformance.ts';
 import type { SeccompFlag, SeccompProfile } from '../seccomp-profile.ts';
 import type { NativeRuntime } from './index.ts';
 import { buildCalls } from './seccomp/calls.ts';
 import { compileSeccomp } from './seccomp/compile.ts';
-import { TestNode, whyNoOci, whyNoRoot } from './test-root.ts';
+import { nodeOfSuite, type TestNode, whyNoOci, whyNoRoot } from './test-root.ts';
 
 /** What a filter is installed with, as the kernel tells it of a process that has it. */
 
@@ -22,15 +22,13 @@ describe.skipIf(reason !== undefined)(`flags of a filter (${reason ?? 'as root'}
   let runtime: NativeRuntime;
   let pods = 0;
 
-  beforeAll(async () => {
-    node = await TestNode.make();
-    node.handlerPath = process.env['PATH'];
-    runtime = await node.open();
-    buildCalls(node.base);
-  });
-  afterAll(async () => {
-    await node.close();
-  });
+  nodeOfSuite(
+    (made, opened) => {
+      [node, runtime] = [made, opened];
+      buildCalls(node.base);
+    },
+    { handlers: true },
+  );
 
   /** Whether the kernel logs what the filter of that process does. */
   function logs(pid: number): boolean {

@@ -292,26 +292,27 @@ export async function monitorPidOf(runtime: Runtime, sandbox: string): Promise<n
   return Number(/^\/proc\/(\d+)\//.exec(state!.networkNamespace)![1]);
 }
 
-/** One node and its runtime for every test of a suite, taken down with all that is left on it. `take` gets them first. */
-export function nodeOfSuite(take: (node: TestNode, runtime: NativeRuntime) => unknown): void {
-  keepNode(beforeAll, afterAll, take);
+/**
+ * One node and its runtime for every test of a suite, taken down with all that is left on it. `take` gets them first. With
+ * `handlers` the OCI runtimes of this machine are there.
+ */
+export function nodeOfSuite(take: Take, { handlers = false } = {}): void {
+  keepNode(beforeAll, afterAll, take, handlers);
 }
 
 /** The same, anew for each test. */
-export function nodeOfTest(take: (node: TestNode, runtime: NativeRuntime) => unknown): void {
-  keepNode(beforeEach, afterEach, take);
+export function nodeOfTest(take: Take, { handlers = false } = {}): void {
+  keepNode(beforeEach, afterEach, take, handlers);
 }
 
+type Take = (node: TestNode, runtime: NativeRuntime) => unknown;
 type Hook = (run: () => Promise<void>) => void;
 
-function keepNode(
-  before: Hook,
-  after: Hook,
-  take: (node: TestNode, runtime: NativeRuntime) => unknown,
-): void {
+function keepNode(before: Hook, after: Hook, take: Take, handlers: boolean): void {
   let node: TestNode;
   before(async () => {
     node = await TestNode.make();
+    if (handlers) node.handlerPath = process.env['PATH'];
     await take(node, await node.open());
   });
   after(() => node.close());
