@@ -3,11 +3,12 @@ import { cluster } from './cluster.ts';
 import { etcd } from './etcd.ts';
 import { large } from './large.ts';
 import { network } from './network.ts';
+import { nodes } from './nodes.ts';
 import { runtime } from './runtime.ts';
 import { store } from './store.ts';
 import { formatMeasure, type Measure, type Section } from './table.ts';
 
-const SECTIONS: Record<string, Section> = { store, etcd, api, large, runtime, network, cluster };
+const SECTIONS: Record<string, Section> = { store, etcd, api, large, runtime, network, cluster, nodes };
 
 const USAGE = `npm run bench [-- section...] [--json]
 
