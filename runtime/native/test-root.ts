@@ -22,6 +22,8 @@ import { makeWeakPrograms, type Weakness } from './weak-programs.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const BUSYBOX = '/usr/bin/busybox';
+/** Where Debian has runc and crun. */
+const OCI_PROGRAMS = '/usr/sbin:/usr/bin';
 const APPLETS = [
   'sh',
   'true',
@@ -312,7 +314,7 @@ function keepNode(before: Hook, after: Hook, take: Take, handlers: boolean): voi
   let node: TestNode;
   before(async () => {
     node = await TestNode.make();
-    if (handlers) node.handlerPath = process.env['PATH'];
+    if (handlers) node.handlerPath = OCI_PROGRAMS;
     await take(node, await node.open());
   });
   after(() => node.close());
