@@ -144,8 +144,7 @@ describe.skipIf(skip)('three nodes on two subnets', () => {
     ]);
     const own = world.lab[via].peer.addresses[0]!;
     for (const pid of [world.lab.outside, world.lab[via].node.pid, world.pods[via].pid])
-      for (const protocol of ['tcp'])
-        expect(world.probe(pid, protocol, own, '30080')[0]).toMatch(new RegExp(`^${to} `));
+      expect(world.probe(pid, 'tcp', own, '30080')[0]).toMatch(new RegExp(`^${to} `));
     world.expectNoneLeaked();
   });
 
@@ -292,6 +291,25 @@ describe.skipIf(skip)('three nodes on two subnets', () => {
     node.run(node.pid, 'ip', 'link', 'set', 'uplink', 'mtu', '1500');
     await network.audit();
     expect(all.map(([pid, link]) => world.mtu(pid, link))).toEqual([1450, 1450, 1450]);
+  });
+
+  test('connections go on while far nodes come and go, and the MTU with them', async () => {
+    const { node, network } = world.lab.a;
+    const sum = await world.started(world.pods.b.pid, 'bulk.js', 'serve', '9001', String(200 << 20));
+    const fetch = ['fetch', world.pods.b.addresses[0]!, '9001'];
+    const child = node.start(world.pods.a.pid, process.execPath, script('bulk.js'), ...fetch);
+    let seen = '';
+    child.stdout!.on('data', (text) => {
+      seen += text;
+    });
+    const mtus: number[] = [];
+    for (let at = 0; seen === ''; at++) {
+      await network.syncPeers(at % 2 === 0 ? [world.lab.b.peer] : world.peersOf('a'));
+      if (seen === '') mtus.push(world.mtu(world.pods.a.pid, 'eth0'));
+    }
+    expect(seen.trim()).toBe(sum);
+    expect(mtus.slice(0, 4)).toEqual([1500, 1450, 1500, 1450]);
+    await network.syncPeers(world.peersOf('a'));
   });
 
   test('a node that goes leaves nothing, and one that comes back is reached again', async () => {
