@@ -1,3 +1,4 @@
+import { DEFAULT_VXLAN } from '#api/cluster-settings.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Files } from '#machinery/io.ts';
 import { canonicalAddress, parseAddress } from '#machinery/values/cidr.ts';
@@ -29,7 +30,7 @@ import {
 } from './netlink/route.ts';
 import type { Sysctl } from './netlink/sysctl.ts';
 import { mendPeers } from './peers/mend.ts';
-import { DEFAULT_VXLAN, peersLeft, peersPlan } from './peers/plan.ts';
+import { peersLeft, peersPlan } from './peers/plan.ts';
 import { uplinkMtu } from './peers/ways.ts';
 import {
   bridgeName,

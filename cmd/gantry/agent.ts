@@ -102,6 +102,7 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
           clusterCidrs: [settings.podCidr],
           serviceCidrs: [settings.serviceCidr],
           nodePortRange: settings.nodePortRange,
+          vxlan: settings.vxlan,
           addresses: [advertiseAddress],
           dnsAddress,
         },

@@ -54,6 +54,8 @@ test('what one server gives makes another one of the same cluster', async () => 
     '10.9.0.0/16',
     '--leader-lease',
     '5s',
+    '--vxlan',
+    '7:4790',
   ]);
   const plane = parseControlPlane(JSON.stringify(controlPlaneOf(first)));
   const second = node();
@@ -67,6 +69,7 @@ test('what one server gives makes another one of the same cluster', async () => 
       advertiseAddress: '192.0.2.2',
       podCidr: '10.9.0.0/16',
       leaderLease: 5000,
+      vxlan: { id: 7, port: 4790 },
       agent: true,
     },
     ...{

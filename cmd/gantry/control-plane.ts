@@ -65,6 +65,7 @@ function sharedArguments(settings: Settings): string[] {
     ['--node-port-range', `${nodePortRange.from}-${nodePortRange.to}`],
     ['--leader-lease', `${leaderLease}ms`],
     ['--node-grace-period', `${settings.nodeGracePeriod}ms`],
+    ['--vxlan', `${settings.vxlan.id}:${settings.vxlan.port}`],
     ...(etcdServerName === undefined ? [] : [['--etcd-server-name', etcdServerName]]),
     ...(etcdUsername === undefined ? [] : [['--etcd-username', etcdUsername]]),
     ...encryptionArguments({ encrypt, ...(encryptionCommand !== undefined && { encryptionCommand }) }),

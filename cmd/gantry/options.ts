@@ -2,7 +2,14 @@ import { mkdirSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type ClusterSettings, NODE_GRACE_MS, parsePortRange } from '#api/cluster-settings.ts';
+import {
+  type ClusterSettings,
+  DEFAULT_VXLAN,
+  NODE_GRACE_MS,
+  parsePortRange,
+  parseVxlanSettings,
+  type VxlanSettings,
+} from '#api/cluster-settings.ts';
 import { LOG_LEVELS, type LogLevel } from '#machinery/log.ts';
 import { parseCidr } from '#machinery/values/cidr.ts';
 import { parseGoDuration } from '#machinery/values/duration.ts';
@@ -143,6 +150,12 @@ function addClusterOptions(command: Command): Command {
   )
     .argParser(graceOf)
     .default(NODE_GRACE_MS, '40s');
+  const vxlan = new Option(
+    '--vxlan <id:port>',
+    'VXLAN network and UDP port between nodes on different subnets; no two of one machine can have the same',
+  )
+    .argParser(vxlanOf)
+    .default(DEFAULT_VXLAN, '1:8472');
   return command
     .option(
       '--advertise-address <ip>',
@@ -152,6 +165,7 @@ function addClusterOptions(command: Command): Command {
     .option('--pod-cidr <cidr>', 'addresses of pods', cidrOf, '10.244.0.0/16')
     .option('--service-cidr <cidr>', 'addresses of Services', cidrOf, '10.96.0.0/16')
     .addOption(ports)
+    .addOption(vxlan)
     .addOption(grace);
 }
 
@@ -235,6 +249,7 @@ function nodeArguments(settings: Omit<NodeFlags, 'dataDir'> & ClusterFlags & Pla
     ['--service-cidr', settings.serviceCidr],
     ['--node-port-range', `${nodePortRange.from}-${nodePortRange.to}`],
     ['--node-grace-period', `${settings.nodeGracePeriod}ms`],
+    ['--vxlan', `${settings.vxlan.id}:${settings.vxlan.port}`],
     ...(settings.memoryQos ? [['--memory-qos']] : []),
     ...(settings.enforceNodeAllocatable ? [['--enforce-node-allocatable']] : []),
     ...settings.allowedUnsafeSysctls.map((pattern) => ['--allowed-unsafe-sysctls', pattern]),
@@ -315,6 +330,12 @@ function rangeOf(text: string): { from: number; to: number } {
   const range = parsePortRange(text);
   if (!range) throw new InvalidArgumentError('write it as 30000-32767.');
   return range;
+}
+
+function vxlanOf(text: string): VxlanSettings {
+  const vxlan = parseVxlanSettings(text);
+  if (!vxlan) throw new InvalidArgumentError('write it as 1:8472.');
+  return vxlan;
 }
 
 function collect(value: string, previous: string[]): string[] {

@@ -94,6 +94,7 @@ async function run(
           serviceCidr,
           nodePortRange,
           nodeGraceMs: settings.nodeGracePeriod,
+          vxlan: settings.vxlan,
         },
         node: { name: settings.nodeName, keyHash: keyHashOf(pki.node.certificate) },
       },

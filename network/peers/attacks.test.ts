@@ -1,9 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { DEFAULT_VXLAN } from '#api/cluster-settings.ts';
 import { addressBytes, parseAddress } from '#machinery/values/cidr.ts';
 import { type LabPod, makeLab, type NetworkLab } from '../netlink/testing/lab.ts';
 import { whyNoKernel } from '../netlink/testing/namespaces.ts';
-import { DEFAULT_VXLAN, vtepMac } from './plan.ts';
+import { vtepMac } from './plan.ts';
 
 /** Attacks on the ways between nodes that must fail: each is tried as the network is, and once more without the one defence. */
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { DEFAULT_VXLAN } from '#api/cluster-settings.ts';
 import {
   addressBytes,
   type Cidr,
@@ -22,8 +23,6 @@ import { ownAddress, uplinkMtu, waysOf } from './ways.ts';
  * VXLAN, where nothing has to be learned or exchanged: addresses and MACs of both ends follow from what the API says of nodes.
  */
 
-/** As flannel has them, so that firewalls which let that through need no change. */
-export const DEFAULT_VXLAN = { id: 1, port: 8472 } as const;
 /** Tells our routes from those of others, and is worse than theirs. */
 export const PEER_METRIC = 1025;
 
