@@ -13,7 +13,12 @@ import type { Schemas } from '#machinery/schema/model.ts';
 import type { Identity, Transport } from '#machinery/transport.ts';
 import type { Store } from '#store/contract.ts';
 import { admissionPlugins } from './admission/index.ts';
-import { authenticationHandlers, authenticators, type ServiceAccountTokens } from './authentication/index.ts';
+import {
+  authenticationHandlers,
+  authenticators,
+  bootstrapTokens,
+  type ServiceAccountTokens,
+} from './authentication/index.ts';
 import {
   reconcilePolicy,
   type ServerAuthorizer,
@@ -149,14 +154,14 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     { storage, clock, random, pools, admission, reader, trackOwners },
     stop.signal,
   );
-  const tokens = deps.tokens?.(reader);
+  const [tokens, joining] = [deps.tokens?.(reader), bootstrapTokens(reader, clock)];
   const tunnels = deps.nodeLink ? undefined : tunnelsOf(reader, clock, stop.signal);
   const nodeLink = deps.nodeLink ?? tunnels!;
   const handlers = [
     ...(tunnels ? [tunnelHandler(tunnels)] : []),
     ...nodeSubresources(nodeLink, clock, random),
     ...resourceMetricsHandlers({ link: nodeLink, objects: reader, clock, log }),
-    ...(tokens ? authenticationHandlers(tokens, clock) : []),
+    ...(tokens ? authenticationHandlers(tokens, joining, clock) : []),
     ...authorizationHandlers(authorizer),
     componentStatusHandler({
       scheduler: deps.probes?.scheduler,
@@ -173,7 +178,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const chain = new RequestChain({
     kinds,
     resources: { engine, storage, formats, clock, random, authorizer, startId, stopping, requests },
-    authenticators: authenticators(tokens, reader, clock),
+    authenticators: authenticators(tokens, joining, reader, clock),
     authorizer,
     handlers,
     pathHandlers: [...pathHandlers(deps, { keys, base, codec, cache }), ...operation.debug],

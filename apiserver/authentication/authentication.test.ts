@@ -16,6 +16,7 @@ import {
   authenticate,
   authenticationHandlers,
   authenticators,
+  bootstrapTokens,
   clientCertificates,
   type ServiceAccountTokens,
   serviceAccountTokens,
@@ -61,7 +62,7 @@ async function request(
   spec: Partial<NonNullable<TokenRequest['spec']>> = {},
   identity: Identity = { name: 'admin', groups: [] },
 ): Promise<TokenRequest> {
-  const handler = authenticationHandlers(tokens, clock).find(
+  const handler = authenticationHandlers(tokens, bootstrapTokens(objects, clock), clock).find(
     (each) => each.resource === 'serviceaccounts/token',
   )!;
   const context = { info: { namespace: 'shop', name: 'web' }, identity } as RequestContext;
@@ -75,7 +76,9 @@ async function request(
 }
 
 const bearer = (token: string) =>
-  authenticate(authenticators(tokens, objects, clock), { authorization: `Bearer ${token}` });
+  authenticate(authenticators(tokens, bootstrapTokens(objects, clock), objects, clock), {
+    authorization: `Bearer ${token}`,
+  });
 
 describe('client certificates', () => {
   test('CN is the user, O the groups', async () => {
@@ -104,7 +107,9 @@ describe('client certificates', () => {
 
 describe('anonymous', () => {
   test('is who brings nothing; who brings a wrong token is refused', async () => {
-    expect(await authenticate(authenticators(tokens, objects, clock), {})).toBe(ANONYMOUS);
+    expect(
+      await authenticate(authenticators(tokens, bootstrapTokens(objects, clock), objects, clock), {}),
+    ).toBe(ANONYMOUS);
     await expect(bearer('nonsense')).rejects.toMatchObject({
       reason: 'Unauthorized',
       message: 'Unauthorized',
@@ -155,7 +160,7 @@ describe('service-account tokens', () => {
   test('for another audience it does not open the server, but a review for that audience', async () => {
     const made = await request({ audiences: ['vault'] });
     await expect(bearer(made.status!.token!)).rejects.toMatchObject({ reason: 'Unauthorized' });
-    const review = authenticationHandlers(tokens, clock).find((each) =>
+    const review = authenticationHandlers(tokens, bootstrapTokens(objects, clock), clock).find((each) =>
       each.resource.startsWith('tokenreviews'),
     )!;
     const asked = async (audiences: string[]) => {

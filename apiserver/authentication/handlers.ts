@@ -10,10 +10,15 @@ import { isStatus, StatusError } from '#machinery/errors.ts';
 import type { Identity } from '#machinery/transport.ts';
 import { nodeNameOf } from '../authorization/node.ts';
 import type { ObjectReader, ResourceHandler } from '../contract.ts';
-import type { ServiceAccountTokens, TokenOrder } from './tokens.ts';
+import type { BootstrapTokens } from './bootstrap-tokens.ts';
+import type { ServiceAccountTokens, TokenOrder, VerifiedToken } from './tokens.ts';
 
 /** Who am I, whose token is this, and a new token. Source: authentication.k8s.io/v1. */
-export function authenticationHandlers(tokens: ServiceAccountTokens, clock: Clock): ResourceHandler[] {
+export function authenticationHandlers(
+  tokens: ServiceAccountTokens,
+  joining: BootstrapTokens,
+  clock: Clock,
+): ResourceHandler[] {
   return [
     {
       resource: resourceName(SelfSubjectReviewKind),
@@ -25,7 +30,7 @@ export function authenticationHandlers(tokens: ServiceAccountTokens, clock: Cloc
     },
     {
       resource: resourceName(TokenReviewKind),
-      serve: async (_context, body) => reviewToken(needed<TokenReview>(body, 'TokenReview'), tokens),
+      serve: async (_context, body) => reviewToken(needed<TokenReview>(body, 'TokenReview'), tokens, joining),
     },
     {
       resource: 'serviceaccounts/token',
@@ -47,13 +52,19 @@ function userInfo({ name, uid, groups, extra }: Identity) {
   return { username: name, ...(uid && { uid }), groups, ...(extra && { extra }) };
 }
 
-async function reviewToken(review: TokenReview, tokens: ServiceAccountTokens): Promise<TokenReview> {
+async function reviewToken(
+  review: TokenReview,
+  tokens: ServiceAccountTokens,
+  joining: BootstrapTokens,
+): Promise<TokenReview> {
   const { token, audiences } = review.spec ?? {};
   if (!token) throw new StatusError('BadRequest', 'token is required for TokenReview in authentication');
-  const verified = await tokens.verify(token, audiences?.length ? audiences : undefined).catch((error) => {
+  const wanted = audiences?.length ? audiences : undefined;
+  const ofAccount = await tokens.verify(token, wanted).catch((error) => {
     if (isStatus(error, 'Unauthorized')) return undefined;
     throw error;
   });
+  const verified = ofAccount ?? verifyJoining(token, wanted ?? tokens.audiences, tokens, joining);
   const status = verified
     ? {
         authenticated: true,
@@ -62,6 +73,18 @@ async function reviewToken(review: TokenReview, tokens: ServiceAccountTokens): P
       }
     : { authenticated: false, error: 'invalid bearer token' };
   return { ...review, status };
+}
+
+/** A bootstrap token is for the server itself and no other audience. */
+function verifyJoining(
+  token: string,
+  wanted: string[],
+  { audiences }: ServiceAccountTokens,
+  joining: BootstrapTokens,
+): VerifiedToken | undefined {
+  const shared = audiences.filter((audience) => wanted.includes(audience));
+  const identity = shared.length > 0 ? joining.verify(token) : undefined;
+  return identity && { identity, audiences: shared };
 }
 
 const HOUR_S = 3600;

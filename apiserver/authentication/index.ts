@@ -3,23 +3,25 @@ import type { Clock } from '#machinery/clock.ts';
 import { subjectOf, validityOf } from '#machinery/pki/certificate.ts';
 import type { Identity } from '#machinery/transport.ts';
 import type { Authenticator, Credentials, ObjectReader } from '../contract.ts';
-import { bootstrapTokens } from './bootstrap-tokens.ts';
+import type { BootstrapTokens } from './bootstrap-tokens.ts';
 import { onlyBoundKeys } from './node-keys.ts';
 import { AUTHENTICATED_GROUP, type ServiceAccountTokens, unauthorized } from './tokens.ts';
 
+export { type BootstrapTokens, bootstrapTokens } from './bootstrap-tokens.ts';
 export { authenticationHandlers } from './handlers.ts';
 export { type ServiceAccountTokens, serviceAccountTokens } from './tokens.ts';
 
 /** The authenticators in the order they are asked; without `tokens` no token of a service account is known. */
 export function authenticators(
   tokens: ServiceAccountTokens | undefined,
+  joining: BootstrapTokens,
   objects: ObjectReader,
   clock: Clock,
 ): readonly Authenticator[] {
   return [
     onlyBoundKeys(clientCertificates(clock), objects),
     ...(tokens ? [serviceAccountToken(tokens)] : []),
-    bootstrapTokens(objects, clock, bearerOf),
+    bootstrapToken(joining),
   ];
 }
 
@@ -82,6 +84,16 @@ function serviceAccountToken(tokens: ServiceAccountTokens): Authenticator {
     async authenticate(credentials) {
       const token = bearerOf(credentials);
       return token === undefined ? undefined : (await tokens.verify(token))?.identity;
+    },
+  };
+}
+
+function bootstrapToken(tokens: BootstrapTokens): Authenticator {
+  return {
+    name: 'bootstrap-token',
+    async authenticate(credentials) {
+      const token = bearerOf(credentials);
+      return token === undefined ? undefined : tokens.verify(token);
     },
   };
 }

@@ -7,7 +7,7 @@ import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { issueCertificate, makeAuthority } from '#machinery/pki/issue.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { FakeEngine } from '../fake/engine.ts';
-import { authenticate, authenticators } from './index.ts';
+import { authenticate, authenticators, bootstrapTokens } from './index.ts';
 
 let objects: FakeEngine;
 let clock: VirtualClock;
@@ -15,7 +15,7 @@ beforeEach(() => {
   clock = new VirtualClock();
   objects = new FakeEngine();
 });
-const list = () => authenticators(undefined, objects, clock);
+const list = () => authenticators(undefined, bootstrapTokens(objects, clock), objects, clock);
 
 describe('bootstrap tokens', () => {
   const GROUP = 'system:bootstrappers:gantry:default-node-token';
@@ -63,6 +63,7 @@ describe('bootstrap tokens', () => {
     ['of another id', { ...GOOD, 'token-id': 'ghijkl' }, {}],
     ['not for this', { ...GOOD, 'usage-bootstrap-authentication': 'false' }, {}],
     ['that end at no time', { ...GOOD, expiration: 'tomorrow' }, {}],
+    ['that end at a time in other words', { ...GOOD, expiration: '3000' }, {}],
     ['with a group of others', { ...GOOD, 'auth-extra-groups': `${GROUP},system:masters` }, {}],
     ['of another type', GOOD, { type: 'Opaque' }],
     [

@@ -12,7 +12,8 @@ import type {
   Role,
   RoleBinding,
 } from '#api/objects.ts';
-import { CONTROL_PLANE_PATH, WELL_KNOWN } from '#api/well-known.ts';
+import { NODE_TOKEN_GROUP, SERVER_TOKEN_GROUP } from '#api/semantics/bootstrap-tokens.ts';
+import { CLUSTER_INFO, CONTROL_PLANE_PATH, WELL_KNOWN } from '#api/well-known.ts';
 import { CERTIFICATE_ROLES } from './bootstrap-certificates.ts';
 import { NODE_RULES } from './bootstrap-node.ts';
 import { CONTROLLER_RULES, SCHEDULER_RULES } from './bootstrap-system.ts';
@@ -111,11 +112,11 @@ const CLUSTER_ROLE_BINDINGS: ClusterRoleBinding[] = [
 
 /** Machines that join may ask for certificates, and get them without people; so may nodes for their own. */
 function nodeBindings(): ClusterRoleBinding[] {
-  const joining = group('system:bootstrappers:gantry:default-node-token');
+  const joining = group(NODE_TOKEN_GROUP);
   const certificates = 'system:certificates.k8s.io:certificatesigningrequests';
   return [
     clusterRoleBinding('gantry:server-bootstrapper', 'gantry:server-bootstrapper', [
-      group('system:bootstrappers:gantry:server'),
+      group(SERVER_TOKEN_GROUP),
     ]),
     clusterRoleBinding('gantry:node-bootstrapper', 'system:node-bootstrapper', [joining]),
     clusterRoleBinding('gantry:node-autoapprove-bootstrap', `${certificates}:nodeclient`, [joining]),
@@ -126,6 +127,8 @@ function nodeBindings(): ClusterRoleBinding[] {
 }
 
 const KUBE_SYSTEM = 'kube-system';
+/** kubeadm's, by its own name. */
+const CLUSTER_INFO_READER = 'gantry:bootstrap-signer-clusterinfo';
 const AUTHENTICATION_READER = 'extension-apiserver-authentication-reader';
 
 const ROLES: Role[] = [
@@ -134,6 +137,12 @@ const ROLES: Role[] = [
     kind: 'Role',
     metadata: { ...metadata(AUTHENTICATION_READER), namespace: KUBE_SYSTEM },
     rules: [{ ...rule(read, [''], ['configmaps']), resourceNames: ['extension-apiserver-authentication'] }],
+  },
+  {
+    apiVersion: RBAC_VERSION,
+    kind: 'Role',
+    metadata: { ...metadata(CLUSTER_INFO_READER), namespace: CLUSTER_INFO.namespace },
+    rules: [{ ...rule(['get'], [''], ['configmaps']), resourceNames: [CLUSTER_INFO.name] }],
   },
 ];
 
@@ -144,6 +153,13 @@ const ROLE_BINDINGS: RoleBinding[] = [
     metadata: { ...metadata(`system::${AUTHENTICATION_READER}`), namespace: KUBE_SYSTEM },
     roleRef: { apiGroup: RBAC_GROUP, kind: 'Role', name: AUTHENTICATION_READER },
     subjects: [user('system:kube-controller-manager'), user('system:kube-scheduler')],
+  },
+  {
+    apiVersion: RBAC_VERSION,
+    kind: 'RoleBinding',
+    metadata: { ...metadata(CLUSTER_INFO_READER), namespace: CLUSTER_INFO.namespace },
+    roleRef: { apiGroup: RBAC_GROUP, kind: 'Role', name: CLUSTER_INFO_READER },
+    subjects: [user('system:anonymous')],
   },
 ];
 

@@ -13,6 +13,7 @@ import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts'
 import { SYSTEM_PRIORITY_CLASSES } from '../admission/index.ts';
 import type { Engine } from '../contract.ts';
 import { ensureApiServices } from './api-services.ts';
+import { clusterInfo } from './cluster-info.ts';
 import { ensure, put } from './ensure.ts';
 import { ensureFlowControl } from './flow-control.ts';
 import type { OwnNode } from './own-node.ts';
@@ -24,6 +25,8 @@ export interface BootstrapConfig {
   serviceCidr: string;
   /** Where pods reach this server; the `kubernetes` Service is left alone without one. */
   advertise?: { address: string; port: number };
+  /** PEM of the authority that signs what servers show; everybody is told by `kube-public/cluster-info`. */
+  certificateAuthority?: string;
   /** What nodes that join are told; nothing when left out. */
   settings?: ClusterSettings;
   /** The node on this server's machine, if there is one. */
@@ -43,6 +46,7 @@ export async function bootstrap(
   await Promise.all([ensureApiServices(engine, kinds), ensureFlowControl(engine)]);
   if (config.advertise) await kubernetesService(engine, config.serviceCidr, config.advertise.port);
   await dnsService(engine, config.serviceCidr);
+  await clusterInfo(engine, config);
   if (config.settings)
     await put(engine, ConfigMapKind, {
       apiVersion: 'v1',

@@ -89,6 +89,7 @@ async function run(
         serviceCidr,
         nodePorts: nodePortRange,
         advertise: { address: advertiseAddress, port: listen.port },
+        certificateAuthority: pki.serverCa,
         settings: {
           podCidr: settings.podCidr,
           serviceCidr,

@@ -5,6 +5,16 @@ import { stringify } from 'yaml';
 import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
 import { SecretKind } from '#api/kinds/secret.ts';
 import type { Secret } from '#api/objects.ts';
+import {
+  BOOTSTRAP_TOKEN_NAMESPACE,
+  BOOTSTRAP_TOKEN_TYPE,
+  type BootstrapTokenKey,
+  bootstrapTokenField,
+  bootstrapTokenName,
+  bootstrapTokenSecret,
+  NODE_TOKEN_GROUP,
+  SERVER_TOKEN_GROUP,
+} from '#api/semantics/bootstrap-tokens.ts';
 import { WELL_KNOWN } from '#api/well-known.ts';
 import type { Client } from '#client/contract.ts';
 import { rfc3339, systemClock } from '#machinery/clock.ts';
@@ -12,20 +22,13 @@ import { isStatus } from '#machinery/errors.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { humanDuration } from '#machinery/values/duration.ts';
 import { connect } from './connect.ts';
-import { type JoinToken, joinTokenText, makeJoinToken } from './join-token.ts';
+import { joinTokenText, makeJoinToken } from './join-token.ts';
 import { authorityPath } from './joined.ts';
 import { pathsOf } from './paths.ts';
 import { formatTable } from './table.ts';
 
-/** Source: Kubernetes, "Authenticating with Bootstrap Tokens". */
-const NAMESPACE = 'kube-system';
-const TYPE = 'bootstrap.kubernetes.io/token';
-const PREFIX = 'bootstrap-token-';
 /** May ask for certificates of nodes, and gets them approved; gets all that makes a server. */
-const GROUPS = {
-  node: 'system:bootstrappers:gantry:default-node-token',
-  server: 'system:bootstrappers:gantry:server',
-};
+const GROUPS = { node: NODE_TOKEN_GROUP, server: SERVER_TOKEN_GROUP };
 export type Role = keyof typeof GROUPS;
 
 interface Flags {
@@ -53,9 +56,22 @@ interface MakeFlags extends Flags {
 async function makeLines(flags: MakeFlags) {
   const authority = readFileSync(authorityPath(pathsOf(flags.dataDir)), 'utf8');
   const token = makeJoinToken(authority, systemRandom);
-  const expires = flags.ttl === 0 ? undefined : rfc3339(systemClock.now() + flags.ttl);
+  const expiresMs = flags.ttl === 0 ? undefined : systemClock.now() + flags.ttl;
+  const expires = expiresMs && rfc3339(expiresMs);
+  const { id, secret } = token;
+  const { description } = flags;
+  const groups = [GROUPS[flags.role]];
   const server = await withClient(flags, async (client) => {
-    await client.create(SecretKind, secretOf(token, expires, flags));
+    await client.create(
+      SecretKind,
+      bootstrapTokenSecret({
+        id,
+        secret,
+        groups,
+        ...(expiresMs && { expiresMs }),
+        ...(description && { description }),
+      }),
+    );
     return await serverOf(client);
   });
   const text = joinTokenText(token);
@@ -101,29 +117,6 @@ function fetchLine({ dataDir }: Flags, server: string): string {
   return `curl -fsSk --pinnedpubkey 'sha256//${pin}' ${server}${WELL_KNOWN}/join.sh`;
 }
 
-function secretOf(
-  { id, secret }: JoinToken,
-  expires: string | undefined,
-  { role, description }: { role: Role; description?: string },
-): Secret {
-  const data: Record<string, string> = {
-    'token-id': id,
-    'token-secret': secret,
-    'usage-bootstrap-authentication': 'true',
-    'auth-extra-groups': GROUPS[role],
-    ...(expires && { expiration: expires }),
-    ...(description && { description }),
-  };
-  const encoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')]);
-  return {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name: PREFIX + id, namespace: NAMESPACE },
-    type: TYPE,
-    data: Object.fromEntries(encoded),
-  };
-}
-
 /** Where the server says that others reach it. */
 async function serverOf(client: Client): Promise<string> {
   const { endpoints, ports } = await client.get(EndpointSliceKind, {
@@ -146,7 +139,10 @@ interface TokenRow {
 /** `gantry token ls`: without the secrets. */
 export async function listTokens(flags: Flags): Promise<number> {
   const { items } = await withClient(flags, (client) =>
-    client.list(SecretKind, { namespace: NAMESPACE, fieldSelector: `type=${TYPE}` }),
+    client.list(SecretKind, {
+      namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+      fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}`,
+    }),
   );
   const rows = items.map(rowOf).sort((a, b) => (a.id < b.id ? -1 : 1));
   if (flags.output === 'json') process.stdout.write(`${JSON.stringify(rows)}\n`);
@@ -161,10 +157,10 @@ export async function listTokens(flags: Flags): Promise<number> {
   return 0;
 }
 
-function rowOf({ metadata, data }: Secret): TokenRow {
-  const text = (key: string) => Buffer.from(data?.[key] ?? '', 'base64').toString();
+function rowOf(secret: Secret): TokenRow {
+  const text = (key: BootstrapTokenKey) => bootstrapTokenField(secret, key);
   return {
-    id: metadata.name.slice(PREFIX.length),
+    id: secret.metadata.name.slice(bootstrapTokenName('').length),
     role: text('auth-extra-groups').split(',').includes(GROUPS.server) ? 'server' : 'node',
     expires: text('expiration') || undefined,
     description: text('description'),
@@ -183,7 +179,10 @@ export async function removeTokens(ids: readonly string[], flags: Flags): Promis
     let code = 0;
     for (const id of ids) {
       try {
-        await client.delete(SecretKind, { name: PREFIX + id, namespace: NAMESPACE });
+        await client.delete(SecretKind, {
+          name: bootstrapTokenName(id),
+          namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+        });
         process.stdout.write(`removed ${id}\n`);
       } catch (error) {
         if (!isStatus(error, 'NotFound')) throw error;

@@ -1,6 +1,7 @@
 import { SecretKind } from '#api/kinds/secret.ts';
+import { BOOTSTRAP_TOKEN_TYPE } from '#api/semantics/bootstrap-tokens.ts';
 import { defineController } from '../framework/define.ts';
-import { BOOTSTRAP_TOKEN, planToken } from './plan.ts';
+import { planToken } from './plan.ts';
 
 export const bootstrapTokenController = defineController({
   name: 'token-cleaner',
@@ -8,6 +9,6 @@ export const bootstrapTokenController = defineController({
   reads: [],
   writes: [SecretKind],
   wakes: [],
-  content: (object) => (object as { type?: string }).type === BOOTSTRAP_TOKEN,
+  content: (object) => (object as { type?: string }).type === BOOTSTRAP_TOKEN_TYPE,
   plan: (_key, secret, _view, now) => (secret ? planToken(secret, now) : { actions: [] }),
 });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { NodeKind } from '#api/kinds/node.ts';
 import { SecretKind } from '#api/kinds/secret.ts';
+import { bootstrapTokenSecret, NODE_TOKEN_GROUP } from '#api/semantics/bootstrap-tokens.ts';
 import type { Served } from '#apiserver/testing/served.ts';
 import { http2Transport } from '#client/http2-transport.ts';
 import { restClient } from '#client/rest.ts';
@@ -18,24 +19,8 @@ let served: Served;
 
 beforeAll(async () => {
   served = await openControlPlane();
-  const data = {
-    'token-id': TOKEN.id,
-    'token-secret': TOKEN.secret,
-    'usage-bootstrap-authentication': 'true',
-    'auth-extra-groups': 'system:bootstrappers:gantry:default-node-token',
-  };
-  const encoded = Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')]);
-  await served.server.engine.create(
-    SecretKind,
-    {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { name: `bootstrap-token-${TOKEN.id}`, namespace: 'kube-system' },
-      type: 'bootstrap.kubernetes.io/token',
-      data: Object.fromEntries(encoded),
-    },
-    'test',
-  );
+  const secret = bootstrapTokenSecret({ ...TOKEN, groups: [NODE_TOKEN_GROUP] });
+  await served.server.engine.create(SecretKind, secret, 'test');
 });
 
 afterAll(async () => {

@@ -243,5 +243,16 @@ describe.skipIf(whyNoHost())('a cluster of three machines', () => {
       });
       expect((await podOn('node-2')).status!.containerStatuses![0]!.restartCount).toBe(before.restartCount);
     });
+
+    test('a machine whose Node was deleted is out, and comes back with a token', async () => {
+      await cluster.must(['delete', 'node', 'node-3']);
+      await near.stop();
+      const { code, stderr } = await near.run(`gantry join ${server}`);
+      expect(stderr).toContain('node-3 was removed from the cluster: join again, with --token');
+      expect(code).toBe(1);
+      expect((await cluster.kubectl(['get', 'node', 'node-3'])).stderr).toContain('not found');
+      near.start((await token()).command);
+      await isReady('node-3', near);
+    });
   });
 });

@@ -1,0 +1,42 @@
+import { ConfigMapKind } from '#api/kinds/config-map.ts';
+import { CLUSTER_INFO } from '#api/well-known.ts';
+import type { Engine } from '../contract.ts';
+import { put } from './ensure.ts';
+import type { BootstrapConfig } from './index.ts';
+
+/**
+ * The server and its authority as a kubeconfig, readable by everybody. It carries no signature: who joins here holds the
+ * authority's hash. Source: kubeadm, "Discovery".
+ */
+export async function clusterInfo(
+  engine: Engine,
+  { advertise, certificateAuthority }: BootstrapConfig,
+): Promise<void> {
+  if (!advertise || !certificateAuthority) return;
+  const { address, port } = advertise;
+  const server = `https://${address.includes(':') ? `[${address}]` : address}:${port}`;
+  await put(engine, ConfigMapKind, {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { ...CLUSTER_INFO },
+    data: { kubeconfig: kubeconfigWithoutUser(server, certificateAuthority) },
+  });
+}
+
+/** A cluster and nobody in it, with the fields that client-go writes. */
+function kubeconfigWithoutUser(server: string, certificateAuthority: string): string {
+  return [
+    'apiVersion: v1',
+    'clusters:',
+    '- cluster:',
+    `    certificate-authority-data: ${Buffer.from(certificateAuthority).toString('base64')}`,
+    `    server: ${JSON.stringify(server)}`,
+    '  name: ""',
+    'contexts: null',
+    'current-context: ""',
+    'kind: Config',
+    'preferences: {}',
+    'users: null',
+    '',
+  ].join('\n');
+}
