@@ -17,6 +17,7 @@ export const CERTIFICATE_ROLES: Record<string, PolicyRule[]> = {
   'system:node-bootstrapper': [rule(['create', 'get', 'list', 'watch'], [GROUP], [REQUESTS])],
   [`system:${GROUP}:${REQUESTS}:nodeclient`]: [rule(['create'], [GROUP], [`${REQUESTS}/nodeclient`])],
   [`system:${GROUP}:${REQUESTS}:selfnodeclient`]: [rule(['create'], [GROUP], [`${REQUESTS}/selfnodeclient`])],
+  [`system:${GROUP}:${REQUESTS}:selfnodeserver`]: [rule(['create'], [GROUP], [`${REQUESTS}/selfnodeserver`])],
   [`system:${GROUP}:legacy-unknown-approver`]: approver('legacy-unknown'),
   [`system:${GROUP}:kubelet-serving-approver`]: approver('kubelet-serving'),
   [`system:${GROUP}:kube-apiserver-client-approver`]: approver('kube-apiserver-client'),

@@ -123,6 +123,9 @@ function nodeBindings(): ClusterRoleBinding[] {
     clusterRoleBinding('gantry:node-autoapprove-renewal', `${certificates}:selfnodeclient`, [
       group('system:nodes'),
     ]),
+    clusterRoleBinding('gantry:node-autoapprove-serving', `${certificates}:selfnodeserver`, [
+      group('system:nodes'),
+    ]),
   ];
 }
 

@@ -31,6 +31,8 @@ function serverWith(args: string[]): Settings {
     'server-ca.key',
     'client-ca.crt',
     'client-ca.key',
+    'node-ca.crt',
+    'node-ca.key',
     'service-account.key',
   ])
     writeFileSync(join(dataDir, 'pki', name), `${name} of one`);

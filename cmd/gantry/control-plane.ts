@@ -22,7 +22,8 @@ export interface ControlPlane {
 
 const VERSION = 1;
 
-const PKI = ['server-ca.crt', 'server-ca.key', 'client-ca.crt', 'client-ca.key', 'service-account.key'];
+const AUTHORITIES = ['server-ca', 'client-ca', 'node-ca'];
+const PKI = [...AUTHORITIES.flatMap((name) => [`${name}.crt`, `${name}.key`]), 'service-account.key'];
 
 const ETCD_FILES: [flag: string, name: keyof EtcdFlags][] = [
   ['--etcd-ca', 'etcdCa'],

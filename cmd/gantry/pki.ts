@@ -21,6 +21,8 @@ export interface Pki {
   serverCa: string;
   /** Signs clients. */
   clientAuthority: KeyAndCertificate;
+  /** Signs what nodes serve; apart from servers, since a node says itself which addresses it has. */
+  nodeAuthority: KeyAndCertificate;
   server: KeyAndCertificate;
   /** PEM of the key that signs service-account tokens. */
   signingKey: string;
@@ -66,6 +68,7 @@ export async function preparePki(settings: Settings, clock: Clock = systemClock)
   return {
     serverCa: serverCa.certificate,
     clientAuthority: clientCa,
+    nodeAuthority: await directory.authority('node-ca', 'gantry-node-ca'),
     server,
     signingKey: await directory.signingKey('service-account'),
     controllers: await client('controllers', CLIENTS.controllers),

@@ -3,7 +3,7 @@ import type { ConfigMapKind } from '#api/kinds/config-map.ts';
 import type { CertificateSigningRequest } from '#api/objects.ts';
 import type { Check, Failure, Plan } from '../framework/contract.ts';
 import { bindingOf, isOwn, type Names, whyTaken } from './names.ts';
-import { clientRequestOf, type NodeRequest } from './requests.ts';
+import { NODE_SIGNER, type NodeRequest, nodeOf, nodeRequestOf, SERVING_SIGNER } from './requests.ts';
 
 type Kinds = typeof CertificateSigningRequestKind | typeof ConfigMapKind;
 
@@ -20,8 +20,8 @@ export function planApproval(
   names: Names,
   failed: Failure | undefined,
 ): Plan<Kinds> {
-  const asked = isOpen(request) ? clientRequestOf(request) : undefined;
-  if (!asked) return { actions: [] };
+  const asked = isOpen(request) ? nodeRequestOf(request, NODE_SIGNER) : undefined;
+  if (!asked) return planServing(request, names, failed);
   if (failed?.error.reason === 'Forbidden') return { actions: [], againAfterMs: LOOK_AGAIN_MS };
   const fault = whyTaken(request, asked, names);
   if (fault) return { actions: [decide(request, 'Denied', 'NameTaken', fault)] };
@@ -32,9 +32,31 @@ export function planApproval(
   return { actions: [...bindingOf(asked, names, checks), { ...approval, checks }] };
 }
 
+/**
+ * Approves what asks for the serving certificate of a node, when the node itself asks (`selfnodeserver`) for names and addresses that
+ * its Node has. What names more waits: for people, or for the Node to tell of it.
+ */
+function planServing(
+  request: CertificateSigningRequest,
+  names: Names,
+  failed: Failure | undefined,
+): Plan<Kinds> {
+  const asked = isOpen(request) ? nodeRequestOf(request, SERVING_SIGNER) : undefined;
+  if (!asked || !isOwn(request, asked)) return { actions: [] };
+  const known = new Set(names.namesOf(nodeOf(asked)));
+  const { dnsNames, addresses } = asked.alternativeNames;
+  const isKnown = [...dnsNames, ...addresses].every((name) => known.has(name));
+  if (!isKnown || failed?.error.reason === 'Forbidden') return { actions: [], againAfterMs: LOOK_AGAIN_MS };
+  const right = 'selfnodeserver';
+  const checks: Check[] = [{ is: 'allowed', spec: reviewOf(request, right) }];
+  return { actions: [{ ...decide(request, 'Approved', 'AutoApproved', APPROVED[right]), checks }] };
+}
+
 const APPROVED = {
   nodeclient: 'Auto approving kubelet client certificate after SubjectAccessReview.',
   selfnodeclient: 'Auto approving self kubelet client certificate after SubjectAccessReview.',
+  selfnodeserver:
+    'Auto approving kubelet serving certificate for names of the Node after SubjectAccessReview.',
 };
 
 function isOpen({ metadata, status }: CertificateSigningRequest): boolean {

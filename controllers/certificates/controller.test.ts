@@ -61,6 +61,7 @@ function ask(cluster: FakeCluster, asked: CertificateSigningRequest): void {
 const RIGHTS: Record<string, string> = {
   nodeclient: 'system:bootstrap:abcdef',
   selfnodeclient: 'system:node:n1',
+  selfnodeserver: 'system:node:n1',
 };
 
 function scene(...requests: CertificateSigningRequest[]): Scene {
@@ -246,7 +247,7 @@ describe('what people approve', () => {
 
 test.each([
   ['other usages', first, { usages: ['server auth'] }],
-  ['one usage too many', first, { usages: ['client auth', 'any'] }],
+  ['one usage too many', first, { usages: ['client auth', 'digital signature', 'any'] }],
 ])('a request with %s is left to people, and fails when they approve it', (_, pem, change) =>
   inLab(scene(request('a', pem, change)), async (lab) => {
     expect(conditions(lab.cluster, 'a')).toEqual([]);
@@ -255,6 +256,94 @@ test.each([
     });
     await lab.settle();
     expect(conditions(lab.cluster, 'a')).toEqual(['Approved Me', 'Failed SignerValidationFailure']);
+  }),
+);
+
+describe('the serving certificate of a node', () => {
+  const SERVING = 'kubernetes.io/kubelet-serving';
+  const usages = ['digital signature', 'server auth'];
+  const own = { signerName: SERVING, usages, username: 'system:node:n1', groups: ['system:nodes'] };
+  const requestFor = (...names: string[]) => makeCertificateRequest(makeSigningKey(), node('n1'), names);
+  const tell = (lab: Lab, ...addresses: string[]) => {
+    lab.cluster.change(NodeKind, { name: 'n1' }, (object) => {
+      object.status = { addresses: addresses.map((address) => ({ type: 'InternalIP', address })) };
+    });
+    return lab.settle(61_000);
+  };
+
+  test('is signed for names and addresses that its Node has, in whatever form', async () => {
+    const pem = await requestFor('n1', '10.0.0.1', '2001:db8::1');
+    await inLab(scene(request('a', pem, own)), async (lab) => {
+      await register(lab, 'n1');
+      await tell(lab, '10.0.0.1', '2001:DB8:0::1', 'n1');
+      expect(conditions(lab.cluster, 'a')).toEqual(['Approved AutoApproved']);
+      expect(certificateOf(lab.cluster, 'a')).toBe('PEM of system:node:n1');
+      expect(sign.mock.lastCall?.[1]).toEqual({
+        subject: node('n1'),
+        usages: ['server'],
+        lifetimeMs: 365 * 24 * 3_600_000,
+        subjectAlternativeNames: ['n1', '10.0.0.1', '2001:db8::1'],
+      });
+      expect(bound(lab.cluster)).toBeUndefined();
+    });
+  });
+
+  test('waits while it names what the Node has not', async () => {
+    const pem = await requestFor('n1', 'kubernetes.default.svc');
+    await inLab(scene(request('a', pem, own)), async (lab) => {
+      await register(lab, 'n1');
+      await tell(lab, 'n1');
+      expect(conditions(lab.cluster, 'a')).toEqual([]);
+    });
+  });
+
+  test('is for the node itself alone', async () => {
+    const pem = await requestFor('n1');
+    await inLab(scene(request('a', pem, { ...own, username: 'system:node:n2' })), async (lab) => {
+      await register(lab, 'n1');
+      await tell(lab, 'n1');
+      expect(conditions(lab.cluster, 'a')).toEqual([]);
+    });
+  });
+});
+
+const NAMED = await makeCertificateRequest(makeSigningKey(), node('n1'), ['n1']);
+const ADDRESSED = await makeCertificateRequest(makeSigningKey(), node('n1'), ['::1']);
+const OTHER = await makeCertificateRequest(makeSigningKey(), { commonName: 'n1', organizations: ['dev'] });
+const FORMLESS = await makeCertificateRequest(makeSigningKey(), node('a/b'));
+const CLIENT = 'kubernetes.io/kube-apiserver-client';
+const SERVER = 'kubernetes.io/kubelet-serving';
+const SIGNING = ['digital signature', 'client auth'];
+test.each<[string, string, string[], string]>([
+  [
+    NODE_SIGNER,
+    first,
+    ['client auth'],
+    'usages did not match [client auth digital signature key encipherment]',
+  ],
+  [
+    NODE_SIGNER,
+    first,
+    [...SIGNING, 'any'],
+    'usages did not match [client auth digital signature key encipherment]',
+  ],
+  [NODE_SIGNER, OTHER, SIGNING, 'subject organization is not system:nodes'],
+  [NODE_SIGNER, FORMLESS, SIGNING, 'subject common name does not begin with system:node:'],
+  [NODE_SIGNER, NAMED, SIGNING, 'DNS subjectAltNames are not allowed'],
+  [NODE_SIGNER, ADDRESSED, SIGNING, 'IP subjectAltNames are not allowed'],
+  [SERVER, first, ['server auth', 'digital signature'], 'DNS or IP subjectAltName is required'],
+  [SERVER, NAMED, SIGNING, 'usages did not match [digital signature key encipherment server auth]'],
+  [CLIENT, OTHER, ['digital signature'], 'missing required usage for client certificate: client auth'],
+  [CLIENT, OTHER, ['client auth', 'server auth'], 'invalid usage for client certificate: server auth'],
+])('%s signs no such thing, whoever approves it, and says why', (signerName, pem, usages, message) =>
+  inLab(scene(request('a', pem, { signerName, usages })), async (lab) => {
+    lab.cluster.change(CertificateSigningRequestKind, { name: 'a' }, (object) => {
+      object.status = { conditions: [{ type: 'Approved', status: 'True', reason: 'Me' }] };
+    });
+    await lab.settle();
+    const [, failed] = found(lab.cluster, 'a').status?.conditions ?? [];
+    expect(failed).toMatchObject({ type: 'Failed', reason: 'SignerValidationFailure', message });
+    expect(certificateOf(lab.cluster, 'a')).toBe('');
   }),
 );
 

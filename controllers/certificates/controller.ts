@@ -1,7 +1,8 @@
+import { isIPv6 } from 'node:net';
 import { CertificateSigningRequestKind } from '#api/kinds/certificate-signing-request.ts';
 import { ConfigMapKind } from '#api/kinds/config-map.ts';
 import { NodeKind } from '#api/kinds/node.ts';
-import type { ApiObject } from '#api/objects.ts';
+import type { ApiObject, Node } from '#api/objects.ts';
 import { NODE_KEYS } from '#api/semantics/node-keys.ts';
 import type { AnyController, View } from '../framework/contract.ts';
 import { defineController, wakeBy } from '../framework/define.ts';
@@ -14,6 +15,13 @@ const KEYS_KEY = `${NODE_KEYS.namespace}/${NODE_KEYS.name}`;
 
 const NOTHING = { actions: [] };
 
+function namesOfNode(node: Node | undefined): string[] {
+  const addresses = (node?.status?.addresses ?? []).map(({ address }) => address);
+  return addresses.map((address) =>
+    isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address,
+  );
+}
+
 /** Of config maps only one matters. */
 const content = (object: ApiObject) => object.kind !== ConfigMapKind.kind || isNodeKeys(object);
 
@@ -23,6 +31,7 @@ function namesIn(
   return {
     map: view.get(ConfigMapKind, KEYS_KEY),
     exists: (node) => view.get(NodeKind, node) !== undefined,
+    namesOf: (node) => namesOfNode(view.get(NodeKind, node)),
   };
 }
 
@@ -73,7 +82,7 @@ const nodeKeys = defineController({
     map && isNodeKeys(map) ? planNodeKeys(map, view.list(NodeKind), now) : NOTHING,
 });
 
-/** Everything about certificates of this server's clients. */
+/** Everything about certificates of nodes and of this server's other clients. */
 export function certificateControllers(sign: Sign | undefined): readonly AnyController[] {
   return [approver, ...(sign ? [signer(sign)] : []), cleaner, nodeKeys];
 }

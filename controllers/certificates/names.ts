@@ -3,7 +3,7 @@ import type { CertificateSigningRequest, ConfigMap } from '#api/objects.ts';
 import { bindKey, boundKeys, boundKeysText, NODE_KEYS } from '#api/semantics/node-keys.ts';
 import type { CertificateRequest } from '#machinery/pki/certificate-request.ts';
 import type { Action, Check } from '../framework/contract.ts';
-import { NODE_PREFIX } from './requests.ts';
+import { nodeOf } from './requests.ts';
 
 /** What it depends on whether a key may have a node's name. */
 export interface Names {
@@ -11,6 +11,8 @@ export interface Names {
   map: ConfigMap | undefined;
   /** Whether there is a Node of that name. */
   exists(node: string): boolean;
+  /** DNS names and addresses (as URLs write them) that the Node of that name has. */
+  namesOf(node: string): readonly string[];
 }
 
 /** Whether the node itself asks. */
@@ -64,8 +66,4 @@ function isFree(node: string, { map, exists }: Names): boolean {
   const bound = boundKeys(map?.data, node);
   if (!bound) return !exists(node);
   return bound.removedMs !== undefined || (bound.server === true && !exists(node));
-}
-
-function nodeOf({ commonName }: CertificateRequest): string {
-  return commonName.slice(NODE_PREFIX.length);
 }

@@ -2,11 +2,15 @@ import { CertificateSigningRequestKind } from '#api/kinds/certificate-signing-re
 import type { ConfigMapKind } from '#api/kinds/config-map.ts';
 import type { CertificateSigningRequest } from '#api/objects.ts';
 import type { CertificateOrder } from '#machinery/pki/certificate.ts';
+import type { CertificateRequest } from '#machinery/pki/certificate-request.ts';
 import type { Plan } from '../framework/contract.ts';
 import { bindingOf, type Names, whyTaken } from './names.ts';
-import { CLIENT_SIGNER, faultOf, NODE_SIGNER, readSpec } from './requests.ts';
+import { CLIENT_SIGNER, faultOf, NODE_SIGNER, readSpec, SERVING_SIGNER } from './requests.ts';
 
-/** Signs the key of a request (PKCS #10, PEM) for what the order says; injected, for no controller holds a key. */
+/**
+ * Signs the key of a request (PKCS #10, PEM) for what the order says; injected, for no controller holds a key. What serves and what
+ * connects is signed by different authorities.
+ */
 export type Sign = (request: string, order: CertificateOrder) => Promise<string>;
 
 /** Source: kube-controller-manager, --cluster-signing-duration. */
@@ -17,14 +21,14 @@ const SHORTEST_MS = 600_000;
 type Kinds = typeof CertificateSigningRequestKind | typeof ConfigMapKind;
 
 /**
- * Certifies what is approved, of the signers for clients of this server; what cannot be signed has failed, with the reason. A node's
+ * Certifies what is approved, of the signers that there are here; what cannot be signed has failed, with the reason. A node's
  * name is bound here too: people approve without looking at keys.
  */
 export function planSigning(request: CertificateSigningRequest, names: Names, sign: Sign): Plan<Kinds> {
   const { metadata, spec, status } = request;
   const has = (type: string) => status?.conditions?.some((condition) => condition.type === type) ?? false;
-  const isOurs = spec?.signerName === CLIENT_SIGNER || spec?.signerName === NODE_SIGNER;
-  if (!isOurs || metadata.deletionTimestamp || status?.certificate) return { actions: [] };
+  if (!spec || !SIGNERS.includes(spec.signerName) || metadata.deletionTimestamp || status?.certificate)
+    return { actions: [] };
   if (!has('Approved') || has('Denied') || has('Failed')) return { actions: [] };
   const asked = readSpec(request);
   const fault = faultOf(request, asked);
@@ -32,12 +36,7 @@ export function planSigning(request: CertificateSigningRequest, names: Names, si
   const isNode = spec.signerName === NODE_SIGNER;
   const taken = isNode ? whyTaken(request, asked, names) : undefined;
   if (taken) return { actions: [failure(request, 'NameTaken', taken)] };
-  const { commonName, organizations } = asked;
-  const order: CertificateOrder = {
-    subject: { commonName, organizations },
-    usages: ['client'],
-    lifetimeMs: lifetimeOf(spec.expirationSeconds),
-  };
+  const order = orderOf(spec, asked);
   const complete = async (object: CertificateSigningRequest): Promise<CertificateSigningRequest> => {
     const pem = await sign(Buffer.from(spec.request, 'base64').toString(), order);
     return { ...object, status: { ...object.status, certificate: Buffer.from(pem).toString('base64') } };
@@ -46,6 +45,22 @@ export function planSigning(request: CertificateSigningRequest, names: Names, si
   const binding = isNode ? bindingOf(asked, names, []) : [];
   const signing = { do: 'updateStatus', kind: CertificateSigningRequestKind, object: request } as const;
   return { actions: [...binding, { ...signing, complete, why }] };
+}
+
+const SIGNERS = [CLIENT_SIGNER, NODE_SIGNER, SERVING_SIGNER];
+
+function orderOf(
+  { signerName, usages = [], expirationSeconds }: NonNullable<CertificateSigningRequest['spec']>,
+  { commonName, organizations, alternativeNames: { dnsNames, addresses } }: CertificateRequest,
+): CertificateOrder {
+  const subjectAlternativeNames = [...dnsNames, ...addresses];
+  return {
+    subject: { commonName, organizations },
+    usages: [signerName === SERVING_SIGNER ? 'server' : 'client'],
+    lifetimeMs: lifetimeOf(expirationSeconds),
+    ...(usages.includes('key encipherment') && { keyEncipherment: true }),
+    ...(subjectAlternativeNames.length > 0 && { subjectAlternativeNames }),
+  };
 }
 
 function lifetimeOf(seconds: number | undefined): number {

@@ -1,5 +1,6 @@
 /** Reading and verifying certificate requests (PKCS #10, RFC 2986). Making certificates of them is in issue.ts. */
 import { constants, createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { type AlternativeNames, requestedNames } from './alternative-names.ts';
 import {
   type DerElement,
   DerError,
@@ -16,6 +17,8 @@ export interface CertificateRequest {
   /** CN and O of the subject: in Kubernetes the user name and the groups. */
   commonName: string;
   organizations: string[];
+  /** Whom else the certificate is to name. */
+  alternativeNames: AlternativeNames;
   /** Hex SHA-256 of the key to be certified (SubjectPublicKeyInfo). */
   keyHash: string;
 }
@@ -42,13 +45,14 @@ export function readCertificateRequest(pem: string): CertificateRequest {
 
 function readDer(der: Buffer): CertificateRequest {
   const [info, algorithm, signature] = elementsOf(onlyElement(der, TAG.sequence).content);
-  const [, subject, publicKey] = elementsOf(expectTag(info, TAG.sequence).content);
+  const [, subject, publicKey, attributes] = elementsOf(expectTag(info, TAG.sequence).content);
   // The first byte of a bit string counts the bits at its end that say nothing: none in a signature.
   const signed = expectTag(signature, TAG.bitString).content.subarray(1);
   const key = keyOf(expectTag(publicKey, TAG.sequence));
   checkSignature(expectTag(algorithm, TAG.sequence), key, info!.whole, signed);
   const keyHash = createHash('sha256').update(publicKey!.whole).digest('hex');
-  return { ...subjectOf(expectTag(subject, TAG.sequence)), keyHash };
+  const alternativeNames = requestedNames(attributes);
+  return { ...subjectOf(expectTag(subject, TAG.sequence)), alternativeNames, keyHash };
 }
 
 function keyOf(publicKey: DerElement): KeyObject {
@@ -62,8 +66,11 @@ function keyOf(publicKey: DerElement): KeyObject {
 const COMMON_NAME = '2.5.4.3';
 const ORGANIZATION = '2.5.4.10';
 
-function subjectOf(name: DerElement): Omit<CertificateRequest, 'keyHash'> {
-  const found: Omit<CertificateRequest, 'keyHash'> = { commonName: '', organizations: [] };
+function subjectOf(name: DerElement): Pick<CertificateRequest, 'commonName' | 'organizations'> {
+  const found: Pick<CertificateRequest, 'commonName' | 'organizations'> = {
+    commonName: '',
+    organizations: [],
+  };
   for (const relative of elementsOf(name.content))
     for (const attribute of elementsOf(expectTag(relative, TAG.set).content)) {
       const [type, value] = elementsOf(expectTag(attribute, TAG.sequence).content);

@@ -21,6 +21,8 @@ export type Usage = 'server' | 'client';
 export interface CertificateOrder {
   subject: Subject;
   usages: Usage[];
+  /** Besides signing: for the key exchange of TLS 1.2 with RSA. */
+  keyEncipherment?: boolean;
   /** DNS names and IP addresses, told apart by their form. */
   subjectAlternativeNames?: string[];
   /** How long it is valid, in ms. */

@@ -7,7 +7,9 @@ export class DerError extends Error {
 
 /** Identifier octets, of universal types unless said otherwise. */
 export const TAG = {
+  boolean: 0x01,
   bitString: 0x03,
+  octetString: 0x04,
   objectIdentifier: 0x06,
   utf8String: 0x0c,
   t61String: 0x14,

@@ -84,7 +84,7 @@ async function sign(
     signingKey: await importKey(authority.key),
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.KeyUsagesExtension(keyUsageOf(order), true),
       new x509.ExtendedKeyUsageExtension(order.usages.map((usage) => EXTENDED_USAGE[usage])),
       await x509.AuthorityKeyIdentifierExtension.create(await issuer.publicKey.export()),
       ...alternativeNames(order.subjectAlternativeNames ?? []),
@@ -93,7 +93,12 @@ async function sign(
   return certificate.toString('pem');
 }
 
-function alternativeNames(names: string[]): x509.Extension[] {
+function keyUsageOf({ keyEncipherment }: CertificateOrder): x509.KeyUsageFlags {
+  const { digitalSignature, keyEncipherment: encipherment } = x509.KeyUsageFlags;
+  return keyEncipherment ? digitalSignature | encipherment : digitalSignature;
+}
+
+export function alternativeNames(names: readonly string[]): x509.Extension[] {
   if (names.length === 0) return [];
   return [
     new x509.SubjectAlternativeNameExtension(

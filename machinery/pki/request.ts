@@ -1,10 +1,14 @@
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import type { Subject } from './certificate.ts';
-import { ALGORITHM, nameOf } from './issue.ts';
+import { ALGORITHM, alternativeNames, nameOf } from './issue.ts';
 
-/** A certificate signing request (PKCS #10, PEM) for a key of ours (PKCS #8 PEM). Costs as much to load as issue.ts. */
-export async function makeCertificateRequest(key: string, subject: Subject): Promise<string> {
+/** A certificate signing request (PKCS #10, PEM) for a key of ours (PKCS #8 PEM), and for DNS names and addresses. Costs as much to load as issue.ts. */
+export async function makeCertificateRequest(
+  key: string,
+  subject: Subject,
+  subjectAlternativeNames: readonly string[] = [],
+): Promise<string> {
   const privateKey = await crypto.subtle.importKey(
     'pkcs8',
     x509.PemConverter.decodeFirst(key),
@@ -19,6 +23,7 @@ export async function makeCertificateRequest(key: string, subject: Subject): Pro
     name: nameOf(subject),
     keys: { privateKey, publicKey },
     signingAlgorithm: ALGORITHM,
+    extensions: alternativeNames(subjectAlternativeNames),
   });
   return `${request.toString('pem')}\n`;
 }

@@ -1,5 +1,7 @@
 /** How a machine becomes a node, is renewed and removed: the API server over TLS, the controllers and the agent's requests, all real. */
+import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { CertificateSigningRequestKind } from '#api/kinds/certificate-signing-request.ts';
 import { NodeKind } from '#api/kinds/node.ts';
 import { SecretKind } from '#api/kinds/secret.ts';
 import { bootstrapTokenSecret, NODE_TOKEN_GROUP } from '#api/semantics/bootstrap-tokens.ts';
@@ -8,6 +10,7 @@ import { http2Transport } from '#client/http2-transport.ts';
 import { restClient } from '#client/rest.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { silentLogger } from '#machinery/log.ts';
+import { makeCertificateRequest } from '#machinery/pki/request.ts';
 import { makeSigningKey } from '#machinery/pki/signing-key.ts';
 import { requestCertificate } from '#node-agent/registration/certificate.ts';
 import { openControlPlane } from './control-plane.ts';
@@ -131,4 +134,32 @@ test('people deny, and who waits is told', async () => {
   }, 5_000);
   expect(await served.kubectl(['certificate', 'deny', name])).toMatchObject({ code: 0 });
   await refusal;
+});
+
+test('a node gets a certificate to serve by, for its own names', async () => {
+  const node = clientWith(await certified(stranger(), 'n5'));
+  await register(node, 'n5');
+  const status = { addresses: [{ type: 'InternalIP', address: '192.0.2.5' }] };
+  await node.patch(NodeKind, { name: 'n5' }, { type: 'merge', body: { status } }, 'status');
+  const subject = { commonName: 'system:node:n5', organizations: ['system:nodes'] };
+  const pem = await makeCertificateRequest(makeSigningKey(), subject, ['192.0.2.5']);
+  await node.create(CertificateSigningRequestKind, {
+    apiVersion: 'certificates.k8s.io/v1',
+    kind: 'CertificateSigningRequest',
+    metadata: { name: 'serving-n5' },
+    spec: {
+      request: Buffer.from(pem).toString('base64'),
+      signerName: 'kubernetes.io/kubelet-serving',
+      usages: ['digital signature', 'server auth'],
+      expirationSeconds: 3600,
+    },
+  });
+  const issued = await vi.waitFor(async () => {
+    const found = await node.get(CertificateSigningRequestKind, { name: 'serving-n5' });
+    expect(found.status?.certificate).toBeDefined();
+    return new X509Certificate(Buffer.from(found.status!.certificate!, 'base64'));
+  }, 5_000);
+  expect(issued.subjectAltName).toBe('IP Address:192.0.2.5');
+  expect(issued.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1']);
+  expect(issued.validToDate.getTime() - clock.now()).toBeLessThanOrEqual(3_600_000);
 });

@@ -13,8 +13,9 @@ export interface ControlOptions {
   ca: string;
   controllers: KeyAndCertificate;
   scheduler: KeyAndCertificate;
-  /** Signs what is approved. */
+  /** They sign what is approved: for clients of servers, and what nodes serve. */
   clientAuthority: KeyAndCertificate;
+  nodeAuthority: KeyAndCertificate;
   podCidr: string;
   nodeGraceMs: number;
   /** How long a leader that is not heard of stays the leader; undefined: this server is the only one. */
@@ -53,6 +54,7 @@ export async function startControl(settings: Settings, pki: Pki, log: Logger): P
     controllers: pki.controllers,
     scheduler: pki.scheduler,
     clientAuthority: pki.clientAuthority,
+    nodeAuthority: pki.nodeAuthority,
     podCidr: settings.podCidr,
     nodeGraceMs: settings.nodeGracePeriod,
     ...(settings.store.kind === 'etcd' && { leaderLeaseMs: settings.leaderLease }),

@@ -35,7 +35,8 @@ const clientOf = (transport: ReturnType<typeof transportOf>, name: string) =>
 /** Loaded when there is something to sign: it costs 25 MB. */
 const sign: Sign = async (request, order) => {
   const { certifyRequest } = await import('#machinery/pki/issue.ts');
-  return await certifyRequest(options.clientAuthority, request, order, clock, random);
+  const authority = order.usages.includes('server') ? options.nodeAuthority : options.clientAuthority;
+  return await certifyRequest(authority, request, order, clock, random);
 };
 const crash = new AbortController();
 const over = new AbortController();
