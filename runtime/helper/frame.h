@@ -52,7 +52,6 @@ enum op {
 	OP_RESIZE = 50,
 	OP_STDOUT = 51,
 	OP_STDERR = 52,
-	OP_OUTPUT_END = 53,
 	OP_EXITED = 54,
 	/* helper */
 	OP_CGROUP_MAKE = 70,
@@ -108,7 +107,6 @@ enum tag {
 	TAG_ROWS = 45,
 	TAG_CODE = 46,
 	TAG_REASON = 47,
-	TAG_MESSAGE = 48,
 	TAG_STARTED_MS = 49,
 	TAG_FINISHED_MS = 50,
 	TAG_CONTAINER = 51,
@@ -118,7 +116,6 @@ enum tag {
 	TAG_MODE = 55,
 	TAG_KEEP = 56,
 	TAG_RECORD = 57,
-	TAG_NETWORK_PID = 58,
 	TAG_USER_MAP = 60,
 	TAG_HOST_ID = 61,
 	TAG_LAYER = 62,
