@@ -295,7 +295,9 @@ async function prepareCluster(
 async function joined(engine: ObjectEngine, { config, clock, log }: ApiServerDeps, signal: AbortSignal) {
   const { advertise, sharedStore = false, node } = config;
   if (node && !(await bindOwnNode(engine, node)))
-    log.error('Another machine has joined under the name of this one', { node: node.name });
+    log.error('Another machine has joined under this name: name this one otherwise, or delete that Node', {
+      node: node.name,
+    });
   return (
     advertise && (await joinServers({ engine, clock, log, self: advertise, shared: sharedStore }, signal))
   );

@@ -1,6 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ConfigMapKind } from '#api/kinds/config-map.ts';
+import { NodeKind } from '#api/kinds/node.ts';
 import { SecretKind } from '#api/kinds/secret.ts';
 import { NODE_KEYS } from '#api/semantics/node-keys.ts';
 import { VirtualClock } from '#machinery/clock-virtual.ts';
@@ -111,12 +112,18 @@ describe('a node’s certificate', () => {
       data,
     });
 
-  test('passes while its key is bound to the name, or no key is', async () => {
+  test('passes while its key is bound to the name and its Node is there, or no key is', async () => {
     const { show, hash } = await certified('system:node:n1');
     expect(await show()).toMatchObject({ name: 'system:node:n1' });
     bind({ n2: 'f'.repeat(64) });
     expect(await show()).toMatchObject({ name: 'system:node:n1' });
-    bind({ n1: `${'f'.repeat(64)} ${hash} registered` });
+    const bound = `${'f'.repeat(64)} ${hash} registered`;
+    bind({ n1: bound });
+    await expect(show()).rejects.toMatchObject({ reason: 'Unauthorized' });
+    bind({ n1: `${bound} server` });
+    expect(await show()).toMatchObject({ name: 'system:node:n1' });
+    objects.seed(NodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } });
+    bind({ n1: bound });
     expect(await show()).toMatchObject({ name: 'system:node:n1' });
     bind({ n1: `${'f'.repeat(64)} registered` });
     await expect(show()).rejects.toMatchObject({ reason: 'Unauthorized' });

@@ -1,5 +1,6 @@
 import { ConfigMapKind } from '#api/kinds/config-map.ts';
-import { boundKeys, isBoundKey, NODE_KEYS } from '#api/semantics/node-keys.ts';
+import { NodeKind } from '#api/kinds/node.ts';
+import { type BoundKeys, boundKeys, isBoundKey, NODE_KEYS } from '#api/semantics/node-keys.ts';
 import { keyHashOf } from '#machinery/pki/certificate.ts';
 import type { Identity } from '#machinery/transport.ts';
 import { nodeNameOf } from '../authorization/node.ts';
@@ -26,8 +27,13 @@ export function onlyBoundKeys(inner: Authenticator, objects: ObjectReader): Auth
         hash = keyHashOf(credentials.certificate);
         hashes.set(credentials.certificate, hash);
       }
-      if (!isBoundKey(bound, hash)) throw unauthorized();
+      if (!isBoundKey(bound, hash) || isGone(bound, node, objects)) throw unauthorized();
       return identity;
     },
   };
+}
+
+/** Its Node was deleted, and nobody has noted it yet: it must not be made anew meanwhile. */
+function isGone({ registered, server }: BoundKeys, node: string, objects: ObjectReader): boolean {
+  return registered && !server && !objects.get(NodeKind, node);
 }
