@@ -41,7 +41,7 @@ describe.skipIf(whyNoHost())('a cluster of three machines', () => {
   beforeAll(async () => {
     await lab.create();
     // Its host is the lab's.
-    await cluster.up();
+    await cluster.up(['--vxlan', '7:4790']);
     server = `https://${lab.hosts[0]!.address}:6443`;
   });
   afterAll(async () => {
@@ -170,6 +170,15 @@ describe.skipIf(whyNoHost())('a cluster of three machines', () => {
           const page = await sh(`client-${from}`, `curl -sS -m 5 http://${target}:8080/cgi-bin/hello`);
           expect(page, `${from} to ${to}`).toMatch(new RegExp(`client: .*[: ]${own}\\b`));
         }
+    });
+
+    test('the way between subnets is the network that the first server was told', async () => {
+      for (const host of lab.hosts) {
+        const [command, args] = host.inside('ip', ['-d', 'link', 'show', 'type', 'vxlan']);
+        expect((await run(command, args)).stdout, host.address).toMatch(
+          new RegExp(`vxlan id 7 local ${host.address} .* dstport 4790 nolearning`),
+        );
+      }
     });
 
     test('much goes through, larger than any packet', async () => {

@@ -65,12 +65,29 @@ export class TestMachine {
 
   /** Containers run on. */
   async stop(): Promise<void> {
-    const path = join(this.directory, 'run/gantry.pid');
-    const pid = existsSync(path) ? Number(readFileSync(path, 'utf8')) : this.#pid;
-    if (pid === undefined || !existsSync(`/proc/${pid}`)) return;
+    const pid = await this.#running();
+    if (pid === undefined) return;
     process.kill(pid, 'SIGTERM');
     const gone = async () => (existsSync(`/proc/${pid}`) ? undefined : true);
     await eventually('gantry join ends', gone, { timeoutMs: 40_000 });
+  }
+
+  /** Undefined when it does not run. One that has just been started may not have said which process it is: that is waited for. */
+  async #running(): Promise<number | undefined> {
+    const path = join(this.directory, 'run/gantry.pid');
+    const isAlive = (pid: number | undefined) => pid !== undefined && existsSync(`/proc/${pid}`);
+    const said = eventually('gantry join says which process it is', async () => {
+      const pid = existsSync(path) ? Number(readFileSync(path, 'utf8')) : undefined;
+      if (isAlive(pid)) return { pid };
+      return isAlive(this.#pid) ? undefined : { pid: undefined };
+    });
+    return (
+      await said.catch((error) => {
+        // It never will: whatever the line has started goes with its group.
+        process.kill(-this.#pid!, 'SIGKILL');
+        throw error;
+      })
+    ).pid;
   }
 
   /** Ends everything and removes every trace; returns what was left behind after the purge. */
