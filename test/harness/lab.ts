@@ -12,7 +12,12 @@ export interface LabOptions {
   subnets?: number;
   /** Of every wire. */
   mtu?: number;
+  /** Names everything that it makes in the kernel; one that nobody has unless it is given. */
+  id?: string;
 }
+
+/** What the switch does to the packets of one host to another, or to those of all others. */
+export type Fault = { kind: 'cut' } | { kind: 'lossy'; percent: number };
 
 /**
  * Several hosts, each a network namespace with an address of its own, on switches that a namespace in the middle holds. That one
@@ -20,12 +25,14 @@ export interface LabOptions {
  */
 export class Lab {
   readonly hosts: readonly LabHost[];
+  readonly id: string;
   readonly #middle: string;
-  readonly #options: Required<LabOptions>;
+  readonly #options: { subnets: number; mtu: number };
 
   constructor(options: LabOptions) {
-    const id = `gantry-lab-${randomBytes(3).toString('hex')}`;
-    this.#options = { subnets: 1, mtu: 1500, ...options };
+    const { id = `gantry-lab-${randomBytes(3).toString('hex')}`, subnets = 1, mtu = 1500 } = options;
+    this.id = id;
+    this.#options = { subnets, mtu };
     if (this.#options.subnets > SUBNETS.length) throw new RangeError(`at most ${SUBNETS.length} subnets`);
     this.#middle = `${id}-m`;
     this.hosts = Array.from({ length: options.hosts }, (_, at) => {
@@ -60,10 +67,41 @@ export class Lab {
     await mustRun('nsenter', [`--net=/run/netns/${this.#middle}`, ...args]);
   }
 
+  /**
+   * Does something to the packets from one host to another, or to all that it sends, on the switch of the sender: what a host
+   * itself sees or counts does not tell. Replaces an earlier fault of the same two.
+   */
+  async fault(from: LabHost, to: LabHost | undefined, fault: Fault): Promise<void> {
+    await this.heal(from, to);
+    const loss = fault.kind === 'lossy' ? `numgen random mod 100 < ${fault.percent} ` : '';
+    const chain = chainOf(from, to);
+    const whither = to ? `ip daddr ${to.address} ` : '';
+    await this.#nft(`
+      add table bridge faults
+      add chain bridge faults ${chain} { type filter hook prerouting priority 0; }
+      add rule bridge faults ${chain} iifname ${from.port} ${whither}${loss}drop`);
+  }
+
+  /** Ends what `fault` has begun between the two; harmless when there is nothing. */
+  async heal(from: LabHost, to: LabHost | undefined): Promise<void> {
+    const chain = chainOf(from, to);
+    // Made before it is deleted: nft 1.0 knows no deletion of what may be missing.
+    const added = `add table bridge faults\nadd chain bridge faults ${chain} { type filter hook prerouting priority 0; }`;
+    await this.#nft(`${added}\nflush chain bridge faults ${chain}\ndelete chain bridge faults ${chain}`);
+  }
+
+  async #nft(script: string): Promise<void> {
+    await mustRun('nsenter', [`--net=/run/netns/${this.#middle}`, 'nft', '-f', '-'], { input: script });
+  }
+
   async remove(): Promise<void> {
     for (const host of this.hosts) await host.remove();
     await run('ip', ['netns', 'delete', this.#middle]);
   }
+}
+
+function chainOf(from: LabHost, to: LabHost | undefined): string {
+  return `${from.port}-${to?.port ?? 'all'}`;
 }
 
 /** One host of a lab. */

@@ -1,0 +1,70 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseMountInfo } from '#runtime/native/mountinfo.ts';
+import { killHost } from '#test/harness/host-processes.ts';
+import { Lab, type LabHost } from '#test/harness/lab.ts';
+
+/** What each lab was made of: enough to find, and to remove, all that it is. */
+const LABS = '/var/lib/gantry-labs';
+
+/** A lab that outlives the command that made it, with a directory for the state of each host. */
+export interface KeptLab {
+  lab: Lab;
+  /** By `h1`, `h2`, ... */
+  hosts: ReadonlyMap<string, LabHost>;
+  directoryOf(name: string): string;
+}
+
+interface Record {
+  hosts: number;
+  subnets: number;
+  mtu: number;
+}
+
+/** Makes the lab; what was made is undone when something of it fails. */
+export async function makeLab(record: Record): Promise<KeptLab> {
+  const { id } = new Lab(record);
+  mkdirSync(join(LABS, id), { recursive: true, mode: 0o700 });
+  // Before anything is made: whatever happens next, `down` finds it.
+  writeFileSync(join(LABS, id, 'lab.json'), JSON.stringify(record));
+  const kept = openLab(id);
+  try {
+    for (const name of kept.hosts.keys()) mkdirSync(kept.directoryOf(name));
+    await kept.lab.create();
+  } catch (error) {
+    await removeLab(id);
+    throw error;
+  }
+  return kept;
+}
+
+export function labIds(): string[] {
+  return existsSync(LABS) ? readdirSync(LABS).sort() : [];
+}
+
+export function openLab(id: string): KeptLab {
+  const record = JSON.parse(readFileSync(join(LABS, id, 'lab.json'), 'utf8')) as Record;
+  const lab = new Lab({ ...record, id });
+  return {
+    lab,
+    hosts: new Map(lab.hosts.map((host, at) => [`h${at + 1}`, host])),
+    directoryOf: (name) => join(LABS, id, name),
+  };
+}
+
+/** Ends every process of the lab and removes all that it is; also one that was made or removed only in part. */
+export async function removeLab(id: string): Promise<void> {
+  const { lab } = openLab(id);
+  for (const { name } of lab.hosts) if (existsSync(`/run/netns/${name}`)) await killHost(name);
+  await lab.remove();
+  unmountBelow(join(LABS, id));
+  rmSync(join(LABS, id), { recursive: true });
+}
+
+/** What a killed host has left mounted: removing its directory must not reach through into what is not the lab's. */
+function unmountBelow(directory: string): void {
+  const table = parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+  const left = table.map(({ target }) => target).filter((target) => target.startsWith(`${directory}/`));
+  for (const target of left.reverse()) execFileSync('umount', [target]);
+}
