@@ -9,6 +9,7 @@ import type { Logger } from '#machinery/log.ts';
 import type { TransportRequest, TransportResponse, Upgraded } from '#machinery/transport.ts';
 import { impersonated } from './authentication/impersonation.ts';
 import { ANONYMOUS, authenticate } from './authentication/index.ts';
+import type { RemovedNodes } from './authentication/removed-nodes.ts';
 import { attributesOf, forbidden } from './authorization/attributes.ts';
 import type {
   Authenticator,
@@ -51,6 +52,7 @@ export interface ChainParts {
   resources: ResourceParts;
   authenticators: readonly Authenticator[];
   authorizer: Authorizer;
+  removedNodes: Pick<RemovedNodes, 'endOf'>;
   handlers: readonly ResourceHandler[];
   pathHandlers: readonly PathHandler[];
   checks: readonly Check[];
@@ -157,6 +159,8 @@ export class RequestChain {
     if (!context.request.identity && credentials)
       context.identity = await authenticate(authenticators, credentials);
     context.identity = impersonated(context.identity, context.request.headers, authorizer);
+    const end = isLongRunning(context.info) ? this.#parts.removedNodes.endOf(context.identity) : undefined;
+    if (end) context.signal = AbortSignal.any([context.signal, end]);
   }
 
   /** What goes on for as long as the client wants takes no seat, but for watches, which take one while they start. */

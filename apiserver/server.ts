@@ -19,6 +19,7 @@ import {
   bootstrapTokens,
   type ServiceAccountTokens,
 } from './authentication/index.ts';
+import { RemovedNodes } from './authentication/removed-nodes.ts';
 import {
   reconcilePolicy,
   type ServerAuthorizer,
@@ -172,14 +173,14 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   ];
   let ready = false;
   const checks = [...checksOf(cache, store, () => ready), shutdown.check];
-  const { schemas, descriptions, documents } = deps;
-  const formats = wireFormats(schemas, openApiDocuments(kinds.all, schemas, descriptions, documents));
+  const formats = formatsOf(kinds, deps);
   const startId = uuid(random).slice(0, 8);
   const chain = new RequestChain({
     kinds,
     resources: { engine, storage, formats, clock, random, authorizer, startId, stopping, requests },
     authenticators: authenticators(tokens, joining, reader, clock),
     authorizer,
+    removedNodes: new RemovedNodes(reader, stop.signal),
     handlers,
     pathHandlers: [...pathHandlers(deps, { keys, base, codec, cache }), ...operation.debug],
     checks,
@@ -224,6 +225,10 @@ async function listen(
   for (const address of listen)
     listeners.push(await listenHttps(chain, tls, address, { clock, log, limits: operation?.http ?? {} }));
   return listeners;
+}
+
+function formatsOf(kinds: KindIndex, { schemas, descriptions, documents }: ApiServerDeps) {
+  return wireFormats(schemas, openApiDocuments(kinds.all, schemas, descriptions, documents));
 }
 
 function tunnelsOf(objects: ObjectReader, clock: Clock, signal: AbortSignal): NodeLinks {

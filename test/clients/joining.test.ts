@@ -58,6 +58,11 @@ async function certified(client: ReturnType<typeof stranger>, name: string, key 
 const register = (client: ReturnType<typeof stranger>, name: string) =>
   client.create(NodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name } });
 const look = (client: ReturnType<typeof stranger>, name: string) => client.get(NodeKind, { name });
+async function allOf<T>(stream: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const each of stream) all.push(each);
+  return all;
+}
 const refused = { reason: 'Unauthorized' };
 
 test('a machine joins by its token, renews by itself, and is out once its Node is deleted', async () => {
@@ -71,8 +76,12 @@ test('a machine joins by its token, renews by itself, and is out once its Node i
   const again = clientWith(await certified(renewed, 'n1'));
   await expect(look(node, 'n1')).rejects.toMatchObject(refused);
 
+  const watching = allOf(
+    again.watch(NodeKind, { resourceVersion: '0', signal: AbortSignal.timeout(10_000) }),
+  );
   const { code, err } = await served.kubectl(['delete', 'node', 'n1']);
   expect({ code, err }).toEqual({ code: 0, err: '' });
+  expect((await watching).map(({ type }) => type)).toContain('deleted');
   // At once, on the connection that it has.
   await expect(look(again, 'n1')).rejects.toMatchObject(refused);
   await expect(register(again, 'n1')).rejects.toMatchObject(refused);
