@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { whyNoHost } from '#test/harness/host.ts';
 import { hostProcesses } from '#test/harness/host-processes.ts';
@@ -23,6 +25,7 @@ describe.skipIf(whyNoHost())('hack/hosts', { timeout: TIMEOUT_MS }, () => {
   let lab = '';
   let other = '';
   let hosts: Row[] = [];
+  let elsewhere = '';
   const hack = (...args: string[]): Promise<Ran> => run(COMMAND, [args[0]!, '--lab', lab, ...args.slice(1)]);
   const must = async (...args: string[]) => {
     const ran = await hack(...args);
@@ -38,6 +41,7 @@ describe.skipIf(whyNoHost())('hack/hosts', { timeout: TIMEOUT_MS }, () => {
   };
 
   beforeAll(async () => {
+    elsewhere = mkdtempSync(join(tmpdir(), 'gantry-hosts-'));
     lab = (await mustRun(COMMAND, ['up', '3', '--subnets', '2', '--mtu', '1400'])).trim();
     other = (await mustRun(COMMAND, ['up', '2'])).trim();
     hosts = JSON.parse(await must('list', '-o', 'json'));
@@ -49,6 +53,9 @@ describe.skipIf(whyNoHost())('hack/hosts', { timeout: TIMEOUT_MS }, () => {
       expect(existsSync(`/var/lib/gantry-labs/${id}`)).toBe(false);
       expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(id);
     }
+    const kept = readdirSync(elsewhere);
+    rmSync(elsewhere, { recursive: true });
+    expect(kept).toEqual(['kept']);
   }, TIMEOUT_MS);
 
   test('hosts have names, directories and addresses, and no way out', async () => {
@@ -142,8 +149,8 @@ describe.skipIf(whyNoHost())('hack/hosts', { timeout: TIMEOUT_MS }, () => {
     expect(await ended).toBe(137);
     expect(hostProcesses(hosts[1]!.networkNamespace)).toEqual([]);
     // A mount that it leaves behind is undone by `down`, which must not empty what is mounted there.
-    const mount = 'mkdir elsewhere here && touch elsewhere/kept && mount --bind elsewhere here';
-    await must('exec', 'h2', '--', 'sh', '-c', mount);
+    writeFileSync(join(elsewhere, 'kept'), '');
+    await must('exec', 'h2', '--', 'sh', '-c', `mkdir here && mount --bind ${elsewhere} here`);
     expect(existsSync(`${hosts[1]!.directory}/here/kept`)).toBe(true);
   });
 

@@ -30,12 +30,14 @@ export function signalHost(netns: string, signal: NodeJS.Signals): number[] {
 export async function pauseHost(netns: string): Promise<void> {
   await eventually('every process of the host is stopped', async () => {
     signalHost(netns, 'SIGSTOP');
-    return hostProcesses(netns).every((pid) => 'TtZX'.includes(stateOf(pid))) || undefined;
+    // D: in the kernel, as one that waits for what it has vforked; it stops before it runs on.
+    return hostProcesses(netns).every((pid) => 'DTtZX'.includes(stateOf(pid))) || undefined;
   });
 }
 
-/** SIGKILL, as a power cut, until nobody is left. */
+/** SIGKILL, as a power cut, until nobody is left. They are stopped first: what one starts while its parent dies could not be found. */
 export async function killHost(netns: string): Promise<void> {
+  await pauseHost(netns);
   await eventually('every process of the host is gone', async () => {
     signalHost(netns, 'SIGKILL');
     return hostProcesses(netns).every((pid) => 'ZX'.includes(stateOf(pid))) || undefined;
