@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { expect, test, vi } from 'vitest';
 import { NodeKind } from '#api/kinds/node.ts';
 import type { Node } from '#api/objects.ts';
@@ -45,7 +46,7 @@ async function world(kernel: 'well' | 'failing at first' = 'well') {
     stop.abort();
     await ended;
   };
-  return { client, network, lines, settles, rest, synced, end };
+  return { client, network, lines, settles, rest, synced, end, signal: stop.signal };
 }
 
 const B = peer('b', '10.244.1.0/24', '192.0.2.2', '2001:db8::2');
@@ -86,6 +87,23 @@ test('heartbeats change nothing, and what fails is tried again', async () => {
     'The ways to other nodes could not be made',
     'There is no way to the pods of a node',
   ]);
+  await end();
+});
+
+test('heartbeats leave nothing behind', async () => {
+  const { client, settles, end, signal } = await world();
+  await settles([B]);
+  const listeners = () => getEventListeners(signal, 'abort').length;
+  const before = listeners();
+  for (const status of ['True', 'False', 'True', 'False']) {
+    const b = await client.get(NodeKind, { name: 'b' });
+    await client.updateStatus(NodeKind, {
+      ...b,
+      status: { ...b.status, conditions: [{ type: 'Ready', status }] },
+    });
+    await settles([B]);
+  }
+  expect(listeners()).toBe(before);
   await end();
 });
 

@@ -54,6 +54,7 @@ async function follow(options: PeersOptions, setSynced: () => void): Promise<voi
   const onError = (error: unknown) => log.debug('The watch of nodes broke', { error: messageOf(error) });
   const nodes = startInformer({ client, clock, random, signal, onError, kind: NodeKind });
   let changed = () => {};
+  signal.addEventListener('abort', () => changed(), { once: true });
   await nodes.synced;
   nodes.onChange(({ type, object }) => {
     changed();
@@ -79,7 +80,7 @@ async function follow(options: PeersOptions, setSynced: () => void): Promise<voi
       done = wanted;
       setSynced();
     }
-    await Promise.race([waiting, aborted(signal)]);
+    await waiting;
   }
 }
 
@@ -93,9 +94,4 @@ async function sync({ network, log, signal }: PeersOptions, peers: readonly Node
     if (!signal.aborted) log.warn('The ways to other nodes could not be made', { error: messageOf(error) });
     return false;
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
