@@ -8,6 +8,7 @@ import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { Random } from '#machinery/random.ts';
 import type { Transport } from '#machinery/transport.ts';
+import { hostPort } from '#machinery/values/host-port.ts';
 import { keepAgentTunnel, type TunnelOptions } from './tunnel.ts';
 
 /** The servers that the agent knows of. */
@@ -34,9 +35,7 @@ export function serverUrls({ endpoints, ports }: EndpointSlice): string[] {
   const port = ports?.[0]?.port;
   const addresses = (endpoints ?? []).flatMap((endpoint) => endpoint.addresses);
   if (port === undefined) return [];
-  return addresses
-    .map((address) => `https://${address.includes(':') ? `[${address}]` : address}:${port}`)
-    .sort();
+  return addresses.map((address) => `https://${hostPort(address, port)}`).sort();
 }
 
 /**

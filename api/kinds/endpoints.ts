@@ -1,3 +1,4 @@
+import { hostPort } from '#machinery/values/host-port.ts';
 import type { Kind } from '../kind.ts';
 import type { Endpoints } from '../objects.ts';
 import { checkEndpoints } from '../validation/endpoints.ts';
@@ -50,8 +51,4 @@ function addressesText(endpoints: Endpoints): string {
       : ports.flatMap((port) => addresses.map((ip) => hostPort(ip, port.port)));
   });
   return listText(all, SHOWN, '');
-}
-
-function hostPort(ip: string, port: number): string {
-  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
 }

@@ -6,6 +6,18 @@ import type { ObjectReader } from '../contract.ts';
 
 const KEY = `${NODE_KEYS.namespace}/${NODE_KEYS.name}`;
 
+/** Calls `act` with each change of what nodes there are, until `signal` aborts; `isRemoved` tells of one that was removed. */
+export function onNodeKeys(
+  objects: ObjectReader,
+  signal: AbortSignal,
+  act: (isRemoved: (node: string) => boolean) => void,
+): void {
+  const stop = objects.onChange(ConfigMapKind, (key, map) => {
+    if (key === KEY) act((node) => boundKeys(map?.data, node)?.removedMs !== undefined);
+  });
+  signal.addEventListener('abort', stop, { once: true });
+}
+
 /** Ends what nodes began before they were removed: who watches is authenticated once, and would be told of changes for half an hour. */
 export class RemovedNodes {
   /** Of nodes that have begun something. */
@@ -13,15 +25,13 @@ export class RemovedNodes {
 
   /** Until `signal` aborts. */
   constructor(objects: ObjectReader, signal: AbortSignal) {
-    const stop = objects.onChange(ConfigMapKind, (key, map) => {
-      if (key !== KEY) return;
+    onNodeKeys(objects, signal, (isRemoved) => {
       for (const [node, end] of this.#ends) {
-        if (boundKeys(map?.data, node)?.removedMs === undefined) continue;
+        if (!isRemoved(node)) continue;
         this.#ends.delete(node);
         end.abort();
       }
     });
-    signal.addEventListener('abort', stop, { once: true });
   }
 
   /** Aborts when the node that the identity is has been removed; undefined for who is no node. */

@@ -1,5 +1,6 @@
 import { ConfigMapKind } from '#api/kinds/config-map.ts';
 import { CLUSTER_INFO } from '#api/well-known.ts';
+import { hostPort } from '#machinery/values/host-port.ts';
 import type { Engine } from '../contract.ts';
 import { put } from './ensure.ts';
 import type { BootstrapConfig } from './index.ts';
@@ -13,8 +14,7 @@ export async function clusterInfo(
   { advertise, certificateAuthority }: BootstrapConfig,
 ): Promise<void> {
   if (!advertise || !certificateAuthority) return;
-  const { address, port } = advertise;
-  const server = `https://${address.includes(':') ? `[${address}]` : address}:${port}`;
+  const server = `https://${hostPort(advertise.address, advertise.port)}`;
   await put(engine, ConfigMapKind, {
     apiVersion: 'v1',
     kind: 'ConfigMap',

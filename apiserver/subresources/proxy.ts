@@ -10,6 +10,7 @@ import { httpOver } from '#machinery/http-over.ts';
 import type { Random } from '#machinery/random.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#machinery/transport.ts';
 import { parseAddress } from '#machinery/values/cidr.ts';
+import { hostPort } from '#machinery/values/host-port.ts';
 import type { ObjectReader, RequestContext, ResourceHandler } from '../contract.ts';
 import { hostOf, podOf } from './pod-target.ts';
 
@@ -126,7 +127,7 @@ function forwardTo(
 ): Promise<TransportResponse> {
   if (!parseAddress(address) || specialAddressFaults(address).length > 0)
     throw new StatusError('BadRequest', 'address not allowed');
-  const target = `${address.includes(':') ? `[${address}]` : address}:${port}`;
+  const target = hostPort(address, port);
   const { path, query } = pathBehind(context);
   const transport = httpOver(() => link.dial(node, target), clock);
   return forward(transport, context, `${path}${query}`, { host: target });

@@ -1,6 +1,7 @@
 import * as https from 'node:https';
 import { WELL_KNOWN } from '#api/well-known.ts';
 import { collect } from '#machinery/transport.ts';
+import { authoritiesWith, type JoinToken } from './join-token.ts';
 
 /** Where every server shows the authority of its certificate, to anybody. */
 const PATH = `${WELL_KNOWN}/ca.pem`;
@@ -11,7 +12,7 @@ const TIMEOUT_MS = 10_000;
  * The authorities (PEM) that the server at `url` names as its own. Nothing vouches for them yet: whoever is at that address
  * may have answered, so the caller has to compare them with a hash it got another way.
  */
-export function fetchAuthority(url: string, signal: AbortSignal): Promise<string> {
+function fetchAuthority(url: string, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => reject(new Error(`${url} cannot be reached: ${error.message}`));
     const options = { rejectUnauthorized: false, timeout: TIMEOUT_MS, signal, agent: false };
@@ -26,4 +27,12 @@ export function fetchAuthority(url: string, signal: AbortSignal): Promise<string
     request.once('timeout', () => request.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
     request.once('error', fail);
   });
+}
+
+/** The authority (PEM) of the server at `url`, which the token vouches for. Throws when it is another one than the token's. */
+export async function vouchedAuthority(url: string, token: JoinToken, signal: AbortSignal): Promise<string> {
+  const ca = authoritiesWith(await fetchAuthority(url, signal), token.authorityHash);
+  if (ca === '')
+    throw new Error(`${url} is not the server that this token is for: its authority has another hash`);
+  return ca;
 }

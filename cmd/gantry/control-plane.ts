@@ -88,7 +88,10 @@ export function controlPlaneHandler(settings: Settings): PathHandler {
 
 /** Reads what a server gave. Throws for what is of another version, or would be written elsewhere. */
 export function parseControlPlane(text: string): ControlPlane {
-  const plane = JSON.parse(text) as ControlPlane;
+  return checked(JSON.parse(text));
+}
+
+function checked(plane: ControlPlane): ControlPlane {
   if (plane.version !== VERSION)
     throw new Error(`the server speaks version ${plane.version} of joining servers, this program ${VERSION}`);
   const names = [...Object.keys(plane.files), ...Object.values(plane.fileArgs)];
@@ -115,8 +118,6 @@ export async function writeControlPlane(files: Files, { root }: Paths, plane: Co
 export async function controlPlaneArguments(files: Files, { root }: Paths): Promise<string[] | undefined> {
   const bytes = await files.read(join(root, STATE));
   if (!bytes) return undefined;
-  const { args, fileArgs } = parseControlPlane(
-    JSON.stringify({ files: {}, ...JSON.parse(Buffer.from(bytes).toString()) }),
-  );
+  const { args, fileArgs } = checked({ files: {}, ...JSON.parse(Buffer.from(bytes).toString()) });
   return [...args, ...Object.entries(fileArgs).flatMap(([flag, name]) => [flag, join(root, name)])];
 }

@@ -7,9 +7,9 @@ import { StatusError } from '#machinery/errors.ts';
 import type { Files } from '#machinery/io.ts';
 import type { Logger } from '#machinery/log.ts';
 import { collect } from '#machinery/transport.ts';
-import { fetchAuthority } from './authority.ts';
+import { vouchedAuthority } from './authority.ts';
 import { controlPlaneArguments, parseControlPlane, writeControlPlane } from './control-plane.ts';
-import { authoritiesWith, bearerOf, type JoinToken } from './join-token.ts';
+import { bearerOf, type JoinToken } from './join-token.ts';
 import { readJoined } from './joined.ts';
 import { addUpOptions, type NodeFlags, type Place, type Settings, type UpFlags } from './options.ts';
 import type { Paths } from './paths.ts';
@@ -48,9 +48,7 @@ export async function enterAsServer(
 }
 
 async function fetchControlPlane(server: string, token: JoinToken, { clock, signal }: Deps) {
-  const ca = authoritiesWith(await fetchAuthority(server, signal), token.authorityHash);
-  if (ca === '')
-    throw new Error(`${server} is not the server that this token is for: its authority has another hash`);
+  const ca = await vouchedAuthority(server, token, signal);
   const transport = http2Transport({ url: server, clock, ca, token: () => bearerOf(token) });
   try {
     const request = { method: 'POST', path: CONTROL_PLANE_PATH, headers: {}, signal } as const;

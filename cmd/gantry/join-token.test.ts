@@ -1,15 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { systemClock } from '#machinery/clock.ts';
+import { keyHashOf } from '#machinery/pki/certificate.ts';
 import { makeAuthority } from '#machinery/pki/issue.ts';
 import { seededRandom, systemRandom } from '#machinery/random.ts';
-import {
-  authoritiesWith,
-  authorityHash,
-  joinTokenText,
-  makeJoinToken,
-  parseJoinToken,
-} from './join-token.ts';
+import { authoritiesWith, joinTokenText, makeJoinToken, parseJoinToken } from './join-token.ts';
 import { cloudConfigText } from './token.ts';
 
 const authority = async (name: string) =>
@@ -34,7 +29,7 @@ describe('join tokens', () => {
 
   test('believe the authority they were made for, and no other', async () => {
     const [own, other] = [await authority('ca'), await authority('ca')];
-    const hash = authorityHash(own);
+    const hash = keyHashOf(own);
     expect(authoritiesWith(`${other}\n${own}`, hash).trim()).toBe(own.trim());
     expect(authoritiesWith(other, hash)).toBe('');
     expect(authoritiesWith('nonsense', hash)).toBe('');

@@ -1,4 +1,5 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
+import { keyHashOf } from '#machinery/pki/certificate.ts';
 import { pemBlocks } from '#machinery/pki/pem.ts';
 import type { Random } from '#machinery/random.ts';
 
@@ -42,15 +43,7 @@ export function makeJoinToken(authority: string, random: Random): JoinToken {
         if (byte < 252 && text.length < count) text += CHARACTERS[byte % CHARACTERS.length];
     return text;
   };
-  return { id: characters(6), secret: characters(16), authorityHash: authorityHash(authority) };
-}
-
-/** `authority`: PEM. */
-export function authorityHash(authority: string): string {
-  const { publicKey } = new X509Certificate(authority);
-  return createHash('sha256')
-    .update(publicKey.export({ type: 'spki', format: 'der' }))
-    .digest('hex');
+  return { id: characters(6), secret: characters(16), authorityHash: keyHashOf(authority) };
 }
 
 /** Of several authorities (PEM) those with that hash: others, whoever sent them, are not believed. */
@@ -58,6 +51,6 @@ export function authoritiesWith(pem: string, hash: string): string {
   const blocks = pemBlocks(pem).filter(({ label }) => label === 'CERTIFICATE');
   return blocks
     .map(({ der }) => new X509Certificate(der).toString())
-    .filter((one) => authorityHash(one) === hash)
+    .filter((one) => keyHashOf(one) === hash)
     .join('');
 }

@@ -11,9 +11,9 @@ import { type KeyAndCertificate, validityOf } from '#machinery/pki/certificate.t
 import { makeSigningKey } from '#machinery/pki/signing-key.ts';
 import { CertificateRefusedError, requestCertificate } from '#node-agent/registration/certificate.ts';
 import { version } from './assets.ts';
-import { fetchAuthority } from './authority.ts';
+import { vouchedAuthority } from './authority.ts';
 import { enterAsServer, isServer } from './join-server.ts';
-import { authoritiesWith, bearerOf, type JoinToken, parseJoinToken } from './join-token.ts';
+import { bearerOf, type JoinToken, parseJoinToken } from './join-token.ts';
 import { authorityPath, type Joined, readJoined, readPair, writeJoined, writePair } from './joined.ts';
 import { type NodeFlags, type Place, settle } from './options.ts';
 import type { Paths } from './paths.ts';
@@ -119,9 +119,7 @@ async function enterWith(
   { server, nodeName, paths }: { server: string; nodeName: string; paths: Paths },
   { log, signal }: Deps,
 ): Promise<Joined> {
-  const ca = authoritiesWith(await fetchAuthority(server, signal), token.authorityHash);
-  if (ca === '')
-    throw new Error(`${server} is not the server that this token is for: its authority has another hash`);
+  const ca = await vouchedAuthority(server, token, signal);
   log.info('Asking for a certificate', { server, node: nodeName });
   const transport = http2Transport({ url: server, clock, ca, token: () => bearerOf(token) });
   try {

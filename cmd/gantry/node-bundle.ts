@@ -14,10 +14,12 @@ export interface NodeBundle {
   sha256: string;
 }
 
+const PROGRAMS = ['helper', 'monitor', 'unpack'];
+
 /** Below the folder `gantry-VERSION`, laid out as a checkout is, so that bin/gantry finds what it needs. */
 const PARTS = [
   ...['package.json', 'LICENSE', 'bin/gantry', 'dist/gantry'],
-  ...['helper', 'monitor', 'unpack'].map((name) => `dist/bin/${name}`),
+  ...PROGRAMS.map((name) => `dist/bin/${name}`),
 ];
 const NODE_AT = 'node_modules/.bin/node';
 
@@ -56,11 +58,7 @@ async function makeBundle(directory: string): Promise<NodeBundle> {
 /** Differs when any part does. */
 function stampOf(node: string): string {
   const hash = createHash('sha256');
-  for (const part of [
-    node,
-    join(root, 'dist/gantry'),
-    ...['helper', 'monitor', 'unpack'].map((name) => join(programs, name)),
-  ]) {
+  for (const part of [node, join(root, 'dist/gantry'), ...PROGRAMS.map((name) => join(programs, name))]) {
     const { size, mtimeMs } = statSync(part);
     hash.update(`${part} ${size} ${mtimeMs}\n`);
   }

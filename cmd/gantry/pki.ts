@@ -7,6 +7,7 @@ import { CERTIFICATE_LIFETIME_MS, pkiDirectory } from '#machinery/pki/directory.
 import { kubeconfigYaml } from '#machinery/pki/kubeconfig.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts';
+import { hostPort } from '#machinery/values/host-port.ts';
 import type { Settings } from './options.ts';
 import type { Paths } from './paths.ts';
 
@@ -101,7 +102,7 @@ export async function readPki(settings: {
 /** Where clients on this machine reach the API. */
 export function serverUrl({ listen }: Settings): string {
   const host = listen.host === '0.0.0.0' || listen.host === '::' ? '127.0.0.1' : listen.host;
-  return `https://${host.includes(':') ? `[${host}]` : host}:${listen.port}`;
+  return `https://${hostPort(host, listen.port)}`;
 }
 
 function serverNames(settings: Settings): string[] {

@@ -21,6 +21,7 @@ import { rfc3339, systemClock } from '#machinery/clock.ts';
 import { isStatus } from '#machinery/errors.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { humanDuration } from '#machinery/values/duration.ts';
+import { hostPort } from '#machinery/values/host-port.ts';
 import { connect } from './connect.ts';
 import { joinTokenText, makeJoinToken } from './join-token.ts';
 import { authorityPath } from './joined.ts';
@@ -126,7 +127,7 @@ async function serverOf(client: Client): Promise<string> {
   const address = endpoints?.[0]?.addresses[0];
   const port = ports?.[0]?.port;
   if (!address || !port) throw new Error('the server does not say where it can be reached');
-  return `https://${address.includes(':') ? `[${address}]` : address}:${port}`;
+  return `https://${hostPort(address, port)}`;
 }
 
 interface TokenRow {

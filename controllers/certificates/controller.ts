@@ -1,9 +1,9 @@
-import { isIPv6 } from 'node:net';
 import { CertificateSigningRequestKind } from '#api/kinds/certificate-signing-request.ts';
 import { ConfigMapKind } from '#api/kinds/config-map.ts';
 import { NodeKind } from '#api/kinds/node.ts';
 import type { ApiObject, Node } from '#api/objects.ts';
 import { NODE_KEYS } from '#api/semantics/node-keys.ts';
+import { canonicalAddress } from '#machinery/values/cidr.ts';
 import type { AnyController, View } from '../framework/contract.ts';
 import { defineController, wakeBy } from '../framework/define.ts';
 import { planApproval } from './approve.ts';
@@ -17,9 +17,7 @@ const NOTHING = { actions: [] };
 
 function namesOfNode(node: Node | undefined): string[] {
   const addresses = (node?.status?.addresses ?? []).map(({ address }) => address);
-  return addresses.map((address) =>
-    isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address,
-  );
+  return addresses.map((address) => canonicalAddress(address) ?? address);
 }
 
 /** Of config maps only one matters. */
@@ -35,15 +33,19 @@ function namesIn(
   };
 }
 
-const approver = defineController({
-  name: 'certificate-approver',
+const ofNames = {
   for: CertificateSigningRequestKind,
-  reads: [ConfigMapKind, NodeKind],
+  reads: [ConfigMapKind, NodeKind] as const,
   writes: [CertificateSigningRequestKind, ConfigMapKind],
   wakes: [],
   content,
   // Two requests for one name must not both find it free.
-  oneAtATime: true,
+  oneAtATime: true as const,
+};
+
+const approver = defineController({
+  name: 'certificate-approver',
+  ...ofNames,
   plan(_key, request, view, _now, failed) {
     if (!request) return NOTHING;
     return planApproval(request, namesIn(view), failed);
@@ -53,12 +55,7 @@ const approver = defineController({
 const signer = (sign: Sign) =>
   defineController({
     name: 'certificate-signer',
-    for: CertificateSigningRequestKind,
-    reads: [ConfigMapKind, NodeKind],
-    writes: [CertificateSigningRequestKind, ConfigMapKind],
-    wakes: [],
-    content,
-    oneAtATime: true,
+    ...ofNames,
     plan: (_key, request, view) => (request ? planSigning(request, namesIn(view), sign) : NOTHING),
   });
 

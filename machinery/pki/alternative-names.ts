@@ -1,4 +1,5 @@
 /** The subjectAltName extension that a certificate request asks for. Source: RFC 2985 5.4.2, RFC 5280 4.2.1.6. */
+import { addressOfBytes, formatAddress } from '../values/cidr.ts';
 import {
   type DerElement,
   DerError,
@@ -54,8 +55,7 @@ function asciiOf(content: Buffer): string {
 }
 
 function addressOf(content: Buffer): string {
-  if (content.length === 4) return content.join('.');
-  if (content.length !== 16) throw new DerError(`x509: cannot parse IP address of length ${content.length}`);
-  const groups = content.toString('hex').match(/.{4}/g)!;
-  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+  if (content.length !== 4 && content.length !== 16)
+    throw new DerError(`x509: cannot parse IP address of length ${content.length}`);
+  return formatAddress(addressOfBytes(content));
 }

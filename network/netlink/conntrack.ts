@@ -1,5 +1,6 @@
 import type { Request } from './connection.ts';
-import { Attributes, encodeMessage, type Message, NLM_F_ACK, NLM_F_DUMP, parseAttributes } from './wire.ts';
+import { dump } from './route.ts';
+import { Attributes, encodeMessage, type Message, NLM_F_ACK, parseAttributes } from './wire.ts';
 
 /** Connection tracking entries. Source: <linux/netfilter/nfnetlink_conntrack.h>. */
 
@@ -28,10 +29,7 @@ export interface Flow {
 }
 
 /** All flows of both families. */
-export const dumpFlows: Request = {
-  what: 'list connection tracking',
-  encode: (sequence) => encodeMessage(GET, NLM_F_DUMP, sequence, Buffer.alloc(4)),
-};
+export const dumpFlows: Request = dump('list connection tracking', GET, Buffer.alloc(4));
 
 export function deleteFlow(flow: Flow): Request {
   return {

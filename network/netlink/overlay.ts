@@ -6,13 +6,22 @@ import {
   parseAddress,
 } from '#machinery/values/cidr.ts';
 import type { Request } from './connection.ts';
-import { AF, IFF_UP, IFLA, IFLA_INFO, ifinfo, macBytes, macText, RTM_NEWLINK, request } from './route.ts';
+import {
+  AF,
+  dump,
+  IFF_UP,
+  IFLA,
+  IFLA_INFO,
+  ifinfo,
+  macBytes,
+  macText,
+  RTM_NEWLINK,
+  request,
+} from './route.ts';
 import {
   Attributes,
-  encodeMessage,
   type Message,
   NLM_F_CREATE,
-  NLM_F_DUMP,
   NLM_F_EXCL,
   NLM_F_REPLACE,
   parseAttributes,
@@ -86,11 +95,11 @@ export interface Forward {
   to: string;
 }
 
-function neighbourHeader(family: number, index: number, flags: number): Buffer {
+function neighbourHeader(family: number, index = 0, state = 0, flags = 0): Buffer {
   const header = Buffer.alloc(12);
   header[0] = family;
   header.writeInt32LE(index, 4);
-  header.writeUInt16LE(NUD_PERMANENT, 8);
+  header.writeUInt16LE(state, 8);
   header[10] = flags;
   return header;
 }
@@ -100,7 +109,7 @@ function neighbourRequest(type: number, verb: string, flags: number, entry: Neig
   const attributes = new Attributes()
     .bytes(NDA.destination, addressBytes(address))
     .bytes(NDA.mac, macBytes(entry.mac));
-  const header = neighbourHeader(AF[address.family], entry.index, 0);
+  const header = neighbourHeader(AF[address.family], entry.index, NUD_PERMANENT);
   return request(`${verb} neighbour ${entry.address}`, type, flags, header, attributes);
 }
 
@@ -116,7 +125,7 @@ function forwardRequest(type: number, verb: string, flags: number, entry: Forwar
   const attributes = new Attributes()
     .bytes(NDA.mac, macBytes(entry.mac))
     .bytes(NDA.destination, addressBytes(parseAddress(entry.to)!));
-  const header = neighbourHeader(AF_BRIDGE, entry.index, NTF_SELF);
+  const header = neighbourHeader(AF_BRIDGE, entry.index, NUD_PERMANENT, NTF_SELF);
   return request(`${verb} forwarding of ${entry.mac} to ${entry.to}`, type, flags, header, attributes);
 }
 
@@ -128,14 +137,13 @@ export function deleteForward(entry: Forward): Request {
   return forwardRequest(RTM_DELNEIGH, 'delete', 0, entry);
 }
 
-function dump(what: string, family: number): Request {
-  const header = Buffer.alloc(12);
-  header[0] = family;
-  return { what, encode: (sequence) => encodeMessage(RTM_GETNEIGH, NLM_F_DUMP, sequence, header) };
-}
-
-export const dumpNeighbours = (family: Family): Request => dump('list neighbours', AF[family]);
-export const dumpForwards: Request = dump('list forwarding entries', AF_BRIDGE);
+export const dumpNeighbours = (family: Family): Request =>
+  dump('list neighbours', RTM_GETNEIGH, neighbourHeader(AF[family]));
+export const dumpForwards: Request = dump(
+  'list forwarding entries',
+  RTM_GETNEIGH,
+  neighbourHeader(AF_BRIDGE),
+);
 
 /** A permanent neighbour; undefined for those that the kernel has found, and for entries of bridges. */
 export function parseNeighbour(message: Message): Neighbour | undefined {

@@ -195,10 +195,7 @@ export function getLink(name: string): Request {
   };
 }
 
-export const dumpLinks: Request = {
-  what: 'list links',
-  encode: (sequence) => encodeMessage(RTM_GETLINK, NLM_F_DUMP, sequence, ifinfo()),
-};
+export const dumpLinks: Request = dump('list links', RTM_GETLINK, ifinfo());
 
 export function parseLink(message: Message): Link | undefined {
   if (message.type !== RTM_NEWLINK) return undefined;
@@ -238,10 +235,7 @@ export function newAddress(index: number, cidr: string): Request {
   return addressRequest(RTM_NEWADDR, 'add', NLM_F_CREATE | NLM_F_REPLACE, index, cidr);
 }
 
-export const dumpAddresses: Request = {
-  what: 'list addresses',
-  encode: (sequence) => encodeMessage(RTM_GETADDR, NLM_F_DUMP, sequence, Buffer.alloc(8)),
-};
+export const dumpAddresses: Request = dump('list addresses', RTM_GETADDR, Buffer.alloc(8));
 
 export function parseLinkAddress(message: Message): LinkAddress | undefined {
   if (message.type !== RTM_NEWADDR) return undefined;
@@ -286,10 +280,7 @@ export function deleteRoute(route: Route): Request {
   return routeRequest(RTM_DELROUTE, 'delete', 0, route);
 }
 
-export const dumpRoutes: Request = {
-  what: 'list routes',
-  encode: (sequence) => encodeMessage(RTM_GETROUTE, NLM_F_DUMP, sequence, Buffer.alloc(12)),
-};
+export const dumpRoutes: Request = dump('list routes', RTM_GETROUTE, Buffer.alloc(12));
 
 /** A route of the main table; undefined for other tables (local, broadcast). */
 export function parseRoute(message: Message): Route | undefined {
@@ -323,4 +314,9 @@ export function request(
     what,
     encode: (sequence) => encodeMessage(type, flags | NLM_F_ACK, sequence, header, attributes),
   };
+}
+
+/** All there is of a kind; the header says of which family. */
+export function dump(what: string, type: number, header: Buffer): Request {
+  return { what, encode: (sequence) => encodeMessage(type, NLM_F_DUMP, sequence, header) };
 }

@@ -10,6 +10,7 @@ import {
   parseAddress,
   parseCidr,
 } from '#machinery/values/cidr.ts';
+import { sameJson } from '#machinery/values/same-json.ts';
 import type { NodeState } from '../audit.ts';
 import type { NodeNetworkConfig, NodePeer, UnreachablePeer } from '../contract.ts';
 import { gatewayOf } from '../ipam/addresses.ts';
@@ -151,7 +152,7 @@ export function peersLeft(config: NodeNetworkConfig, plan: PeersPlan, state: Nod
   const steps = plan.peers.flatMap((peer) => peer.steps);
   const routes = staleRoutes(config, steps, state);
   if (!device) return routes;
-  if (!wanted || device.mac !== wanted.mac || !isAsWanted(device.data, wanted.vxlan))
+  if (!wanted || device.mac !== wanted.mac || !isVxlan(device.data, wanted.vxlan))
     return [...routes, { op: 'delete-link', link: name }];
   const wantedKeys = new Set(steps.map(keyOf));
   const entries: Step[] = [
@@ -172,15 +173,8 @@ function keyOf(step: Step): string {
   return step.op === 'neighbour' ? `neighbour ${step.mac} ${step.address}` : '';
 }
 
-function isAsWanted(data: Buffer | undefined, wanted: Vxlan): boolean {
-  if (!data) return false;
-  const there = parseVxlan(data);
-  return (
-    there.id === wanted.id &&
-    there.port === wanted.port &&
-    there.local === wanted.local &&
-    there.learning === wanted.learning
-  );
+function isVxlan(data: Buffer | undefined, wanted: Vxlan): boolean {
+  return data !== undefined && sameJson(parseVxlan(data), wanted);
 }
 
 function staleRoutes(

@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import type { Container, Probe } from '#api/objects.ts';
 import type { Clock } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
+import { hostPort } from '#machinery/values/host-port.ts';
 import type { Runtime } from '#runtime/contract.ts';
 import { outputOf } from '../pods/lifecycle.ts';
 import type { GrpcCheck } from './grpc.ts';
@@ -73,8 +74,7 @@ async function run(
     return { ok: true, message: '' };
   }
   if (probe.grpc) {
-    const host = target.podIP.includes(':') ? `[${target.podIP}]` : target.podIP;
-    return io.grpcCheck(`${host}:${probe.grpc.port}`, probe.grpc.service ?? '', signal);
+    return io.grpcCheck(hostPort(target.podIP, probe.grpc.port), probe.grpc.service ?? '', signal);
   }
   throw new Error('the probe has no action');
 }
@@ -87,8 +87,7 @@ function urlOf(probe: Probe, target: ProbeTarget): string {
     // The port has no number; the message says so.
     return `http://${target.podIP}`;
   }
-  const host = at.host.includes(':') ? `[${at.host}]` : at.host;
-  return `${at.scheme}://${host}:${at.port}${at.path}`;
+  return `${at.scheme}://${hostPort(at.host, at.port)}${at.path}`;
 }
 
 async function execProbe(

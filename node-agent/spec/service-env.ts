@@ -1,4 +1,5 @@
 import type { Service } from '#api/objects.ts';
+import { hostPort } from '#machinery/values/host-port.ts';
 
 /**
  * The Docker-links style variables of Services: WEB_SERVICE_HOST, WEB_PORT_80_TCP_ADDR, ... A pod sees the Services of its
@@ -34,10 +35,9 @@ function variablesOf(service: Service): Record<string, string> {
   const first = ports[0];
   if (!first) return env;
   env[`${name}_SERVICE_PORT`] = String(first.port);
-  const bracketed = host.includes(':') ? `[${host}]` : host;
   for (const port of ports) {
     const protocol = port.protocol ?? 'TCP';
-    const url = `${protocol.toLowerCase()}://${bracketed}:${port.port}`;
+    const url = `${protocol.toLowerCase()}://${hostPort(host, port.port)}`;
     const prefix = `${name}_PORT_${port.port}_${protocol}`;
     if (port === first) env[`${name}_PORT`] = url;
     if (port.name)

@@ -14,7 +14,7 @@ import { compileSeccomp } from './seccomp/compile.ts';
 import { defaultProfile } from './seccomp/index.ts';
 import { SYSCALLS, X32_BIT } from './seccomp/syscalls.ts';
 import { ENOSYS, EPERM, I386, run, X86_64 } from './seccomp/test-filter.ts';
-import { nodeOfSuite, type TestNode, whyNoOci } from './test-root.ts';
+import { containerPidOf, nodeOfSuite, type TestNode, whyNoOci } from './test-root.ts';
 
 /**
  * The filter that a process of runc's really has, read back from the kernel, must say of every call what ours says: with the same
@@ -134,8 +134,7 @@ describe.skipIf(reason !== undefined)(`runc’s filter is as ours (${reason ?? '
       pod,
       await node.spec('main.0', 'exec sleep 600', { seccomp, seccompProfile }),
     );
-    const state = (await runtime.list()).find(({ id }) => id === pod);
-    const { pid } = state!.containers.find(({ id }) => id === 'main.0')!;
+    const pid = await containerPidOf(runtime, pod);
     const filter = execFileSync(join(node.base, 'calls64'), ['filter', String(pid)]);
     await runtime.removeSandbox(pod);
     return filter;

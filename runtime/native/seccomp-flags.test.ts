@@ -7,7 +7,7 @@ import type { SeccompFlag, SeccompProfile } from '../seccomp-profile.ts';
 import type { NativeRuntime } from './index.ts';
 import { buildCalls } from './seccomp/calls.ts';
 import { compileSeccomp } from './seccomp/compile.ts';
-import { nodeOfSuite, type TestNode, whyNoOci, whyNoRoot } from './test-root.ts';
+import { containerPidOf, nodeOfSuite, type TestNode, whyNoOci, whyNoRoot } from './test-root.ts';
 
 /** What a filter is installed with, as the kernel tells it of a process that has it. */
 
@@ -48,11 +48,6 @@ describe.skipIf(reason !== undefined)(`flags of a filter (${reason ?? 'as root'}
     return pod;
   }
 
-  async function firstOf(pod: string): Promise<number> {
-    const state = (await runtime.list()).find(({ id }) => id === pod);
-    return state!.containers.find(({ id }) => id === 'main.0')!.pid;
-  }
-
   test.each<[SeccompFlag[] | undefined, boolean]>([
     [undefined, false],
     [[], false],
@@ -61,7 +56,7 @@ describe.skipIf(reason !== undefined)(`flags of a filter (${reason ?? 'as root'}
     [[LOG, SPEC_ALLOW], true],
   ])('%j are in force in a container and its execs', async (flags, expected) => {
     const pod = await start(flags);
-    expect(logs(await firstOf(pod))).toBe(expected);
+    expect(logs(await containerPidOf(runtime, pod))).toBe(expected);
     const seconds = `${900_000 + process.pid}.${pods}`;
     const spec = { args: ['sleep', seconds], tty: false, stdin: false };
     const streams = await runtime.exec(pod, 'main.0', spec);
@@ -80,10 +75,10 @@ describe.skipIf(reason !== undefined)(`flags of a filter (${reason ?? 'as root'}
   test.skipIf(noOci !== undefined)(`OCI runtimes are told of them (${noOci ?? 'both'})`, async () => {
     for (const handler of ['runc', 'crun']) {
       const none = await start(undefined, handler);
-      expect(logs(await firstOf(none)), handler).toBe(false);
+      expect(logs(await containerPidOf(runtime, none)), handler).toBe(false);
       // Before 1.2 runc knows none.
       const found = await start([LOG], handler).then(
-        async (pod) => logs(await firstOf(pod)),
+        async (pod) => logs(await containerPidOf(runtime, pod)),
         (error: Error) => error.message,
       );
       expect([true, ...(handler === 'runc' ? [NO_FLAGS] : [])]).toContain(found);

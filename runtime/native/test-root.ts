@@ -288,6 +288,16 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** The first process of a container, as the node numbers it. */
+export async function containerPidOf(
+  runtime: Runtime,
+  sandbox: string,
+  container = 'main.0',
+): Promise<number> {
+  const state = (await runtime.list()).find(({ id }) => id === sandbox);
+  return state!.containers.find(({ id }) => id === container)!.pid;
+}
+
 /** Of a sandbox with a network of its own: it is the monitor that holds it. */
 export async function monitorPidOf(runtime: Runtime, sandbox: string): Promise<number> {
   const state = (await runtime.list()).find(({ id }) => id === sandbox);

@@ -3,7 +3,18 @@ import { describe, expect, test } from 'vitest';
 import type { SeccompArchitecture, SeccompArgument, SeccompProfile } from '../../seccomp-profile.ts';
 import { compileSeccomp } from './compile.ts';
 import { MULTIPLEXED_CALLS, SYSCALLS, X32_BIT } from './syscalls.ts';
-import { ALLOW, ENOSYS, EPERM, ERRNO, I386, KILL_THREAD, run, verdictOf, X86_64 } from './test-filter.ts';
+import {
+  ALLOW,
+  ENOSYS,
+  EPERM,
+  ERRNO,
+  HOLDS,
+  I386,
+  KILL_THREAD,
+  run,
+  verdictOf,
+  X86_64,
+} from './test-filter.ts';
 
 const ALL: SeccompArchitecture[] = ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'];
 
@@ -120,16 +131,7 @@ test('the common path is as short as without the other ABIs', () => {
 
 describe('arguments of 32-bit ABIs have 32 bits', () => {
   const values = [0n, 1n, 0x7fffffffn, 0xffffffffn];
-  const holds: Record<SeccompArgument['op'], (a: bigint, b: bigint, c: bigint) => boolean> = {
-    SCMP_CMP_EQ: (a, b) => a === b,
-    SCMP_CMP_NE: (a, b) => a !== b,
-    SCMP_CMP_LT: (a, b) => a < b,
-    SCMP_CMP_LE: (a, b) => a <= b,
-    SCMP_CMP_GT: (a, b) => a > b,
-    SCMP_CMP_GE: (a, b) => a >= b,
-    SCMP_CMP_MASKED_EQ: (a, b, c) => (a & b) === c,
-  };
-  test.each(Object.keys(holds) as SeccompArgument['op'][])('%s', (op) => {
+  test.each(Object.keys(HOLDS) as SeccompArgument['op'][])('%s', (op) => {
     for (const value of values) {
       for (const valueTwo of op === 'SCMP_CMP_MASKED_EQ' ? values : [0n]) {
         const args = [{ index: 1, value, valueTwo, op }];
@@ -137,7 +139,7 @@ describe('arguments of 32-bit ABIs have 32 bits', () => {
           profile({ syscalls: [{ names: ['personality'], action: 'SCMP_ACT_ALLOW', args }] }),
         );
         for (const actual of values) {
-          const expected = holds[op](actual, value, valueTwo) ? ALLOW : EPERM;
+          const expected = HOLDS[op](actual, value, valueTwo) ? ALLOW : EPERM;
           // The upper half is what the caller left in the register.
           for (const upper of [0n, 1n << 32n, 0xffffffffn << 32n]) {
             for (const architecture of ['SCMP_ARCH_X86', 'SCMP_ARCH_X32'] as const) {

@@ -3,7 +3,7 @@ import type { SeccompArgument, SeccompProfile } from '../../seccomp-profile.ts';
 import { compileSeccomp } from './compile.ts';
 import { defaultSeccomp } from './index.ts';
 import { SYSCALLS, X32_BIT } from './syscalls.ts';
-import { ALLOW, ENOSYS, EPERM, I386, run } from './test-filter.ts';
+import { ALLOW, ENOSYS, EPERM, HOLDS, I386, run } from './test-filter.ts';
 
 const call = (name: string) => SYSCALLS.SCMP_ARCH_X86_64.get(name)!;
 
@@ -62,16 +62,7 @@ describe('the default profile', () => {
 
 describe('comparisons of 64-bit arguments', () => {
   const values = [0n, 1n, 0xffffffffn, 0x100000000n, 0x100000001n, 0xffffffffffffffffn];
-  const holds: Record<SeccompArgument['op'], (a: bigint, b: bigint, c: bigint) => boolean> = {
-    SCMP_CMP_EQ: (a, b) => a === b,
-    SCMP_CMP_NE: (a, b) => a !== b,
-    SCMP_CMP_LT: (a, b) => a < b,
-    SCMP_CMP_LE: (a, b) => a <= b,
-    SCMP_CMP_GT: (a, b) => a > b,
-    SCMP_CMP_GE: (a, b) => a >= b,
-    SCMP_CMP_MASKED_EQ: (a, b, c) => (a & b) === c,
-  };
-  for (const name of Object.keys(holds) as SeccompArgument['op'][]) {
+  for (const name of Object.keys(HOLDS) as SeccompArgument['op'][]) {
     test(name, () => {
       for (const value of values) {
         for (const valueTwo of name === 'SCMP_CMP_MASKED_EQ' ? values : [0n]) {
@@ -82,7 +73,7 @@ describe('comparisons of 64-bit arguments', () => {
             ],
           });
           for (const actual of values) {
-            const expected = holds[name](actual, value, valueTwo) ? ALLOW : EPERM;
+            const expected = HOLDS[name](actual, value, valueTwo) ? ALLOW : EPERM;
             expect(run(filter, call('read'), [7n, 7n, actual]).value, `${actual} ${value} ${valueTwo}`).toBe(
               expected,
             );

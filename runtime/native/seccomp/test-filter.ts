@@ -1,4 +1,4 @@
-import type { SeccompArchitecture } from '../../seccomp-profile.ts';
+import type { SeccompArchitecture, SeccompArgument } from '../../seccomp-profile.ts';
 import { SYSCALLS } from './syscalls.ts';
 
 /** Filters asked without a kernel, for tests. */
@@ -56,3 +56,14 @@ export function verdictOf(
   if (number === undefined) throw new Error(`${architecture} has no ${name}`);
   return run(filter, number, args, architecture === 'SCMP_ARCH_X86' ? I386 : X86_64).value;
 }
+
+/** What each comparison of an argument `a` with `b`, and `c` where it has two values, means. Source: seccomp_rule_add(3). */
+export const HOLDS: Record<SeccompArgument['op'], (a: bigint, b: bigint, c: bigint) => boolean> = {
+  SCMP_CMP_EQ: (a, b) => a === b,
+  SCMP_CMP_NE: (a, b) => a !== b,
+  SCMP_CMP_LT: (a, b) => a < b,
+  SCMP_CMP_LE: (a, b) => a <= b,
+  SCMP_CMP_GT: (a, b) => a > b,
+  SCMP_CMP_GE: (a, b) => a >= b,
+  SCMP_CMP_MASKED_EQ: (a, b, c) => (a & b) === c,
+};
