@@ -38,6 +38,14 @@ test('what we ask for ourselves is read', async () => {
   });
 });
 
+test.each(['2001:db8::1:0:0:1', '::ffff:192.0.2.1', 'fd00::'])(
+  '%s is asked for as it is',
+  async (address) => {
+    const pem = await makeCertificateRequest(makeSigningKey(), { commonName: 'n1' }, [address]);
+    expect(readCertificateRequest(pem).alternativeNames).toEqual({ ...NONE, addresses: [address] });
+  },
+);
+
 const EXTENSION_REQUEST = '06092a864886f70d01090e';
 const SUBJECT_ALTERNATIVE_NAME = '0603551d11';
 const nest = (tag: string, inside: string) =>

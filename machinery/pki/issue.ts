@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
+import { addressBytes, parseAddress } from '../values/cidr.ts';
 import type { CertificateOrder, KeyAndCertificate, Subject, Usage } from './certificate.ts';
 
 /**
@@ -102,9 +103,16 @@ export function alternativeNames(names: readonly string[]): x509.Extension[] {
   if (names.length === 0) return [];
   return [
     new x509.SubjectAlternativeNameExtension(
-      names.map((value) => ({ type: isIP(value) ? ('ip' as const) : ('dns' as const), value })),
+      names.map((value) => (isIP(value) ? { type: 'ip', value: spelledOut(value) } : { type: 'dns', value })),
     ),
   ];
+}
+
+/** All groups of an IPv6 address: the library misreads one that ends in an IPv4 address. */
+function spelledOut(text: string): string {
+  const address = parseAddress(text);
+  if (address?.family !== 6) return text;
+  return Buffer.from(addressBytes(address)).toString('hex').match(/.{4}/g)!.join(':');
 }
 
 /** Typed attributes and never plain strings: those the library reads as syntax (`a"root"` would become `root`). */
