@@ -3,6 +3,7 @@ import type { ContainerSpec, SandboxSpec } from '../contract.ts';
 import type { NativeRuntime } from './index.ts';
 import { Peer } from './peer.ts';
 import { StateDirectory } from './state.ts';
+import { unlessGone } from './sweep.ts';
 
 /** For tests: the steps by which a pod comes and goes, to kill something at each of them. */
 
@@ -17,6 +18,8 @@ export function watchSteps(at: (step: string) => void): () => void {
     methods[method] = async function (...values) {
       at(`before ${name(values[0])}`);
       const done = original.apply(this, values);
+      // Should `at` throw, nobody waits for it any more.
+      done.catch(() => {});
       try {
         at(`during ${name(values[0])}`);
         return await done;
@@ -67,6 +70,11 @@ export function programsOf(runDirectory: string): {
   }
   // A child of its own looks like it until it is executed.
   return { helper: helpers.find((pid) => !helpers.includes(parentOf(pid))), monitors };
+}
+
+/** Whether it was there to be killed: it may have ended since its pid was read. */
+export function killNow(pid: number | undefined): boolean {
+  return pid !== undefined && unlessGone(() => process.kill(pid, 'SIGKILL'));
 }
 
 function parentOf(pid: number): number {

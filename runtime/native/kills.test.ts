@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually, sandboxSpec } from '../conformance.ts';
 import type { ContainerSpec, RuntimeEvent } from '../contract.ts';
 import type { NativeRuntime } from './index.ts';
-import { livePod, programsOf, watchSteps } from './kill-steps.ts';
+import { killNow, livePod, programsOf, watchSteps } from './kill-steps.ts';
 import { calmHoldings, type Holdings } from './leaks.ts';
 import { socketOf } from './state.ts';
 import { isAlive, TestNode, whyNoRoot } from './test-root.ts';
@@ -101,8 +101,7 @@ describe.skipIf(reason !== undefined)(`killed at every step (${reason ?? 'as roo
 
   test('the helper', async () => {
     const steps = await killAtEach(() => {
-      const { helper } = programsOf(run());
-      if (helper !== undefined) process.kill(helper, 'SIGKILL');
+      killNow(programsOf(run()).helper);
     });
     expect(steps.length).toBeGreaterThan(20);
     expect(steps.length).toBeLessThan(STEPS_LIMIT);
@@ -111,10 +110,7 @@ describe.skipIf(reason !== undefined)(`killed at every step (${reason ?? 'as roo
   test('the monitor', async () => {
     let killed = 0;
     const steps = await killAtEach(() => {
-      const monitor = monitorOf('pod');
-      if (monitor === undefined) return;
-      killed++;
-      process.kill(monitor, 'SIGKILL');
+      if (killNow(monitorOf('pod'))) killed++;
     });
     expect(killed).toBeGreaterThan(10);
     expect(steps.length).toBeLessThan(STEPS_LIMIT);
@@ -123,7 +119,7 @@ describe.skipIf(reason !== undefined)(`killed at every step (${reason ?? 'as roo
   test('both at once', async () => {
     await killAtEach(() => {
       const { helper } = programsOf(run());
-      for (const pid of [helper, monitorOf('pod')]) if (pid !== undefined) process.kill(pid, 'SIGKILL');
+      for (const pid of [helper, monitorOf('pod')]) killNow(pid);
     });
   }, 120_000);
 

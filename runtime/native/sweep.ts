@@ -72,7 +72,7 @@ export async function sweep(places: SweepPlaces, sweeper: Sweeper): Promise<Orph
 }
 
 /** False when what is acted on has gone by itself. */
-function unlessGone(act: () => void): boolean {
+export function unlessGone(act: () => void): boolean {
   try {
     act();
     return true;
