@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { TestCluster } from '#test/harness/cluster.ts';
 import { eventually, mustRun } from '#test/harness/run.ts';
+import { cpuSeconds, kilobytes } from './processes.ts';
 import type { Measure, Section } from './table.ts';
 
 const IDLE_MS = 10_000;
@@ -62,17 +62,4 @@ async function startTime(measured: TestCluster): Promise<number> {
     everyMs: 5,
   });
   return (performance.now() - started) / 1000;
-}
-
-/** User and system time. Source: proc(5), /proc/pid/stat fields 14 and 15, in ticks of 10 ms. */
-function cpuSeconds(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-    return sum + (Number(fields[11]) + Number(fields[12])) / 100;
-  }, 0);
-}
-
-function kilobytes(pid: number, field: 'Rss' | 'Pss'): number {
-  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  return Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(text)?.[1]);
 }

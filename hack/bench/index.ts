@@ -1,14 +1,27 @@
 import { api } from './api.ts';
 import { cluster } from './cluster.ts';
 import { etcd } from './etcd.ts';
+import { fleet } from './fleet.ts';
 import { large } from './large.ts';
 import { network } from './network.ts';
 import { nodes } from './nodes.ts';
 import { runtime } from './runtime.ts';
+import { servers } from './servers.ts';
 import { store } from './store.ts';
 import { formatMeasure, type Measure, type Section } from './table.ts';
 
-const SECTIONS: Record<string, Section> = { store, etcd, api, large, runtime, network, cluster, nodes };
+const SECTIONS: Record<string, Section> = {
+  store,
+  etcd,
+  api,
+  large,
+  runtime,
+  network,
+  cluster,
+  nodes,
+  servers,
+  fleet,
+};
 
 const USAGE = `npm run bench [-- section...] [--json]
 

@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Deployment, Node, Pod } from '#api/objects.ts';
 import { TestCluster } from '#test/harness/cluster.ts';
@@ -6,6 +5,7 @@ import { TestEtcd } from '#test/harness/etcd.ts';
 import { Lab, type LabHost } from '#test/harness/lab.ts';
 import { TestMachine } from '#test/harness/machine.ts';
 import { eventually, mustRun, type Ran, run } from '#test/harness/run.ts';
+import { agentPid, kilobytes } from './processes.ts';
 import { percentile, type Section } from './table.ts';
 
 const IDLE_MS = 20_000;
@@ -130,7 +130,7 @@ async function measureIdling({ hosts, nodes: [, last] }: Machines, report: Repor
   const bytes = ((await traffic()) - before) / (IDLE_MS / 1000);
   const what = `traffic of an idle node a second, heartbeats each ${GRACE_MS / 4000} s`;
   report({ what, value: bytes / 1000, unit: 'kB' });
-  const megabytes = agentRss(last.directory) / 1024;
+  const megabytes = kilobytes(agentPid(last.directory), 'Rss') / 1024;
   report({ what: 'memory of its agent, RSS', value: megabytes, unit: 'MB', mark: { at: 'most', value: 70 } });
 }
 
@@ -191,18 +191,4 @@ function web(replicas: number): object {
     ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web' } },
     spec: { replicas, selector: { matchLabels: { app: 'web' } }, template },
   };
-}
-
-/** In kB, of the agent on that data directory. */
-function agentRss(directory: string): number {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-      if (!args.includes('agent') || !args.includes(directory)) continue;
-      return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-    } catch {
-      // It ended between the listing and the look.
-    }
-  }
-  throw new Error(`no agent runs on ${directory}`);
 }
