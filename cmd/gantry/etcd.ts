@@ -8,7 +8,11 @@ import {
   type MemberFault,
   type MemberStatus,
 } from '#store/etcd/maintenance.ts';
+import { memberApi } from '#store/etcd/members.ts';
+import { removeMember } from './managed-etcd/membership.ts';
+import { memberText } from './managed-etcd/quorum.ts';
 import type { EtcdFlags } from './options.ts';
+import { stopSignal } from './stop.ts';
 import { etcdAccess } from './store.ts';
 import type { StoreChoice } from './store-choice.ts';
 import { formatBytes, formatTable } from './table.ts';
@@ -75,6 +79,21 @@ export async function defrag(flags: DefragFlags): Promise<number> {
   }
   if (flags.output === 'json') process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
   return 0;
+}
+
+/** `gantry etcd remove MEMBER`: takes a member out, also one that is gone; refused where the others could not go on without it. */
+export async function remove(who: string, flags: EtcdCommandFlags): Promise<number> {
+  const cluster = memberApi(connectionOf(flags));
+  try {
+    const deps = { cluster, clock: systemClock, signal: stopSignal() };
+    const removed = await removeMember(who, deps);
+    process.stdout.write(
+      flags.output === 'json' ? `${JSON.stringify(removed)}\n` : `removed ${memberText(removed)}\n`,
+    );
+    return 0;
+  } finally {
+    cluster.close();
+  }
 }
 
 function connectionOf(flags: EtcdCommandFlags) {

@@ -138,6 +138,11 @@ addEtcdCommandOptions(
   .option('--compact', 'first forget all history but the newest 1,000 revisions')
   .option('--disarm', 'afterwards let it take writes again, when it was full')
   .action(async (flags) => finish((await import('./etcd.ts')).defrag(flags)));
+addEtcdCommandOptions(
+  etcd
+    .command('remove <member>')
+    .description('take a member out of it, by name or id, also one whose machine is gone'),
+).action(async (who, flags) => finish((await import('./etcd.ts')).remove(who, flags)));
 
 program
   .command('secrets')

@@ -21,6 +21,7 @@ export class EtcdServer {
   #peerPort = 0;
   /** All members' peer addresses, when there are others. */
   #peers: readonly EtcdServer[] = [this];
+  #joins = false;
 
   constructor(flags: readonly string[] = []) {
     this.#flags = flags;
@@ -37,6 +38,14 @@ export class EtcdServer {
     return members;
   }
 
+  /** Of a cluster that runs, in which it is to be added by `peerUrl` before it starts. */
+  async joins(members: readonly EtcdServer[]): Promise<this> {
+    await this.#takePorts();
+    this.#peers = [...members, this];
+    this.#joins = true;
+    return this;
+  }
+
   get endpoint(): string {
     return `127.0.0.1:${this.#port}`;
   }
@@ -46,17 +55,18 @@ export class EtcdServer {
     await this.#takePorts();
     this.#directory ??= mkdtempSync(join(tmpdir(), 'gantry-etcd-'));
     const client = `${scheme}://${this.endpoint}`;
-    const peer = this.#peer;
+    const peer = this.peerUrl;
     const args = [
       ['--data-dir', join(this.#directory, 'data'), '--logger', 'zap', '--log-level', 'error'],
       ['--listen-client-urls', client, '--advertise-client-urls', client],
       ['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
       [
         '--name',
-        this.#name,
+        this.name,
         '--initial-cluster',
-        this.#peers.map((one) => `${one.#name}=${one.#peer}`).join(),
+        this.#peers.map((one) => `${one.name}=${one.peerUrl}`).join(),
       ],
+      ['--initial-cluster-state', this.#joins ? 'existing' : 'new'],
       // The shortest lease lasts one and a half election times, in whole seconds.
       ['--heartbeat-interval', '50', '--election-timeout', '500'],
       this.#flags,
@@ -89,11 +99,11 @@ export class EtcdServer {
     this.#directory = undefined;
   }
 
-  get #name(): string {
+  get name(): string {
     return `m${this.#peerPort}`;
   }
 
-  get #peer(): string {
+  get peerUrl(): string {
     return `http://127.0.0.1:${this.#peerPort}`;
   }
 
