@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,9 +41,15 @@ describe.skipIf(whyNoHost())('hack/hosts', { timeout: TIMEOUT_MS }, () => {
     return Number(/(\d+) packets received/.exec(stdout)?.[1]);
   };
 
+  /** How long an answer to a ping takes, at best. */
+  const milliseconds = async (from: string, to: string): Promise<number> => {
+    const ping = ['busybox', 'ping', '-c', '3', '-i', '0.02', '-W', '2', addressOf(to)];
+    return Number(/min\/avg\/max = ([\d.]+)/.exec(await must('exec', from, '--', ...ping))?.[1]);
+  };
+
   beforeAll(async () => {
     elsewhere = mkdtempSync(join(tmpdir(), 'gantry-hosts-'));
-    lab = (await mustRun(COMMAND, ['up', '3', '--subnets', '2', '--mtu', '1400'])).trim();
+    lab = (await mustRun(COMMAND, ['up', '3', '--subnets', '2', '--mtu', '1400', '--disk', '64'])).trim();
     other = (await mustRun(COMMAND, ['up', '2'])).trim();
     hosts = JSON.parse(await must('list', '-o', 'json'));
   }, TIMEOUT_MS);
@@ -52,6 +59,8 @@ describe.skipIf(whyNoHost())('hack/hosts', { timeout: TIMEOUT_MS }, () => {
       expect(readdirSync('/run/netns').filter((name) => name.startsWith(id))).toEqual([]);
       expect(existsSync(`/var/lib/gantry-labs/${id}`)).toBe(false);
       expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(id);
+      for (const hierarchy of readdirSync('/sys/fs/cgroup'))
+        expect(existsSync(`/sys/fs/cgroup/${hierarchy}/${id}-1`)).toBe(false);
     }
     const kept = readdirSync(elsewhere);
     rmSync(elsewhere, { recursive: true });
@@ -129,6 +138,49 @@ describe.skipIf(whyNoHost())('hack/hosts', { timeout: TIMEOUT_MS }, () => {
     await must('heal', 'h1', 'h3', '--one-way');
   });
 
+  test('a delay keeps packets under way, whatever it carries, until it is healed', async () => {
+    await must('delay', 'h1', 'h3', '80', '--jitter', '20', '--one-way');
+    expect(await milliseconds('h1', 'h3')).toBeGreaterThanOrEqual(60);
+    await must('delay', 'h1', 'h3', '30');
+    const there = await milliseconds('h1', 'h3');
+    expect(there).toBeGreaterThanOrEqual(60);
+    // More than a packet: segments that the kernel would have joined or left to the device.
+    const make = `head -c 3000000 /dev/zero | tr '\\0' x >big && busybox httpd -p 9000 -h .`;
+    await must('exec', 'h3', '--', 'sh', '-c', make);
+    const fetch = `curl -sS -m 30 http://${addressOf('h3')}:9000/big | sha256sum`;
+    const sum = createHash('sha256').update('x'.repeat(3_000_000)).digest('hex');
+    expect(await must('exec', 'h1', '--', 'sh', '-c', fetch)).toContain(sum);
+    await must('heal', 'h1', 'h3');
+    await must('delay', 'all', '25');
+    expect(await milliseconds('h2', 'h1')).toBeGreaterThanOrEqual(50);
+    await must('heal', 'all');
+    expect(await answers('h2', 'h1')).toBe(1);
+    expect(hostProcesses(`${lab}-m`)).toEqual([]);
+  });
+
+  test('a disk is a host’s own, of its size, and can be full', async () => {
+    const write = (name: string) => hack('exec', name, '--', 'sh', '-c', 'echo word >file && cat file');
+    await must('fill', 'h1');
+    expect((await write('h1')).code).not.toBe(0);
+    expect((await write('h2')).stdout).toBe('word\n');
+    await must('free', 'h1');
+    expect((await write('h1')).stdout).toBe('word\n');
+    expect(readFileSync(`${hosts[0]!.directory}/file`, 'utf8')).toBe('word\n');
+    expect(await must('exec', 'h1', '--', 'df', '--output=size', '.')).toMatch(/^ *65536$/m);
+    expect(await must('exec', 'h1', '--', 'ls', `${hosts[1]!.directory}/..`)).not.toContain('file');
+  });
+
+  test('what a host mounts and groups is its own', async () => {
+    const groups = '/sys/fs/cgroup/pids';
+    await must('exec', 'h1', '--', 'sh', '-c', `mkdir ${groups}/mine here && mount -t tmpfs mine here`);
+    expect(await must('exec', 'h1', '--', 'cat', '/proc/self/mountinfo')).toContain('mine');
+    for (const look of [`ls ${groups}`, 'cat /proc/self/mountinfo']) {
+      expect(await must('exec', 'h2', '--', 'sh', '-c', look)).not.toContain('mine');
+      expect(await mustRun('sh', ['-c', look])).not.toContain('mine');
+    }
+    expect(await must('exec', 'h1', '--', 'cat', '/proc/self/cgroup')).toMatch(/:pids:\/$/m);
+  });
+
   test('a host is paused, goes on, and loses its power', async () => {
     const script = 'unshare --net sh -c "echo on; while :; do echo tick; sleep 0.05; done"';
     const child = spawn(COMMAND, ['exec', '--lab', lab, 'h2', '--', 'sh', '-c', script]);
@@ -148,10 +200,23 @@ describe.skipIf(whyNoHost())('hack/hosts', { timeout: TIMEOUT_MS }, () => {
     await must('kill', 'h2');
     expect(await ended).toBe(137);
     expect(hostProcesses(hosts[1]!.networkNamespace)).toEqual([]);
-    // A mount that it leaves behind is undone by `down`, which must not empty what is mounted there.
+  });
+
+  test('of a host without power the disk is left, and what was mounted there is not emptied', async () => {
     writeFileSync(join(elsewhere, 'kept'), '');
-    await must('exec', 'h2', '--', 'sh', '-c', `mkdir here && mount --bind ${elsewhere} here`);
-    expect(existsSync(`${hosts[1]!.directory}/here/kept`)).toBe(true);
+    const make = `mkdir kept && mount --bind ${elsewhere} kept && echo word >written && mkdir /sys/fs/cgroup/pids/made
+      touch /run/made; ip link add made type bridge; ls kept`;
+    expect(await must('exec', 'h2', '--', 'sh', '-c', make)).toBe('kept\n');
+    await must('cut', 'h1', 'h2', '--one-way');
+    await must('kill', 'h2');
+    const look = 'cat written; ls kept /sys/fs/cgroup/pids /run; ip -o link';
+    const left = await must('exec', 'h2', '--', 'sh', '-c', look);
+    expect(left).toContain('word\n');
+    expect(left).not.toMatch(/made|^kept$/m);
+    expect(await answers('h3', 'h2')).toBe(1);
+    expect(await answers('h1', 'h2')).toBe(0);
+    await must('heal', 'h1', 'h2');
+    expect(await answers('h1', 'h2')).toBe(1);
   });
 
   test.each([
@@ -159,6 +224,9 @@ describe.skipIf(whyNoHost())('hack/hosts', { timeout: TIMEOUT_MS }, () => {
     [['lossy', 'h1', '101'], 'PERCENT is a whole number from 0 to 100'],
     [['exec', 'h1'], 'which command?'],
     [['kill', 'h1', '--signal', 'LOUD'], 'LOUD is no signal'],
+    [['delay', 'h1', 'soon'], 'MS is a whole number from 0 to 60000'],
+    [['delay', 'h1', '10', '--jitter', '11'], '--jitter is a whole number from 0 to 10'],
+    [['fill'], 'which host? h1, h2, h3'],
     [['dance'], 'dance is no command'],
   ])('%j is refused', async (args, why) => {
     const { code, stderr } = await hack(...args);

@@ -1,25 +1,30 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
-import { hostProcesses, killHost, pauseHost, signalHost } from '#test/harness/host-processes.ts';
-import type { LabHost } from '#test/harness/lab.ts';
+import { hostProcesses, pauseHost, signalHost } from '#test/harness/host-processes.ts';
+import type { Fault, LabHost } from '#test/harness/lab.ts';
 import { type KeptLab, labIds, makeLab, openLab, removeLab } from './labs.ts';
 
-const USAGE = `hack/hosts up N [--subnets K] [--mtu BYTES]    makes N hosts, h1 to hN, and prints the lab's name
+const USAGE = `hack/hosts up N [--subnets K] [--mtu BYTES] [--disk MB]   makes N hosts, h1 to hN, and prints the lab's name
 hack/hosts exec HOST -- COMMAND...             runs a command there; ends as it ended
 hack/hosts shell HOST
 hack/hosts list [-o json]
 hack/hosts cut A [B] [--one-way]               no packet from A to B (to all) passes, nor back
 hack/hosts lossy A [B] PERCENT [--one-way]     that share of them is lost
-hack/hosts heal A [B] [--one-way]              ends what cut or lossy of the same two has begun
+hack/hosts delay A|all [B] MS [--jitter MS] [--one-way]   they come so much later (--jitter: more or less)
+hack/hosts heal A|all [B] [--one-way]          ends what cut, lossy or delay of the same two has begun
+hack/hosts fill HOST | free HOST               takes all that is free on its disk, and gives it back
 hack/hosts pause HOST | resume HOST            stops every process of the host, and lets it go on
-hack/hosts kill HOST [--signal NAME]           every process of the host at once, as a power cut (default KILL)
+hack/hosts kill HOST [--signal NAME]           every process of the host at once; KILL (default) is a power cut:
+                                               only what is on its disk is left
 hack/hosts down [--all]                        removes the lab (every lab), with all its processes and files
 
-Each host is a network namespace with an address and a name of its own, on a switch that leads nowhere else; commands start
-in the directory where it keeps its state, which is also $GANTRY_HOST_DIR. --lab NAME or $GANTRY_LAB: which one, when
-there are several.
+Each host has an address, a name, mounts, control groups and a disk (a tmpfs of 4096 MB unless --disk says else) of its
+own, on a switch that leads nowhere else; commands start on its disk, in $GANTRY_HOST_DIR; all other files are the
+machine's. --lab NAME or $GANTRY_LAB: which one, when there are several.
 `;
+
+const MAX_DELAY_MS = 60_000;
 
 /** What is asked for makes no sense. */
 class UsageError extends Error {}
@@ -29,6 +34,8 @@ const OPTIONS = {
   lab: { type: 'string' },
   subnets: { type: 'string', default: '1' },
   mtu: { type: 'string', default: '1500' },
+  disk: { type: 'string', default: '4096' },
+  jitter: { type: 'string', default: '0' },
   output: { type: 'string', short: 'o' },
   signal: { type: 'string', default: 'KILL' },
   all: { type: 'boolean', default: false },
@@ -95,25 +102,33 @@ function list({ lab, hosts, directoryOf }: KeptLab, flags: Flags): void {
       );
 }
 
-/** `A`, `A B`, with a percentage behind it for `lossy`. */
-async function disturb(
-  verb: 'cut' | 'lossy' | 'heal',
-  kept: KeptLab,
-  args: string[],
-  flags: Flags,
-): Promise<void> {
+type Disturbance = 'cut' | 'lossy' | 'delay' | 'heal';
+
+/** A fault of the wire as it is asked for; its number is the last of the arguments and is taken from them. */
+function faultOf(verb: Disturbance, args: string[], flags: Flags): Fault | undefined {
+  if (verb === 'heal') return undefined;
+  if (verb === 'cut') return { kind: 'cut' };
+  if (verb === 'lossy') return { kind: 'lossy', percent: whole(args.pop(), 'PERCENT', 0, 100) };
+  const delayMs = whole(args.pop(), 'MS', 0, MAX_DELAY_MS);
+  return { kind: 'delay', delayMs, jitterMs: whole(flags.jitter, '--jitter', 0, delayMs) };
+}
+
+/** `A`, `all` (whatever each of them sends), `A B`, with a number behind it for `lossy` and `delay`. */
+async function disturb(verb: Disturbance, kept: KeptLab, args: string[], flags: Flags): Promise<void> {
   const rest = [...args];
-  const percent = verb === 'lossy' ? whole(rest.pop(), 'PERCENT', 0, 100) : 0;
+  const fault = faultOf(verb, rest, flags);
+  const hosts = [...kept.hosts.values()];
+  const apply = async (one: LabHost, other?: LabHost) => {
+    await (fault ? kept.lab.fault(one, other, fault) : kept.lab.heal(one, other));
+  };
+  if (rest[0] === 'all') {
+    if (rest.length > 1) throw new UsageError('all hosts, or from which to which?');
+    for (const one of hosts) await apply(one);
+    return;
+  }
   const from = hostOf(kept, rest[0]);
   // Both ways with all others is each of them in both directions.
-  const others =
-    rest[1] === undefined
-      ? [...kept.hosts.values()].filter((host) => host !== from)
-      : [hostOf(kept, rest[1])];
-  const apply = (one: LabHost, other: LabHost) => {
-    if (verb === 'heal') return kept.lab.heal(one, other);
-    return kept.lab.fault(one, other, verb === 'cut' ? { kind: 'cut' } : { kind: 'lossy', percent });
-  };
+  const others = rest[1] === undefined ? hosts.filter((host) => host !== from) : [hostOf(kept, rest[1])];
   for (const to of others) {
     await apply(from, to);
     if (!flags['one-way']) await apply(to, from);
@@ -125,7 +140,9 @@ async function act(verb: string, args: string[], command: string[], flags: Flags
     case 'up': {
       const hosts = whole(args[0], 'N', 1, 50);
       const subnets = whole(flags.subnets, '--subnets', 1, 3);
-      const { lab } = await makeLab({ hosts, subnets, mtu: whole(flags.mtu, '--mtu', 576, 65_535) });
+      const mtu = whole(flags.mtu, '--mtu', 576, 65_535);
+      const diskBytes = whole(flags.disk, '--disk', 1, 1_048_576) * 1024 * 1024;
+      const { lab } = await makeLab({ hosts, subnets, mtu, diskBytes });
       console.log(lab.id);
       return 0;
     }
@@ -139,6 +156,7 @@ async function act(verb: string, args: string[], command: string[], flags: Flags
       return 0;
     case 'cut':
     case 'lossy':
+    case 'delay':
     case 'heal':
       await disturb(verb, chosen(flags), args, flags);
       return 0;
@@ -146,18 +164,21 @@ async function act(verb: string, args: string[], command: string[], flags: Flags
       for (const id of flags.all ? labIds() : [chosen(flags).lab.id]) await removeLab(id);
       return 0;
   }
-  return await onProcesses(verb, chosen(flags), args, flags);
+  return await onHost(verb, chosen(flags), args, flags);
 }
 
-async function onProcesses(verb: string, kept: KeptLab, args: string[], flags: Flags): Promise<number> {
-  if (!['pause', 'resume', 'kill'].includes(verb)) throw new UsageError(`${verb} is no command`);
-  const { name } = hostOf(kept, args[0]);
+async function onHost(verb: string, kept: KeptLab, args: string[], flags: Flags): Promise<number> {
+  if (!['pause', 'resume', 'kill', 'fill', 'free'].includes(verb))
+    throw new UsageError(`${verb} is no command`);
+  const host = hostOf(kept, args[0]);
   const signal = `SIG${flags.signal.replace(/^SIG/, '')}`;
   if (!(signal in constants.signals)) throw new UsageError(`${flags.signal} is no signal`);
-  if (verb === 'pause') await pauseHost(name);
-  else if (verb === 'resume') signalHost(name, 'SIGCONT');
-  else if (signal === 'SIGKILL') await killHost(name);
-  else signalHost(name, signal as NodeJS.Signals);
+  if (verb === 'fill') await host.space!.fill();
+  else if (verb === 'free') host.space!.free();
+  else if (verb === 'pause') await pauseHost(host.name);
+  else if (verb === 'resume') signalHost(host.name, 'SIGCONT');
+  else if (signal === 'SIGKILL') await host.reboot();
+  else signalHost(host.name, signal as NodeJS.Signals);
   return 0;
 }
 

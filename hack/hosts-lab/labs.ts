@@ -1,7 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseMountInfo } from '#runtime/native/mountinfo.ts';
 import { killHost } from '#test/harness/host-processes.ts';
 import { Lab, type LabHost } from '#test/harness/lab.ts';
 
@@ -20,6 +18,8 @@ interface Record {
   hosts: number;
   subnets: number;
   mtu: number;
+  /** Of each host. */
+  diskBytes: number;
 }
 
 /** Makes the lab; what was made is undone when something of it fails. */
@@ -30,7 +30,6 @@ export async function makeLab(record: Record): Promise<KeptLab> {
   writeFileSync(join(LABS, id, 'lab.json'), JSON.stringify(record));
   const kept = openLab(id);
   try {
-    for (const name of kept.hosts.keys()) mkdirSync(kept.directoryOf(name));
     await kept.lab.create();
   } catch (error) {
     await removeLab(id);
@@ -45,12 +44,10 @@ export function labIds(): string[] {
 
 export function openLab(id: string): KeptLab {
   const record = JSON.parse(readFileSync(join(LABS, id, 'lab.json'), 'utf8')) as Record;
-  const lab = new Lab({ ...record, id });
-  return {
-    lab,
-    hosts: new Map(lab.hosts.map((host, at) => [`h${at + 1}`, host])),
-    directoryOf: (name) => join(LABS, id, name),
-  };
+  const directoryOf = (name: string) => join(LABS, id, name);
+  const space = { diskBytes: record.diskBytes, directoryOf: (at: number) => directoryOf(`h${at + 1}`) };
+  const lab = new Lab({ ...record, id, space });
+  return { lab, hosts: new Map(lab.hosts.map((host, at) => [`h${at + 1}`, host])), directoryOf };
 }
 
 /** Ends every process of the lab and removes all that it is; also one that was made or removed only in part. */
@@ -58,13 +55,5 @@ export async function removeLab(id: string): Promise<void> {
   const { lab } = openLab(id);
   for (const { name } of lab.hosts) if (existsSync(`/run/netns/${name}`)) await killHost(name);
   await lab.remove();
-  unmountBelow(join(LABS, id));
   rmSync(join(LABS, id), { recursive: true });
-}
-
-/** What a killed host has left mounted: removing its directory must not reach through into what is not the lab's. */
-function unmountBelow(directory: string): void {
-  const table = parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8'));
-  const left = table.map(({ target }) => target).filter((target) => target.startsWith(`${directory}/`));
-  for (const target of left.reverse()) execFileSync('umount', [target]);
 }

@@ -1,5 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { TestHost } from './host.ts';
+import { killHost } from './host-processes.ts';
+import { HostSpace } from './host-space.ts';
+import { type Delay, startRelay } from './relay.ts';
 import { mustRun, run } from './run.ts';
 
 /** Documentation ranges (RFC 5737): nobody has them, and there is no way out to anybody who might. */
@@ -14,10 +18,12 @@ export interface LabOptions {
   mtu?: number;
   /** Names everything that it makes in the kernel; one that nobody has unless it is given. */
   id?: string;
+  /** Mounts, control groups and a disk of their own for each host; without it they share the machine's. */
+  space?: { directoryOf(at: number): string; diskBytes: number };
 }
 
-/** What the switch does to the packets of one host to another, or to those of all others. */
-export type Fault = { kind: 'cut' } | { kind: 'lossy'; percent: number };
+/** What the switch does to the packets of one host to another, or to those to all others. */
+export type Fault = { kind: 'cut' } | { kind: 'lossy'; percent: number } | ({ kind: 'delay' } & Delay);
 
 /**
  * Several hosts, each a network namespace with an address of its own, on switches that a namespace in the middle holds. That one
@@ -30,20 +36,17 @@ export class Lab {
   readonly #options: { subnets: number; mtu: number };
 
   constructor(options: LabOptions) {
-    const { id = `gantry-lab-${randomBytes(3).toString('hex')}`, subnets = 1, mtu = 1500 } = options;
+    const { id = `gantry-lab-${randomBytes(3).toString('hex')}`, subnets = 1, mtu = 1500, space } = options;
     this.id = id;
     this.#options = { subnets, mtu };
     if (this.#options.subnets > SUBNETS.length) throw new RangeError(`at most ${SUBNETS.length} subnets`);
     this.#middle = `${id}-m`;
     this.hosts = Array.from({ length: options.hosts }, (_, at) => {
       const subnet = at % this.#options.subnets;
-      return new LabHost(
-        `${id}-${at + 1}`,
-        `${SUBNETS[subnet]}.${FIRST_HOST + at}`,
-        subnet,
-        this.#middle,
-        this.#options.mtu,
-      );
+      const name = `${id}-${at + 1}`;
+      const own = space && { name, directory: space.directoryOf(at), diskBytes: space.diskBytes };
+      const wire = { subnet, middle: this.#middle, mtu: this.#options.mtu };
+      return new LabHost(name, `${SUBNETS[subnet]}.${FIRST_HOST + at}`, wire, own && new HostSpace(own));
     });
   }
 
@@ -73,30 +76,67 @@ export class Lab {
    */
   async fault(from: LabHost, to: LabHost | undefined, fault: Fault): Promise<void> {
     await this.heal(from, to);
-    const loss = fault.kind === 'lossy' ? `numgen random mod 100 < ${fault.percent} ` : '';
     const chain = chainOf(from, to);
     const whither = to ? `ip daddr ${to.address} ` : '';
+    if (fault.kind === 'delay') await this.#startRelay(from, chain, fault);
+    // What is lost is lost before it is under way.
+    const priority = fault.kind === 'delay' ? 10 : 0;
     await this.#nft(`
-      add table bridge faults
-      add chain bridge faults ${chain} { type filter hook prerouting priority 0; }
-      add rule bridge faults ${chain} iifname ${from.port} ${whither}${loss}drop`);
+      add table netdev faults
+      add chain netdev faults ${chain} { type filter hook ingress device ${from.port} priority ${priority}; }
+      add rule netdev faults ${chain} ${whither}${verdictOf(fault, chain)}`);
   }
 
   /** Ends what `fault` has begun between the two; harmless when there is nothing. */
   async heal(from: LabHost, to: LabHost | undefined): Promise<void> {
     const chain = chainOf(from, to);
-    // Made before it is deleted: nft 1.0 knows no deletion of what may be missing.
-    const added = `add table bridge faults\nadd chain bridge faults ${chain} { type filter hook prerouting priority 0; }`;
-    await this.#nft(`${added}\nflush chain bridge faults ${chain}\ndelete chain bridge faults ${chain}`);
-  }
-
-  async #nft(script: string): Promise<void> {
-    await mustRun('nsenter', [`--net=/run/netns/${this.#middle}`, 'nft', '-f', '-'], { input: script });
+    const { stdout } = await run(...this.#inMiddle('nft', ['list', 'chains', 'netdev']));
+    // nft 1.0 knows no deletion of what may be missing.
+    if (stdout.split(/\s+/).includes(chain))
+      await this.#nft(`flush chain netdev faults ${chain}\ndelete chain netdev faults ${chain}`);
+    const { code } = await run(...this.#inMiddle('ip', ['link', 'show', chain]));
+    if (code === 0) await mustRun(...this.#inMiddle('ip', ['link', 'delete', chain]));
   }
 
   async remove(): Promise<void> {
     for (const host of this.hosts) await host.remove();
-    await run('ip', ['netns', 'delete', this.#middle]);
+    if (!existsSync(`/run/netns/${this.#middle}`)) return;
+    // With its device ends each relay, and with the last of them the namespace.
+    const { stdout } = await run(...this.#inMiddle('ip', ['-o', 'link', 'show', 'type', 'tun']));
+    for (const [, device] of stdout.matchAll(/^\d+: ([^:@]+)/gm))
+      await mustRun(...this.#inMiddle('ip', ['link', 'delete', device!]));
+    await mustRun('ip', ['netns', 'delete', this.#middle]);
+  }
+
+  /** A port of the sender's switch from which comes late what is sent into it, and which nobody is looked for behind. */
+  async #startRelay(from: LabHost, device: string, delay: Delay): Promise<void> {
+    await startRelay(`/run/netns/${this.#middle}`, device, delay);
+    const quiet = 'learning off flood off mcast_flood off bcast_flood off';
+    const script = `
+      ip link set ${device} mtu ${this.#options.mtu} master switch${from.subnet}
+      ip link set ${device} type bridge_slave ${quiet}
+      ip link set ${device} up`;
+    await mustRun(...this.#inMiddle('sh', ['-ec', script]));
+  }
+
+  async #nft(script: string): Promise<void> {
+    await mustRun(...this.#inMiddle('nft', ['-f', '-']), { input: script });
+  }
+
+  #inMiddle(command: string, args: readonly string[]): [string, string[]] {
+    return ['nsenter', [`--net=/run/netns/${this.#middle}`, '--', command, ...args]];
+  }
+}
+
+/** The relay of a delay has the name of its chain. */
+function verdictOf(fault: Fault, relay: string): string {
+  switch (fault.kind) {
+    case 'cut':
+      return 'drop';
+    case 'lossy':
+      return `numgen random mod 100 < ${fault.percent} drop`;
+    case 'delay':
+      return `fwd to ${relay}`;
   }
 }
 
@@ -104,36 +144,78 @@ function chainOf(from: LabHost, to: LabHost | undefined): string {
   return `${from.port}-${to?.port ?? 'all'}`;
 }
 
+interface Wire {
+  subnet: number;
+  middle: string;
+  mtu: number;
+}
+
 /** One host of a lab. */
 export class LabHost extends TestHost {
   /** Its end on the switch. */
   readonly port: string;
-  readonly #subnet: number;
-  readonly #middle: string;
-  readonly #mtu: number;
+  readonly space: HostSpace | undefined;
+  readonly #wire: Wire;
 
-  constructor(name: string, address: string, subnet: number, middle: string, mtu: number) {
+  constructor(name: string, address: string, wire: Wire, space: HostSpace | undefined) {
     super(name, address);
     this.port = `h${name.split('-').at(-1)}`;
-    this.#subnet = subnet;
-    this.#middle = middle;
-    this.#mtu = mtu;
+    this.#wire = wire;
+    this.space = space;
+  }
+
+  get subnet(): number {
+    return this.#wire.subnet;
+  }
+
+  override inside(command: string, args: readonly string[]): [string, string[]] {
+    if (!this.space) return super.inside(command, args);
+    return super.inside(...this.space.inside(command, args));
   }
 
   override async create(): Promise<void> {
+    const { middle, mtu, subnet } = this.#wire;
     await mustRun('ip', ['netns', 'add', this.name]);
-    const gateway = `${this.address.slice(0, this.address.lastIndexOf('.'))}.1`;
+    await this.space?.create();
     const wire = `
-      set -e
-      ip link add ${this.port} mtu ${this.#mtu} type veth peer name uplink mtu ${this.#mtu} netns /run/netns/${this.name}
-      ip link set ${this.port} master switch${this.#subnet} up`;
-    await mustRun('nsenter', [`--net=/run/netns/${this.#middle}`, 'sh', '-c', wire]);
-    const inside = `
-      set -e
+      ip link add ${this.port} mtu ${mtu} type veth peer name uplink mtu ${mtu} netns /run/netns/${this.name}
+      ip link set ${this.port} master switch${subnet} up`;
+    await mustRun('nsenter', [`--net=/run/netns/${middle}`, 'sh', '-ec', wire]);
+    await this.#setUp();
+  }
+
+  /**
+   * A power cut, and the next start: all its processes are gone, and with them what they had in the kernel; what its disk
+   * holds is left. The wire keeps its faults.
+   */
+  async reboot(): Promise<void> {
+    await killHost(this.name);
+    const { middle } = this.#wire;
+    const aside = `${this.port}-aside`;
+    await mustRun('nsenter', [
+      `--net=/run/netns/${this.name}`,
+      ...['ip', 'link', 'set', 'uplink', 'netns', `/run/netns/${middle}`, 'name', aside],
+    ]);
+    await mustRun('ip', ['netns', 'delete', this.name]);
+    await mustRun('ip', ['netns', 'add', this.name]);
+    const back = ['ip', 'link', 'set', aside, 'netns', `/run/netns/${this.name}`, 'name', 'uplink'];
+    await mustRun('nsenter', [`--net=/run/netns/${middle}`, ...back]);
+    await this.space?.restart();
+    await this.#setUp();
+  }
+
+  override async remove(): Promise<void> {
+    await super.remove();
+    await this.space?.remove();
+  }
+
+  async #setUp(): Promise<void> {
+    const gateway = `${this.address.slice(0, this.address.lastIndexOf('.'))}.1`;
+    const script = `
       ip link set lo up
       ip address add ${this.address}/24 dev uplink
       ip link set uplink up
       ip route add default via ${gateway}`;
-    await mustRun(...this.inside('sh', ['-c', inside]));
+    await mustRun(...super.inside('sh', ['-ec', script]));
   }
 }
