@@ -1,18 +1,19 @@
 import type { Duplex } from 'node:stream';
 import type { Transport } from '#machinery/transport.ts';
+import type { StreamClass } from '#machinery/tunnel/tunnel.ts';
 
 /**
  * How the apiserver reaches a node or a pod on it. Agents dial out: an agent opens
- * `GET /apis/gantry.dev/v1alpha1/nodes/<name>/tunnel` on the apiserver with `Upgrade: gantry-tunnel/1`; afterwards the
- * apiserver is the HTTP/2 client and the agent the HTTP/2 server of that one connection (flow control and any number of
- * streams come with it). Each stream is `POST` with a JSON header `gantry-open`: { kind: 'agent' } (raw bytes of one
+ * `GET /apis/gantry.dev/v1alpha1/nodes/<name>/tunnel` on the apiserver with `Upgrade: gantry-tunnel/1`, and once more with
+ * `gantry-tunnel-bulk/1` for streams that carry much; afterwards the apiserver is the HTTP/2 client and the agent the HTTP/2 server
+ * of that connection (flow control and any number of streams come with it). Each stream is `POST` with a JSON header `gantry-open`: { kind: 'agent' } (raw bytes of one
  * HTTP/1.1 connection to the agent's server) or { kind: 'dial', address: 'host:port' } (raw TCP).
  */
 export interface NodeLink {
   /** The agent's HTTP API on that node (paths below). ServiceUnavailable when no link is up. */
-  open(node: string): Transport;
+  open(node: string, use: StreamClass): Transport;
   /** Raw TCP from the node to `host:port`, which must be of a pod on that node: an agent dials nothing else. */
-  dial(node: string, address: string): Promise<Duplex>;
+  dial(node: string, address: string, use: StreamClass): Promise<Duplex>;
   /** Whether a link is up now. */
   connected(node: string): boolean;
 }
@@ -33,7 +34,11 @@ export const AGENT_PATHS = {
   health: '/healthz',
 } as const;
 
-export const TUNNEL_PROTOCOL = 'gantry-tunnel/1';
+/** An agent that knows the first one only has all of its streams in it. */
+export const TUNNEL_PROTOCOLS: Record<StreamClass, string> = {
+  interactive: 'gantry-tunnel/1',
+  bulk: 'gantry-tunnel-bulk/1',
+};
 
 /** Where an agent dials its tunnel. */
 export function tunnelPath(node: string): string {

@@ -36,8 +36,9 @@ interface Interval {
 const SHORTEST_MS = 1000;
 /** What was counted longer ago says little of now. */
 const LONGEST_MS = 120_000;
-/** A node that does not answer by then is left out. */
+/** A node that does not answer by then is left out, and one that says more: hundreds of pods are a tenth of it. */
 const ANSWER_WITHIN_MS = 5000;
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
 export function resourceMetricsHandlers(parts: Parts): readonly ResourceHandler[] {
   const sampler = new Sampler(parts);
@@ -50,7 +51,7 @@ export function resourceMetricsHandlers(parts: Parts): readonly ResourceHandler[
     {
       resource: resourceName(PodMetricsKind),
       objects: async () =>
-        [...(await sampler.intervals()).values()].flatMap((interval) => podMetrics(parts, interval)),
+        [...(await sampler.intervals())].flatMap(([node, interval]) => podMetrics(parts, node, interval)),
     },
   ];
 }
@@ -107,8 +108,9 @@ class Sampler {
     const timer = clock.timer(ANSWER_WITHIN_MS, () => abort.abort());
     try {
       const request = { method: 'GET', path: AGENT_PATHS.stats, headers: {}, signal: abort.signal };
-      const { body } = await link.open(node).request(request);
-      const use = JSON.parse(Buffer.from(await collect(body)).toString()) as NodeUse;
+      const { body } = await link.open(node, 'interactive').request(request);
+      const use: unknown = JSON.parse(Buffer.from(await collect(body, MAX_ANSWER_BYTES)).toString());
+      if (!isUse(use)) throw new Error('what the node says is not what it uses');
       return { at: clock.monotonic(), use };
     } catch (error) {
       // One node that cannot be read must not hide the others.
@@ -118,6 +120,21 @@ class Sampler {
       timer.cancel();
     }
   }
+}
+
+/** As far as it is made use of. */
+function isUse(value: unknown): value is NodeUse {
+  const { machine, pods } = (value ?? {}) as Partial<NodeUse>;
+  const isPod = (pod: Partial<PodUse> | null) =>
+    typeof pod?.namespace === 'string' &&
+    typeof pod.name === 'string' &&
+    Array.isArray(pod.containers) &&
+    pod.containers.every((container) => typeof container?.name === 'string' && isCounted(container));
+  return isCounted(machine) && Array.isArray(pods) && pods.every(isPod);
+}
+
+function isCounted(value: Partial<Counted> | undefined): boolean {
+  return Number.isFinite(value?.cpuNanoseconds) && Number.isFinite(value?.workingSetBytes);
 }
 
 function nodeMetrics({ objects, clock }: Parts, node: string, { before, now }: Interval): NodeMetrics {
@@ -132,21 +149,23 @@ function nodeMetrics({ objects, clock }: Parts, node: string, { before, now }: I
   };
 }
 
-function podMetrics({ objects, clock }: Parts, { before, now }: Interval): PodMetrics[] {
+/** A node is believed in what it says of its own pods alone. */
+function podMetrics({ objects, clock }: Parts, node: string, { before, now }: Interval): PodMetrics[] {
   const keyOf = ({ namespace, name }: PodUse) => `${namespace}/${name}`;
   const earlier = new Map(before.use.pods.map((pod) => [keyOf(pod), pod]));
   const seen = lookOf(clock, before.at, now.at);
   return now.use.pods.flatMap((pod) => {
     const old = earlier.get(keyOf(pod));
     const containers = pod.containers.flatMap((container) => {
-      const known = old?.containers.find(({ name }) => name === container.name);
+      const earliest = old?.containers.find(({ name }) => name === container.name);
       // A container that was started anew counts from nothing.
-      if (!known || known.cpuNanoseconds > container.cpuNanoseconds) return [];
-      return { name: container.name, usage: usageOf(known, container, now.at - before.at) };
+      if (!earliest || earliest.cpuNanoseconds > container.cpuNanoseconds) return [];
+      return { name: container.name, usage: usageOf(earliest, container, now.at - before.at) };
     });
-    if (containers.length === 0) return [];
     const { namespace, name } = pod;
-    const labels = objects.get(PodKind, name, namespace)?.metadata.labels;
+    const known = objects.get(PodKind, name, namespace);
+    if (containers.length === 0 || known?.spec?.nodeName !== node) return [];
+    const { labels } = known.metadata;
     const metadata = { name, namespace, creationTimestamp: seen.timestamp, ...(labels && { labels }) };
     return { apiVersion: 'metrics.k8s.io/v1beta1', kind: 'PodMetrics', metadata, ...seen, containers };
   });

@@ -2,7 +2,7 @@ import http, { type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from './clock.ts';
 import { messageOf, StatusError } from './errors.ts';
-import { collect, type Transport, type TransportRequest } from './transport.ts';
+import type { Body, Transport, TransportRequest } from './transport.ts';
 
 /**
  * HTTP/1.1 over connections that `connect` opens, one per request: what reaches an agent through its tunnel. Redirects
@@ -27,15 +27,18 @@ export function httpOver(connect: () => Promise<Duplex>, clock: Clock): Transpor
       if (upgraded) return { status: message.statusCode ?? 101, headers: plain(message), stream: upgraded };
       // The connection is not used again, whatever the answer was: its bytes would be taken for an upgraded stream's
       // (CVE-2018-1002105).
-      const error = await statusOf(message).finally(() => stream.destroy());
-      throw error;
+      throw await refusalOf(message.statusCode ?? 502, message, clock).finally(() => stream.destroy());
     },
   };
 }
 
 /** How long a server may take to begin its answer. */
 const HEAD_WITHIN_MS = 30_000;
-const MAX_ERROR_BYTES = 64 * 1024;
+/** Of what it says with a refusal so much is read, and so long is waited for it. */
+const MAX_REFUSAL_BYTES = 64 * 1024;
+const REFUSAL_WITHIN_MS = 5_000;
+/** Of an answer's head; a bomb of headers is an error. */
+const MAX_HEAD_BYTES = 64 * 1024;
 
 function exchange(
   request: TransportRequest,
@@ -49,7 +52,9 @@ function exchange(
       path: request.path,
       headers: request.headers,
       host: 'agent',
+      maxHeaderSize: MAX_HEAD_BYTES,
     });
+    let answered: IncomingMessage | undefined;
     const abort = () => stream.destroy();
     const timer = clock.timer(HEAD_WITHIN_MS, () => {
       reject(new StatusError('Timeout', `no answer within ${HEAD_WITHIN_MS} ms`));
@@ -60,6 +65,7 @@ function exchange(
     stream.once('close', () => request.signal?.removeEventListener('abort', abort));
     outgoing.once('response', (message) => {
       settled();
+      answered = message;
       message.once('close', () => stream.destroy());
       resolve({ message });
     });
@@ -68,9 +74,11 @@ function exchange(
       if (head.length > 0) stream.unshift(head);
       resolve({ message, upgraded: stream });
     });
-    outgoing.once('error', (error) => {
+    outgoing.on('error', (error) => {
       settled();
       stream.destroy();
+      // Whoever reads the answer is told why there is no more of it, and not that it was "aborted".
+      answered?.destroy(unavailable(messageOf(error)));
       reject(unavailable(messageOf(error)));
     });
     if (request.signal?.aborted) abort();
@@ -78,17 +86,36 @@ function exchange(
   });
 }
 
-/** The error an answer other than 101 stands for: a Status, or its text. */
-export async function statusOf(message: IncomingMessage): Promise<StatusError> {
-  const status = message.statusCode ?? 502;
-  const text = Buffer.from(await collect(message, MAX_ERROR_BYTES))
-    .toString('utf8')
-    .trim();
-  return statusFromText(text, status);
+/** The error that a refusal with this status and body stands for. The rest of a body that is long or slow is left unread. */
+export async function refusalOf(status: number, body: Body, clock: Clock): Promise<StatusError> {
+  return statusFromText((await beginningOf(body, clock)).trim(), status);
+}
+
+async function beginningOf(body: Body, clock: Clock): Promise<string> {
+  if (body instanceof Uint8Array) return Buffer.from(body).toString('utf8', 0, MAX_REFUSAL_BYTES);
+  const parts: Uint8Array[] = [];
+  const chunks = body[Symbol.asyncIterator]();
+  const late = Promise.withResolvers<undefined>();
+  const timer = clock.timer(REFUSAL_WITHIN_MS, () => late.resolve(undefined));
+  try {
+    for (let length = 0; length < MAX_REFUSAL_BYTES; ) {
+      const next = await Promise.race([chunks.next(), late.promise]);
+      if (!next || next.done) break;
+      parts.push(next.value);
+      length += next.value.length;
+    }
+  } catch (error) {
+    throw unavailable(`the refusal broke off: ${messageOf(error)}`);
+  } finally {
+    timer.cancel();
+    // Not waited for: a body that is stuck ends with its connection.
+    chunks.return?.().catch(() => {});
+  }
+  return Buffer.concat(parts).toString('utf8', 0, MAX_REFUSAL_BYTES);
 }
 
 /** A Status in JSON, or plain words with the reason of their HTTP status. */
-export function statusFromText(text: string, status: number): StatusError {
+function statusFromText(text: string, status: number): StatusError {
   try {
     const parsed: unknown = JSON.parse(text);
     if (parsed !== null && typeof parsed === 'object' && (parsed as { kind?: unknown }).kind === 'Status') {

@@ -8,6 +8,7 @@ import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { Random } from '#machinery/random.ts';
 import type { Transport } from '#machinery/transport.ts';
+import { STREAM_CLASSES } from '#machinery/tunnel/tunnel.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
 import { keepAgentTunnel, type TunnelOptions } from './tunnel.ts';
 
@@ -39,7 +40,7 @@ export function serverUrls({ endpoints, ports }: EndpointSlice): string[] {
 }
 
 /**
- * Keeps a tunnel open to each server, so that any of them reaches this node by itself, as servers come and go; until the signal aborts.
+ * Keeps a tunnel of each class open to each server, so that any of them reaches this node by itself, as servers come and go; until the signal aborts.
  */
 export function keepTunnels(
   { servers, client, clock, random, log, signal }: Deps,
@@ -59,14 +60,10 @@ export function keepTunnels(
       open.set(url, end);
       const until = AbortSignal.any([signal, end.signal]);
       const transport = servers.transportTo(url);
-      void keepAgentTunnel({
-        ...tunnel,
-        transport,
-        clock,
-        random,
-        log: log.child({ server: url }),
-        signal: until,
-      });
+      for (const use of STREAM_CLASSES) {
+        const child = log.child({ server: url, use });
+        void keepAgentTunnel({ ...tunnel, use, transport, clock, random, log: child, signal: until });
+      }
     }
   };
   follow();

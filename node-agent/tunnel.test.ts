@@ -21,7 +21,7 @@ test('a server that is away is dialled again and again, at least every second', 
   } as unknown as Transport;
   const common = { transport, node: 'node-1', server: createServer(), random: UPPER_HALF, log: silentLogger };
   const dialPod = () => Promise.reject(new Error('nobody dials'));
-  const kept = keepAgentTunnel({ ...common, dialPod, clock, signal: stop.signal });
+  const kept = keepAgentTunnel({ ...common, use: 'bulk', dialPod, clock, signal: stop.signal });
   await clock.advance(20_000);
   const gaps = dialledAt.slice(1).map((at, index) => at - dialledAt[index]!);
   expect(gaps.slice(0, 5)).toEqual([100, 200, 400, 800, 1000]);

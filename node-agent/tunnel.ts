@@ -1,9 +1,9 @@
 import type { Server } from 'node:http';
-import { TUNNEL_PROTOCOL, tunnelPath } from '#api/node-link.ts';
+import { TUNNEL_PROTOCOLS, tunnelPath } from '#api/node-link.ts';
 import type { Transport } from '#machinery/transport.ts';
 import { type KeptTunnel, keepTunnel } from '#machinery/tunnel/keep.ts';
 
-export interface TunnelOptions extends Pick<KeptTunnel, 'clock' | 'random' | 'log'> {
+export interface TunnelOptions extends Pick<KeptTunnel, 'use' | 'clock' | 'random' | 'log'> {
   transport: Transport;
   node: string;
   /** Gets each connection the apiserver opens to the agent. */
@@ -13,11 +13,11 @@ export interface TunnelOptions extends Pick<KeptTunnel, 'clock' | 'random' | 'lo
   signal: AbortSignal;
 }
 
-/** Keeps the agent's tunnel to the apiserver open until the signal aborts. */
+/** Keeps one of the agent's tunnels to the apiserver open until the signal aborts. */
 export function keepAgentTunnel(options: TunnelOptions): Promise<void> {
   const { transport, node, server, dialPod, signal, ...kept } = options;
   const targets = { agent: (stream: unknown) => void server.emit('connection', stream), dial: dialPod };
-  const headers = { connection: 'Upgrade', upgrade: TUNNEL_PROTOCOL };
+  const headers = { connection: 'Upgrade', upgrade: TUNNEL_PROTOCOLS[kept.use] };
   const dial = async () => {
     const request = { method: 'GET', path: tunnelPath(node), headers, signal };
     return (await transport.upgrade(request)).stream;

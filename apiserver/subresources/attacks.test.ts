@@ -129,10 +129,10 @@ async function seed({ server }: Served): Promise<void> {
 
 const asItIs = (link: NodeLink) => link;
 
-function withTransports(link: NodeLink, open: (node: string) => Transport): NodeLink {
+function withTransports(link: NodeLink, open: NodeLink['open']): NodeLink {
   return {
     open,
-    dial: (node, address) => link.dial(node, address),
+    dial: (node, address, use) => link.dial(node, address, use),
     connected: (node) => link.connected(node),
   };
 }
@@ -140,13 +140,13 @@ function withTransports(link: NodeLink, open: (node: string) => Transport): Node
 /** Takes a connection for upgraded whatever the answer is. */
 function unchecked(link: NodeLink): NodeLink {
   return withTransports(link, (node) => ({
-    request: (request) => link.open(node).request(request),
+    request: (request) => link.open(node, 'bulk').request(request),
     upgrade: (request) => upgradeUnchecked(link, node, request),
   }));
 }
 
 async function upgradeUnchecked(link: NodeLink, node: string, request: TransportRequest): Promise<Upgraded> {
-  const stream = await link.dial(node, 'its agent');
+  const stream = await link.dial(node, 'its agent', 'bulk');
   const lines = Object.entries({ host: 'agent', ...request.headers }).map(
     ([name, value]) => `${name}: ${value}\r\n`,
   );
@@ -158,11 +158,11 @@ async function upgradeUnchecked(link: NodeLink, node: string, request: Transport
 function following(link: NodeLink): NodeLink {
   const next = (request: TransportRequest, location: string): [Transport, TransportRequest] => {
     const { hostname, pathname } = new URL(location);
-    return [link.open(hostname), { ...request, path: pathname }];
+    return [link.open(hostname, 'bulk'), { ...request, path: pathname }];
   };
   return withTransports(link, (node) => ({
     async request(request) {
-      const { headers } = await link.open(node).request(request);
+      const { headers } = await link.open(node, 'bulk').request(request);
       const [other, again] = next(request, headers['location']!);
       return await other.request(again);
     },

@@ -9,7 +9,7 @@ import { nodeProxyHandler, podProxyHandler, serviceProxyHandler } from './proxy.
 /** The subresources that are answered by a node. */
 export function nodeSubresources(link: NodeLink, clock: Clock, random: Random): readonly ResourceHandler[] {
   return [
-    podLogHandler(link),
+    podLogHandler(link, clock),
     ...podStreamHandlers(link),
     nodeProxyHandler(link),
     podProxyHandler(link, clock),

@@ -1,7 +1,7 @@
 import { AGENT_PATHS, type NodeLink } from '#api/node-link.ts';
+import type { Clock } from '#machinery/clock.ts';
 import { type StatusCause, StatusError } from '#machinery/errors.ts';
-import { statusFromText } from '#machinery/http-over.ts';
-import { collect, type TransportResponse } from '#machinery/transport.ts';
+import { refusalOf } from '#machinery/http-over.ts';
 import type { RequestInfo, ResourceHandler } from '../contract.ts';
 import { agentQuery, containerOf, podOf } from './pod-target.ts';
 
@@ -17,10 +17,8 @@ const PARAMETERS = [
   'stream',
 ];
 
-const MAX_ERROR_BYTES = 64 * 1024;
-
 /** GET pods/log: plain text from the agent, for as long as the client follows. Source: core/v1 PodLogOptions. */
-export function podLogHandler(link: NodeLink): ResourceHandler {
+export function podLogHandler(link: NodeLink, clock: Clock): ResourceHandler {
   return {
     resource: 'pods/log',
     async serve({ info, signal }, _body, objects) {
@@ -33,21 +31,18 @@ export function podLogHandler(link: NodeLink): ResourceHandler {
       if (!node) return { status: 200, headers, body: new Uint8Array() };
       const path = AGENT_PATHS.logs(encodeURIComponent(info.namespace), encodeURIComponent(info.name));
       const query = agentQuery(info.query, PARAMETERS, container);
-      const answer = await link
-        .open(node)
-        .request({ method: 'GET', path: `${path}${query}`, headers: {}, signal });
-      if (answer.status !== 200) throw await refusal(answer);
-      return { status: 200, headers, body: answer.body };
+      const over = new AbortController();
+      const answer = await link.open(node, 'bulk').request({
+        method: 'GET',
+        path: `${path}${query}`,
+        headers: {},
+        signal: AbortSignal.any([signal, over.signal]),
+      });
+      if (answer.status === 200) return { status: 200, headers, body: answer.body };
+      // A redirect of an agent is never followed: it could lead anywhere.
+      throw await refusalOf(answer.status, answer.body, clock).finally(() => over.abort());
     },
   };
-}
-
-async function refusal(answer: TransportResponse): Promise<StatusError> {
-  const text = Buffer.from(await collect(answer.body, MAX_ERROR_BYTES))
-    .toString('utf8')
-    .trim();
-  // A redirect of an agent is never followed: it could lead anywhere.
-  return statusFromText(text, answer.status);
 }
 
 /** The least value of each number. */

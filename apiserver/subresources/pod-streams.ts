@@ -1,7 +1,8 @@
 import { AGENT_PATHS, type NodeLink } from '#api/node-link.ts';
 import type { Pod } from '#api/objects.ts';
 import { StatusError } from '#machinery/errors.ts';
-import type { RequestContext, RequestInfo, ResourceHandler } from '../contract.ts';
+import type { StreamClass } from '#machinery/tunnel/tunnel.ts';
+import type { RequestInfo, ResourceHandler } from '../contract.ts';
 import { agentQuery, containerOf, hostOf, podOf } from './pod-target.ts';
 
 /**
@@ -19,6 +20,17 @@ const HANDSHAKE_HEADERS = [
   'sec-websocket-protocol',
   'sec-websocket-extensions',
   'x-stream-protocol-version',
+];
+
+/** Headers of an agent's answer that go to the client: no cookies, no policies, nothing else that an agent could think of. */
+const ANSWER_HEADERS = [
+  'connection',
+  'upgrade',
+  'sec-websocket-accept',
+  'sec-websocket-protocol',
+  'sec-websocket-extensions',
+  'x-stream-protocol-version',
+  'x-accepted-stream-protocol-versions',
 ];
 
 export function podStreamHandlers(link: NodeLink): ResourceHandler[] {
@@ -62,27 +74,33 @@ function streamHandler(
       const query = queryOf(pod, info);
       const node = hostOf(pod);
       const path = PATHS[name](encodeURIComponent(info.namespace), encodeURIComponent(info.name));
-      return link.open(node).upgrade({
+      const answer = await link.open(node, classOf(info)).upgrade({
         method: request.method,
         path: `${path}${query}`,
-        headers: handshakeOf(request),
+        headers: only(HANDSHAKE_HEADERS, request.headers),
         signal,
       });
+      return { ...answer, headers: only(ANSWER_HEADERS, answer.headers) };
     },
   };
 }
 
+function isOn(query: URLSearchParams, name: string): boolean {
+  return query.get(name) === 'true' || query.get(name) === '1';
+}
+
 function refuseNoStreams({ query }: RequestInfo): void {
-  const on = (name: string) => query.get(name) === 'true' || query.get(name) === '1';
-  if (on('stdin') || on('stdout') || on('stderr')) return;
+  if (['stdin', 'stdout', 'stderr'].some((name) => isOn(query, name))) return;
   throw new StatusError('BadRequest', 'you must specify at least 1 of stdin, stdout, stderr');
 }
 
-function handshakeOf(request: RequestContext['request']): Record<string, string> {
+/** Who types at a terminal waits for each byte; all else (copies, dumps, forwarded ports) can be as much as there is. */
+function classOf({ query }: RequestInfo): StreamClass {
+  return isOn(query, 'tty') ? 'interactive' : 'bulk';
+}
+
+function only(names: readonly string[], headers: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
-    HANDSHAKE_HEADERS.filter((name) => request.headers[name] !== undefined).map((name) => [
-      name,
-      request.headers[name]!,
-    ]),
+    names.filter((name) => headers[name] !== undefined).map((name) => [name, headers[name]!]),
   );
 }

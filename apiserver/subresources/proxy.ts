@@ -33,7 +33,7 @@ export function nodeProxyHandler(link: NodeLink): ResourceHandler {
       if (request.method !== 'GET' || !known) {
         throw new StatusError('NotFound', 'the server could not find the requested resource');
       }
-      return forward(link.open(info.name), context, `${path}${query}`);
+      return forward(link.open(info.name, 'interactive'), context, `${path}${query}`);
     },
   };
 }
@@ -129,7 +129,7 @@ function forwardTo(
     throw new StatusError('BadRequest', 'address not allowed');
   const target = hostPort(address, port);
   const { path, query } = pathBehind(context);
-  const transport = httpOver(() => link.dial(node, target), clock);
+  const transport = httpOver(() => link.dial(node, target, 'bulk'), clock);
   return forward(transport, context, `${path}${query}`, { host: target });
 }
 

@@ -15,6 +15,7 @@ let call: ReturnType<typeof callsTo>;
 let dialled: string[];
 /** What the node's agent counts. */
 let cpuNanoseconds: number;
+let link: FakeNodeLink;
 
 const inside = createServer((request, response) =>
   response.end(`${request.method} ${request.url} of ${request.headers.host}`),
@@ -41,7 +42,7 @@ async function dial(address: string): Promise<Duplex> {
 beforeEach(async () => {
   dialled = [];
   cpuNanoseconds = 0;
-  const link = new FakeNodeLink(systemClock);
+  link = new FakeNodeLink(systemClock);
   link.connect('n1', agent(), dial);
   server = await startTestServer({ nodeLink: link });
   call = callsTo(server);
@@ -86,6 +87,15 @@ describe('services/proxy', () => {
     expect([answer.status, answer.body.message]).toEqual([status, message]);
   });
 
+  it('is dialled by the node that has the pod', async () => {
+    link.connect('n2', agent(), (address) => dial(`n2 ${address}`));
+    await put(slice(['10.1.2.3'], { conditions: { ready: false } }));
+    await put(slice(['10.4.5.6'], { nodeName: 'n2' }));
+    const answer = await call('GET', `${NS}/services/web/proxy/a`);
+    expect([answer.status, answer.body]).toEqual([200, 'GET /a of 10.4.5.6:8080']);
+    expect(dialled).toEqual(['n2 10.4.5.6:8080']);
+  });
+
   it('goes to no address that is no pod\u2019s', async () => {
     await put(slice(['127.0.0.1']));
     await put(slice(['169.254.169.254']));
@@ -111,6 +121,36 @@ describe('bindings', () => {
 });
 
 describe('metrics', () => {
+  beforeEach(async () => {
+    const binding = { metadata: { name: 'p' }, target: { kind: 'Node', name: 'n1' } };
+    expect((await call('POST', `${NS}/bindings`, binding)).status).toBe(201);
+  });
+
+  it('of others are told when a node tells nothing, no numbers, too much or half a pod', async () => {
+    const machine = { cpuNanoseconds: 1, workingSetBytes: 1 };
+    const bad = [
+      {},
+      { machine: { ...machine, cpuNanoseconds: 'much' }, pods: [] },
+      { machine, pods: [], more: 'x'.repeat(5_000_000) },
+      { machine, pods: [{ name: 'p' }] },
+    ];
+    for (const [at, answer] of bad.entries()) {
+      await call('POST', '/api/v1/nodes', { metadata: { name: `bad-${at}` } });
+      link.connect(
+        `bad-${at}`,
+        createServer((_request, response) => response.end(JSON.stringify(answer))),
+      );
+    }
+    const { body } = await call('GET', `${METRICS}/nodes`);
+    expect(body.items.map((item: { metadata: { name: string } }) => item.metadata.name)).toEqual(['n1']);
+  });
+
+  it('of a pod come from its own node', async () => {
+    await call('POST', '/api/v1/nodes', { metadata: { name: 'n2' } });
+    link.connect('n2', agent());
+    expect((await call('GET', `${METRICS}/namespaces/default/pods`)).body.items).toHaveLength(1);
+  });
+
   it('of nodes and pods are rates of what agents count, and amounts', async () => {
     const nodes = await call('GET', `${METRICS}/nodes`);
     expect(nodes.body).toMatchObject({ kind: 'NodeMetricsList', apiVersion: 'metrics.k8s.io/v1beta1' });

@@ -8,14 +8,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NodeKind } from '#api/kinds/node.ts';
 import { PodKind } from '#api/kinds/pod.ts';
 import { ServiceAccountKind } from '#api/kinds/service-account.ts';
-import { TUNNEL_PROTOCOL, tunnelPath } from '#api/node-link.ts';
+import { TUNNEL_PROTOCOLS, tunnelPath } from '#api/node-link.ts';
 import type { Pod } from '#api/objects.ts';
 import { systemClock } from '#machinery/clock.ts';
 import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { acceptExec } from '#machinery/streams/exec.ts';
 import { acceptPortForward } from '#machinery/streams/port-forward.ts';
 import { dialTcp } from '#machinery/tunnel/dial.ts';
-import { answerTunnel } from '#machinery/tunnel/tunnel.ts';
+import { answerTunnel, STREAM_CLASSES, type StreamClass } from '#machinery/tunnel/tunnel.ts';
 import { HOST, kubectlBinary, type Served, serve } from '../testing/served.ts';
 
 /** What the pods say their address is; the node's agent connects to HOST for it. */
@@ -77,12 +77,12 @@ async function forward(upgrade: Parameters<typeof acceptPortForward>[0]): Promis
 }
 
 /** What the node's agent does at its start. */
-async function dialTunnel(node: string): Promise<number> {
+async function dialTunnel(node: string, use: StreamClass = 'interactive'): Promise<number> {
   const request = https.request({
     host: HOST,
     port: api.port,
     path: tunnelPath(node),
-    headers: { connection: 'Upgrade', upgrade: TUNNEL_PROTOCOL },
+    headers: { connection: 'Upgrade', upgrade: TUNNEL_PROTOCOLS[use] },
     ca: api.authority.certificate,
     cert: nodeCertificate.certificate,
     key: nodeCertificate.key,
@@ -98,7 +98,7 @@ async function dialTunnel(node: string): Promise<number> {
         agent: (stream: Duplex) => agent.emit('connection', stream),
         dial: (address: string) => dialTcp(address.replace(POD_IP, HOST), systemClock),
       };
-      void answerTunnel(socket, targets, systemClock, end.signal);
+      void answerTunnel(socket, { use, targets, clock: systemClock, signal: end.signal });
       resolve(101);
     });
   });
@@ -167,9 +167,10 @@ describe('a node', () => {
     expect(await asked).toMatchObject({ status: 503 });
   });
 
-  test('opens its own tunnel and no other', async () => {
+  test('opens its own tunnels and no other', async () => {
     expect(await dialTunnel('n2')).toBe(403);
-    expect(await dialTunnel('n1')).toBe(101);
+    expect(await dialTunnel('n2', 'bulk')).toBe(403);
+    for (const use of STREAM_CLASSES) expect(await dialTunnel('n1', use)).toBe(101);
   });
 });
 

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
-import { TUNNEL_PROTOCOL } from '#api/node-link.ts';
+import { TUNNEL_PROTOCOLS } from '#api/node-link.ts';
 import { StatusError } from '#machinery/errors.ts';
+import { STREAM_CLASSES } from '#machinery/tunnel/tunnel.ts';
 import { nodeNameOf } from '../authorization/node.ts';
 import type { ResourceHandler } from '../contract.ts';
 import type { NodeLinks } from './node-links.ts';
@@ -10,8 +11,10 @@ export function tunnelHandler(links: NodeLinks): ResourceHandler {
   return {
     resource: 'nodes.gantry.dev/tunnel',
     async upgrade({ info, request, identity }, client) {
-      if (request.headers['upgrade'] !== TUNNEL_PROTOCOL) {
-        throw new StatusError('BadRequest', `this path is for an upgrade to ${TUNNEL_PROTOCOL}`);
+      const use = STREAM_CLASSES.find((each) => TUNNEL_PROTOCOLS[each] === request.headers['upgrade']);
+      if (!use) {
+        const known = Object.values(TUNNEL_PROTOCOLS).join(' or ');
+        throw new StatusError('BadRequest', `this path is for an upgrade to ${known}`);
       }
       if (nodeNameOf(identity) !== info.name) {
         throw new StatusError(
@@ -22,9 +25,9 @@ export function tunnelHandler(links: NodeLinks): ResourceHandler {
       }
       await writeAll(
         client,
-        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${TUNNEL_PROTOCOL}\r\n\r\n`,
+        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${TUNNEL_PROTOCOLS[use]}\r\n\r\n`,
       );
-      links.accept(info.name, client);
+      links.accept(info.name, use, client);
       return undefined;
     },
   };

@@ -4,13 +4,13 @@ import { type AddressInfo, connect, createServer as createTcp, type Socket } fro
 import { type Duplex, duplexPair } from 'node:stream';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ConfigMapKind } from '#api/kinds/config-map.ts';
-import { TUNNEL_PROTOCOL } from '#api/node-link.ts';
+import { TUNNEL_PROTOCOLS } from '#api/node-link.ts';
 import type { ConfigMap } from '#api/objects.ts';
 import { NODE_KEYS } from '#api/semantics/node-keys.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { collect } from '#machinery/transport.ts';
 import { dialTcp } from '#machinery/tunnel/dial.ts';
-import { answerTunnel } from '#machinery/tunnel/tunnel.ts';
+import { answerTunnel, STREAM_CLASSES, type StreamClass } from '#machinery/tunnel/tunnel.ts';
 import type { RequestContext } from '../contract.ts';
 import { FakeEngine } from '../fake/engine.ts';
 import { FakeNodeLink } from '../fake/node-link.ts';
@@ -27,6 +27,7 @@ afterEach(() => {
 function agent() {
   const server = createServer((request, response) => {
     if (request.url === '/long') response.end(Buffer.alloc(8 * 1024 * 1024, 'x'));
+    else if (request.url === '/medium') response.end(Buffer.alloc(1024 * 1024, 'x'));
     else if (request.url === '/endless') response.write('more');
     else response.end(`${request.method} ${request.url}`);
   });
@@ -61,23 +62,22 @@ async function tcpPair(): Promise<[Socket, Socket]> {
 }
 
 const bySocket: MakeLink = async (server, dial) => {
-  const [accepted, dialled] = await tcpPair();
   const links = new NodeLinks(systemClock);
-  links.accept('n1', accepted);
   const end = new AbortController();
-  const gone = answerTunnel(
-    dialled,
-    { dial, agent: (stream) => server.emit('connection', stream) },
-    systemClock,
-    end.signal,
-  );
+  const targets = { dial, agent: (stream: Duplex) => server.emit('connection', stream) };
+  const ends = STREAM_CLASSES.map(async (use) => {
+    const [accepted, dialled] = await tcpPair();
+    links.accept('n1', use, accepted);
+    const gone = answerTunnel(dialled, { use, targets, clock: systemClock, signal: end.signal });
+    return { gone, closed: once(accepted, 'close') };
+  });
+  const tunnels = await Promise.all(ends);
   open.push({ close: () => end.abort() });
   return {
     link: links,
     async disconnect() {
       end.abort();
-      await gone;
-      await once(accepted, 'close');
+      await Promise.all(tunnels.flatMap(({ gone, closed }) => [gone, closed]));
     },
   };
 };
@@ -92,20 +92,54 @@ describe('the fake', () =>
   }, agent));
 
 describe('a tunnel', () => {
-  test('takes the place of an older one of the same node, whose end changes nothing', async () => {
+  const answering = async (links: NodeLinks, name: string, use: StreamClass = 'interactive') => {
+    const [accepted, dialled] = await tcpPair();
+    const server: Server = createServer((_request, response) => response.end(name));
+    links.accept('n1', use, accepted);
+    const targets = { dial: agent().dial, agent: (stream: Duplex) => server.emit('connection', stream) };
+    return { gone: answerTunnel(dialled, { use, targets, clock: systemClock }), dialled };
+  };
+  const answer = async (links: NodeLinks, use: StreamClass) => {
+    const { body } = await links.open('n1', use).request({ method: 'GET', path: '/', headers: {} });
+    return Buffer.from(await collect(body)).toString();
+  };
+
+  test('takes the place of an older one of the same node and class, whose end changes nothing', async () => {
     const links = new NodeLinks(systemClock);
-    const answering = async (name: string) => {
-      const [accepted, dialled] = await tcpPair();
-      const server: Server = createServer((_request, response) => response.end(name));
-      links.accept('n1', accepted);
-      const targets = { dial: agent().dial, agent: (stream: Duplex) => server.emit('connection', stream) };
-      return { gone: answerTunnel(dialled, targets, systemClock) };
-    };
-    const first = await answering('first');
-    await answering('second');
+    const first = await answering(links, 'first');
+    await answering(links, 'bulk', 'bulk');
+    await answering(links, 'second');
     await first.gone;
-    const { body } = await links.open('n1').request({ method: 'GET', path: '/', headers: {} });
-    expect(Buffer.from(await collect(body)).toString()).toBe('second');
+    expect(await answer(links, 'interactive')).toBe('second');
+    expect(await answer(links, 'bulk')).toBe('bulk');
+    links.close();
+  });
+
+  test('that breaks ends its own streams; what comes then goes through the other one', async () => {
+    const links = new NodeLinks(systemClock);
+    await answering(links, 'interactive');
+    const bulk = await answering(links, 'bulk', 'bulk');
+    const [typed, copied] = [
+      await links.dial('n1', 'echo:7', 'interactive'),
+      await links.dial('n1', 'echo:7', 'bulk'),
+    ];
+    const broken = once(copied, 'error');
+    bulk.dialled.destroy();
+    expect(((await broken) as [Error])[0].message).toBe('the other side ended the connection');
+    typed.end('still here');
+    expect(Buffer.concat(await typed.toArray()).toString()).toBe('still here');
+    expect(links.connected('n1')).toBe(true);
+    // The bulk one is waited for, in vain.
+    expect(await answer(links, 'bulk')).toBe('interactive');
+    links.close();
+  });
+
+  test('is waited for when it is to come, so that no flood takes the one for keystrokes', async () => {
+    const links = new NodeLinks(systemClock);
+    await answering(links, 'interactive');
+    const asked = answer(links, 'bulk');
+    await answering(links, 'bulk', 'bulk');
+    expect(await asked).toBe('bulk');
     links.close();
   });
 
@@ -120,7 +154,7 @@ describe('a tunnel', () => {
     });
     objects.seed(ConfigMapKind, keys('f registered'));
     dropRemovedNodes(objects, links, end.signal);
-    for (const node of ['n1', 'n2']) links.accept(node, duplexPair()[0]);
+    for (const node of ['n1', 'n2']) links.accept(node, 'interactive', duplexPair()[0]);
     objects.seed(ConfigMapKind, keys('f 0 registered'));
     expect(links.nodes()).toEqual(['n1', 'n2']);
     objects.seed(ConfigMapKind, keys('f removed=2026-01-01T00:00:00.000Z'));
@@ -135,7 +169,7 @@ describe('a tunnel', () => {
       const [client] = duplexPair();
       const context = {
         info: { name: 'n1', group: 'gantry.dev', resource: 'nodes' },
-        request: { headers: { upgrade: TUNNEL_PROTOCOL } },
+        request: { headers: { upgrade: TUNNEL_PROTOCOLS.interactive } },
         identity: { name, groups },
       } as unknown as RequestContext;
       return tunnelHandler(links).upgrade!(context, client, new FakeEngine());

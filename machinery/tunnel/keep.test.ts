@@ -28,6 +28,7 @@ test('a server that cannot be reached is tried ever more slowly, until there is 
         tried.push(clock.monotonic());
         throw new Error('connection refused');
       },
+      use: 'bulk',
       targets,
       clock,
       random: seededRandom(1),
@@ -61,10 +62,13 @@ test('a torn tunnel is dialled anew and works again', async () => {
     return socket;
   };
   const log = memoryLogger([]);
-  const done = keepTunnel({ dial, targets, clock: systemClock, random: seededRandom(1), log }, end.signal);
+  const done = keepTunnel(
+    { dial, use: 'bulk', targets, clock: systemClock, random: seededRandom(1), log },
+    end.signal,
+  );
   for (const round of ['first', 'second']) {
     if (accepted.length === 0) await once(server, 'connection');
-    const tunnel = callTunnel(accepted.shift()!, systemClock);
+    const tunnel = callTunnel(accepted.shift()!, 'bulk', systemClock);
     const stream = await tunnel.open({ kind: 'agent' });
     stream.write(round);
     const [heard] = (await once(stream, 'data')) as [Buffer];

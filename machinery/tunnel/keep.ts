@@ -3,11 +3,12 @@ import { type Clock, sleep } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Random } from '../random.ts';
-import { answerTunnel, type TunnelTargets } from './tunnel.ts';
+import { answerTunnel, type StreamClass, type TunnelTargets } from './tunnel.ts';
 
 export interface KeptTunnel {
   /** Opens a connection whose upgrade has been accepted. */
   dial(signal: AbortSignal): Promise<Duplex>;
+  use: StreamClass;
   targets: TunnelTargets;
   clock: Clock;
   random: Random;
@@ -29,7 +30,7 @@ export async function keepTunnel(kept: KeptTunnel, signal: AbortSignal): Promise
       const since = clock.monotonic();
       told = false;
       log.debug('The tunnel to the server is open');
-      await answerTunnel(connection, kept.targets, clock, signal);
+      await answerTunnel(connection, { use: kept.use, targets: kept.targets, clock, signal });
       // One that was torn at once is no reason to hurry.
       if (clock.monotonic() - since > LAST_DELAY_MS) delayMs = FIRST_DELAY_MS;
       if (!signal.aborted) log.debug('The tunnel to the server broke');

@@ -1,7 +1,8 @@
 import http2 from 'node:http2';
 import type { Duplex } from 'node:stream';
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { messageOf, StatusError } from '../errors.ts';
+import { watchSession } from './heartbeat.ts';
 
 /**
  * Many streams over one connection that the other side has dialled: HTTP/2 with the roles turned round. The side that
@@ -10,8 +11,18 @@ import { messageOf, StatusError } from '../errors.ts';
  */
 export type TunnelTarget = { kind: 'agent' } | { kind: 'dial'; address: string };
 
+/**
+ * What a tunnel is for: streams in which somebody waits for each byte, or those that carry all they can. Each has a connection of its
+ * own: on a shared one a keystroke would stand behind whatever was sent before it, and wait for what of that is lost.
+ */
+export const STREAM_CLASSES = ['interactive', 'bulk'] as const;
+export type StreamClass = (typeof STREAM_CLASSES)[number];
+
 export interface Tunnel {
-  /** Rejects with ServiceUnavailable when the tunnel is down or the target refuses, Timeout when nobody answers. */
+  /**
+   * Rejects with ServiceUnavailable when the tunnel is down or the target refuses, Timeout when nobody answers, TooManyRequests when
+   * too many streams are open.
+   */
   open(target: TunnelTarget): Promise<Duplex>;
   /** Resolves when the tunnel is gone. */
   closed: Promise<void>;
@@ -28,44 +39,60 @@ export interface TunnelTargets {
 const OPEN_HEADER = 'gantry-open';
 const ERROR_HEADER = 'gantry-error';
 
-/** The default of 64 KiB per stream and connection makes logs and copies crawl on any distance. */
-const STREAM_WINDOW_BYTES = 256 * 1024;
-const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
-const MAX_STREAMS = 10_000;
+/**
+ * What may be on its way in a stream before it is read. The default of 64 KiB makes copies crawl on any distance; of an interactive
+ * one less, since so much of it can stand before the keystrokes of another.
+ */
+const WINDOW_BYTES: Record<StreamClass, number> = { interactive: 32 * 1024, bulk: 256 * 1024 };
+/** With a window for the connection that all of them fill together: readers that stall then never use up those of others. */
+const MAX_STREAMS = 500;
 /** Node refuses new streams above this (ENHANCE_YOUR_CALM); its default of 10 MB is used up by 40 readers that stall. */
 const MAX_SESSION_MEMORY_MB = 1024;
 
-/** A peer that answers no ping for this long is gone: half of what makes a node NotReady. */
-const PING_EVERY_MS = 5_000;
-const PONG_WITHIN_MS = 10_000;
 const OPEN_WITHIN_MS = 15_000;
 
 /** The accepting side of a tunnel, on a connection whose upgrade has been answered: all that was written is gone out. */
-export function callTunnel(connection: Duplex, clock: Clock): Tunnel {
+export function callTunnel(connection: Duplex, use: StreamClass, clock: Clock): Tunnel {
   const session = http2.connect('http://tunnel', {
     createConnection: () => connection,
-    settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
+    settings: { initialWindowSize: WINDOW_BYTES[use], enablePush: false },
     maxSessionMemory: MAX_SESSION_MEMORY_MB,
   });
-  widen(session);
-  const closed = watch(session, connection, clock);
+  widen(session, use);
+  const closed = watchSession(session, connection, clock);
+  let streams = 0;
   return {
     closed,
     close: () => session.destroy(),
-    open: (target) => openStream(session, target, clock),
+    async open(target) {
+      if (streams >= MAX_STREAMS)
+        throw new StatusError('TooManyRequests', `${streams} streams to the node are open already`);
+      streams++;
+      return await openStream(session, target, clock, () => streams--);
+    },
   };
 }
 
 /** The window of the connection can be set only once the session has its handle. */
-function widen(session: http2.Http2Session): void {
+function widen(session: http2.Http2Session, use: StreamClass): void {
   session.once('connect', () => {
-    if (!session.destroyed) (session as http2.ClientHttp2Session).setLocalWindowSize(SESSION_WINDOW_BYTES);
+    if (!session.destroyed)
+      (session as http2.ClientHttp2Session).setLocalWindowSize(WINDOW_BYTES[use] * MAX_STREAMS);
   });
 }
 
-function openStream(session: http2.ClientHttp2Session, target: TunnelTarget, clock: Clock): Promise<Duplex> {
+/** `ended` is called once, when there is no stream any more. */
+function openStream(
+  session: http2.ClientHttp2Session,
+  target: TunnelTarget,
+  clock: Clock,
+  ended: () => void,
+): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    if (session.closed || session.destroyed) return reject(unavailable('the tunnel is closed'));
+    if (session.closed || session.destroyed) {
+      ended();
+      return reject(unavailable('the tunnel is closed'));
+    }
     const headers = { ':method': 'POST', ':path': '/', [OPEN_HEADER]: JSON.stringify(target) };
     const stream = session.request(headers, { endStream: false });
     const timer = clock.timer(OPEN_WITHIN_MS, () => {
@@ -82,23 +109,30 @@ function openStream(session: http2.ClientHttp2Session, target: TunnelTarget, clo
     stream.on('error', (error) => reject(unavailable(error.message)));
     stream.once('close', () => {
       timer.cancel();
+      ended();
       reject(unavailable('the tunnel was closed'));
     });
   });
 }
 
+interface AnsweredTunnel {
+  use: StreamClass;
+  targets: TunnelTargets;
+  clock: Clock;
+  signal?: AbortSignal;
+}
+
 /** The dialling side. Resolves when the tunnel is gone; `signal` ends it. */
 export function answerTunnel(
   connection: Duplex,
-  targets: TunnelTargets,
-  clock: Clock,
-  signal?: AbortSignal,
+  { use, targets, clock, signal }: AnsweredTunnel,
 ): Promise<void> {
   const session = http2.performServerHandshake(connection, {
-    settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
+    // The caller keeps to its number of streams; those that are just ending here are not among them.
+    settings: { initialWindowSize: WINDOW_BYTES[use], maxConcurrentStreams: 2 * MAX_STREAMS },
     maxSessionMemory: MAX_SESSION_MEMORY_MB,
   });
-  widen(session);
+  widen(session, use);
   session.on('stream', (stream, headers) => {
     stream.on('error', () => {}); // `close` follows
     connect(stream, headers[OPEN_HEADER], targets).catch((error) => {
@@ -111,7 +145,7 @@ export function answerTunnel(
   });
   const end = () => session.destroy();
   signal?.addEventListener('abort', end, { once: true });
-  return watch(session, connection, clock).finally(() => signal?.removeEventListener('abort', end));
+  return watchSession(session, connection, clock).finally(() => signal?.removeEventListener('abort', end));
 }
 
 async function connect(
@@ -156,32 +190,6 @@ export function splice(a: Duplex, b: Duplex): void {
       if (!one.readableEnded) other.destroy();
     });
   }
-}
-
-/** Pings, and destroys the session when they stay unanswered. Resolves when it is gone. */
-function watch(session: http2.Http2Session, connection: Duplex, clock: Clock): Promise<void> {
-  let timer: Timer;
-  let deadline: Timer | undefined;
-  const ping = () => {
-    deadline = clock.timer(PONG_WITHIN_MS, () => session.destroy());
-    const sent = session.ping((error) => {
-      deadline?.cancel();
-      if (!error && !session.destroyed) timer = clock.timer(PING_EVERY_MS, ping);
-    });
-    if (!sent) session.destroy();
-  };
-  timer = clock.timer(PING_EVERY_MS, ping);
-  session.on('error', () => {}); // `close` follows
-  connection.on('error', () => {});
-  return new Promise((resolve) => {
-    session.once('close', () => {
-      timer.cancel();
-      deadline?.cancel();
-      connection.destroy();
-      resolve();
-    });
-    connection.once('close', () => session.destroy());
-  });
 }
 
 function unavailable(message: string): StatusError {
