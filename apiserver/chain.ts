@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Kind } from '#api/kind.ts';
 import { isStatus, messageOf, StatusError } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
+import { EXPOSITION_TYPE } from '#machinery/metrics/exposition.ts';
 import type { TransportRequest, TransportResponse, Upgraded } from '#machinery/transport.ts';
 import { impersonated } from './authentication/impersonation.ts';
 import { ANONYMOUS, authenticate } from './authentication/index.ts';
@@ -59,7 +60,7 @@ export interface ChainParts {
   log: Logger;
   /** `host:port` as clients outside reach the server. */
   address: string;
-  metrics?: () => Promise<{ contentType: string; text: string }>;
+  metrics?: () => Promise<string>;
   operation: Operation;
 }
 
@@ -213,8 +214,11 @@ export class RequestChain {
     if (path === '/version') return jsonResponse(SERVER_VERSION);
     if (path === '/') return jsonResponse({ paths: this.#paths() });
     if (path === '/metrics' && metrics) {
-      const { contentType, text } = await metrics();
-      return { status: 200, headers: { 'content-type': contentType }, body: Buffer.from(text) };
+      return {
+        status: 200,
+        headers: { 'content-type': EXPOSITION_TYPE },
+        body: Buffer.from(await metrics()),
+      };
     }
     if (path.startsWith('/openapi/'))
       return openApiResponse(path, accept, info.query, resources.formats.openapi);

@@ -1,3 +1,4 @@
+import { Family, quoted } from '#machinery/metrics/exposition.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 
 export interface Check {
@@ -32,6 +33,17 @@ export function healthResponse(
   );
   const verdict = `${root.slice(1)} check ${failed ? 'failed' : 'passed'}`;
   return text(failed ? 500 : 200, `${lines.join('\n')}\n${verdict}\n`);
+}
+
+/** Each check as a number, as component-base of Kubernetes tells it. */
+export function healthMetrics(checks: readonly Check[]): string {
+  const family = new Family('kubernetes_healthcheck', 'gauge', 'Whether a check is well, 1 or 0.');
+  for (const { name, readiness, fault } of checks) {
+    const value = fault() === undefined ? 1 : 0;
+    for (const type of readiness ? ['readyz'] : ['livez', 'readyz'])
+      family.value(`name=${quoted(name)},type="${type}"`, value);
+  }
+  return family.text();
 }
 
 function text(status: number, body: string): TransportResponse {

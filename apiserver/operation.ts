@@ -5,8 +5,8 @@ import { debugHandlers } from './debug/index.ts';
 import type { KindIndex } from './engine/kind-index.ts';
 import { Fairness } from './fairness/index.ts';
 import { fairnessMetrics } from './fairness/metrics.ts';
+import { type Check, healthMetrics } from './health.ts';
 import type { HttpLimits } from './http/limits.ts';
-import { EXPOSITION_TYPE } from './metrics/exposition.ts';
 import { type ObjectCount, RequestMetrics } from './metrics/requests.ts';
 import { StoreMetrics } from './metrics/store.ts';
 import { Shutdown, type ShutdownSettings } from './shutdown.ts';
@@ -23,8 +23,6 @@ export interface OperationSettings {
   /** The flags the process runs with, for /debug/flags. */
   flags?: readonly string[];
 }
-
-type Exposition = { contentType: string; text: string };
 
 export class Operation {
   readonly fairness: Fairness;
@@ -43,10 +41,14 @@ export class Operation {
     this.debug = debugHandlers({ fairness: this.fairness, clock, flags: flags ?? [] });
   }
 
-  /** What /metrics says; `process` adds what is not of the server itself. */
-  async metrics(objects: readonly ObjectCount[], process?: () => Promise<Exposition>): Promise<Exposition> {
-    const more = await process?.();
+  /** What /metrics says; `others` add what is not of the server itself. */
+  async metrics(
+    objects: readonly ObjectCount[],
+    checks: readonly Check[],
+    others: readonly (() => Promise<string>)[] = [],
+  ): Promise<string> {
+    const more = await Promise.all(others.map((other) => other()));
     const own = [this.requests.text(objects), fairnessMetrics(this.fairness), this.commits.text()];
-    return { contentType: EXPOSITION_TYPE, text: [...own, more?.text ?? ''].join('') };
+    return [...own, healthMetrics(checks), ...more].join('');
   }
 }

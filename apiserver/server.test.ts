@@ -203,6 +203,8 @@ describe('paths', () => {
     expect(body).toMatch(/^apiserver_request_total\{verb="LIST",.*resource="configmaps".*code="200"\} 1$/m);
     expect(body).toMatch(/^apiserver_request_total\{verb="LIST",.*resource="".*code="404"\} 3$/m);
     expect(body).toMatch(/^apiserver_storage_objects\{resource="namespaces"\} 4$/m);
+    expect(body).toMatch(/^kubernetes_healthcheck\{name="bootstrap",type="readyz"\} 1$/m);
+    expect(body).not.toMatch(/^kubernetes_healthcheck\{name="bootstrap",type="livez"\}/m);
     expect(body).not.toContain('made-up');
   });
 

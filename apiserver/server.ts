@@ -100,8 +100,8 @@ export interface ApiServerDeps {
   paths?: readonly PathHandler[];
   /** In place of the tunnels that agents dial: for tests and the simulator. */
   nodeLink?: NodeLink;
-  /** What /metrics says of the process, in the Prometheus exposition format; requests and objects are counted anyway. */
-  metrics?: () => Promise<{ contentType: string; text: string }>;
+  /** What /metrics says beside requests and objects, in the Prometheus exposition format: of the process, for one. */
+  metrics?: readonly (() => Promise<string>)[];
   operation?: OperationSettings;
   /** HTTPS is served when both are given. */
   tls?: TlsFiles;
@@ -184,7 +184,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     handlers,
     pathHandlers: [...pathHandlers(deps, { keys, base, codec, cache }), ...operation.debug],
     checks,
-    metrics: () => operation.metrics(objectCounts(kinds, cache), deps.metrics),
+    metrics: () => operation.metrics(objectCounts(kinds, cache), checks, deps.metrics),
     operation,
     log,
     address: addressText(config),

@@ -17,6 +17,8 @@ export interface Running {
   readonly ready: Promise<void>;
   /** A cheap look, never an action. */
   health(): Health;
+  /** In the Prometheus exposition format; a cheap look too. */
+  metrics?(): string;
   /** Finishes what was begun and lets go; resolves when nothing is left. Harmless when called twice. */
   stop(): Promise<void>;
 }

@@ -3,6 +3,7 @@
  * meanwhile. Failures come again later and later, with chance in the delay. Memory is bounded by the number of keys.
  */
 import type { Clock, Timer } from './clock.ts';
+import type { QueueCounts } from './metrics/queue.ts';
 import type { Random } from './random.ts';
 
 export interface QueueOptions<K> {
@@ -21,6 +22,7 @@ export interface QueueOptions<K> {
   firstRetryMs?: number;
   /** Default 60 s. */
   maxRetryMs?: number;
+  counts?: QueueCounts;
 }
 
 const FIRST_RETRY_MS = 5;
@@ -28,8 +30,8 @@ const MAX_RETRY_MS = 60_000;
 
 export class WorkQueue<K> {
   readonly #options: QueueOptions<K>;
-  /** In order of arrival. */
-  readonly #waiting = new Set<K>();
+  /** In order of arrival, with when that was. */
+  readonly #waiting = new Map<K, number>();
   readonly #active = new Set<K>();
   /** Added while active: they wait again afterwards. */
   readonly #again = new Set<K>();
@@ -52,8 +54,21 @@ export class WorkQueue<K> {
   add(key: K): void {
     if (this.#stopped) return;
     if (this.#active.has(key)) this.#again.add(key);
-    else this.#waiting.add(key);
+    else this.#wait(key);
     this.#pump();
+  }
+
+  #wait(key: K): void {
+    const { clock, counts } = this.#options;
+    if (this.#waiting.has(key)) return;
+    this.#waiting.set(key, clock.monotonic());
+    if (counts) counts.adds++;
+    this.#count();
+  }
+
+  #count(): void {
+    const { counts } = this.#options;
+    if (counts) counts.depth = this.#waiting.size;
   }
 
   /** Adds the key after `delayMs`, or at the earlier time it was to be added anyway. */
@@ -75,6 +90,7 @@ export class WorkQueue<K> {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#waiting.clear();
+    this.#count();
     this.#again.clear();
     for (const { timer } of this.#later.values()) timer.cancel();
     this.#later.clear();
@@ -83,15 +99,17 @@ export class WorkQueue<K> {
 
   #pump(): void {
     while (this.#places > 0 && this.#waiting.size > 0) {
-      const key = this.#waiting.values().next().value as K;
+      const [key, since] = this.#waiting.entries().next().value as [K, number];
       this.#waiting.delete(key);
+      this.#count();
       this.#active.add(key);
       this.#places--;
-      void this.#run(key);
+      void this.#run(key, since);
     }
   }
 
-  async #run(key: K): Promise<void> {
+  async #run(key: K, since: number): Promise<void> {
+    const end = this.#options.counts?.begin(since);
     let held = true;
     const free = () => {
       if (!held) return;
@@ -107,8 +125,9 @@ export class WorkQueue<K> {
     } catch (error) {
       this.#fail(key, error);
     } finally {
+      end?.();
       this.#active.delete(key);
-      if (this.#again.delete(key) && !this.#stopped && !this.#failures.has(key)) this.#waiting.add(key);
+      if (this.#again.delete(key) && !this.#stopped && !this.#failures.has(key)) this.#wait(key);
       free();
       this.#pump();
       if (this.#active.size === 0) for (const done of this.#idle.splice(0)) done();
@@ -116,7 +135,9 @@ export class WorkQueue<K> {
   }
 
   #fail(key: K, error: unknown): void {
-    const { random, onError, firstRetryMs = FIRST_RETRY_MS, maxRetryMs = MAX_RETRY_MS } = this.#options;
+    const { random, onError, counts } = this.#options;
+    const { firstRetryMs = FIRST_RETRY_MS, maxRetryMs = MAX_RETRY_MS } = this.#options;
+    if (counts) counts.retries++;
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);
     onError?.(key, error, failures);

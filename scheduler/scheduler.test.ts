@@ -88,9 +88,18 @@ describe('the scheduler', () => {
       message: '0/1 nodes are available: 1 Insufficient cpu.',
       type: 'Warning',
     });
+    const labels = 'profile="default-scheduler",result';
+    expect(run.scheduler.metrics!()).toContain('scheduler_pending_pods{queue="unschedulable"} 1\n');
+    expect(run.scheduler.metrics!()).toMatch(
+      new RegExp(`^scheduler_schedule_attempts_total\\{${labels}="unschedulable"\\} [1-9]`, 'm'),
+    );
     run.cluster.remove(PodKind, run.cluster.get(PodKind, { namespace: 'default', name: 'big' })!);
     await run.clock.advance(15_000);
     expect(nodeOf(run, 'late')).toBe('n1');
+    expect(run.scheduler.metrics!()).toContain('scheduler_pending_pods{queue="unschedulable"} 0\n');
+    expect(run.scheduler.metrics!()).toContain(
+      `scheduler_schedule_attempts_total{${labels}="scheduled"} 2\n`,
+    );
     await run.scheduler.stop();
   });
 

@@ -18,6 +18,7 @@ import { isStatus, messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import { WorkQueue } from '#machinery/queue.ts';
 import type { Random } from '#machinery/random.ts';
+import { AttemptCounts, type AttemptResult } from './attempt-counts.ts';
 import { ClusterState } from './cluster-state.ts';
 import { place, type Refusal, refusalText } from './place.ts';
 import { needsOf } from './pod-needs.ts';
@@ -56,6 +57,7 @@ class Scheduler implements Running {
   readonly #pods: Informer<Pod>;
   readonly #nodes: Informer<Node>;
   readonly #events: EventRecorder;
+  readonly #attempts = new AttemptCounts();
   #health: Health = { ok: false, message: 'the first lists are not complete' };
 
   constructor(deps: SchedulerDeps, crash: AbortSignal) {
@@ -88,6 +90,11 @@ class Scheduler implements Running {
 
   health(): Health {
     return this.#health;
+  }
+
+  metrics(): string {
+    const pending = { active: this.#queue.length, unschedulable: this.#waiting.asleep };
+    return this.#attempts.text(this.#name, pending);
   }
 
   async stop(): Promise<void> {
@@ -151,12 +158,20 @@ class Scheduler implements Running {
     const pod = this.#pods.get(key);
     if (this.#signal.aborted || !pod || !this.#isMine(pod) || this.#cluster.isAssumed(key)) return;
     const needs = needsOf(pod);
-    const placement = place(needs, this.#cluster, this.#deps.random);
-    if ('refused' in placement) return this.#refuse(pod, placement.refused);
+    const { clock, random } = this.#deps;
+    const begun = clock.monotonic();
+    const ended = (result: AttemptResult) => this.#attempts.ended(result, clock.monotonic() - begun);
+    const placement = place(needs, this.#cluster, random);
+    if ('refused' in placement) {
+      ended('unschedulable');
+      return this.#refuse(pod, placement.refused);
+    }
     this.#cluster.assume(needs, placement.node);
     try {
       await this.#bind(pod, placement.node);
+      ended('scheduled');
     } catch (error) {
+      ended('error');
       this.#cluster.forget(key);
       // Gone, or bound by somebody else: the informer will say so.
       if (!isStatus(error, 'NotFound', 'Conflict')) throw error;

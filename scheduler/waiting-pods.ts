@@ -31,6 +31,11 @@ export class WaitingPods {
     this.#options = options;
   }
 
+  /** How many wait for a change. */
+  get asleep(): number {
+    return [...this.#pods.values()].filter(({ asleep }) => asleep).length;
+  }
+
   /** The pod was refused. */
   add(key: ObjectKey, hasAffinity: boolean): void {
     if (this.#stopped) return;

@@ -1,4 +1,4 @@
-import { Histogram } from '../metrics/exposition.ts';
+import { Histogram } from '#machinery/metrics/exposition.ts';
 
 /** Source: kube-apiserver's buckets of how long requests waited, in seconds. */
 const WAIT_BOUNDS = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30];

@@ -1,4 +1,4 @@
-import { Family, quoted } from '../metrics/exposition.ts';
+import { Family, quoted } from '#machinery/metrics/exposition.ts';
 import type { Fairness } from './index.ts';
 
 const PREFIX = 'apiserver_flowcontrol';

@@ -4,11 +4,11 @@
  */
 import type { Kind } from '#api/kind.ts';
 import type { Clock } from '#machinery/clock.ts';
+import { Family, type Histogram } from '#machinery/metrics/exposition.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
 import type { RequestContext, RequestInfo } from '../contract.ts';
 import type { KindIndex } from '../engine/kind-index.ts';
 import { isLongRunning } from '../request-info.ts';
-import { Family, type Histogram } from './exposition.ts';
 import { Inflight } from './inflight.ts';
 import { type Series, SeriesIndex } from './series.ts';
 

@@ -1,8 +1,8 @@
 /** Under which labels a request is counted: kube-apiserver's, taken from served kinds so that no client makes up series. */
 import type { Kind } from '#api/kind.ts';
+import { Histogram } from '#machinery/metrics/exposition.ts';
 import type { RequestInfo } from '../contract.ts';
 import type { KindIndex } from '../engine/kind-index.ts';
-import { Histogram } from './exposition.ts';
 
 /** Source: kube-apiserver, apiserver_request_duration_seconds. */
 const DURATION_BOUNDS = [

@@ -1,5 +1,5 @@
+import { Family, Histogram } from '#machinery/metrics/exposition.ts';
 import type { Op } from '#store/contract.ts';
-import { Family, Histogram } from './exposition.ts';
 
 /** Source: kube-apiserver, etcd_request_duration_seconds. */
 const BOUNDS = [

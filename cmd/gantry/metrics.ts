@@ -7,7 +7,7 @@ const RESOLUTION_MS = 10;
  * What /metrics says of this process. How long each turn of the event loop takes, waiting apart, is watched from now on
  * and starts anew with each scrape; prom-client is loaded at the first one.
  */
-export function processMetrics(): () => Promise<{ contentType: string; text: string }> {
+export function processMetrics(): () => Promise<string> {
   const delay = monitorEventLoopDelay({ samplePerIteration: true, resolution: RESOLUTION_MS });
   delay.enable();
   // The turn in which it begins counts the waiting that follows.
@@ -18,7 +18,7 @@ export function processMetrics(): () => Promise<{ contentType: string; text: str
     const made = await registry;
     const text = await made.metrics();
     delay.reset();
-    return { contentType: made.contentType, text };
+    return text;
   };
 }
 

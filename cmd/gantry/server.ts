@@ -7,7 +7,7 @@ import { apiServer } from '#apiserver/server.ts';
 import { sleep, systemClock } from '#machinery/clock.ts';
 import type { Running } from '#machinery/component.ts';
 import { messageOf } from '#machinery/errors.ts';
-import { textLogger } from '#machinery/log.ts';
+import { type Logger, textLogger } from '#machinery/log.ts';
 import { keyHashOf } from '#machinery/pki/certificate.ts';
 import { signingKeyOf } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
@@ -70,7 +70,7 @@ async function run(
   const crash = new AbortController();
   let control: Control | undefined;
   const probe = (part: keyof ControlHealth) => async () => {
-    const health = (await control?.health())?.[part] ?? { ok: false, message: 'not started yet' };
+    const health = (await control?.ask('health'))?.[part] ?? { ok: false, message: 'not started yet' };
     return health.ok ? undefined : health.message;
   };
   const running = await apiServer.start(
@@ -108,7 +108,7 @@ async function run(
           clock,
           random,
         }),
-      metrics: processMetrics(),
+      metrics: [processMetrics(), () => controlMetrics(control, log)],
       paths: [
         ...publicDocuments(pki.serverCa, bundles(join(settings.paths.root, 'bundle'))),
         controlPlaneHandler(settings),
@@ -136,6 +136,16 @@ async function run(
   await control.stop();
   await running.stop();
   await store.close();
+}
+
+/** Nothing while the controllers are not there or do not answer: the rest is told all the same. */
+async function controlMetrics(control: Control | undefined, log: Logger): Promise<string> {
+  try {
+    return (await control?.ask('metrics')) ?? '';
+  } catch (error) {
+    log.warn('The controllers do not tell their metrics', { error: messageOf(error) });
+    return '';
+  }
 }
 
 /** Made by `npm run generate`; one that is not there is made when it is asked for. */

@@ -6,6 +6,8 @@ import type { Clock } from '#machinery/clock.ts';
 import type { Component, Health, Running } from '#machinery/component.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
+import { Family, quoted } from '#machinery/metrics/exposition.ts';
+import { QueueCounts, queueMetrics } from '#machinery/metrics/queue.ts';
 import type { Random } from '#machinery/random.ts';
 import type { AnyController } from './contract.ts';
 import { type Deed, executor } from './executor.ts';
@@ -46,6 +48,7 @@ function startAll(
   const ended = AbortSignal.any([signal, over.signal]);
   const deeds: Deed[] = [];
   const runners: Runner[] = [];
+  const queues = new Map(roster.map(({ name }) => [name, new QueueCounts(clock)]));
   const recorders: EventRecorder[] = [];
   let health: Health = { ok: false, message: 'the first lists are not complete' };
   const informers = new Informers(readersOf(roster), {
@@ -75,6 +78,7 @@ function startAll(
           random,
           log,
           signal: ended,
+          counts: queues.get(controller.name)!,
           record,
         }),
       );
@@ -88,7 +92,22 @@ function startAll(
     over.abort();
     await Promise.all(stopping);
   };
-  return { ready, health: () => health, stop, deeds: () => deeds };
+  const metrics = () => queueMetrics(queues) + gauges(health.ok ? roster : [], informers);
+  return { ready, health: () => health, metrics, stop, deeds: () => deeds };
+}
+
+function gauges(roster: readonly AnyController[], informers: Informers): string {
+  const all = roster.flatMap((controller) => controller.gauges?.(informers) ?? []);
+  return all
+    .map(({ name, help, values }) => {
+      const family = new Family(name, 'gauge', help);
+      for (const { labels = {}, value } of values) {
+        const pairs = Object.entries(labels).map(([label, text]) => `${label}=${quoted(text)}`);
+        family.value(pairs.join(','), value);
+      }
+      return family.text();
+    })
+    .join('');
 }
 
 /** Who reads each kind. */

@@ -30,6 +30,8 @@ export interface Controller<
   spacingMs?: number;
   /** Plans of different keys depend on each other (they share a pool): each waits until the last one's writes are seen. */
   oneAtATime?: true;
+  /** What it knows as numbers, for dashboards and alerts: asked at each scrape, of its own informers only. */
+  gauges?(view: View<[Kind<For>, ...Reads]>): Gauge[];
   /**
    * No I/O, no clock: what to do about `object` now. `object` is undefined once it is gone. `failed` is what the last plan
    * for this key failed with, for conditions and events that tell of it.
@@ -41,6 +43,13 @@ export interface Controller<
     now: number,
     failed?: Failure,
   ): Plan<Writes[number]>;
+}
+
+/** Source: Prometheus, metric and label naming. */
+export interface Gauge {
+  name: string;
+  help: string;
+  values: { labels?: Record<string, string>; value: number }[];
 }
 
 /** The action that ended the last plan of a key. */
@@ -146,6 +155,7 @@ export interface AnyController {
   content?(object: ApiObject): boolean;
   readonly spacingMs?: number;
   readonly oneAtATime?: true;
+  gauges?(view: View<readonly Kind<never>[]>): Gauge[];
   plan(
     key: ObjectKey,
     object: ApiObject | undefined,

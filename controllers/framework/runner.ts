@@ -5,6 +5,7 @@ import type { Change } from '#client/contract.ts';
 import type { Clock } from '#machinery/clock.ts';
 import { isStatus, messageOf, RETRY } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
+import type { QueueCounts } from '#machinery/metrics/queue.ts';
 import { WorkQueue } from '#machinery/queue.ts';
 import type { Random } from '#machinery/random.ts';
 import { catchUp } from './catch-up.ts';
@@ -20,6 +21,7 @@ export interface RunnerDeps {
   log: Logger;
   /** Aborting it is a crash. */
   signal: AbortSignal;
+  counts: QueueCounts;
   /** Told of each action that was tried. */
   record(deed: Deed): void;
 }
@@ -43,6 +45,7 @@ export function runController(controller: AnyController, deps: RunnerDeps): Runn
   const queue: WorkQueue<ObjectKey> = new WorkQueue<ObjectKey>({
     clock,
     random,
+    counts: deps.counts,
     concurrency: controller.oneAtATime ? 1 : CONCURRENCY,
     work: (key, free) =>
       signal.aborted ? Promise.resolve() : work(controller, deps, queue, failures, key, free),

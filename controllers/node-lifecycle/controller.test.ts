@@ -60,6 +60,10 @@ it('a node that falls silent is marked, its pods go when their patience ends, an
   await lab.settle(15_000);
   expect(ready(lab.cluster)).toBe('Unknown');
   expect(staying(lab.cluster)).toEqual(['patient']);
+  const metrics = lab.controllers.metrics!();
+  expect(metrics).toContain('node_collector_zone_size{zone=""} 2\n');
+  expect(metrics).toContain('node_collector_unhealthy_nodes_in_zone{zone=""} 1\n');
+  expect(metrics).toMatch(/^workqueue_adds_total\{name="node-lifecycle-controller"\} [1-9]/m);
   await lab.settle(60_000);
   expect(staying(lab.cluster)).toEqual([]);
   await renewNodeLease(lab.cluster.client, lab.clock, { name: 'node-1', uid: 'u' });

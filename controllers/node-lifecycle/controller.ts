@@ -5,7 +5,7 @@ import { PodKind } from '#api/kinds/pod.ts';
 import type { EndpointSlice, Node } from '#api/objects.ts';
 import { conditionOf } from '#api/semantics/conditions.ts';
 import { NODE_LEASE_NAMESPACE } from '#client/leases.ts';
-import type { AnyController } from '../framework/contract.ts';
+import type { AnyController, Gauge } from '../framework/contract.ts';
 import { defineController, wakeBy } from '../framework/define.ts';
 import { disruptionOf, GRACE_MS, planNode } from './plan.ts';
 
@@ -21,6 +21,7 @@ export function nodeLifecycleController(graceMs = GRACE_MS): AnyController {
         metadata.namespace === NODE_LEASE_NAMESPACE ? [metadata.name] : [],
       ),
     ],
+    gauges: (view) => zoneGauges(view.list(NodeKind)),
     plan(key, node, view, now) {
       if (!node) return { actions: [] };
       const heard = ({ metadata }: Node) => {
@@ -48,4 +49,23 @@ function addressesOf(slice: EndpointSlice | undefined): Set<string> {
 
 function isReady({ status }: Node): boolean {
   return conditionOf(status?.conditions, 'Ready')?.status === 'True';
+}
+
+/** By the zones that nodes are labelled with. Source: kube-controller-manager, node_collector_*. */
+function zoneGauges(nodes: readonly Node[]): Gauge[] {
+  const zones = Map.groupBy(nodes, ({ metadata }) => metadata.labels?.['topology.kubernetes.io/zone'] ?? '');
+  const values = (count: (nodes: readonly Node[]) => number) =>
+    [...zones].map(([zone, members]) => ({ labels: { zone }, value: count(members) }));
+  return [
+    {
+      name: 'node_collector_zone_size',
+      help: 'Nodes that are registered.',
+      values: values(({ length }) => length),
+    },
+    {
+      name: 'node_collector_unhealthy_nodes_in_zone',
+      help: 'Those of them that are not Ready.',
+      values: values((members) => members.filter((node) => !isReady(node)).length),
+    },
+  ];
 }

@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream';
 import { AGENT_PATHS, type NodeUse } from '#api/node-link.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
-import { formatUse, METRICS_TYPE } from '../stats/metrics.ts';
+import { EXPOSITION_TYPE } from '#machinery/metrics/exposition.ts';
+import { formatUse } from '../stats/metrics.ts';
 import { RequestFault } from './fault.ts';
 import { type LogsContext, serveLogs } from './logs.ts';
 import { type StreamsContext, UPGRADES } from './streams.ts';
@@ -49,7 +50,7 @@ async function serve(
     return;
   }
   if (path === AGENT_PATHS.metrics) {
-    response.writeHead(200, { 'content-type': METRICS_TYPE }).end(formatUse(await context.stats()));
+    response.writeHead(200, { 'content-type': EXPOSITION_TYPE }).end(formatUse(await context.stats()));
     return;
   }
   const target = parseTarget(url);

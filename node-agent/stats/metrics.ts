@@ -1,7 +1,5 @@
 import type { NodeUse, PodUse, PressureUse } from '#api/node-link.ts';
-
-/** Prometheus's text format, version 0.0.4. */
-export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+import { Family, quoted } from '#machinery/metrics/exposition.ts';
 
 interface Metric {
   name: string;
@@ -98,10 +96,10 @@ function pressureMetric(resource: 'cpu' | 'memory' | 'io', kind: 'some' | 'full'
 }
 
 function metric({ name, help, type }: Metric, samples: readonly Sample[]): string {
-  if (samples.length === 0) return '';
-  const lines = samples.map(([labels, value]) => {
-    const pairs = Object.entries(labels).map(([key, text]) => `${key}=${JSON.stringify(text)}`);
-    return `${name}{${pairs.join(',')}} ${value}\n`;
-  });
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`;
+  const family = new Family(name, type, help);
+  for (const [labels, value] of samples) {
+    const pairs = Object.entries(labels).map(([key, text]) => `${key}=${quoted(text)}`);
+    family.value(pairs.join(','), value);
+  }
+  return family.text();
 }

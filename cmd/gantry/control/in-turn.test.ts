@@ -41,7 +41,7 @@ function world() {
       over.abort();
       return running.stop();
     };
-    return { stop, crash: () => crash.abort(), health: running.health };
+    return { stop, crash: () => crash.abort(), health: running.health, leads: running.leads };
   };
   return { clock, cluster, deeds, server };
 }
@@ -54,12 +54,14 @@ test('one of two is at work; when it ends in peace the other follows within mome
   await clock.advance(60_000);
   expect(deeds).toEqual(['a starts']);
   expect(second.health()).toEqual({ ok: true });
+  expect([first.leads(), second.leads()]).toEqual([true, false]);
   const stopped = first.stop();
   await vi.waitFor(() => clock.advance(500));
   await stopped;
   expect(deeds).toEqual(['a starts', 'a stops']);
   await clock.advance(LEASE_MS / 6 + 500);
   expect(deeds.slice(2)).toEqual(['b starts']);
+  expect([first.leads(), second.leads()]).toEqual([false, true]);
   second.crash();
   await clock.advance(1);
 });

@@ -21,6 +21,11 @@ export interface Turns {
   over: AbortSignal;
 }
 
+export interface InTurn extends Running {
+  /** Whether it is this server's turn. */
+  leads(): boolean;
+}
+
 /**
  * A component that runs on one of several servers at a time: on the holder of the Lease `kube-system/NAME`. While another one has it
  * this one is ready and well. Who loses the lease drops its work at once, for the next leader is at it.
@@ -30,8 +35,8 @@ export async function inTurn(
   client: Client,
   { clock, random, log, identity, leaseMs, crash, over }: Turns,
   start: (signal: AbortSignal) => Promise<Running>,
-): Promise<Running> {
-  if (leaseMs === undefined) return await start(crash);
+): Promise<InTurn> {
+  if (leaseMs === undefined) return { ...viewOf(await start(crash)), leads: () => true };
   let running: Running | undefined;
   const election = {
     ...{ client, clock, random, identity, namespace: 'kube-system', name, leaseMs },
@@ -50,5 +55,20 @@ export async function inTurn(
     running = undefined;
     log.info('This server leads no more', { lease: name });
   });
-  return { ready: Promise.resolve(), health: () => running?.health() ?? { ok: true }, stop: () => done };
+  return {
+    ready: Promise.resolve(),
+    health: () => running?.health() ?? { ok: true },
+    metrics: () => running?.metrics?.() ?? '',
+    leads: () => running !== undefined,
+    stop: () => done,
+  };
+}
+
+function viewOf(running: Running): Running {
+  return {
+    ready: running.ready,
+    health: () => running.health(),
+    metrics: () => running.metrics?.() ?? '',
+    stop: () => running.stop(),
+  };
 }

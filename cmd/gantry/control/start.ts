@@ -29,8 +29,21 @@ export interface ControlHealth {
   scheduler: Health;
 }
 
-/** To the worker: to stop, or the number of a question for its health. */
-export type ControlMessage = 'stop' | number;
+/** What the worker can be asked. */
+export interface ControlAnswers {
+  health: ControlHealth;
+  /** In the Prometheus exposition format. */
+  metrics: string;
+}
+
+/** To the worker: to stop, or a question with its number. */
+export type ControlMessage = 'stop' | { question: number; what: keyof ControlAnswers };
+
+/** From it. */
+export interface ControlAnswer {
+  question: number;
+  answer: ControlAnswers[keyof ControlAnswers];
+}
 
 /** A worker that stalls for longer is not well. */
 const ANSWER_WITHIN_MS = 5_000;
@@ -39,7 +52,7 @@ export interface Control {
   /** Rejects when the worker ends by itself. */
   failed: Promise<never>;
   /** Rejects when the worker does not answer in time. */
-  health(): Promise<ControlHealth>;
+  ask<K extends keyof ControlAnswers>(what: K): Promise<ControlAnswers[K]>;
   stop(): Promise<void>;
 }
 
@@ -78,7 +91,7 @@ export async function startControl(settings: Settings, pki: Pki, log: Logger): P
   const send = (message: ControlMessage) => worker.postMessage(message);
   return {
     failed,
-    health: healthOf(worker, send),
+    ask: questionsTo(worker, send),
     async stop() {
       stopping = true;
       send('stop');
@@ -87,25 +100,25 @@ export async function startControl(settings: Settings, pki: Pki, log: Logger): P
   };
 }
 
-function healthOf(worker: Worker, send: (message: ControlMessage) => void): () => Promise<ControlHealth> {
-  const waiting = new Map<number, (health: ControlHealth) => void>();
+function questionsTo(worker: Worker, send: (message: ControlMessage) => void): Control['ask'] {
+  const waiting = new Map<number, (answer: unknown) => void>();
   let questions = 0;
-  worker.on('message', ({ question, health }: { question: number; health: ControlHealth }) => {
-    waiting.get(question)?.(health);
+  worker.on('message', ({ question, answer }: ControlAnswer) => {
+    waiting.get(question)?.(answer);
     waiting.delete(question);
   });
-  return () => {
+  return <K extends keyof ControlAnswers>(what: K) => {
     const question = ++questions;
-    return new Promise((resolve, reject) => {
+    return new Promise<ControlAnswers[K]>((resolve, reject) => {
       const timer = systemClock.timer(ANSWER_WITHIN_MS, () => {
         waiting.delete(question);
         reject(new Error(`no answer within ${ANSWER_WITHIN_MS / 1000} s`));
       });
-      waiting.set(question, (health) => {
+      waiting.set(question, (answer) => {
         timer.cancel();
-        resolve(health);
+        resolve(answer as ControlAnswers[K]);
       });
-      send(question);
+      send({ question, what });
     });
   };
 }

@@ -7,12 +7,13 @@ import { controllersComponent } from '#controllers/framework/component.ts';
 import { roster } from '#controllers/index.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { textLogger } from '#machinery/log.ts';
+import { Family, quoted } from '#machinery/metrics/exposition.ts';
 import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { systemRandom, uuid } from '#machinery/random.ts';
 import { schedulerComponent } from '#scheduler/scheduler.ts';
 import { version } from '../assets.ts';
 import { inTurn } from './in-turn.ts';
-import type { ControlHealth, ControlMessage, ControlOptions } from './start.ts';
+import type { ControlAnswer, ControlAnswers, ControlMessage, ControlOptions } from './start.ts';
 
 /** The worker's own wiring: a connection for each of the two, and both components. Ends when told to stop. */
 const options = workerData as ControlOptions;
@@ -66,10 +67,25 @@ const scheduler = await inTurn('kube-scheduler', schedulerClient, turns, (signal
   schedulerComponent.start({ client: schedulerClient, clock, random, log }, signal),
 );
 
+const parts = { 'kube-controller-manager': controllers, 'kube-scheduler': scheduler };
+const answers: { [K in keyof ControlAnswers]: () => ControlAnswers[K] } = {
+  health: () => ({ controllers: controllers.health(), scheduler: scheduler.health() }),
+  metrics() {
+    const leads = new Family(
+      'leader_election_master_status',
+      'gauge',
+      'Whether this server holds the lease.',
+    );
+    for (const [name, part] of Object.entries(parts))
+      leads.value(`name=${quoted(name)}`, Number(part.leads()));
+    return [leads.text(), ...Object.values(parts).map((part) => part.metrics?.() ?? '')].join('');
+  },
+};
+
 parentPort!.on('message', async (message: ControlMessage) => {
   if (message !== 'stop') {
-    const health: ControlHealth = { controllers: controllers.health(), scheduler: scheduler.health() };
-    parentPort!.postMessage({ question: message, health });
+    const { question, what } = message;
+    parentPort!.postMessage({ question, answer: answers[what]() } satisfies ControlAnswer);
     return;
   }
   over.abort();
