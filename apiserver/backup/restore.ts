@@ -1,6 +1,7 @@
 import type { CommitInfo, Op, Store } from '#store/contract.ts';
-import { readBase } from '../engine/base.ts';
+import { basePut, readBase } from '../engine/base.ts';
 import { type KeySpace, keySpace } from '../engine/keys.ts';
+import { BATCH_OPS, Batches } from './batches.ts';
 import { type BackupEnd, BackupFormatError, type BackupHeader } from './format.ts';
 import { readBackup } from './read.ts';
 
@@ -14,10 +15,6 @@ export class StoreNotEmptyError extends Error {
  * with the old store. More writes than this take years. Source: etcd's advice for restores (`--bump-revision`).
  */
 const UNSEEN_VERSIONS = 1_000_000_000;
-
-/** One commit of a restore: below the limits of every store (128 operations, 1.5 MiB in etcd). */
-const BATCH_OPS = 100;
-const BATCH_BYTES = 512 * 1024;
 
 export interface Checked {
   header: BackupHeader;
@@ -40,8 +37,8 @@ export async function checkBackup(chunks: AsyncIterable<Uint8Array>): Promise<Ch
   return checked as Checked;
 }
 
-/** Written by the restore itself. */
-function isReserved(key: string, keys: KeySpace): boolean {
+/** Not of the cluster's state: whoever fills a store writes them itself. */
+export function isReserved(key: string, keys: KeySpace): boolean {
   return key === keys.base || key === keys.restoring;
 }
 
@@ -79,11 +76,12 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
   if (!force && (await store.list(keys.root, { limit: 1 })).entries.length > 0)
     throw new StoreNotEmptyError('the store is not empty: say --force to replace what is in it');
   const info = (): CommitInfo => ({ time: options.now(), actor: 'system:restore', cause: 'gantry restore' });
+  const write = (ops: Op[]) => commit(store, ops, info());
   const base = await raisedBase(store, keys, checked.header);
   const mark = Buffer.from(JSON.stringify({ sha256: checked.end.sha256 }));
-  await commit(store, [{ op: 'put', key: keys.restoring, value: mark }, basePut(keys, base)], info());
-  await removeAll(store, keys, info);
-  await putAll(options, checked, info);
+  await commit(store, [{ op: 'put', key: keys.restoring, value: mark }, basePut(keys.base, base)], info());
+  await removeAll(store, keys, write);
+  await putAll(options, checked, write);
   const revision = await commit(store, [{ op: 'delete', key: keys.restoring }], info());
   // What came before belongs to another life of the cluster.
   await store.compact(revision);
@@ -96,45 +94,42 @@ async function raisedBase(store: Store, keys: KeySpace, header: BackupHeader): P
   return Math.max(past, header.base + header.revision) + UNSEEN_VERSIONS;
 }
 
-function basePut(keys: KeySpace, base: number): Op {
-  return { op: 'put', key: keys.base, value: Buffer.from(JSON.stringify({ base })) };
-}
-
-async function removeAll(store: Store, keys: KeySpace, info: () => CommitInfo): Promise<void> {
+/** Deletes what the store holds of the cluster, but for the reserved keys, through `write`. */
+export async function removeAll(
+  store: Store,
+  keys: KeySpace,
+  write: (ops: Op[]) => Promise<unknown>,
+): Promise<void> {
   let after: string | undefined;
   for (;;) {
     const page = await store.list(keys.root, { limit: BATCH_OPS, after });
     const ops = page.entries
       .filter(({ key }) => !isReserved(key, keys))
       .map(({ key }) => ({ op: 'delete' as const, key }));
-    if (ops.length > 0) await commit(store, ops, info());
+    if (ops.length > 0) await write(ops);
     after = page.entries.at(-1)?.key;
     if (!page.more) return;
   }
 }
 
-async function putAll(options: RestoreOptions, { end }: Checked, info: () => CommitInfo): Promise<void> {
-  const { store } = options;
-  let ops: Op[] = [];
-  let bytes = 0;
+async function putAll(
+  options: RestoreOptions,
+  { end }: Checked,
+  write: (ops: Op[]) => Promise<unknown>,
+): Promise<void> {
   let entries = 0;
-  const flush = async () => {
-    if (ops.length > 0) await commit(store, ops, info());
+  const batches = new Batches(async (ops) => {
+    await write(ops);
     entries += ops.length;
     options.progress?.({ entries, of: end.entries });
-    ops = [];
-    bytes = 0;
-  };
+  });
   for await (const part of readBackup(options.read())) {
     if (part.type === 'end' && part.end.sha256 !== end.sha256)
       throw new BackupFormatError('the file was changed while it was read');
     if (part.type !== 'entry') continue;
-    const { key, value } = part;
-    if (ops.length === BATCH_OPS || bytes + value.length > BATCH_BYTES) await flush();
-    ops.push({ op: 'put', key, value: Buffer.from(value) });
-    bytes += value.length;
+    await batches.add({ op: 'put', key: part.key, value: Buffer.from(part.value) });
   }
-  await flush();
+  await batches.flush();
 }
 
 async function commit(store: Store, ops: Op[], info: CommitInfo): Promise<number> {

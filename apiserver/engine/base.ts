@@ -1,4 +1,4 @@
-import type { Store } from '#store/contract.ts';
+import type { Op, Store } from '#store/contract.ts';
 
 /**
  * resourceVersion = store revision + base. The base lies in a reserved key and is raised by a restore or a move to another
@@ -27,4 +27,9 @@ export async function readBase(store: Store, key: string): Promise<VersionBase> 
       `the store's key ${key} holds no valid base of resourceVersions: restore it from a backup`,
     );
   return versionBase(base);
+}
+
+/** Writes the reserved key. */
+export function basePut(key: string, base: number): Op {
+  return { op: 'put', key, value: Buffer.from(JSON.stringify({ base })) };
 }

@@ -11,7 +11,7 @@ import type { VersionBase } from './base.ts';
 import type { KeySpace } from './keys.ts';
 
 /** What a write of an object may take: etcd's limit for a request, which the embedded store keeps to as well. */
-const WRITE_LIMIT_BYTES = 1_572_864;
+export const WRITE_LIMIT_BYTES = 1_572_864;
 /** What encryption adds to a value at most: counted always, so that whatever is stored can be encrypted later. */
 const SEAL_BYTES = 304;
 /** What a request carries beside keys and values: for each operation, and once for the record of who wrote it. */
@@ -52,7 +52,7 @@ function oversized(kind: Kind, object: ApiObject, jsonBytes: number, bytes: numb
 }
 
 /** What etcd counts of a commit: each key is in the comparison, in the operation and in the answer to a failure. */
-function requestBytes(ops: readonly Op[], { actor, cause }: WriteCause): number {
+export function requestBytes(ops: readonly Op[], { actor, cause }: WriteCause): number {
   let bytes = RECORD_BYTES + SEAL_BYTES + Buffer.byteLength(actor) + Buffer.byteLength(cause);
   for (const op of ops) {
     bytes += 3 * (Buffer.byteLength(op.key) + OPERATION_BYTES);

@@ -16,6 +16,7 @@ import { isInUse } from './processes.ts';
 import { progressLine } from './progress.ts';
 import { stopSignal } from './stop.ts';
 import { CLUSTER, openStore } from './store.ts';
+import { inCharge } from './store-record.ts';
 
 export interface BackupFlags extends StoreFlags {
   dataDir: string;
@@ -76,12 +77,13 @@ async function* stream(body: Uint8Array | AsyncIterable<Uint8Array>): AsyncGener
 }
 
 async function fromStore(paths: Paths, flags: BackupFlags): Promise<Source> {
+  const settings = await inCharge({ ...flags, paths });
   // Opening a store that is not there would make one.
-  if (flags.store.kind === 'sqlite' && !existsSync(paths.store))
+  if (settings.store.kind === 'sqlite' && !existsSync(paths.store))
     throw new Error(`${paths.root} holds no cluster: name its --data-dir, or its --store`);
   const log = textLogger((line) => process.stderr.write(line), 'warn', systemClock, { part: 'backup' });
   const deps = { clock: systemClock, random: systemRandom, log };
-  const store = await openStore({ ...flags, paths }, CLUSTER, deps);
+  const store = await openStore(settings, CLUSTER, deps);
   const chunks = writeBackup({ store, keys: keySpace(CLUSTER), cluster: CLUSTER, now: systemClock.now() });
   return { chunks, close: () => store.close() };
 }

@@ -38,7 +38,7 @@ export function controlPlaneOf(settings: Settings): ControlPlane {
   if (store.kind !== 'etcd')
     throw new StatusError(
       'Conflict',
-      'this cluster keeps its state in SQLite, on one machine: move it to etcd first (gantry backup, gantry restore --store etcd://...)',
+      'this cluster keeps its state in SQLite, on one machine: move it to etcd first (gantry promote --to etcd://...)',
     );
   const files: Record<string, string> = {};
   const fileArgs: Record<string, string> = {};

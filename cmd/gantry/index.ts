@@ -6,6 +6,7 @@ import {
   addAgentOptions,
   addEtcdCommandOptions,
   addJoinOptions,
+  addPromoteOptions,
   addStoreOptions,
   addUpOptions,
   DEFAULT_DATA_DIR,
@@ -13,6 +14,7 @@ import {
   ttlOption,
   type UpFlags,
 } from './options.ts';
+import type { PromoteFlags } from './promote.ts';
 
 /**
  * The command line. Each command's code is loaded when it runs: `gantry version` should not pay for the server.
@@ -125,6 +127,13 @@ addStoreOptions(
     .option('-o, --output <format>', 'json')
     .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR),
 ).action(async (file, flags) => finish((await import('./restore.ts')).restore(file, flags)));
+
+addPromoteOptions(
+  program
+    .command('promote')
+    .description('move the running cluster from SQLite to etcd, so that others can join as servers')
+    .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR),
+).action(async (flags: PromoteFlags) => finish((await import('./promote.ts')).promote(flags)));
 
 const etcd = program
   .command('etcd')

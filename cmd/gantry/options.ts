@@ -120,6 +120,14 @@ export function addEtcdCommandOptions(command: Command): Command {
   return addEtcdOptions(command.addOption(store)).option('-o, --output <format>', 'json');
 }
 
+/** The flags of `promote`. */
+export function addPromoteOptions(command: Command): Command {
+  const to = new Option('--to <etcd>', 'where the state goes: etcd://host:port,...')
+    .argParser(storeOf)
+    .makeOptionMandatory();
+  return addEtcdOptions(command.addOption(to)).option('-o, --output <format>', 'json');
+}
+
 /** The flags that `up` and the roles it starts have in common. */
 export function addUpOptions(command: Command): Command {
   const listen = new Option('--listen <host:port>', 'where the API is served')
@@ -226,12 +234,17 @@ export function toArguments(settings: Settings): string[] {
     ...nodeArguments(settings),
     ['--listen', `${host}:${listen.port}`],
     ...settings.tlsSan.map((name) => ['--tls-san', name]),
-    ['--store', storeText(settings.store)],
+    // What was not asked for by name must not look as if it were.
+    ...(isDefault(settings.store) ? [] : [['--store', storeText(settings.store)]]),
     ...etcdFlags(settings),
     ...(settings.acceptLostWrites ? [['--accept-lost-writes']] : []),
     ...encryptionArguments(settings),
     ...operationArguments(settings),
   ].flat();
+}
+
+function isDefault(store: StoreChoice): boolean {
+  return store.kind === 'sqlite' && !store.said;
 }
 
 /** The same for the agent. */

@@ -11,6 +11,7 @@ import { pathsOf } from './paths.ts';
 import { isInUse } from './processes.ts';
 import { progressLine } from './progress.ts';
 import { CLUSTER, openStore } from './store.ts';
+import { inCharge } from './store-record.ts';
 
 export interface RestoreFlags extends StoreFlags {
   dataDir: string;
@@ -34,7 +35,7 @@ export async function restore(file: string, flags: RestoreFlags): Promise<number
   mkdirSync(flags.dataDir, { recursive: true, mode: 0o700 });
   const paths = pathsOf(flags.dataDir);
   const log = textLogger((text) => process.stderr.write(text), 'warn', systemClock, { part: 'restore' });
-  const store = await openStore({ ...flags, paths }, CLUSTER, {
+  const store = await openStore(await inCharge({ ...flags, paths }), CLUSTER, {
     clock: systemClock,
     random: systemRandom,
     log,

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { serviceAccountTokens } from '#apiserver/authentication/index.ts';
 import { HalfRestoredError } from '#apiserver/backup/marker.ts';
 import { EncryptionKeyError } from '#apiserver/encryption/codec.ts';
-import { apiServer } from '#apiserver/server.ts';
+import { NotPromotedError } from '#apiserver/promotion/finish.ts';
+import { WriteGate } from '#apiserver/promotion/gate.ts';
+import { type ApiServerConfig, apiServer } from '#apiserver/server.ts';
 import { sleep, systemClock } from '#machinery/clock.ts';
 import type { Running } from '#machinery/component.ts';
 import { messageOf } from '#machinery/errors.ts';
@@ -21,10 +23,12 @@ import { processMetrics } from './metrics.ts';
 import { bundles } from './node-bundle.ts';
 import { notify } from './notify.ts';
 import { type Settings, settle, toArguments, type UpFlags } from './options.ts';
-import { preparePki, serverUrl } from './pki.ts';
+import { type Pki, preparePki, serverUrl } from './pki.ts';
+import { endPromotion, promotionHandlers } from './promotion.ts';
 import { publicDocuments } from './public-documents.ts';
 import { stopSignal } from './stop.ts';
 import { CLUSTER, openStore } from './store.ts';
+import { inCharge, PromotedStoreError } from './store-record.ts';
 import { EXIT_FINAL } from './supervise.ts';
 import { aborted } from './wait.ts';
 
@@ -35,12 +39,12 @@ const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 
 /** The server role: store, API, and in a worker of its own the controllers and the scheduler. */
 export async function server(flags: UpFlags): Promise<number> {
-  const settings = settle(flags);
-  const log = textLogger((line) => process.stderr.write(line), settings.logLevel, systemClock, {
+  const told = settle(flags);
+  const log = textLogger((line) => process.stderr.write(line), told.logLevel, systemClock, {
     part: 'server',
   });
   try {
-    await run(settings, log, stopSignal());
+    await run(await inCharge(told), log, stopSignal());
     return 0;
   } catch (error) {
     log.error('The server ends', { error: messageOf(error), stack: (error as Error).stack });
@@ -50,7 +54,10 @@ export async function server(flags: UpFlags): Promise<number> {
 
 /** Starting again changes nothing: somebody has to do something first. */
 function isFinal(error: unknown): boolean {
-  const kinds = [StoreLockedError, HalfRestoredError, EncryptionKeyError, UnknownKindError];
+  const kinds = [
+    ...[StoreLockedError, HalfRestoredError, PromotedStoreError, NotPromotedError],
+    ...[EncryptionKeyError, UnknownKindError],
+  ];
   return kinds.some((kind) => error instanceof kind) || isAddressFault(error);
 }
 
@@ -65,8 +72,10 @@ async function run(
     preparePki(settings),
     openStore(settings, CLUSTER, { clock, random, log }),
   ]);
+  await endPromotion(settings, store, clock);
+  const gate = new WriteGate(store);
+  const switched = new AbortController();
   const schemas = loadSchemas(readFileSync(join(generated, 'schemas.json')));
-  const { listen, advertiseAddress, serviceCidr, nodePortRange } = settings;
   const crash = new AbortController();
   let control: Control | undefined;
   const probe = (part: keyof ControlHealth) => async () => {
@@ -75,7 +84,7 @@ async function run(
   };
   const running = await apiServer.start(
     {
-      store,
+      store: gate.store,
       clock,
       random,
       log,
@@ -83,22 +92,7 @@ async function run(
       descriptions: () => loadDescriptions(readFileSync(join(generated, 'descriptions.json'))),
       documents: readDocument,
       encryption: encryptionOf(settings),
-      config: {
-        cluster: CLUSTER,
-        sharedStore: settings.store.kind === 'etcd',
-        serviceCidr,
-        nodePorts: nodePortRange,
-        advertise: { address: advertiseAddress, port: listen.port },
-        certificateAuthority: pki.serverCa,
-        settings: {
-          podCidr: settings.podCidr,
-          serviceCidr,
-          nodePortRange,
-          nodeGraceMs: settings.nodeGracePeriod,
-          vxlan: settings.vxlan,
-        },
-        node: { name: settings.nodeName, keyHash: keyHashOf(pki.node.certificate) },
-      },
+      config: configOf(settings, pki),
       tokens: (objects) =>
         serviceAccountTokens({
           keys: [signingKeyOf(pki.signingKey)],
@@ -112,6 +106,10 @@ async function run(
       paths: [
         ...publicDocuments(pki.serverCa, bundles(join(settings.paths.root, 'bundle'))),
         controlPlaneHandler(settings),
+        ...promotionHandlers({
+          ...{ settings, store, gate, clock, random, log, authority: pki.serverCa },
+          switched: () => switched.abort(),
+        }),
       ],
       operation: {
         concurrency: settings.maxRequestsInflight,
@@ -129,10 +127,14 @@ async function run(
     crash.signal,
   );
   await running.ready;
-  log.info('The API is served', { url: serverUrl(settings), advertised: advertiseAddress });
+  log.info('The API is served', { url: serverUrl(settings), advertised: settings.advertiseAddress });
   notify(log, '--ready', '--status=The API is served');
   control = await startControl(settings, pki, log);
-  await Promise.race([aborted(signal), control.failed, lostStore(running, signal)]);
+  await Promise.race([
+    aborted(AbortSignal.any([signal, switched.signal])),
+    control.failed,
+    lostStore(running, signal),
+  ]);
   await control.stop();
   await running.stop();
   await store.close();
@@ -146,6 +148,27 @@ async function controlMetrics(control: Control | undefined, log: Logger): Promis
     log.warn('The controllers do not tell their metrics', { error: messageOf(error) });
     return '';
   }
+}
+
+/** What the API server is told of the cluster. */
+function configOf(settings: Settings, pki: Pki): ApiServerConfig {
+  const { listen, advertiseAddress, serviceCidr, nodePortRange } = settings;
+  return {
+    cluster: CLUSTER,
+    sharedStore: settings.store.kind === 'etcd',
+    serviceCidr,
+    nodePorts: nodePortRange,
+    advertise: { address: advertiseAddress, port: listen.port },
+    certificateAuthority: pki.serverCa,
+    settings: {
+      podCidr: settings.podCidr,
+      serviceCidr,
+      nodePortRange,
+      nodeGraceMs: settings.nodeGracePeriod,
+      vxlan: settings.vxlan,
+    },
+    node: { name: settings.nodeName, keyHash: keyHashOf(pki.node.certificate) },
+  };
 }
 
 /** Made by `npm run generate`; one that is not there is made when it is asked for. */

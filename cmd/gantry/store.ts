@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { Clock } from '#machinery/clock.ts';
 import type { Logger } from '#machinery/log.ts';
@@ -6,8 +6,10 @@ import type { Random } from '#machinery/random.ts';
 import type { Store } from '#store/contract.ts';
 import type { EtcdOptions } from '#store/etcd/index.ts';
 import { storeWorker } from './assets.ts';
+import { oldStorePath } from './old-store.ts';
 import type { EtcdFlags, StoreFlags } from './options.ts';
 import type { Paths } from './paths.ts';
+import { PromotedStoreError } from './store-record.ts';
 
 /** Names the keys in a store that holds several clusters. */
 export const CLUSTER = 'default';
@@ -20,6 +22,11 @@ export async function openStore(
 ): Promise<Store> {
   const { store } = settings;
   if (store.kind === 'sqlite') {
+    // The record that names the other store must have been lost.
+    if (existsSync(oldStorePath(settings.paths)))
+      throw new PromotedStoreError(
+        `this cluster was moved to etcd, and ${oldStorePath(settings.paths)} is of before: say with --store where the etcd is`,
+      );
     const { openSqliteStore } = await import('#store/sqlite/index.ts');
     return openSqliteStore({
       directory: settings.paths.store,

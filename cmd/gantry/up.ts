@@ -17,6 +17,7 @@ import {
 } from './options.ts';
 import { serverUrl } from './pki.ts';
 import { endLeftRoles, pidFileOf, runningPid } from './processes.ts';
+import { inCharge, PromotedStoreError } from './store-record.ts';
 import { EXIT_FINAL, type Role, supervise } from './supervise.ts';
 
 /** `gantry up`: the server and the agent of this machine, in the foreground, until SIGTERM or SIGINT. */
@@ -33,6 +34,7 @@ export async function up(flags: UpFlags): Promise<number> {
     const joined = await readJoined(systemFiles(), settings.paths);
     if (joined)
       throw new Error(`this machine is a node of ${joined.server}: use "gantry join", or purge it first`);
+    await inCharge(settings);
     return rolesOf(settings);
   });
 }
@@ -64,7 +66,9 @@ export async function superviseHere(
     return await supervise(roles, { clock: systemClock, log, signal: stop.signal });
   } catch (error) {
     if (stop.signal.aborted) return 0;
-    throw error;
+    if (!(error instanceof PromotedStoreError)) throw error;
+    process.stderr.write(`gantry: ${error.message}\n`);
+    return EXIT_FINAL;
   } finally {
     clearInterval(hold);
     rmSync(pidFile, { force: true });

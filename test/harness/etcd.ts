@@ -54,6 +54,11 @@ export class TestEtcd {
     await gone;
   }
 
+  /** Stops and continues it: an etcd that hangs. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child?.kill(name);
+  }
+
   async remove(): Promise<void> {
     await this.kill();
     if (this.#directory) rmSync(this.#directory, { recursive: true, force: true });
