@@ -85,6 +85,31 @@ it('a silent node is tainted whichever step fails', async () => {
   });
 });
 
+it('when every node was silent and one is heard again, the others have their grace anew', async () => {
+  let heard: 'both' | 'nobody' | 'node-2' = 'both';
+  const lab = await openLab({
+    ...scene,
+    roster: [nodeLifecycleController()],
+    world(cluster) {
+      if (heard !== 'nobody') beat(cluster);
+      if (heard === 'both') void renewNodeLease(cluster.client, cluster.clock, { name: 'node-1', uid: 'u' });
+    },
+  });
+  await lab.settle(30_000);
+  heard = 'nobody';
+  await lab.settle(120_000);
+  heard = 'node-2';
+  await lab.settle(1_000);
+  lab.cluster.change(NodeKind, { name: 'node-2' }, (node) => {
+    node.status!.conditions = [{ type: 'Ready', status: 'True' }];
+  });
+  await lab.settle(35_000);
+  expect(staying(lab.cluster).sort()).toEqual(['hasty', 'patient']);
+  await lab.settle(20_000);
+  expect(staying(lab.cluster)).toEqual(['patient']);
+  await lab.stop();
+});
+
 it('when every node falls silent nothing is taken from anybody', async () => {
   const lab = await openLab({ ...scene, world: () => {} });
   await lab.settle(300_000);

@@ -7,10 +7,11 @@ import { conditionOf } from '#api/semantics/conditions.ts';
 import { NODE_LEASE_NAMESPACE } from '#client/leases.ts';
 import type { AnyController, Gauge } from '../framework/contract.ts';
 import { defineController, wakeBy } from '../framework/define.ts';
-import { disruptionOf, GRACE_MS, planNode } from './plan.ts';
+import { AfterFull, disruptionOf, GRACE_MS, planNode } from './plan.ts';
 
 /** `graceMs`: how long a node may be silent. */
 export function nodeLifecycleController(graceMs = GRACE_MS): AnyController {
+  const afterFull = new AfterFull(graceMs);
   return defineController({
     name: 'node-lifecycle-controller',
     for: NodeKind,
@@ -36,7 +37,7 @@ export function nodeLifecycleController(graceMs = GRACE_MS): AnyController {
           ...{ ready: isReady(one), heardAt: heard(one) },
           atServer: (one.status?.addresses ?? []).some(({ address }) => servers.has(address)),
         }));
-        return disruptionOf(nodes, now, graceMs);
+        return afterFull.judge(disruptionOf(nodes, now, graceMs), now);
       };
       return planNode({ node, heardAt: heard(node), pods, graceMs, disruption }, now);
     },

@@ -51,6 +51,26 @@ export function disruptionOf(nodes: readonly Sign[], now: number, graceMs: numbe
   return silent >= PARTIAL_LEAST && silent / nodes.length >= PARTIAL_SHARE ? 'partial' : 'none';
 }
 
+/**
+ * After all were silent together each has its grace anew: the first that is heard again must not make the others look lost. Source:
+ * Kubernetes, node lifecycle, which counts all nodes from the end of a full disruption.
+ */
+export class AfterFull {
+  readonly #graceMs: number;
+  #lastFull = Number.NEGATIVE_INFINITY;
+
+  constructor(graceMs: number) {
+    this.#graceMs = graceMs;
+  }
+
+  /** What to act on, where `found` is what there is. */
+  judge(found: Disruption, now: number): Disruption {
+    if (found === 'full') this.#lastFull = now;
+    // It is looked for only so often.
+    return now - this.#lastFull <= this.#graceMs + LOOK_AGAIN_MS ? 'full' : found;
+  }
+}
+
 const NOT_READY = 'node.kubernetes.io/not-ready';
 const UNREACHABLE = 'node.kubernetes.io/unreachable';
 const UNSCHEDULABLE = 'node.kubernetes.io/unschedulable';
