@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { NodeKind } from '#api/kinds/node.ts';
 import { PodKind } from '#api/kinds/pod.ts';
@@ -283,7 +282,12 @@ async function startPods(
   return roster;
 }
 
-async function nodeFacts({ config, facts }: AgentDeps): Promise<NodeFacts> {
+/** Small systems have not every file; such a one says nothing. */
+async function textOf(files: Files, path: string): Promise<string> {
+  return Buffer.from((await files.read(path)) ?? '').toString();
+}
+
+async function nodeFacts({ config, facts, files }: AgentDeps): Promise<NodeFacts> {
   return {
     name: facts.name,
     hostIPs: facts.addresses,
@@ -296,8 +300,8 @@ async function nodeFacts({ config, facts }: AgentDeps): Promise<NodeFacts> {
     limits: limitOptions(facts.runtime, config.limits ?? {}, facts.memoryBytes),
     enforceAllocatable: config.limits?.enforceNodeAllocatable ?? false,
     allowedUnsafeSysctls: config.allowedUnsafeSysctls ?? [],
-    hosts: await readFile('/etc/hosts', 'utf8'),
-    resolv: parseResolvConf(await readFile('/etc/resolv.conf', 'utf8')),
+    hosts: await textOf(files, '/etc/hosts'),
+    resolv: parseResolvConf(await textOf(files, '/etc/resolv.conf')),
     dnsAddress: config.network.dnsAddress,
     clusterDomain: config.clusterDomain,
   };

@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/soak/**'],
+    exclude: ['test/soak/**', 'test/machines/**'],
     pool: 'forks',
     maxWorkers: 1,
     fileParallelism: false,

@@ -28,11 +28,12 @@ main() {
     trap 'exit 143' TERM
     echo "join.sh: fetching gantry ${version} (${Math.ceil(bundle.bytes / 1e6)} MB) from $server" >&2
     # Whoever answers here is not known to curl: the sum, which came with this script, says whether it is what the server has.
-    curl -fsSk --retry 3 -o "$new/node.tar.gz" "$server/.well-known/gantry/node-${architecture}.tar.gz" ||
+    curl -fsSk --retry 3 --connect-timeout 10 --speed-limit 1000 --speed-time 60 -o "$new/node.tar.gz" "$server/.well-known/gantry/node-${architecture}.tar.gz" ||
       fail "the programs could not be fetched"
     echo "${bundle.sha256}  $new/node.tar.gz" | sha256sum -c - >/dev/null 2>&1 ||
       fail "what $server sent is damaged, or not what it should be"
     tar -xzf "$new/node.tar.gz" -C "$new" || fail "there is no room for the programs in $prefix"
+    "$new/gantry-${version}/bin/gantry" --version >/dev/null || fail "the programs do not run on this machine"
     mv -T "$new/gantry-${version}" "$place" 2>/dev/null || [ -x "$place/bin/gantry" ] || fail "$place cannot be written"
     rm -rf "$new"
     trap - EXIT INT TERM

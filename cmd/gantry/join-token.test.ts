@@ -1,4 +1,8 @@
-import { describe, expect, test } from 'vitest';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { systemClock } from '#machinery/clock.ts';
 import { keyHashOf } from '#machinery/pki/certificate.ts';
@@ -36,18 +40,54 @@ describe('join tokens', () => {
   });
 });
 
-test('user data for cloud-init is YAML that runs the line', () => {
-  const text = cloudConfigText({
-    fetch: "curl -fsSk --pinnedpubkey 'sha256//a/b=' https://h:6443/join.sh",
-    rest: 'https://h:6443 --token a.b.c',
+describe('user data for cloud-init', () => {
+  const line = {
+    ...{ pin: 'a/b=', server: 'https://h:6443', token: 'a.b.c', args: 'https://h:6443 --role server' },
+  };
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'gantry-user-data-'));
   });
-  expect(text).toMatch(/^#cloud-config\n/);
-  const { runcmd } = parse(text);
-  expect(runcmd).toEqual([
-    [
-      'sh',
-      '-c',
-      "until curl -fsSk --pinnedpubkey 'sha256//a/b=' https://h:6443/join.sh >/run/gantry-join.sh; do sleep 5; done; GANTRY_SERVICE=1 sh /run/gantry-join.sh https://h:6443 --token a.b.c",
-    ],
-  ]);
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  /** Runs the script as cloud-init does, with programs that only say what they were told. */
+  function run(programs: Record<string, string>) {
+    const text = cloudConfigText(line);
+    expect(text).toMatch(/^#cloud-config\n/);
+    const { runcmd } = parse(text) as { runcmd: string[] };
+    for (const [name, script] of Object.entries(programs))
+      writeFileSync(join(directory, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const script = runcmd.join('\n').replaceAll('/run/gantry-join.sh', join(directory, 'join.sh'));
+    return spawnSync('/bin/sh', [], { input: script, encoding: 'utf8', env: { PATH: directory } });
+  }
+  const JOIN = `echo 'echo "$@" "$GANTRY_TOKEN" "$GANTRY_SERVICE"'`;
+
+  test('runs the script of the server as a service, once it answers, and shows nobody the token', () => {
+    const { stdout, stderr, status } = run({
+      sh: 'exec /bin/sh "$@"',
+      sleep: `>${directory}/is-up`,
+      curl: `echo "curl $*" >&2; [ -e ${directory}/is-up ] || exit 7; ${JOIN}`,
+    });
+    expect(stdout).toBe('https://h:6443 --role server a.b.c 1\n');
+    const fetch =
+      'curl -fsSk --connect-timeout 5 --max-time 30 --pinnedpubkey sha256//a/b= https://h:6443/.well-known/gantry/join.sh\n';
+    expect(stderr).toBe(fetch.repeat(2));
+    expect(status).toBe(0);
+  });
+
+  test('gives up at some time, and says so', () => {
+    const { stdout, stderr, status } = run({ curl: 'exit 7', sleep: '' });
+    expect(stdout).toBe('');
+    expect(stderr).toBe('gantry: https://h:6443 did not answer: this machine has not joined\n');
+    expect(status).toBe(1);
+  });
+
+  test('fetches curl where there is none', () => {
+    const { stdout, stderr } = run({
+      sh: 'exec /bin/sh "$@"',
+      dnf: `echo "dnf $*" >&2; echo "#!/bin/sh\n${JOIN.replaceAll('"', '\\"').replaceAll('$', '\\$')}" >${directory}/curl; /bin/chmod +x ${directory}/curl`,
+    });
+    expect(stderr).toContain('dnf install -y curl\n');
+    expect(stdout).toBe('https://h:6443 --role server a.b.c 1\n');
+  });
 });

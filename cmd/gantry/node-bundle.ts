@@ -23,6 +23,10 @@ const PARTS = [
 ];
 const NODE_AT = 'node_modules/.bin/node';
 
+/** What Node needs and images of clouds do not have; libc and libstdc++ are where apt or dnf is. bin/gantry finds it there. */
+const LIBRARY = /^libatomic\.so/;
+const LIBRARIES_AT = 'dist/lib';
+
 const execute = promisify(execFile);
 
 /** As Node names it: `x64`, `arm64`. A server has the bundle of its own machine's kind. */
@@ -49,31 +53,48 @@ async function makeBundle(directory: string): Promise<NodeBundle> {
     throw new Error(
       `there is no bundle for nodes: ${missing.join(', ')} is missing in ${root} (npm run build)`,
     );
-  const node = realpathSync(process.execPath);
-  const path = join(directory, `gantry-${version}-${bundleArchitecture}-${stampOf(node)}.tar.gz`);
-  if (!existsSync(path)) await pack(directory, path, node);
+  const foreign = [realpathSync(process.execPath), ...libraries()];
+  const path = join(directory, `gantry-${version}-${bundleArchitecture}-${stampOf(foreign)}.tar.gz`);
+  if (!existsSync(path)) await pack(directory, path, foreign);
   return { path, bytes: statSync(path).size, sha256: await hashOf(path) };
 }
 
+/** Paths of those that this Node has loaded. */
+function libraries(): string[] {
+  const report = process.report as NodeJS.ProcessReport & { excludeNetwork: boolean };
+  // Else it asks for the names of all peers, which may take long.
+  report.excludeNetwork = true;
+  const { sharedObjects } = report.getReport() as unknown as { sharedObjects: string[] };
+  return sharedObjects.filter((path) => LIBRARY.test(basename(path)));
+}
+
 /** Differs when any part does. */
-function stampOf(node: string): string {
+function stampOf(foreign: readonly string[]): string {
   const hash = createHash('sha256');
-  for (const part of [node, join(root, 'dist/gantry'), ...PROGRAMS.map((name) => join(programs, name))]) {
+  for (const part of [
+    ...foreign,
+    join(root, 'dist/gantry'),
+    ...PROGRAMS.map((name) => join(programs, name)),
+  ]) {
     const { size, mtimeMs } = statSync(part);
     hash.update(`${part} ${size} ${mtimeMs}\n`);
   }
   return hash.digest('hex').slice(0, 12);
 }
 
-async function pack(directory: string, path: string, node: string): Promise<void> {
+/** `foreign`: Node's program and libraries, which get a place of their own. */
+async function pack(directory: string, path: string, foreign: readonly string[]): Promise<void> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const half = `${path}.new`;
-  const names = `s,^${basename(node)}$,${NODE_AT},;s,^,gantry-${version}/,`;
+  const [node, ...others] = foreign.map((one) => basename(one));
+  const places = [`s,^${node}$,${NODE_AT},`, ...others.map((name) => `s,^${name}$,${LIBRARIES_AT}/&,`)];
   await execute('tar', [
-    ...['--create', '--use-compress-program', 'gzip -1', '--file', half],
-    ...['--owner=0', '--group=0', '--numeric-owner', '--sort=name', `--transform=${names}`],
-    ...['--directory', root, ...PARTS, '--directory', dirname(node), basename(node)],
+    ...['--create', '--dereference', '--use-compress-program', 'gzip -1', '--file', half],
+    ...['--owner=0', '--group=0', '--numeric-owner', '--sort=name'],
+    `--transform=${[...places, `s,^,gantry-${version}/,`].join(';')}`,
+    ...['--directory', root, ...PARTS],
+    ...foreign.flatMap((one) => ['--directory', dirname(one), basename(one)]),
   ]);
   await rename(half, path);
 }

@@ -76,10 +76,12 @@ async function makeLines(flags: MakeFlags) {
     return await serverOf(client);
   });
   const text = joinTokenText(token);
-  const rest = `${server} --token ${text}${flags.role === 'server' ? ' --role server' : ''}`;
+  const role = flags.role === 'server' ? ' --role server' : '';
+  const rest = `${server} --token ${text}${role}`;
   const command = `gantry join ${rest}`;
-  const fetch = fetchLine(flags, server);
-  return { server, token: text, command, fetch, rest, install: `${fetch} | sh -s -- ${rest}`, expires };
+  const pin = keyPin(flags);
+  const install = `${fetchLine(pin, server)} | sh -s -- ${rest}`;
+  return { server, token: text, command, install, args: `${server}${role}`, pin, expires };
 }
 
 /** `gantry token create`: prints the command by which a machine joins. */
@@ -103,19 +105,41 @@ export async function cloudConfig(flags: MakeFlags): Promise<number> {
   return 0;
 }
 
-/** Source: cloud-init documentation, "Cloud config examples". */
-export function cloudConfigText({ fetch, rest }: { fetch: string; rest: string }): string {
-  const script = `until ${fetch} >/run/gantry-join.sh; do sleep 5; done; GANTRY_SERVICE=1 sh /run/gantry-join.sh ${rest}`;
-  const document = { package_update: true, packages: ['curl'], runcmd: [['sh', '-c', script]] };
-  return `#cloud-config\n${stringify(document, { lineWidth: 0 })}`;
+/** At least ten minutes, when nobody is there that answers. */
+const FETCHES = 120;
+
+/**
+ * A script that asks for the join script until there is a server, but not for ever: the machine's start would never be over. The token
+ * is in no argument, which everybody on the machine may read; curl is fetched only where it is missing, for not every machine reaches
+ * its distribution. Source: cloud-init documentation, "Cloud config examples".
+ */
+export function cloudConfigText(line: { pin: string; server: string; token: string; args: string }): string {
+  const fetch = fetchLine(line.pin, line.server, '--connect-timeout 5 --max-time 30');
+  const script = `(
+  command -v curl >/dev/null || { apt-get update && apt-get install -y curl; } || dnf install -y curl ||
+    zypper --non-interactive install curl
+  tries=0
+  until ${fetch} >/run/gantry-join.sh; do
+    tries=$((tries + 1))
+    [ $tries -lt ${FETCHES} ] || { echo "gantry: ${line.server} did not answer: this machine has not joined" >&2; exit 1; }
+    sleep 5
+  done
+  export GANTRY_SERVICE=1 GANTRY_TOKEN=${line.token}
+  exec sh /run/gantry-join.sh ${line.args}
+)
+`;
+  return `#cloud-config\n${stringify({ runcmd: [script] }, { lineWidth: 0 })}`;
 }
 
 /** curl takes the script from the holder of the server's key alone: nobody on the way can give another one. */
-function fetchLine({ dataDir }: Flags, server: string): string {
+function fetchLine(pin: string, server: string, more = ''): string {
+  return `curl -fsSk ${more && `${more} `}--pinnedpubkey 'sha256//${pin}' ${server}${WELL_KNOWN}/join.sh`;
+}
+
+function keyPin({ dataDir }: Flags): string {
   const certificate = new X509Certificate(readFileSync(join(pathsOf(dataDir).pki, 'server.crt')));
   const key = certificate.publicKey.export({ type: 'spki', format: 'der' });
-  const pin = createHash('sha256').update(key).digest('base64');
-  return `curl -fsSk --pinnedpubkey 'sha256//${pin}' ${server}${WELL_KNOWN}/join.sh`;
+  return createHash('sha256').update(key).digest('base64');
 }
 
 /** Where the server says that others reach it. */

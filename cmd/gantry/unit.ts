@@ -15,7 +15,6 @@ export interface Service {
 export function unitText({ program, args, environmentFile }: Service): string {
   return `[Unit]
 Description=Gantry container platform
-Documentation=man:kubectl(1)
 Wants=network-online.target
 After=network-online.target time-sync.target
 

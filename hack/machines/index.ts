@@ -4,15 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeCheckout } from './checkout.ts';
+import { countOf, runCluster } from './cluster.ts';
 import { makeInitramfs } from './initramfs.ts';
 import { fetchKernel } from './kernel.ts';
 import { Machine } from './machine.ts';
 import { makeRoot } from './root.ts';
 
-const USAGE = `hack/vms run [flags] -- COMMAND...
+const USAGE = `hack/vms N [-- COMMAND...]
+hack/vms run [flags] -- COMMAND...
 hack/vms run [flags] --shell
 
-Boots Debian's cloud kernel in QEMU, emulated in software, with this checkout in a small root, and runs the command in
+N: a cluster of a server here and N virtual machines with Debian, systemd and cloud-init, which join it at their first start by what
+"gantry cloud-config" prints. Runs the command beside the server with KUBECONFIG set, or waits for Ctrl-C; removes everything.
+
+run: boots Debian's cloud kernel in QEMU, emulated in software, with this checkout in a small root, and runs the command in
 the checkout. There is cgroup v2 with all controllers, AppArmor, and every module of that kernel. What the machine writes
 is forgotten when it ends, but for /out.
 
@@ -130,6 +135,9 @@ function quote(command: string[]): string {
 }
 
 async function main(args: string[]): Promise<number> {
+  const count = countOf(args);
+  if (count !== undefined && (args.length === 1 || args[1] === '--'))
+    return await runCluster(count, args.slice(2));
   const job = jobOf(args);
   if (!job || job === 'help') {
     process.stdout.write(USAGE);

@@ -17,13 +17,13 @@ const MODULES = ['virtio_pci', 'virtio_blk', 'virtio_console'];
 
 const BUSYBOX = '/bin/busybox';
 
-/** The archive the kernel starts from: busybox, the modules of the disks, and guest/init. */
-export function makeInitramfs(kernel: Kernel): Buffer {
+/** The archive the kernel starts from: busybox, the modules of the disks, and a script of guest/ as init. */
+export function makeInitramfs(kernel: Kernel, init: 'init' | 'boot' = 'init'): Buffer {
   const stage = mkdtempSync(join(tmpdir(), 'gantry-initramfs-'));
   try {
     for (const folder of ['bin', 'modules', 'proc', 'sys', 'dev', 'root']) mkdirSync(join(stage, folder));
     copyFileSync(BUSYBOX, join(stage, 'bin/busybox'));
-    copyFileSync(join(import.meta.dirname, 'guest/init'), join(stage, 'init'));
+    copyFileSync(join(import.meta.dirname, 'guest', init), join(stage, 'init'));
     chmodSync(join(stage, 'init'), 0o755);
     const modules = inOrder(kernel);
     for (const path of modules) copyFileSync(path, join(stage, 'modules', basename(path)));

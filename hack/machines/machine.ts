@@ -1,26 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { type Emulated, emulation, startQemu } from './qemu.ts';
 
 /** What to boot. */
-export interface MachineOptions {
+export interface MachineOptions extends Omit<Emulated, 'consoleLog'> {
   /** For its sockets and its console log. */
   directory: string;
-  image: string;
-  initramfs: string;
-  /** /dev/vda and on; what the machine writes is forgotten when it ends. */
-  disks: string[];
-  cpus: number;
-  memoryMib: number;
   /** Standard input and output become its console /dev/hvc0. */
   shell: boolean;
 }
-
-const APPEND = [
-  ...['console=ttyS0', 'loglevel=4', 'panic=-1', 'apparmor=1', 'security=apparmor'],
-  // The hardware is imaginary: its faults need no mitigation, its clock no calibration.
-  ...['mitigations=off', 'nokaslr', 'tsc=reliable', 'audit=0', 'random.trust_cpu=on'],
-];
 
 /** One virtual machine: QEMU's emulation of a PC, without any help of the host's processor. */
 export class Machine {
@@ -32,24 +21,7 @@ export class Machine {
 
   constructor(options: MachineOptions) {
     this.#options = options;
-    const { cpus, memoryMib, image, initramfs, disks } = options;
-    this.#args = [
-      ...[
-        '-nodefaults',
-        '-no-user-config',
-        '-no-reboot',
-        '-display',
-        'none',
-        '-machine',
-        'pc',
-        '-cpu',
-        'max',
-      ],
-      ...['-accel', 'tcg,thread=multi,tb-size=512', '-smp', String(cpus), '-m', String(memoryMib)],
-      ...['-kernel', image, '-initrd', initramfs, '-append', APPEND.join(' ')],
-      ...['-serial', `file:${this.consoleLog}`, '-device', 'virtio-serial', '-device', 'virtio-rng-pci'],
-      ...disks.flatMap((disk) => ['-drive', `file=${disk},format=raw,if=virtio,snapshot=on,cache=unsafe`]),
-    ];
+    this.#args = ['-no-reboot', ...emulation({ ...options, consoleLog: this.consoleLog })];
     if (options.shell)
       this.#args.push('-chardev', 'stdio,id=shell,signal=off', '-device', 'virtconsole,chardev=shell');
   }
@@ -75,10 +47,7 @@ export class Machine {
 
   /** Runs it until it switches itself off, or for `timeoutMs`; false: it had to be stopped. */
   async run(timeoutMs: number): Promise<boolean> {
-    // With us it dies, whatever we die of.
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...this.#args], {
-      stdio: [this.#options.shell ? 'inherit' : 'ignore', 'inherit', 'inherit'],
-    });
+    const child = startQemu(this.#args, { stdin: this.#options.shell ? 'inherit' : 'ignore' });
     this.#process = child;
     let late = false;
     const timer = setTimeout(() => {

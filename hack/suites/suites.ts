@@ -70,6 +70,12 @@ export const SUITES: readonly Suite[] = [
     full: true,
   },
   {
+    name: 'virtual machines that join by cloud-config',
+    kind: 'vitest',
+    args: ['--config', 'test/vitest.machines.config.ts'],
+    full: true,
+  },
+  {
     name: 'soak',
     kind: 'vitest',
     args: ['--config', 'test/vitest.soak.config.ts', '--passWithNoTests'],

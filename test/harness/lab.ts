@@ -25,6 +25,17 @@ export interface LabOptions {
 /** What the switch does to the packets of one host to another, or to those to all others. */
 export type Fault = { kind: 'cut' } | { kind: 'lossy'; percent: number } | ({ kind: 'delay' } & Delay);
 
+/** Where a virtual machine is plugged in. */
+export interface Tap {
+  /** Of the machine's one interface. */
+  address: string;
+  gateway: string;
+  mac: string;
+  /** The TAP device, in the namespace where `inside` runs a command line. */
+  device: string;
+  inside: (command: string, args: readonly string[]) => [string, string[]];
+}
+
 /**
  * Several hosts, each a network namespace with an address of its own, on switches that a namespace in the middle holds. That one
  * is the router between the subnets, and has no way out.
@@ -62,6 +73,27 @@ export class Lab {
       );
     await mustRun('nsenter', [`--net=/run/netns/${this.#middle}`, 'sh', '-c', lines.join('\n')]);
     for (const host of this.hosts) await host.create();
+  }
+
+  /** A port for a virtual machine, which counts on behind the hosts: the first one has `at` 0. */
+  async tap(at: number): Promise<Tap> {
+    const number = this.hosts.length + at;
+    const subnet = number % this.#options.subnets;
+    const last = FIRST_HOST + number;
+    const device = `tap${at}`;
+    const inside = (command: string, args: readonly string[]): [string, string[]] => [
+      'nsenter',
+      [`--net=/run/netns/${this.#middle}`, '--', command, ...args],
+    ];
+    const script = `
+      set -e
+      ip tuntap add dev ${device} mode tap
+      ip link set ${device} mtu ${this.#options.mtu} master switch${subnet} up`;
+    await mustRun(...inside('sh', ['-c', script]));
+    return {
+      ...{ device, inside, address: `${SUBNETS[subnet]}.${last}`, gateway: `${SUBNETS[subnet]}.1` },
+      mac: `52:54:00:00:00:${last.toString(16).padStart(2, '0')}`,
+    };
   }
 
   /** Takes a host's wire out, or puts it back. */
