@@ -7,6 +7,7 @@ import type { Files } from '#machinery/io.ts';
 import { encryptionArguments } from './encryption-options.ts';
 import type { EtcdFlags, Settings } from './options.ts';
 import type { Paths } from './paths.ts';
+import { sharedSnapshotArguments } from './snapshot/options.ts';
 import { storeText } from './store-choice.ts';
 
 /** What makes a machine a server of the cluster: its authorities and keys, and where the state is. The whole cluster's secret. */
@@ -69,6 +70,7 @@ function sharedArguments(settings: Settings): string[] {
     ['--vxlan', `${settings.vxlan.id}:${settings.vxlan.port}`],
     ...(etcdServerName === undefined ? [] : [['--etcd-server-name', etcdServerName]]),
     ...(etcdUsername === undefined ? [] : [['--etcd-username', etcdUsername]]),
+    ...sharedSnapshotArguments(settings),
     ...encryptionArguments({ encrypt, ...(encryptionCommand !== undefined && { encryptionCommand }) }),
   ].flat();
 }

@@ -15,6 +15,7 @@ import {
   type UpFlags,
 } from './options.ts';
 import type { PromoteFlags } from './promote.ts';
+import { addSnapshotDirOption } from './snapshot/options.ts';
 
 /**
  * The command line. Each command's code is loaded when it runs: `gantry version` should not pay for the server.
@@ -127,6 +128,36 @@ addStoreOptions(
     .option('-o, --output <format>', 'json')
     .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR),
 ).action(async (file, flags) => finish((await import('./restore.ts')).restore(file, flags)));
+
+const snapshot = program
+  .command('snapshot')
+  .description("files with the cluster's state, as the server makes them by itself (--snapshot-every)");
+addSnapshotDirOption(
+  addStoreOptions(
+    snapshot
+      .command('save [name]')
+      .description('make one now, which is kept until it is removed')
+      .option('-o, --output <format>', 'json')
+      .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR),
+  ),
+).action(async (name, flags) =>
+  finish((await import('./snapshot/command.ts')).saveSnapshot(name ?? 'snapshot', flags)),
+);
+addSnapshotDirOption(
+  snapshot
+    .command('ls')
+    .description('list those of this machine, the newest first')
+    .option('-o, --output <format>', 'json')
+    .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR),
+).action(async (flags) => finish((await import('./snapshot/command.ts')).listSnapshots(flags)));
+addSnapshotDirOption(
+  snapshot
+    .command('rm <name...>')
+    .description('remove files of this machine')
+    .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR),
+).action(async (names, flags) =>
+  finish((await import('./snapshot/command.ts')).removeSnapshots(names, flags)),
+);
 
 addPromoteOptions(
   program

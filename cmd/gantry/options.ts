@@ -17,6 +17,7 @@ import { nodeAddress, parseListen } from './addresses.ts';
 import { addEncryptionOptions, type EncryptionFlags, encryptionArguments } from './encryption-options.ts';
 import { addOperationOptions, type OperationFlags, operationArguments } from './operation-options.ts';
 import { instanceOf, type Paths, pathsOf } from './paths.ts';
+import { addSnapshotOptions, type SnapshotFlags, snapshotArguments } from './snapshot/options.ts';
 import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
 
 /** Flags of every command that runs a node. */
@@ -37,7 +38,13 @@ export interface ClusterFlags extends Omit<ClusterSettings, 'nodeGraceMs'> {
 }
 
 /** Flags of `gantry up`, as commander gives them. */
-export interface UpFlags extends NodeFlags, ClusterFlags, StoreFlags, EncryptionFlags, OperationFlags {
+export interface UpFlags
+  extends NodeFlags,
+    ClusterFlags,
+    StoreFlags,
+    EncryptionFlags,
+    OperationFlags,
+    SnapshotFlags {
   listen: { host: string; port: number };
   advertiseAddress?: string;
   tlsSan: string[];
@@ -140,7 +147,7 @@ export function addUpOptions(command: Command): Command {
     .argParser(collect)
     .default([], 'none');
   return addClusterOptions(
-    addNodeOptions(addOperationOptions(addEncryptionOptions(addStoreOptions(command)))),
+    addNodeOptions(addSnapshotOptions(addOperationOptions(addEncryptionOptions(addStoreOptions(command))))),
   )
     .addOption(listen)
     .addOption(names)
@@ -240,6 +247,7 @@ export function toArguments(settings: Settings): string[] {
     ...(settings.acceptLostWrites ? [['--accept-lost-writes']] : []),
     ...encryptionArguments(settings),
     ...operationArguments(settings),
+    ...snapshotArguments(settings),
   ].flat();
 }
 

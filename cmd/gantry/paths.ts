@@ -12,6 +12,8 @@ export interface Paths {
   /** Sockets and pid files: worthless after a reboot. */
   run: string;
   adminKubeconfig: string;
+  /** Of the cluster's state, unless another directory is named. */
+  snapshots: string;
   /** The key file of encryption at rest, unless another is named. */
   encryptionKeys: string;
 }
@@ -27,6 +29,7 @@ export function pathsOf(dataDirectory: string): Paths {
     agent: join(root, 'agent'),
     run: join(root, 'run'),
     adminKubeconfig: join(root, 'admin.kubeconfig'),
+    snapshots: join(root, 'snapshots'),
     encryptionKeys: join(root, 'encryption-keys.json'),
   };
 }

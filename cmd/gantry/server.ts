@@ -26,6 +26,7 @@ import { type Settings, settle, toArguments, type UpFlags } from './options.ts';
 import { type Pki, preparePki, serverUrl } from './pki.ts';
 import { endPromotion, promotionHandlers } from './promotion.ts';
 import { publicDocuments } from './public-documents.ts';
+import { saveSnapshots, snapshotSchedule } from './snapshot/serve.ts';
 import { stopSignal } from './stop.ts';
 import { CLUSTER, openStore } from './store.ts';
 import { inCharge, PromotedStoreError } from './store-record.ts';
@@ -82,6 +83,7 @@ async function run(
     const health = (await control?.ask('health'))?.[part] ?? { ok: false, message: 'not started yet' };
     return health.ok ? undefined : health.message;
   };
+  const snapshots = snapshotSchedule(settings, store, log);
   const running = await apiServer.start(
     {
       store: gate.store,
@@ -102,7 +104,7 @@ async function run(
           clock,
           random,
         }),
-      metrics: [processMetrics(), () => controlMetrics(control, log)],
+      metrics: [processMetrics(), () => controlMetrics(control, log), async () => snapshots.metrics()],
       paths: [
         ...publicDocuments(pki.serverCa, bundles(join(settings.paths.root, 'bundle'))),
         controlPlaneHandler(settings),
@@ -130,13 +132,12 @@ async function run(
   log.info('The API is served', { url: serverUrl(settings), advertised: settings.advertiseAddress });
   notify(log, '--ready', '--status=The API is served');
   control = await startControl(settings, pki, log);
-  await Promise.race([
-    aborted(AbortSignal.any([signal, switched.signal])),
-    control.failed,
-    lostStore(running, signal),
-  ]);
+  const over = AbortSignal.any([signal, switched.signal]);
+  const saving = saveSnapshots(snapshots, settings, running, over);
+  await Promise.race([aborted(over), control.failed, lostStore(running, signal)]);
   await control.stop();
   await running.stop();
+  await saving;
   await store.close();
 }
 

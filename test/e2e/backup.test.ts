@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestCluster } from '../harness/cluster.ts';
 import { whyNoHost } from '../harness/host.ts';
-import { eventually } from '../harness/run.ts';
+import { eventually, mustRun, run } from '../harness/run.ts';
 import { Web } from '../harness/web.ts';
 
 const PASSWORD = 'correct-horse-battery-staple';
+/** Snapshots that the server makes by itself. */
+const EVERY = ['--snapshot-every', '2s', '--snapshot-keep', '2'];
 const ENCODED = Buffer.from(PASSWORD).toString('base64');
 
 /** A cluster goes back to what it was, with its encrypted Secrets; no client is told a resourceVersion twice. */
@@ -16,7 +18,7 @@ describe.skipIf(whyNoHost())('backup, restore and encryption at rest', () => {
   const file = `${cluster.directory}.backup`;
 
   beforeAll(async () => {
-    await cluster.start();
+    await cluster.start(EVERY);
     await web.deploy();
     await cluster.must(['create', 'secret', 'generic', 'door', `--from-literal=password=${PASSWORD}`]);
   });
@@ -43,6 +45,41 @@ describe.skipIf(whyNoHost())('backup, restore and encryption at rest', () => {
     expect(onDisk()).toEqual([]);
   });
 
+  test('the server makes snapshots by itself, and goes on when there is no room for them', async () => {
+    const directory = join(cluster.directory, 'snapshots');
+    const metrics = async () => await cluster.must(['get', '--raw', '/metrics']);
+    const count = async (result: string) =>
+      Number(new RegExp(`gantry_snapshots_total{result="${result}"} (\\d+)`).exec(await metrics())?.[1]);
+    const list = async (): Promise<{ file: string; kind: string }[]> =>
+      JSON.parse(await cluster.gantry(['snapshot', 'ls', '-o', 'json']));
+    await eventually('three are made', async () => ((await count('success')) >= 3 ? true : undefined));
+    await cluster.gantry(['snapshot', 'save', 'by-hand']);
+    const kinds = (await list()).map(({ kind }) => kind).sort();
+    expect(kinds.at(0)).toBe('saved');
+    // One that is made meanwhile is there before the oldest goes.
+    expect(kinds.filter((kind) => kind === 'scheduled').length).toBeLessThanOrEqual(3);
+    const saved = (await list()).find(({ kind }) => kind === 'saved')!.file;
+    expect(await cluster.gantry(['restore', saved, '--verify'])).toContain('is whole');
+    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'none', directory]);
+    try {
+      await eventually('one fails', async () => ((await count('error')) >= 1 ? true : undefined));
+      await cluster.must(['get', '--raw', '/readyz']);
+      const events = ['get', 'events', '--field-selector', 'reason=SnapshotFailed', '-o', 'name'];
+      await eventually('it is told', async () => ((await cluster.must(events)).trim() ? true : undefined));
+      expect(cluster.log).toContain('has no room for the backup');
+    } finally {
+      await eventually('nobody writes there', async () =>
+        (await run('umount', [directory])).code === 0 ? true : undefined,
+      );
+    }
+    const before = await count('success');
+    await eventually('they are made again', async () =>
+      (await count('success')) > before ? true : undefined,
+    );
+    await cluster.gantry(['snapshot', 'rm', saved]);
+    expect((await list()).map(({ file: left }) => left)).not.toContain(saved);
+  });
+
   test('after changes, a stop and a restore the state is back, pods run, and old watches are told to list anew', async () => {
     await cluster.must(['delete', 'secret', 'door']);
     await cluster.must(['create', 'namespace', 'later']);
@@ -51,7 +88,7 @@ describe.skipIf(whyNoHost())('backup, restore and encryption at rest', () => {
     await cluster.stop();
     await expect(cluster.gantry(['restore', file])).rejects.toThrow('not empty');
     await cluster.gantry(['restore', file, '--force']);
-    await cluster.up();
+    await cluster.up(EVERY);
     expect(await password()).toBe(ENCODED);
     expect((await cluster.kubectl(['get', 'namespace', 'later'])).code).not.toBe(0);
     expect(await version()).toBeGreaterThan(seen);
