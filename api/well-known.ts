@@ -4,5 +4,13 @@ export const WELL_KNOWN = '/.well-known/gantry';
 /** A POST there gets what makes a machine a server of the cluster. */
 export const CONTROL_PLANE_PATH = '/gantry/v1/control-plane';
 
+/** Below it is what is done with a node: its name, and what. */
+export const NODES_PATH = '/gantry/v1/nodes';
+
+/** A POST there removes a node from the cluster, and frees its name; the node itself may, too. */
+export function leavePath(node: string): string {
+  return `${NODES_PATH}/${node}/leave`;
+}
+
 /** The ConfigMap that tells everybody where the server is and which authority to trust. Source: kubeadm. */
 export const CLUSTER_INFO = { name: 'cluster-info', namespace: 'kube-public' };

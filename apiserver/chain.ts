@@ -197,7 +197,8 @@ export class RequestChain {
       return serveResource(resources, { kind, stored: storedKindOf(kinds, kind) }, context, this.#handlers);
     }
     const handler = this.#parts.pathHandlers.find(
-      ({ path, verb }) => path === info.path && verb === info.verb,
+      ({ path, verb }) =>
+        verb === info.verb && (typeof path === 'string' ? path === info.path : path.test(info.path)),
     );
     if (handler) return handler.serve(context);
     if (info.verb !== 'get') throw methodNotAllowed();

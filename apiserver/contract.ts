@@ -169,7 +169,8 @@ export interface Engine extends ObjectReader, ObjectWriter {}
 
 /** Serves one path that is about no resource, to whoever RBAC (`nonResourceURLs`) lets. */
 export interface PathHandler {
-  path: string;
+  /** A pattern: what it holds is the handler's to read, from `info.path`. */
+  path: string | RegExp;
   /** Lower-case method: what is asked for in RBAC too. */
   verb: 'get' | 'post';
   serve(context: RequestContext): Promise<TransportResponse>;

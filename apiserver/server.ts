@@ -56,6 +56,7 @@ import { inProcessTransport } from './in-process.ts';
 import type { ObjectCount } from './metrics/requests.ts';
 import { openApiDocuments, type ReadyDocuments } from './openapi/documents.ts';
 import { Operation, type OperationSettings } from './operation.ts';
+import { removalHandler } from './removal/handler.ts';
 import { resourceMetricsHandlers } from './resource-metrics.ts';
 import { nodeSubresources } from './subresources/index.ts';
 import { tunnelHandler } from './tunnel/handler.ts';
@@ -182,7 +183,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     authorizer,
     removedNodes: new RemovedNodes(reader, stop.signal),
     handlers,
-    pathHandlers: [...pathHandlers(deps, { keys, base, codec, cache }), ...operation.debug],
+    pathHandlers: [...pathHandlers(deps, { keys, base, codec, cache }, engine), ...operation.debug],
     checks,
     metrics: () => operation.metrics(objectCounts(kinds, cache), checks, deps.metrics),
     operation,
@@ -277,12 +278,17 @@ async function openData(deps: ApiServerDeps, kinds: KindIndex): Promise<Data> {
   return { keys, base, codec, cache };
 }
 
-function pathHandlers({ store, clock, config, paths = [] }: ApiServerDeps, data: Data): PathHandler[] {
+function pathHandlers(
+  { store, clock, config, paths = [] }: ApiServerDeps,
+  data: Data,
+  engine: ObjectEngine,
+): PathHandler[] {
   const { keys, base, codec, cache } = data;
   const seen = (revision: number) => cache.waitFor(base.version(revision));
   return [
     backupHandler({ store, keys, cluster: config.cluster, clock }),
     rotationHandler({ store, keys, ring: codec, now: () => clock.now(), seen }),
+    removalHandler({ engine, clock, ownNode: config.node?.name }),
     ...paths,
   ];
 }

@@ -9,6 +9,7 @@ import { eventTtlController } from './event-ttl/controller.ts';
 import type { AnyController } from './framework/contract.ts';
 import { garbageCollectors } from './garbage-collector/controller.ts';
 import { namespaceController } from './namespace/controller.ts';
+import { nodeAvailabilityController } from './node-availability/controller.ts';
 import { nodeIpamController } from './node-ipam/controller.ts';
 import { nodeLifecycleController } from './node-lifecycle/controller.ts';
 import { podGcController } from './pod-gc/controller.ts';
@@ -37,6 +38,7 @@ export function roster(options: RosterOptions): readonly AnyController[] {
     rootCaController(options.clusterCa),
     nodeIpamController(options.clusterCidrs),
     nodeLifecycleController(options.nodeGraceMs),
+    nodeAvailabilityController,
     podGcController,
     disruptionController,
     staleDisruptionController,

@@ -1,4 +1,5 @@
 import type { PolicyRule } from '#api/objects.ts';
+import { NODES_PATH } from '#api/well-known.ts';
 import { GANTRY, read, rule, write } from './rule-words.ts';
 
 /** The most a node may ever do; the node authorizer narrows it to what is bound to the node. Also ClusterRole system:node. */
@@ -32,5 +33,7 @@ export const NODE_RULES: PolicyRule[] = [
     verbs: ['get'],
     nonResourceURLs: ['/healthz', '/livez', '/readyz', '/version', '/version/', '/api', '/api/*'],
   },
+  // That it leaves.
+  { verbs: ['post'], nonResourceURLs: [`${NODES_PATH}/*`] },
   { verbs: ['get'], nonResourceURLs: ['/apis', '/apis/*', '/openapi', '/openapi/*'] },
 ];

@@ -1,4 +1,5 @@
 import { CLUSTER_SETTINGS } from '#api/cluster-settings.ts';
+import { leavePath, NODES_PATH } from '#api/well-known.ts';
 import type { Identity } from '#machinery/transport.ts';
 import { parseFieldSelector, requiredFieldValue } from '#machinery/values/field-selector.ts';
 import type { AuthorizationAttributes, Authorizer, Decision, ObjectReader } from '../contract.ts';
@@ -33,7 +34,7 @@ export function nodeAuthorizer(
       const node = nodeNameOf(asked.identity);
       if (node === undefined) return NO_OPINION;
       if (!NODE_RULES.some((rule) => ruleAllows(rule, asked))) return NO_OPINION;
-      const fault = asked.isResource ? faultOf(node, asked, graph) : undefined;
+      const fault = asked.isResource ? faultOf(node, asked, graph) : pathFault(node, asked);
       if (fault === undefined) return { allowed: true, reason: `node ${node}` };
       return { allowed: false, denied: false, reason: fault };
     },
@@ -59,6 +60,11 @@ function faultOf(node: string, asked: AuthorizationAttributes, graph: NodeGraph)
     default:
       return undefined;
   }
+}
+
+function pathFault(node: string, { path }: AuthorizationAttributes): string | undefined {
+  if (!path.startsWith(`${NODES_PATH}/`) || path === leavePath(node)) return undefined;
+  return `node '${node}' cannot remove another node`;
 }
 
 function referred(node: string, asked: AuthorizationAttributes, graph: NodeGraph): string | undefined {

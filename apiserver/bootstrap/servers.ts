@@ -17,7 +17,8 @@ export const KUBERNETES = { name: 'kubernetes', namespace: 'default' };
 export const LABELS = { component: 'apiserver', provider: 'kubernetes' };
 export const PORT_NAME = 'https';
 
-const NAMESPACE = 'kube-system';
+/** Of the servers' Leases. */
+export const NAMESPACE = 'kube-system';
 const IDENTITY = { 'apiserver.kubernetes.io/identity': 'kube-apiserver' };
 const ADDRESS = 'gantry.dev/address';
 const RENEW_MS = 5_000;
@@ -93,6 +94,14 @@ export function serversOf(leases: readonly Lease[], now: number): ServerAddress[
     .filter(({ spec }) => now - Date.parse(spec?.renewTime ?? '') < LEASE_MS)
     .flatMap(({ metadata }) => addressOf(metadata.annotations?.[ADDRESS]) ?? [])
     .sort((a, b) => (`${a.address} ${a.port}` < `${b.address} ${b.port}` ? -1 : 1));
+}
+
+/** The Leases of servers that were at one of these addresses. */
+export function leasesAt(leases: readonly Lease[], addresses: ReadonlySet<string>): Lease[] {
+  return leases.filter(({ metadata }) => {
+    const at = addressOf(metadata.annotations?.[ADDRESS]);
+    return at !== undefined && addresses.has(at.address);
+  });
 }
 
 function addressOf(text: string | undefined): ServerAddress | undefined {

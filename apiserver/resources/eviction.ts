@@ -7,12 +7,21 @@
 import type { Kind } from '#api/kind.ts';
 import { PodDisruptionBudgetKind } from '#api/kinds/pod-disruption-budget.ts';
 import type { ApiObject, Pod, PodDisruptionBudget } from '#api/objects.ts';
-import { conditionOf, withCondition } from '#api/semantics/conditions.ts';
-import { isPodReady, isPodTerminal } from '#api/semantics/pod-status.ts';
+import { withCondition } from '#api/semantics/conditions.ts';
+import {
+  budgetsFor,
+  DISRUPTION_ALLOWED,
+  exhaustedText,
+  isBeyondBudgets,
+  isPodGoing,
+  isStillProcessed,
+  mayGoUnhealthy,
+  stillProcessedText,
+} from '#api/semantics/disruption-budgets.ts';
+import { isPodReady } from '#api/semantics/pod-status.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import { isStatus, StatusError } from '#machinery/errors.ts';
 import type { TransportResponse } from '#machinery/transport.ts';
-import { matchesLabelSelector } from '#machinery/values/selector.ts';
 import { parseItem } from '../cache/item.ts';
 import { decodeBody, fieldValidationOf } from '../encoding/body.ts';
 import { badRequest, conflict, forbidden, methodNotAllowed, notFound } from '../engine/faults.ts';
@@ -93,19 +102,8 @@ async function podOf({ parts, stored, namespace, name }: Scope): Promise<Pod> {
   return parseItem(item) as Pod;
 }
 
-/** Pods that no budget counts: they have ended, are going already, or have not begun. */
-function isBeyondBudgets(pod: Pod): boolean {
-  return isGone(pod) || pod.status?.phase === 'Pending';
-}
-
-function isGone(pod: Pod): boolean {
-  return isPodTerminal(pod) || pod.metadata.deletionTimestamp !== undefined;
-}
-
 function budgetsOf({ parts, namespace }: Scope, pod: Pod): PodDisruptionBudget[] {
-  return parts.engine
-    .list(PodDisruptionBudgetKind, namespace)
-    .filter(({ spec }) => matchesLabelSelector(spec?.selector, pod.metadata.labels));
+  return budgetsFor(pod, parts.engine.list(PodDisruptionBudgetKind, namespace));
 }
 
 async function leaveOf(
@@ -115,18 +113,11 @@ async function leaveOf(
   options: RemoveOptions,
 ): Promise<Leave> {
   // A pod that has not begun may become ready, and so one that a budget counts.
-  if (!budget) return { ifUnchanged: isBeyondBudgets(pod) && !isGone(pod) };
+  if (!budget) return { ifUnchanged: isBeyondBudgets(pod) && !isPodGoing(pod) };
   const { name } = budget.metadata;
   if (!isPodReady(pod) && mayGoUnhealthy(budget)) return { ifUnchanged: true, budget: name };
   await take(scope, name, options);
   return { ifUnchanged: false };
-}
-
-/** A pod that is not ready is none of those that the budget has to keep. */
-function mayGoUnhealthy({ spec, status }: PodDisruptionBudget): boolean {
-  if (spec?.unhealthyPodEvictionPolicy === 'AlwaysAllow') return true;
-  const { currentHealthy = 0, desiredHealthy = 0 } = status ?? {};
-  return currentHealthy >= desiredHealthy && desiredHealthy > 0;
 }
 
 /** Takes one disruption from the budget, in the name of the pod. */
@@ -151,7 +142,7 @@ function withDisruption(budget: PodDisruptionBudget, pod: string, nowMs: number)
   const { metadata, status } = budget;
   const { disruptionsAllowed = 0, disruptedPods = {}, observedGeneration = 0 } = status ?? {};
   const named = { group: BUDGETS.group, plural: BUDGETS.singular };
-  if (observedGeneration < (metadata.generation ?? 0)) throw stillProcessed(metadata.name);
+  if (isStillProcessed(budget)) throw stillProcessed(metadata.name);
   if (disruptionsAllowed < 0) throw forbidden(named, metadata.name, 'pdb disruptions allowed is negative');
   if (Object.keys(disruptedPods).length > MAX_DISRUPTED_PODS)
     throw forbidden(
@@ -159,7 +150,7 @@ function withDisruption(budget: PodDisruptionBudget, pod: string, nowMs: number)
       metadata.name,
       'DisruptedPods map too big - too many evictions not confirmed by PDB controller',
     );
-  if (disruptionsAllowed === 0) throw exhausted(budget);
+  if (disruptionsAllowed === 0) throw refused(exhaustedText(budget));
   const left = disruptionsAllowed - 1;
   const next = {
     ...status!,
@@ -168,7 +159,7 @@ function withDisruption(budget: PodDisruptionBudget, pod: string, nowMs: number)
   };
   if (left === 0) {
     const condition = {
-      type: ALLOWED,
+      type: DISRUPTION_ALLOWED,
       status: 'False',
       reason: 'InsufficientPods',
       message: '',
@@ -179,30 +170,10 @@ function withDisruption(budget: PodDisruptionBudget, pod: string, nowMs: number)
   return { ...budget, status: next };
 }
 
-/** The condition that says whether a budget allows disruptions. */
-const ALLOWED = 'DisruptionAllowed';
-
 type Condition = NonNullable<NonNullable<PodDisruptionBudget['status']>['conditions']>[number];
 
-function exhausted({ metadata: { name }, status }: PodDisruptionBudget): StatusError {
-  const { currentHealthy = 0, desiredHealthy = 0 } = status ?? {};
-  const condition = conditionOf(status?.conditions, ALLOWED);
-  const why = condition?.status === 'False' && condition.message ? condition : undefined;
-  // When the last count failed its numbers say nothing.
-  if (why?.reason === 'SyncFailed')
-    return refused(
-      `The disruption budget ${name} does not allow evicting pods currently because it failed sync: ${why.message}`,
-    );
-  if (currentHealthy <= desiredHealthy)
-    return refused(
-      `The disruption budget ${name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`,
-    );
-  const tail = why ? ` (${why.reason}): ${why.message}` : '';
-  return refused(`The disruption budget ${name} does not allow evicting pods currently${tail}`);
-}
-
 function stillProcessed(budget: string): StatusError {
-  return refused(`The disruption budget ${budget} is still being processed by the server.`, RETRY_SECONDS);
+  return refused(stillProcessedText(budget), RETRY_SECONDS);
 }
 
 function refused(why: string, retryAfterSeconds?: number): StatusError {

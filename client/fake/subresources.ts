@@ -1,5 +1,7 @@
 import { type Kind, resourceName } from '#api/kind.ts';
+import { PodDisruptionBudgetKind } from '#api/kinds/pod-disruption-budget.ts';
 import type { ApiObject, Binding, CertificateSigningRequest, Namespace, Pod } from '#api/objects.ts';
+import { budgetsFor, isBeyondBudgets } from '#api/semantics/disruption-budgets.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import { StatusError } from '#machinery/errors.ts';
 import type { ObjectRef } from '../contract.ts';
@@ -9,6 +11,7 @@ type Handler = (cluster: FakeCluster, kind: Kind<never>, ref: ObjectRef, body: o
 
 const HANDLERS: Record<string, Handler> = {
   'pods/binding': bind,
+  'pods/eviction': evict,
   'namespaces/finalize': finalize,
   'certificatesigningrequests.certificates.k8s.io/approval': approve,
 };
@@ -38,6 +41,30 @@ function bind(cluster: FakeCluster, kind: Kind<never>, ref: ObjectRef, body: obj
         { type: 'PodScheduled', status: 'True', lastTransitionTime: rfc3339(cluster.clock.now()) },
       ],
     };
+  });
+  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
+}
+
+/** A delete that the one budget of the pod has to allow, and that costs it. */
+function evict(cluster: FakeCluster, kind: Kind<never>, ref: ObjectRef, body: object): object {
+  const pod = cluster.require(kind as Kind<ApiObject>, ref) as Pod;
+  const [budget] = budgetsFor(pod, cluster.all(PodDisruptionBudgetKind, ref.namespace));
+  if (budget && !isBeyondBudgets(pod)) {
+    const allowed = budget.status?.disruptionsAllowed ?? 0;
+    if (allowed === 0)
+      throw new StatusError(
+        'TooManyRequests',
+        "Cannot evict pod as it would violate the pod's disruption budget.",
+      );
+    cluster.change(PodDisruptionBudgetKind, budget.metadata, (changed) => {
+      changed.status!.disruptionsAllowed = allowed - 1;
+    });
+  }
+  const { deleteOptions } = body as { deleteOptions?: { gracePeriodSeconds?: number } };
+  cluster.delete(kind as Kind<ApiObject>, ref, {
+    ...(deleteOptions?.gracePeriodSeconds !== undefined && {
+      graceSeconds: deleteOptions.gracePeriodSeconds,
+    }),
   });
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
 }

@@ -5,6 +5,7 @@ import { type Http2Transport, http2Transport } from '#client/http2-transport.ts'
 import { restClient } from '#client/rest.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { version } from './assets.ts';
+import { pathsOf } from './paths.ts';
 
 interface KubeconfigFile {
   clusters: { cluster: { server: string; 'certificate-authority-data': string } }[];
@@ -33,4 +34,23 @@ export function connect(kubeconfigPath: string): { client: Client; transport: Ht
   });
   const client = restClient({ transport, clock: systemClock, userAgent: `gantry/${version}` });
   return { client, transport };
+}
+
+/** Whose rights a command has: the administrator's of a data directory, or of another kubeconfig. */
+export interface AdminFlags {
+  dataDir: string;
+  kubeconfig?: string;
+}
+
+/** Does `work` as the administrator, and lets the process end afterwards. */
+export async function withAdmin<T>(
+  { dataDir, kubeconfig }: AdminFlags,
+  work: (client: Client, transport: Http2Transport) => Promise<T>,
+): Promise<T> {
+  const { client, transport } = connect(kubeconfig ?? pathsOf(dataDir).adminKubeconfig);
+  try {
+    return await work(client, transport);
+  } finally {
+    transport.close();
+  }
 }

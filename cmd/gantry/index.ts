@@ -1,5 +1,7 @@
+import { hostname } from 'node:os';
 import { Command } from 'commander';
 import { version } from './assets.ts';
+import { addAdminOptions, addAvailabilityOptions, addDrainOptions } from './drain-options.ts';
 import type { JoinFlags } from './join.ts';
 import {
   type AgentFlags,
@@ -75,6 +77,31 @@ program
   .action(async (command, flags) =>
     finish((async () => (await import('./install.ts')).install(command, flags))()),
   );
+
+const node = program.command('node').description('the machines of the cluster');
+addAdminOptions(node.command('ls').description('list them'))
+  .option('-o, --output <format>', 'json')
+  .action(async (flags) => finish((await import('./nodes.ts')).listNodes(flags)));
+addAvailabilityOptions(
+  node.command('update <name...>').description('whether they take part: active, pause or drain'),
+).action(async (names, flags) => finish((await import('./nodes.ts')).updateNodes(names, flags)));
+addDrainOptions(
+  addAdminOptions(
+    node.command('drain <name...>').description('have their pods go elsewhere, and wait for it'),
+  ),
+)
+  .option('--force', 'pods too that no controller makes anew')
+  .action(async (names, flags) => finish((await import('./nodes.ts')).drainNodes(names, flags)));
+addDrainOptions(
+  addAdminOptions(
+    node
+      .command('rm <name...>')
+      .description('remove them from the cluster, drained if they live, and free their names'),
+  ),
+)
+  .option('--no-drain', 'with their pods as they are')
+  .option('--force', 'also a machine that is dead, and pods that no controller makes anew')
+  .action(async (names, flags) => finish((await import('./nodes.ts')).removeNodes(names, flags)));
 
 program
   .command('cloud-config')
@@ -199,6 +226,21 @@ program
   .description("print the admin's kubeconfig")
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
   .action(async (flags) => finish((await import('./kubeconfig.ts')).kubeconfig(flags)));
+
+addDrainOptions(
+  program
+    .command('leave')
+    .description('take this machine out of its cluster: drained, stopped, its name free for another one'),
+)
+  .option('--no-drain', 'with the pods as they are')
+  .option('--force', 'also pods that no controller makes anew, and when the cluster cannot be reached')
+  .option('--purge', 'remove its images too: everything it made on this machine')
+  .option('--node-name <name>', 'name of this node, where it cannot be told', hostname().toLowerCase())
+  .option('--unit <name>', 'of the systemd unit that runs it, if any', 'gantry')
+  .option('--unit-dir <dir>', 'where units are', '/etc/systemd/system')
+  .option('-o, --output <format>', 'json')
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .action(async (flags) => finish((await import('./leave.ts')).leave(flags)));
 
 program
   .command('purge')

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type InstallFlags, install } from './install.ts';
+import { type InstallFlags, install, uninstallUnitOf } from './install.ts';
 
 let unitDir: string;
 const flags = (change: Partial<InstallFlags> = {}): InstallFlags => ({
@@ -35,6 +35,15 @@ test('a server needs none; removing takes both away', () => {
   install([], flags({ remove: true }));
   expect(existsSync(join(unitDir, 'gantry-test-unit.service'))).toBe(false);
   expect(() => install([], flags({ remove: true }))).toThrow('does not exist');
+});
+
+test('the unit of an instance is taken away with it, and no other one', () => {
+  install(['up', '--data-dir', '/my data'], flags());
+  expect(uninstallUnitOf('/data', flags())).toBe(false);
+  expect(uninstallUnitOf('/my data', flags())).toBe(true);
+  expect(uninstallUnitOf('/my data', flags())).toBe(false);
+  install(['join', 'https://h:6443'], flags());
+  expect(uninstallUnitOf('/var/lib/gantry', flags())).toBe(true);
 });
 
 test.each([[[]], [['purge', '--yes']]])('what is not to be run for ever is refused: %j', (command) => {

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { root } from './assets.ts';
-import { unitText } from './unit.ts';
+import { dataDirectoryOf } from './processes.ts';
+import { unitCommand, unitText } from './unit.ts';
 
 export interface InstallFlags {
   /** Of the unit. */
@@ -46,6 +47,22 @@ export function install(command: readonly string[], flags: InstallFlags): number
   systemctl('enable', ...(flags.start ? ['--now'] : []), name);
   process.stdout.write(`${name} is enabled${flags.start ? ' and started' : ''}: journalctl -u ${name}\n`);
   return 0;
+}
+
+/** Takes the unit away that runs an instance, if there is one: whether there was. */
+export function uninstallUnitOf(
+  root: string,
+  { name, unitDir }: Pick<InstallFlags, 'name' | 'unitDir'>,
+): boolean {
+  const unit = join(unitDir, `${name}.service`);
+  if (!existsSync(unit) || !runs(readFileSync(unit, 'utf8'), root)) return false;
+  uninstall(name, unit, join(unitDir, `${name}.env`));
+  return true;
+}
+
+function runs(unit: string, root: string): boolean {
+  const args = unitCommand(unit);
+  return ['up', 'join'].includes(args[1] ?? '') && dataDirectoryOf(args, '/') === root;
 }
 
 function isInUse(unitDir: string): boolean {

@@ -64,14 +64,18 @@ export function leftRoles(root: string): number[] {
 }
 
 function dataDirectory(pid: number, args: readonly string[]): string {
-  const at = args.findIndex((arg) => arg === '--data-dir' || arg.startsWith('--data-dir='));
-  const given = at < 0 ? DEFAULT_DATA_DIR : (args[at]!.split('=')[1] ?? args[at + 1] ?? '');
   try {
-    return resolve(readlinkSync(`/proc/${pid}/cwd`), given);
+    return dataDirectoryOf(args, readlinkSync(`/proc/${pid}/cwd`));
   } catch (error) {
     if (isGone(error)) return '';
     throw error;
   }
+}
+
+/** Of a command line, run in the directory `from`. */
+export function dataDirectoryOf(args: readonly string[], from: string): string {
+  const at = args.findIndex((arg) => arg === '--data-dir' || arg.startsWith('--data-dir='));
+  return resolve(from, at < 0 ? DEFAULT_DATA_DIR : (args[at]!.split('=')[1] ?? args[at + 1] ?? ''));
 }
 
 /** Empty for a process that is gone or on its way out. */

@@ -22,7 +22,7 @@ import { isStatus } from '#machinery/errors.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { humanDuration } from '#machinery/values/duration.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
-import { connect } from './connect.ts';
+import { withAdmin } from './connect.ts';
 import { joinTokenText, makeJoinToken } from './join-token.ts';
 import { authorityPath } from './joined.ts';
 import { pathsOf } from './paths.ts';
@@ -35,15 +35,6 @@ export type Role = keyof typeof GROUPS;
 interface Flags {
   dataDir: string;
   output?: string;
-}
-
-async function withClient<T>({ dataDir }: Flags, work: (client: Client) => Promise<T>): Promise<T> {
-  const { client, transport } = connect(pathsOf(dataDir).adminKubeconfig);
-  try {
-    return await work(client);
-  } finally {
-    transport.close();
-  }
 }
 
 interface MakeFlags extends Flags {
@@ -62,7 +53,7 @@ async function makeLines(flags: MakeFlags) {
   const { id, secret } = token;
   const { description } = flags;
   const groups = [GROUPS[flags.role]];
-  const server = await withClient(flags, async (client) => {
+  const server = await withAdmin(flags, async (client) => {
     await client.create(
       SecretKind,
       bootstrapTokenSecret({
@@ -163,7 +154,7 @@ interface TokenRow {
 
 /** `gantry token ls`: without the secrets. */
 export async function listTokens(flags: Flags): Promise<number> {
-  const { items } = await withClient(flags, (client) =>
+  const { items } = await withAdmin(flags, (client) =>
     client.list(SecretKind, {
       namespace: BOOTSTRAP_TOKEN_NAMESPACE,
       fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}`,
@@ -200,7 +191,7 @@ function leftOf(expires: string | undefined): string {
 
 /** `gantry token rm`. Exit code 1 when one of them is not there. */
 export async function removeTokens(ids: readonly string[], flags: Flags): Promise<number> {
-  return await withClient(flags, async (client) => {
+  return await withAdmin(flags, async (client) => {
     let code = 0;
     for (const id of ids) {
       try {

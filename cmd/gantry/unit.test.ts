@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { unitText } from './unit.ts';
+import { unitCommand, unitText } from './unit.ts';
 
 const line = (text: string, name: string) => text.split('\n').find((one) => one.startsWith(`${name}=`));
 
@@ -16,6 +16,10 @@ test('a unit runs the command as it was given, whatever is in it', () => {
     'ExecStart=/usr/local/bin/gantry join https://10.0.0.1:6443 --data-dir "/var/my data" --node-name "$$a%%b\\"c\\\\"',
   );
   expect(text).not.toContain('EnvironmentFile');
+  expect(unitCommand(text)).toEqual([
+    ...['/usr/local/bin/gantry', 'join', 'https://10.0.0.1:6443', '--data-dir', '/var/my data'],
+    ...['--node-name', '$a%b"c\\'],
+  ]);
 });
 
 test('a unit may have its token in a file', () => {

@@ -51,3 +51,13 @@ function quote(word: string): string {
     .replaceAll('%', '%%');
   return /^[A-Za-z0-9_.,:/@=+-]+$/.test(word) ? word : `"${plain.replaceAll('\n', '\\n')}"`;
 }
+
+/** The words of what a unit of unitText runs. */
+export function unitCommand(text: string): string[] {
+  const line = /^ExecStart=(.*)$/m.exec(text)?.[1] ?? '';
+  return (line.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? []).map((word) => {
+    if (!word.startsWith('"')) return word;
+    const plain = word.slice(1, -1).replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char));
+    return plain.replaceAll('$$', '$').replaceAll('%%', '%');
+  });
+}

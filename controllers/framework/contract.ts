@@ -134,7 +134,9 @@ type ActionOn<K, T> =
   | ({ do: 'updateStatus' } & Write<K, T>)
   | ({ do: 'patch'; patch: PatchBody; subresource?: string } & Aim<K>)
   /** An object that is gone already counts as deleted. */
-  | ({ do: 'delete'; options?: DeleteOptions } & Aim<K>);
+  | ({ do: 'delete'; options?: DeleteOptions } & Aim<K>)
+  /** A delete of a pod that disruption budgets may refuse (TooManyRequests). */
+  | ({ do: 'evict'; options?: Pick<DeleteOptions, 'uid' | 'graceSeconds'> } & Aim<K>);
 
 /** A core/v1 Event about `about` (needs no declaration). */
 type EventAction = { do: 'event'; about: ApiObject; type: 'Normal' | 'Warning'; why: Why };

@@ -65,6 +65,14 @@ export function executor(client: Client, events: EventRecorder): Executor {
       }
       return { kind, deleted: key, uid: options?.uid };
     },
+    evict: async ({ kind, key, options = {}, why }) => {
+      try {
+        await client.because(why).post(kind, refOf(key), 'eviction', evictionOf(refOf(key), options));
+      } catch (error) {
+        if (!isStatus(error, 'NotFound')) throw error;
+      }
+      return { kind, deleted: key, uid: options.uid };
+    },
     event: async ({ about, type, why }) => {
       events.record(about, type, why);
       return undefined;
@@ -94,6 +102,15 @@ export function executor(client: Client, events: EventRecorder): Executor {
       }
     },
   };
+}
+
+/** Source: policy/v1. */
+function evictionOf(ref: ObjectRef, { uid, graceSeconds }: { uid?: string; graceSeconds?: number }): object {
+  const deleteOptions = {
+    ...(uid !== undefined && { preconditions: { uid } }),
+    ...(graceSeconds !== undefined && { gracePeriodSeconds: graceSeconds }),
+  };
+  return { apiVersion: 'policy/v1', kind: 'Eviction', metadata: ref, deleteOptions };
 }
 
 /** Single actions, and runs of those marked `together` in batches that double. */

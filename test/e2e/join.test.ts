@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Node, Pod } from '#api/objects.ts';
 import { TestCluster } from '../harness/cluster.ts';
@@ -6,6 +7,8 @@ import { Lab } from '../harness/lab.ts';
 import { requestLoad } from '../harness/load.ts';
 import { TestMachine } from '../harness/machine.ts';
 import { eventually, run } from '../harness/run.ts';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
 
 /** Three machines on two subnets: the second one joins from another subnet, the third beside the first. */
 describe.skipIf(whyNoHost())('a cluster of three machines', () => {
@@ -41,7 +44,7 @@ describe.skipIf(whyNoHost())('a cluster of three machines', () => {
   beforeAll(async () => {
     await lab.create();
     // Its host is the lab's.
-    await cluster.up(['--vxlan', '7:4790']);
+    await cluster.up(['--vxlan', '7:4790', '--node-grace-period', '10s']);
     server = `https://${lab.hosts[0]!.address}:6443`;
   });
   afterAll(async () => {
@@ -262,6 +265,131 @@ describe.skipIf(whyNoHost())('a cluster of three machines', () => {
       expect((await cluster.kubectl(['get', 'node', 'node-3'])).stderr).toContain('not found');
       near.start((await token()).command);
       await isReady('node-3', near);
+    });
+
+    describe('whose machines come and go', () => {
+      const gantry = (args: readonly string[]) => cluster.gantry(args);
+      const rows = async () =>
+        JSON.parse(await gantry(['node', 'ls', '-o', 'json'])) as Record<string, unknown>[];
+      const row = async (name: string) => (await rows()).find((one) => one['name'] === name);
+      const leave = (machine: TestMachine, args = '') => machine.run(`gantry leave ${args}`);
+
+      beforeAll(async () => {
+        // Anywhere, for the machines that stay have to take all of them; but so many that each has some.
+        await cluster.must(['scale', 'deployment', 'web', '--replicas=0']);
+        await cluster.must(['wait', '--for=delete', 'pod', '-l', 'app=web', '--timeout=30s']);
+        const patch = { spec: { replicas: 8, template: { spec: { affinity: null } } } };
+        await cluster.must(['patch', 'deployment', 'web', '--type=merge', '-p', JSON.stringify(patch)]);
+        for (const node of nodes) await cluster.must(['delete', 'pod', `client-${node}`, '--now']);
+        await cluster.must(['rollout', 'status', 'deployment/web', '--timeout=90s']);
+      });
+
+      test('a leave that a disruption budget holds back says so, and the machine stays', async () => {
+        await cluster.must(['create', 'pdb', 'web', '--selector=app=web', '--min-available=8']);
+        const { code, stderr } = await leave(near, '--timeout 3s');
+        expect(stderr).toMatch(
+          /node-3 is not drained after 3 s: .*The disruption budget web needs 8 healthy pods and has 8 currently/,
+        );
+        expect(code).toBe(1);
+        expect(await row('node-3')).toMatchObject({
+          ...{ status: 'Ready', availability: 'drain', drained: false, schedulable: false },
+          reason: expect.stringContaining('The disruption budget web needs 8 healthy pods'),
+        });
+      });
+
+      test('its drain goes on when the budget lets it, until the node is active again', async () => {
+        await cluster.must(['delete', 'pdb', 'web']);
+        await eventually(
+          'it is drained',
+          async () => (await row('node-3'))?.['drained'] === true || undefined,
+        );
+        expect(await podOn('node-3')).toBeUndefined();
+        await gantry(['node', 'update', 'node-3', '--availability', 'active']);
+        await eventually(
+          'it takes pods',
+          async () => (await row('node-3'))?.['schedulable'] === true || undefined,
+        );
+        expect((await row('node-3'))?.['drained']).toBeUndefined();
+      });
+
+      test('a machine that leaves loses no request, and its name is free', async () => {
+        const spread = ['rollout', 'restart', 'deployment/web'];
+        await cluster.must(spread);
+        await cluster.must(['rollout', 'status', 'deployment/web', '--timeout=90s']);
+        expect(await podOn('node-3')).toBeDefined();
+        const port = (
+          await cluster.must(['get', 'service', 'web', '-o', 'jsonpath={.spec.ports[0].nodePort}'])
+        ).trim();
+        const loads = lab.hosts
+          .slice(0, 2)
+          .map((host) => requestLoad(cluster, `http://${host.address}:${port}/healthz`));
+        const began = Date.now();
+        const { code, stdout, stderr } = await leave(near, '-o json');
+        const tookMs = Date.now() - began;
+        const counts = await Promise.all(loads.map((load) => load.stop()));
+        expect({ code, stderr }).toMatchObject({ code: 0 });
+        expect(JSON.parse(stdout)).toEqual({ node: 'node-3', role: 'node', told: true, purged: false });
+        console.log(
+          `      left in ${tookMs} ms; ${counts.map(({ answered, failed }) => `${failed} of ${answered + failed}`).join(', ')} requests failed meanwhile`,
+        );
+        for (const { answered, failed } of counts) {
+          expect(answered).toBeGreaterThan(20);
+          expect(failed).toBe(0);
+        }
+        expect((await rows()).map(({ name }) => name)).toEqual(['node-1', 'node-2']);
+        await cluster.must(['rollout', 'status', 'deployment/web', '--timeout=60s']);
+        expect((await leave(near)).stdout).toContain('is in no cluster');
+      });
+
+      test('it comes back under its name, with a token and the images it had', async () => {
+        near.start((await token()).command);
+        await isReady('node-3', near);
+        expect(await near.gantry(['image', 'ls'])).toContain('gantry/hello');
+        await cluster.must(['scale', 'deployment', 'web', '--replicas=12']);
+        await cluster.must(['rollout', 'status', 'deployment/web', '--timeout=60s']);
+        expect(await podOn('node-3')).toBeDefined();
+      });
+
+      test('a machine that is dead is removed when that is forced, with its pods', async () => {
+        await near.kill();
+        const asked = () =>
+          cluster.inside(join(ROOT, 'bin/gantry'), ['node', 'rm', 'node-3', '--data-dir', cluster.directory]);
+        await eventually(
+          'it is not ready',
+          async () => (await row('node-3'))?.['status'] === 'Unknown' || undefined,
+          {
+            timeoutMs: 60_000,
+          },
+        );
+        expect(await asked()).toMatchObject({
+          code: 1,
+          stderr: expect.stringContaining('when it is dead, --force removes it'),
+        });
+        expect(await gantry(['node', 'rm', 'node-3', '--force'])).toMatch(
+          /^removed node-3, with .* that it had\n$/,
+        );
+        expect(await podOn('node-3')).toBeUndefined();
+        expect((await cluster.kubectl(['get', 'node', 'node-3'])).stderr).toContain('not found');
+        await cluster.must(['rollout', 'status', 'deployment/web', '--timeout=60s']);
+        expect(await asked()).toMatchObject({
+          code: 1,
+          stderr: expect.stringContaining('no node has the name "node-3"'),
+        });
+      });
+
+      test('nobody hears of a machine that leaves while its cluster is away', async () => {
+        await cluster.stop();
+        const refused = await leave(far);
+        expect(refused).toMatchObject({
+          code: 1,
+          stderr: expect.stringContaining('the cluster cannot be reached'),
+        });
+        const { code, stdout } = await leave(far, '--force --purge');
+        expect({ code, stdout }).toMatchObject({
+          code: 0,
+          stdout: expect.stringContaining('the cluster was not told: "gantry node rm --force node-2" there'),
+        });
+      });
     });
   });
 });

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Deployment, EndpointSlice, Lease, Pod } from '#api/objects.ts';
@@ -8,6 +9,8 @@ import { Lab } from '../harness/lab.ts';
 import { requestLoad } from '../harness/load.ts';
 import { TestMachine } from '../harness/machine.ts';
 import { eventually, type Ran, run } from '../harness/run.ts';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
 
 /** Two servers on one etcd, and a node of its own: what goes on when one of the servers goes. */
 describe.skipIf(whyNoHost())('two servers', () => {
@@ -167,5 +170,26 @@ describe.skipIf(whyNoHost())('two servers', () => {
     console.log(`      scaled ${Date.now() - left} ms after the end of a server`);
     expect((await cluster.must(['exec', 'far', '--', 'hostname'])).trim()).toBe('far');
     await cluster.must(['wait', '--for=condition=Ready', 'node/node-3', '--timeout=20s']);
+  });
+
+  test('a server that leaves is one no more, at once, and the last one cannot', async () => {
+    second.start(`gantry join https://${one.address}:6443 --role server`);
+    await orLog('both are known', async () =>
+      (await servers()).join() === [one.address, two.address].join() ? true : undefined,
+    );
+    await ready('node-2');
+    const { code, stdout, stderr } = await second.run('gantry leave --force -o json');
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(JSON.parse(stdout)).toEqual({ node: 'node-2', role: 'server', told: true, purged: false });
+    const slice = await cluster.json<EndpointSlice>(['get', 'endpointslice', 'kubernetes']);
+    expect(slice.endpoints!.flatMap(({ addresses }) => addresses)).toEqual([one.address]);
+    expect((await cluster.kubectl(['get', 'node', 'node-2'])).stderr).toContain('not found');
+    const leases = await cluster.must(['get', 'lease', '-n', 'kube-system', '-o', 'name']);
+    expect(leases).not.toContain(two.address.replaceAll('.', '-'));
+    expect(readdirSync(second.directory)).toEqual(['agent']);
+    await cluster.must(['scale', 'deployment', 'web', '--replicas=2']);
+    await cluster.must(['rollout', 'status', 'deployment/web', '--timeout=30s']);
+    const last = await cluster.inside(join(ROOT, 'bin/gantry'), ['leave', '--data-dir', cluster.directory]);
+    expect(last).toMatchObject({ code: 1, stderr: expect.stringContaining('this is the only server') });
   });
 });

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { leftRoles } from '#cmd/gantry/processes.ts';
 import { tracesOf } from './cluster.ts';
 import type { TestHost } from './host.ts';
 import { eventually, mustRun, type Ran, run } from './run.ts';
@@ -70,6 +71,13 @@ export class TestMachine {
     process.kill(pid, 'SIGTERM');
     const gone = async () => (existsSync(`/proc/${pid}`) ? undefined : true);
     await eventually('gantry join ends', gone, { timeoutMs: 40_000 });
+  }
+
+  /** Its roles die at once, as when the power fails; containers run on, for that is another kernel's. */
+  async kill(): Promise<void> {
+    const pid = await this.#running();
+    const pids = [...(pid === undefined ? [] : [pid]), ...leftRoles(this.directory)];
+    for (const each of pids) process.kill(each, 'SIGKILL');
   }
 
   /** Undefined when it does not run. One that has just been started may not have said which process it is: that is waited for. */
