@@ -25,6 +25,7 @@ import { imageApi } from './image-api.ts';
 import { makePrivate, memoryDirectory } from './memory-dir.ts';
 import { openNode } from './node.ts';
 import { notify } from './notify.ts';
+import { optimizeWhenBusy, switchOptimizerOn, usedCpuMs } from './optimizer.ts';
 import { type AgentFlags, type AgentSettings, settle } from './options.ts';
 import { securityProfiles } from './profiles.ts';
 import { openServers } from './servers.ts';
@@ -133,6 +134,7 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   const ready = running.ready.then(() => {
     log.info('The node is at work', { node: nodeName });
     notify(log, '--ready', '--status=The node is at work');
+    void optimizeWhenBusy({ clock, signal, cpuMs: usedCpuMs, optimize: switchOptimizerOn });
   });
   await Promise.race([ready.then(() => aborted(signal)), aborted(signal)]);
   door.close();

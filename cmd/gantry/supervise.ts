@@ -8,6 +8,8 @@ export interface Role {
   name: string;
   /** Program and arguments. */
   command: [string, ...string[]];
+  /** Besides the supervisor's own. */
+  environment?: Record<string, string>;
   /** How long it goes on serving when it is to stop. */
   stopDelayMs?: number;
 }
@@ -63,7 +65,7 @@ async function keepRunning(
     // The pipe ends with this process, however it ends: the role sees it (stop.ts) and does not stay behind alone.
     const child = spawn(program, args, {
       stdio: ['pipe', 'inherit', 'inherit'],
-      env: { ...process.env, [SUPERVISED]: '1' },
+      env: { ...process.env, ...role.environment, [SUPERVISED]: '1' },
     });
     // A role that dies takes the pipe's other end with it; its exit is what counts.
     child.stdin.on('error', () => {});

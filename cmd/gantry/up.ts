@@ -6,6 +6,7 @@ import { mainProgram } from './assets.ts';
 import { readJoined } from './joined.ts';
 import { makePrivate } from './memory-dir.ts';
 import { keepWatched } from './notify.ts';
+import { WITHOUT_OPTIMIZER } from './optimizer.ts';
 import {
   type AgentSettings,
   agentArguments,
@@ -78,8 +79,11 @@ export async function superviseHere(
 /** The server trades memory for throughput: small young spaces, but all of the optimizer. */
 const SERVER_FLAGS = ['--max-semi-space-size=4'];
 
-/** The agent's work is waiting; 16 MB less are worth more there than speed. */
-const AGENT_FLAGS = ['--max-semi-space-size=2', '--optimize-for-size'];
+/** The agent's work is waiting; less memory is worth more there than speed. */
+const AGENT_FLAGS = ['--max-semi-space-size=2', '--optimize-for-size', ...WITHOUT_OPTIMIZER];
+
+/** Of malloc, mallopt(3): no arenas for threads, and what is freed goes back to the kernel; 2 MB together. */
+const AGENT_ENVIRONMENT = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' };
 
 function roleOf(name: string, flags: string[], args: string[]): Role {
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', ...flags] as const;
@@ -88,7 +92,7 @@ function roleOf(name: string, flags: string[], args: string[]): Role {
 
 /** The agent of this machine as a process. */
 export function agentRole(settings: AgentSettings): Role {
-  return roleOf('agent', AGENT_FLAGS, agentArguments(settings));
+  return { ...roleOf('agent', AGENT_FLAGS, agentArguments(settings)), environment: AGENT_ENVIRONMENT };
 }
 
 /** The server, and unless it is not wanted the agent. */
