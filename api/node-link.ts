@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Transport } from '#machinery/transport.ts';
-import type { StreamClass } from '#machinery/tunnel/tunnel.ts';
+import type { StreamClass, TunnelTarget } from '#machinery/tunnel/tunnel.ts';
 
 /**
  * How the apiserver reaches a node or a pod on it. Agents dial out: an agent opens
@@ -14,8 +14,6 @@ export interface NodeLink {
   open(node: string, use: StreamClass): Transport;
   /** Raw TCP from the node to `host:port`, which must be of a pod on that node: an agent dials nothing else. */
   dial(node: string, address: string, use: StreamClass): Promise<Duplex>;
-  /** Whether a link is up now. */
-  connected(node: string): boolean;
 }
 
 /**
@@ -43,6 +41,21 @@ export const TUNNEL_PROTOCOLS: Record<StreamClass, string> = {
 /** Where an agent dials its tunnel. */
 export function tunnelPath(node: string): string {
   return `/apis/gantry.dev/v1alpha1/nodes/${encodeURIComponent(node)}/tunnel`;
+}
+
+/** Whom the servers of a cluster take for one of them: the organization in a client certificate. */
+export const SERVERS_GROUP = 'gantry.dev:apiservers';
+
+/** An upgrade by which one server has another one open a stream to a node that is connected there, and never passed on any further. */
+export const LINK_PROTOCOL = 'gantry-link/1';
+
+/** Where it is asked for. */
+export function linkPath(node: string, target: TunnelTarget, use: StreamClass): string {
+  const query = new URLSearchParams({
+    class: use,
+    ...(target.kind === 'dial' && { address: target.address }),
+  });
+  return `/apis/gantry.dev/v1alpha1/nodes/${encodeURIComponent(node)}/link?${query}`;
 }
 
 /** What `stats` answers: counters since the start, and amounts now. */

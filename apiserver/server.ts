@@ -31,7 +31,7 @@ import { backupHandler } from './backup/handler.ts';
 import { refuseHalfRestored } from './backup/marker.ts';
 import { type BootstrapConfig, bootstrap } from './bootstrap/index.ts';
 import { bindOwnNode } from './bootstrap/own-node.ts';
-import { joinServers } from './bootstrap/servers.ts';
+import { joinServers, otherServers, type ServerAddress } from './bootstrap/servers.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { RequestChain } from './chain.ts';
 import { componentStatusHandler, type Probe } from './component-status.ts';
@@ -59,8 +59,9 @@ import { Operation, type OperationSettings } from './operation.ts';
 import { removalHandler } from './removal/handler.ts';
 import { resourceMetricsHandlers } from './resource-metrics.ts';
 import { nodeSubresources } from './subresources/index.ts';
-import { tunnelHandler } from './tunnel/handler.ts';
+import { linkHandler, tunnelHandler } from './tunnel/handler.ts';
 import { NodeLinks } from './tunnel/node-links.ts';
+import { PeeredLinks } from './tunnel/peered-links.ts';
 import { dropRemovedNodes } from './tunnel/removed-nodes.ts';
 
 export interface ApiServerConfig extends BootstrapConfig {
@@ -101,6 +102,8 @@ export interface ApiServerDeps {
   paths?: readonly PathHandler[];
   /** In place of the tunnels that agents dial: for tests and the simulator. */
   nodeLink?: NodeLink;
+  /** A way to another server, as one of them: for nodes that are connected there only. None are asked without. */
+  peer?: (server: ServerAddress) => Pick<Transport, 'upgrade'>;
   /** What /metrics says beside requests and objects, in the Prometheus exposition format: of the process, for one. */
   metrics?: readonly (() => Promise<string>)[];
   operation?: OperationSettings;
@@ -158,9 +161,9 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   );
   const [tokens, joining] = [deps.tokens?.(reader), bootstrapTokens(reader, clock)];
   const tunnels = deps.nodeLink ? undefined : tunnelsOf(reader, clock, stop.signal);
-  const nodeLink = deps.nodeLink ?? tunnels!;
+  const nodeLink = deps.nodeLink ?? peered(tunnels!, reader, deps);
   const handlers = [
-    ...(tunnels ? [tunnelHandler(tunnels)] : []),
+    ...(tunnels ? [tunnelHandler(tunnels), linkHandler(tunnels)] : []),
     ...nodeSubresources(nodeLink, clock, random),
     ...resourceMetricsHandlers({ link: nodeLink, objects: reader, clock, log }),
     ...(tokens ? authenticationHandlers(tokens, joining, clock) : []),
@@ -236,6 +239,17 @@ function tunnelsOf(objects: ObjectReader, clock: Clock, signal: AbortSignal): No
   const tunnels = new NodeLinks(clock);
   dropRemovedNodes(objects, tunnels, signal);
   return tunnels;
+}
+
+/** Servers that share the store reach each other's nodes. */
+function peered(local: NodeLinks, objects: ObjectReader, { peer, config, clock }: ApiServerDeps): NodeLink {
+  const { advertise, sharedStore } = config;
+  if (!peer || !advertise || !sharedStore) return local;
+  return new PeeredLinks({
+    local,
+    peers: () => otherServers(objects, advertise, clock.now()).map(peer),
+    clock,
+  });
 }
 
 /** The engine as the configuration of priority and fairness sees it. */

@@ -11,7 +11,7 @@ import type { Body, Transport, TransportRequest } from './transport.ts';
 export function httpOver(connect: () => Promise<Duplex>, clock: Clock): Transport {
   return {
     async request(request) {
-      const stream = await connect();
+      const stream = await within(request.signal, connect());
       const answer = await exchange(request, stream, clock);
       if (answer.upgraded) {
         answer.upgraded.destroy();
@@ -22,7 +22,7 @@ export function httpOver(connect: () => Promise<Duplex>, clock: Clock): Transpor
     },
 
     async upgrade(request) {
-      const stream = await connect();
+      const stream = await within(request.signal, connect());
       const { message, upgraded } = await exchange(request, stream, clock);
       if (upgraded) return { status: message.statusCode ?? 101, headers: plain(message), stream: upgraded };
       // The connection is not used again, whatever the answer was: its bytes would be taken for an upgraded stream's
@@ -30,6 +30,22 @@ export function httpOver(connect: () => Promise<Duplex>, clock: Clock): Transpor
       throw await refusalOf(message.statusCode ?? 502, message, clock).finally(() => stream.destroy());
     },
   };
+}
+
+/** The connection, unless nobody wants it any more by then. */
+function within(signal: AbortSignal | undefined, connecting: Promise<Duplex>): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      reject(unavailable('the request was cancelled'));
+      connecting.then(
+        (stream) => stream.destroy(),
+        () => undefined, // there is none
+      );
+    };
+    if (signal?.aborted) return abort();
+    signal?.addEventListener('abort', abort, { once: true });
+    connecting.then(resolve, reject).finally(() => signal?.removeEventListener('abort', abort));
+  });
 }
 
 /** How long a server may take to begin its answer. */

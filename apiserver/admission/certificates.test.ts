@@ -14,6 +14,14 @@ SWWi5H8d2kqUN5KgADAFBgMrZXADQQCXHRwtsLOlEsxYHfkIAOEkHc65sKIUd27G
 zgZgnehepAk2JDFns8Vi5ova9krvLF/TxOe0wvYEs6suK2d3UUkG
 -----END CERTIFICATE REQUEST-----
 `;
+/** Of system:apiserver in gantry.dev:apiservers, made in the same way. */
+const SERVER = `-----BEGIN CERTIFICATE REQUEST-----
+MIG6MG4CAQAwOzEZMBcGA1UEAwwQc3lzdGVtOmFwaXNlcnZlcjEeMBwGA1UECgwV
+Z2FudHJ5LmRldjphcGlzZXJ2ZXJzMCowBQYDK2VwAyEAl+bD0MiyteXot42qHubt
+mIU6OSuyAnNb9mjFsu5U6/CgADAFBgMrZXADQQDV4MWAwy3JpmiJd1WAv5d2iC+i
+TotUG5zC8T/FIeX2Dlaxf543tmCsOjA0/I9oeO4wejLPf5ShqSvGLJws3rUH
+-----END CERTIFICATE REQUEST-----
+`;
 
 let server: ApiServer;
 let admin: ReturnType<typeof callsTo>;
@@ -138,10 +146,14 @@ it('may be patched to approve', async () => {
   expect([status, body.status.conditions[0].type]).toEqual([200, 'Approved']);
 });
 
-it('makes nobody an administrator of all', async () => {
+it('makes nobody an administrator of all, or a server', async () => {
   const wanted = requestNamed('root', 'kubernetes.io/kube-apiserver-client', PRIVILEGED);
   expect((await admin('POST', PATH, wanted)).body.message).toBe(
     'certificatesigningrequests.certificates.k8s.io "root" is forbidden: use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed',
+  );
+  const server = requestNamed('server', 'kubernetes.io/kube-apiserver-client', SERVER);
+  expect((await admin('POST', PATH, server)).body.message).toContain(
+    'with gantry.dev:apiservers group is not allowed',
   );
   expect((await admin('POST', PATH, requestNamed('other', 'example.com/a', PRIVILEGED))).status).toBe(201);
   const ordinary = requestNamed('ordinary', 'kubernetes.io/kube-apiserver-client');

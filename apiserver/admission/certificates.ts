@@ -1,4 +1,5 @@
 /** Who may decide on certificate requests, and what nobody may ask for. */
+import { SERVERS_GROUP } from '#api/node-link.ts';
 import type { CertificateSigningRequest } from '#api/objects.ts';
 import { readCertificateRequest } from '#machinery/pki/certificate-request.ts';
 import type { AdmissionPlugin, AdmissionRequest, Authorizer } from '../contract.ts';
@@ -33,9 +34,9 @@ export function certificateSigning(authorizer: Authorizer): AdmissionPlugin {
 }
 
 const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client';
-const PRIVILEGED_GROUP = 'system:masters';
+const PRIVILEGED_GROUPS = ['system:masters', SERVERS_GROUP];
 
-/** No certificate of this API makes an administrator of all. Source: Kubernetes CertificateSubjectRestriction. */
+/** No certificate of this API makes an administrator of all, or a server. Source: Kubernetes CertificateSubjectRestriction. */
 export const certificateSubjectRestriction: AdmissionPlugin = {
   name: 'CertificateSubjectRestriction',
   validate(request) {
@@ -44,8 +45,9 @@ export const certificateSubjectRestriction: AdmissionPlugin = {
     if (spec?.signerName !== CLIENT_SIGNER) return;
     // Validation has read it before.
     const { organizations } = readCertificateRequest(Buffer.from(spec.request, 'base64').toString('latin1'));
-    if (organizations.includes(PRIVILEGED_GROUP))
-      throw refusal(request, `use of ${CLIENT_SIGNER} signer with ${PRIVILEGED_GROUP} group is not allowed`);
+    const privileged = PRIVILEGED_GROUPS.find((each) => organizations.includes(each));
+    if (privileged)
+      throw refusal(request, `use of ${CLIENT_SIGNER} signer with ${privileged} group is not allowed`);
   },
 };
 

@@ -3,6 +3,7 @@ import { ClusterRoleKind } from '#api/kinds/cluster-role.ts';
 import { ClusterRoleBindingKind } from '#api/kinds/cluster-role-binding.ts';
 import { RoleKind } from '#api/kinds/role.ts';
 import { RoleBindingKind } from '#api/kinds/role-binding.ts';
+import { SERVERS_GROUP } from '#api/node-link.ts';
 import type {
   ApiObject,
   ClusterRole,
@@ -18,7 +19,7 @@ import { CERTIFICATE_ROLES } from './bootstrap-certificates.ts';
 import { NODE_RULES } from './bootstrap-node.ts';
 import { CONTROLLER_RULES, SCHEDULER_RULES } from './bootstrap-system.ts';
 import { ADMIN_RULES, EDIT_RULES, VIEW_RULES } from './bootstrap-users.ts';
-import { path, read, rule } from './rule-words.ts';
+import { GANTRY, path, read, rule } from './rule-words.ts';
 
 /**
  * The roles and bindings every cluster begins with, as data. Source: Kubernetes "Default roles and role bindings".
@@ -75,6 +76,7 @@ const CLUSTER_ROLES: ClusterRole[] = [
   ]),
   ...Object.entries(CERTIFICATE_ROLES).map(([name, rules]) => clusterRole(name, rules)),
   clusterRole('system:node', NODE_RULES),
+  clusterRole('gantry:apiserver', [rule(['get'], [GANTRY], ['nodes/link'])]),
   clusterRole('system:node-proxier', [
     rule(['list', 'watch'], [''], ['services', 'endpoints']),
     rule(read, [''], ['nodes']),
@@ -106,6 +108,7 @@ const CLUSTER_ROLE_BINDINGS: ClusterRoleBinding[] = [
   clusterRoleBinding('system:kube-controller-manager', 'system:kube-controller-manager', [
     user('system:kube-controller-manager'),
   ]),
+  clusterRoleBinding('gantry:apiserver', 'gantry:apiserver', [group(SERVERS_GROUP)]),
   clusterRoleBinding('system:kube-scheduler', 'system:kube-scheduler', [user('system:kube-scheduler')]),
   clusterRoleBinding('system:node-proxier', 'system:node-proxier', [user('system:kube-proxy')]),
 ];

@@ -5,7 +5,7 @@ import type { Lease } from '#api/objects.ts';
 import { type Clock, every, rfc3339Micro } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
-import type { Engine } from '../contract.ts';
+import type { Engine, ObjectReader } from '../contract.ts';
 import { put } from './ensure.ts';
 
 /**
@@ -84,6 +84,13 @@ function leaseOf({ address, port }: ServerAddress, renewMs: number | undefined):
     },
     spec: { leaseDurationSeconds: LEASE_MS / 1000, ...held },
   };
+}
+
+/** The others of which `self` has heard lately. */
+export function otherServers(objects: ObjectReader, self: ServerAddress, now: number): ServerAddress[] {
+  return serversOf(objects.list(LeaseKind, NAMESPACE), now).filter(
+    ({ address, port }) => address !== self.address || port !== self.port,
+  );
 }
 
 /** Those whose Lease is renewed, in order. */

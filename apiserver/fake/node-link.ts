@@ -39,10 +39,6 @@ export class FakeNodeLink implements NodeLink {
     return this.#node(node).dial(address);
   }
 
-  connected(node: string): boolean {
-    return this.#nodes.has(node);
-  }
-
   #node(node: string) {
     const found = this.#nodes.get(node);
     if (found) return found;

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '#machinery/clock.ts';
 import { isStatus, messageOf, StatusError } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
+import { splice } from '#machinery/tunnel/tunnel.ts';
 import type { RequestChain } from '../chain.ts';
 import { credentialsOf } from './credentials.ts';
 import { answerLast } from './last-answer.ts';
@@ -32,10 +33,12 @@ export async function serveUpgrade(
       socket,
     );
     if (!upgraded) return;
+    if (socket.destroyed) {
+      upgraded.stream.destroy();
+      return;
+    }
     writeHead(socket, upgraded.status, upgraded.headers);
-    upgraded.stream.on('error', () => socket.destroy());
-    socket.once('close', () => upgraded.stream.destroy());
-    socket.pipe(upgraded.stream).pipe(socket);
+    splice(socket, upgraded.stream);
   } catch (error) {
     if (!isStatus(error)) log.error('an upgrade failed inside the server', { error, path: message.url });
     refuse(

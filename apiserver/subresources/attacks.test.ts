@@ -133,7 +133,6 @@ function withTransports(link: NodeLink, open: NodeLink['open']): NodeLink {
   return {
     open,
     dial: (node, address, use) => link.dial(node, address, use),
-    connected: (node) => link.connected(node),
   };
 }
 

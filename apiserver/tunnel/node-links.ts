@@ -61,9 +61,18 @@ export class NodeLinks implements NodeLink {
     return this.stream(node, { kind: 'dial', address }, use);
   }
 
-  /** A stream to what a node connects it to; in the node's other tunnel where it has none of this class. */
+  /**
+   * A stream to what a node connects it to; in the node's other tunnel where it has none of this class. When it fails, `connected` knows
+   * whether it was for the tunnel.
+   */
   async stream(node: string, target: TunnelTarget, use: StreamClass): Promise<Duplex> {
-    return await (await this.#tunnel(node, use)).open(target);
+    const tunnel = await this.#tunnel(node, use);
+    try {
+      return await tunnel.open(target);
+    } catch (error) {
+      if (tunnel.broken) await tunnel.closed;
+      throw error;
+    }
   }
 
   connected(node: string): boolean {

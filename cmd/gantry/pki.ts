@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { SERVERS_GROUP } from '#api/node-link.ts';
 import { type Clock, systemClock } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
 import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
@@ -13,6 +14,7 @@ import type { Paths } from './paths.ts';
 
 /** Who holds a client certificate, by the name of its files. */
 const CLIENTS = {
+  apiserver: { commonName: 'system:apiserver', organizations: [SERVERS_GROUP] },
   admin: { commonName: 'kubernetes-admin', organizations: ['system:masters'] },
   controllers: { commonName: 'system:kube-controller-manager' },
   scheduler: { commonName: 'system:kube-scheduler' },
@@ -25,6 +27,8 @@ export interface Pki {
   /** Signs what nodes serve; apart from servers, since a node says itself which addresses it has. */
   nodeAuthority: KeyAndCertificate;
   server: KeyAndCertificate;
+  /** By which the other servers know this one. */
+  apiserver: KeyAndCertificate;
   /** PEM of the key that signs service-account tokens. */
   signingKey: string;
   controllers: KeyAndCertificate;
@@ -71,6 +75,7 @@ export async function preparePki(settings: Settings, clock: Clock = systemClock)
     clientAuthority: clientCa,
     nodeAuthority: await directory.authority('node-ca', 'gantry-node-ca'),
     server,
+    apiserver: await client('apiserver', CLIENTS.apiserver),
     signingKey: await directory.signingKey('service-account'),
     controllers: await client('controllers', CLIENTS.controllers),
     scheduler: await client('scheduler', CLIENTS.scheduler),

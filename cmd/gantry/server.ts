@@ -6,6 +6,7 @@ import { EncryptionKeyError } from '#apiserver/encryption/codec.ts';
 import { NotPromotedError } from '#apiserver/promotion/finish.ts';
 import { WriteGate } from '#apiserver/promotion/gate.ts';
 import { type ApiServerConfig, apiServer } from '#apiserver/server.ts';
+import { http2Transport } from '#client/http2-transport.ts';
 import { sleep, systemClock } from '#machinery/clock.ts';
 import type { Running } from '#machinery/component.ts';
 import { messageOf } from '#machinery/errors.ts';
@@ -14,6 +15,7 @@ import { keyHashOf } from '#machinery/pki/certificate.ts';
 import { signingKeyOf } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
+import { hostPort } from '#machinery/values/host-port.ts';
 import { StoreLockedError } from '#store/contract.ts';
 import { generated } from './assets.ts';
 import { type Control, type ControlHealth, startControl } from './control/start.ts';
@@ -104,6 +106,7 @@ async function run(
           clock,
           random,
         }),
+      peer: peerDoor(pki),
       metrics: [processMetrics(), () => controlMetrics(control, log), async () => snapshots.metrics()],
       paths: [
         ...publicDocuments(pki.serverCa, bundles(join(settings.paths.root, 'bundle'))),
@@ -170,6 +173,17 @@ function configOf(settings: Settings, pki: Pki): ApiServerConfig {
     },
     node: { name: settings.nodeName, keyHash: keyHashOf(pki.node.certificate) },
   };
+}
+
+/** By a certificate that says it is a server. Each stream has a connection of its own. */
+function peerDoor({ serverCa, apiserver: { certificate, key } }: Pki) {
+  return ({ address, port }: { address: string; port: number }) =>
+    http2Transport({
+      url: `https://${hostPort(address, port)}`,
+      clock: systemClock,
+      ca: serverCa,
+      certificate: () => ({ cert: certificate, key }),
+    });
 }
 
 /** Made by `npm run generate`; one that is not there is made when it is asked for. */

@@ -16,6 +16,11 @@ export function watchSession(session: http2.Http2Session, connection: Duplex, cl
   let heardAt = clock.monotonic();
   let read = bytesRead(connection);
   let asked = false;
+  const giveUp = (why: string) => {
+    session.destroy(new StatusError('ServiceUnavailable', why));
+    // The session would wait for it, which waits for a peer that is gone.
+    connection.destroy();
+  };
   const tick = () => {
     if (session.destroyed) return;
     const now = bytesRead(connection);
@@ -23,9 +28,7 @@ export function watchSession(session: http2.Http2Session, connection: Duplex, cl
     read = now;
     const silentMs = clock.monotonic() - heardAt;
     if (silentMs >= SILENT_MS) {
-      session.destroy(
-        unavailable(`nothing was heard of the other side for ${Math.round(silentMs / 1000)} s`),
-      );
+      giveUp(`nothing was heard of the other side for ${Math.round(silentMs / 1000)} s`);
       return;
     }
     if (!asked) asked = session.ping(answered);
@@ -45,7 +48,7 @@ export function watchSession(session: http2.Http2Session, connection: Duplex, cl
       resolve();
     });
     // Node's session does not notice the end of a connection that may be half-open, as those of its HTTP servers may.
-    connection.once('end', () => session.destroy(unavailable('the other side ended the connection')));
+    connection.once('end', () => giveUp('the other side ended the connection'));
     connection.once('close', () => session.destroy());
   });
 }
@@ -53,8 +56,4 @@ export function watchSession(session: http2.Http2Session, connection: Duplex, cl
 /** Of a socket; what is none is judged by its answers alone. */
 function bytesRead(connection: Duplex): number {
   return (connection as { bytesRead?: number }).bytesRead ?? 0;
-}
-
-function unavailable(message: string): StatusError {
-  return new StatusError('ServiceUnavailable', message);
 }

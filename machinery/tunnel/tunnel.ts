@@ -24,6 +24,8 @@ export interface Tunnel {
    * too many streams are open.
    */
   open(target: TunnelTarget): Promise<Duplex>;
+  /** It has broken: `closed` resolves soon. */
+  readonly broken: boolean;
   /** Resolves when the tunnel is gone. */
   closed: Promise<void>;
   close(): void;
@@ -63,6 +65,9 @@ export function callTunnel(connection: Duplex, use: StreamClass, clock: Clock): 
   let streams = 0;
   return {
     closed,
+    get broken() {
+      return session.destroyed;
+    },
     close: () => session.destroy(),
     async open(target) {
       if (streams >= MAX_STREAMS)

@@ -116,6 +116,24 @@ describe.skipIf(whyNoHost())('two servers', () => {
     expect((await cluster.must(['exec', 'far', '--', 'hostname'])).trim()).toBe('far');
   });
 
+  test('a server that the node cannot reach any more reaches it through the other', async () => {
+    for (const [from, to] of [
+      [one, three],
+      [three, one],
+    ] as const)
+      await lab.fault(from, to, { kind: 'cut' });
+    const cut = Date.now();
+    // Its own tunnel is dead, and it does not know that yet.
+    expect((await cluster.must(['exec', 'far', '--', 'hostname'])).trim()).toBe('far');
+    console.log(`      reached through the other server ${Date.now() - cut} ms after the cut`);
+    await cluster.must(['logs', 'far']);
+    const path = '/api/v1/namespaces/default/pods/far:8080/proxy/healthz';
+    expect(await cluster.must(['get', '--raw', path])).toBe('ok\n');
+    await lab.heal(one, three);
+    await lab.heal(three, one);
+    await ready('node-3');
+  });
+
   test('one of them is at work', async () => {
     const leaders = [await holder('kube-controller-manager'), await holder('kube-scheduler')];
     for (const leader of leaders) expect(leader).not.toBe('');
