@@ -6,12 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { silentLogger } from '#machinery/log.ts';
-import {
-  controlPlaneArguments,
-  controlPlaneOf,
-  parseControlPlane,
-  writeControlPlane,
-} from './control-plane.ts';
+import { controlPlaneOf, keptControlPlane, parseControlPlane, writeControlPlane } from './control-plane.ts';
 import { enterAsServer } from './join-server.ts';
 import { addUpOptions, type Settings, settle, type UpFlags } from './options.ts';
 import { pathsOf } from './paths.ts';
@@ -64,7 +59,7 @@ test('what one server gives makes another one of the same cluster', async () => 
   await writeControlPlane(files, second.paths, plane);
   const signal = new AbortController().signal;
   const deps = { files, clock: systemClock, log: silentLogger, signal };
-  const settings = await enterAsServer('https://192.0.2.1:6443', undefined, second, deps);
+  const { settings } = await enterAsServer('https://192.0.2.1:6443', undefined, second, deps);
   expect(settings).toMatchObject({
     ...{
       nodeName: 'two',
@@ -104,5 +99,5 @@ test.each([
 });
 
 test('a machine that has not joined has no arguments', async () => {
-  expect(await controlPlaneArguments(files, pathsOf(join(root, 'two')))).toBeUndefined();
+  expect(await keptControlPlane(files, pathsOf(join(root, 'two')))).toBeUndefined();
 });

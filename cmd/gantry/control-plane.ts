@@ -5,6 +5,8 @@ import type { PathHandler } from '#apiserver/contract.ts';
 import { StatusError } from '#machinery/errors.ts';
 import type { Files } from '#machinery/io.ts';
 import { encryptionArguments } from './encryption-options.ts';
+import { managedEtcdArguments } from './managed-etcd/options.ts';
+import { MEMBERS_FILE } from './managed-etcd/record.ts';
 import type { EtcdFlags, Settings } from './options.ts';
 import type { Paths } from './paths.ts';
 import { sharedSnapshotArguments } from './snapshot/options.ts';
@@ -36,12 +38,12 @@ const ETCD_FILES: [flag: string, name: keyof EtcdFlags][] = [
 /** What a server of the same settings needs. Throws Conflict where there can be no other one. */
 export function controlPlaneOf(settings: Settings): ControlPlane {
   const { paths, store } = settings;
-  if (store.kind !== 'etcd')
+  if (store.kind === 'sqlite')
     throw new StatusError(
       'Conflict',
       'this cluster keeps its state in SQLite, on one machine: move it to etcd first (gantry promote --to etcd://...)',
     );
-  const files: Record<string, string> = {};
+  const files = store.kind === 'managed-etcd' ? managedFiles(settings) : {};
   const fileArgs: Record<string, string> = {};
   for (const name of PKI) files[`pki/${name}`] = readFileSync(join(paths.pki, name), 'utf8');
   for (const [flag, name] of ETCD_FILES) {
@@ -56,6 +58,12 @@ export function controlPlaneOf(settings: Settings): ControlPlane {
   return { version: VERSION, files, args: sharedArguments(settings), fileArgs };
 }
 
+/** The authority of etcd, and where its members are. */
+function managedFiles({ paths }: Settings): Record<string, string> {
+  const names = ['pki/etcd-ca.crt', 'pki/etcd-ca.key', MEMBERS_FILE];
+  return Object.fromEntries(names.map((name) => [name, readFileSync(join(paths.root, name), 'utf8')]));
+}
+
 function sharedArguments(settings: Settings): string[] {
   const { podCidr, serviceCidr, nodePortRange, listen, leaderLease, etcdServerName, etcdUsername } = settings;
   const { encrypt, encryptionCommand } = settings;
@@ -68,6 +76,7 @@ function sharedArguments(settings: Settings): string[] {
     ['--leader-lease', `${leaderLease}ms`],
     ['--node-grace-period', `${settings.nodeGracePeriod}ms`],
     ['--vxlan', `${settings.vxlan.id}:${settings.vxlan.port}`],
+    ...managedEtcdArguments(settings),
     ...(etcdServerName === undefined ? [] : [['--etcd-server-name', etcdServerName]]),
     ...(etcdUsername === undefined ? [] : [['--etcd-username', etcdUsername]]),
     ...sharedSnapshotArguments(settings),
@@ -105,21 +114,64 @@ function checked(plane: ControlPlane): ControlPlane {
 
 const STATE = 'control-plane.json';
 
-/** Writes all of it, the arguments last: a crash before leaves a machine that has not joined. */
-export async function writeControlPlane(files: Files, { root }: Paths, plane: ControlPlane): Promise<void> {
+/** What a machine keeps of the cluster whose server it is, or is about to become. */
+export interface KeptControlPlane {
+  /** Of `gantry up`. */
+  args: string[];
+  /** Not all that it takes was done yet. */
+  joining: boolean;
+}
+
+/**
+ * Writes all of it. The first file says that the machine is joining, the last one, of a cluster whose etcd it is not to become a part of, that
+ * it has.
+ */
+export async function writeControlPlane(
+  files: Files,
+  paths: Paths,
+  plane: ControlPlane,
+  joining = false,
+): Promise<void> {
+  await writeState(files, paths, plane, true);
   for (const [name, text] of Object.entries(plane.files)) {
-    const path = join(root, name);
+    const path = join(paths.root, name);
     await files.mkdir(join(path, '..'), 0o700);
     await files.write(path, text, 0o600);
   }
-  const { version, args, fileArgs } = plane;
-  await files.write(join(root, STATE), `${JSON.stringify({ version, args, fileArgs }, null, 2)}\n`, 0o600);
+  if (!joining) await writeState(files, paths, plane, false);
 }
 
-/** The arguments of `gantry up` on a machine that has joined as a server; undefined: it has not. */
-export async function controlPlaneArguments(files: Files, { root }: Paths): Promise<string[] | undefined> {
+/** From now on the machine is a server, and needs no token any more. */
+export async function completeControlPlane(files: Files, paths: Paths): Promise<void> {
+  const state = await readState(files, paths);
+  if (state) await writeState(files, paths, state, false);
+}
+
+type State = Omit<ControlPlane, 'files'> & { joining?: boolean };
+
+async function writeState(
+  files: Files,
+  { root }: Paths,
+  { version, args, fileArgs }: State,
+  joining: boolean,
+): Promise<void> {
+  const state = { version, args, fileArgs, ...(joining && { joining }) };
+  await files.write(join(root, STATE), `${JSON.stringify(state, null, 2)}\n`, 0o600);
+}
+
+async function readState(files: Files, { root }: Paths): Promise<State | undefined> {
   const bytes = await files.read(join(root, STATE));
   if (!bytes) return undefined;
-  const { args, fileArgs } = checked({ files: {}, ...JSON.parse(Buffer.from(bytes).toString()) });
-  return [...args, ...Object.entries(fileArgs).flatMap(([flag, name]) => [flag, join(root, name)])];
+  const state = JSON.parse(Buffer.from(bytes).toString()) as State;
+  checked({ ...state, files: {} });
+  return state;
+}
+
+/** undefined: the machine is no server that has joined, and is not on the way. */
+export async function keptControlPlane(files: Files, paths: Paths): Promise<KeptControlPlane | undefined> {
+  const state = await readState(files, paths);
+  if (!state) return undefined;
+  const { args, fileArgs, joining = false } = state;
+  const named = Object.entries(fileArgs).flatMap(([flag, name]) => [flag, join(paths.root, name)]);
+  return { args: [...args, ...named], joining };
 }

@@ -1,4 +1,6 @@
 import { systemClock } from '#machinery/clock.ts';
+import { systemFiles } from '#machinery/files.ts';
+import type { ConnectionOptions } from '#store/etcd/connection.ts';
 import {
   defragment,
   disarmNoSpace,
@@ -9,16 +11,19 @@ import {
   type MemberStatus,
 } from '#store/etcd/maintenance.ts';
 import { memberApi } from '#store/etcd/members.ts';
+import { managedAccess } from './managed-etcd/access.ts';
 import { removeMember } from './managed-etcd/membership.ts';
 import { memberText } from './managed-etcd/quorum.ts';
 import type { EtcdFlags } from './options.ts';
+import { pathsOf } from './paths.ts';
 import { stopSignal } from './stop.ts';
 import { etcdAccess } from './store.ts';
 import type { StoreChoice } from './store-choice.ts';
 import { formatBytes, formatTable } from './table.ts';
 
 export interface EtcdCommandFlags extends EtcdFlags {
-  store: StoreChoice;
+  store?: StoreChoice;
+  dataDir: string;
   output?: string;
 }
 
@@ -32,7 +37,7 @@ const KEEP_REVISIONS = 1_000;
 
 /** `gantry etcd status`: a line for each endpoint; 1 when one of them does not answer or has an alarm. */
 export async function status(flags: EtcdCommandFlags): Promise<number> {
-  const members = await etcdStatus(connectionOf(flags));
+  const members = await etcdStatus(await connectionOf(flags));
   if (flags.output === 'json') process.stdout.write(`${JSON.stringify(members, null, 2)}\n`);
   else process.stdout.write(formatTable([HEAD, ...members.map(row)]));
   return members.some((member) => 'fault' in member || member.alarms.length > 0) ? 1 : 0;
@@ -56,7 +61,7 @@ function row(member: MemberStatus | MemberFault): string[] {
 
 /** `gantry etcd defrag`: one member after the other, the leader last; stops at the first that cannot be. */
 export async function defrag(flags: DefragFlags): Promise<number> {
-  const options = connectionOf(flags);
+  const options = await connectionOf(flags);
   const told = flags.output === 'json' ? () => {} : (line: string) => process.stderr.write(`${line}\n`);
   const members = await etcdStatus(options);
   for (const member of members)
@@ -83,7 +88,7 @@ export async function defrag(flags: DefragFlags): Promise<number> {
 
 /** `gantry etcd remove MEMBER`: takes a member out, also one that is gone; refused where the others could not go on without it. */
 export async function remove(who: string, flags: EtcdCommandFlags): Promise<number> {
-  const cluster = memberApi(connectionOf(flags));
+  const cluster = memberApi(await connectionOf(flags));
   try {
     const deps = { cluster, clock: systemClock, signal: stopSignal() };
     const removed = await removeMember(who, deps);
@@ -96,9 +101,19 @@ export async function remove(who: string, flags: EtcdCommandFlags): Promise<numb
   }
 }
 
-function connectionOf(flags: EtcdCommandFlags) {
-  if (flags.store.kind !== 'etcd') throw new Error('--store names no etcd: write it as etcd://host:port,...');
-  return { ...etcdAccess(flags, flags.store.endpoints), clock: systemClock, retryMs: RETRY_MS };
+/** The etcd that `--store` names, or else the one that the servers of this cluster run. */
+async function connectionOf(flags: EtcdCommandFlags): Promise<ConnectionOptions> {
+  const { store } = flags;
+  if (store?.kind === 'etcd')
+    return { ...etcdAccess(flags, store.endpoints), clock: systemClock, retryMs: RETRY_MS };
+  if (store?.kind === 'sqlite') throw new Error('--store names no etcd: write it as etcd://host:port,...');
+  const paths = pathsOf(flags.dataDir);
+  const access = await managedAccess(paths, { files: systemFiles(), clock: systemClock });
+  if (!access)
+    throw new Error(
+      `no etcd of its own belongs to ${paths.root}: name it with --store etcd://host:port,..., or another --data-dir`,
+    );
+  return { ...access, retryMs: RETRY_MS };
 }
 
 /** People wait. */

@@ -12,15 +12,19 @@ import { makeSigningKey } from '#machinery/pki/signing-key.ts';
 import { CertificateRefusedError, requestCertificate } from '#node-agent/registration/certificate.ts';
 import { version } from './assets.ts';
 import { vouchedAuthority } from './authority.ts';
-import { enterAsServer, isServer } from './join-server.ts';
+import { keptControlPlane } from './control-plane.ts';
+import { enterAsServer } from './join-server.ts';
 import { bearerOf, type JoinToken, parseJoinToken } from './join-token.ts';
 import { authorityPath, type Joined, readJoined, readPair, writeJoined, writePair } from './joined.ts';
+import type { ManagedEtcdFlags } from './managed-etcd/options.ts';
 import { type NodeFlags, type Place, settle } from './options.ts';
 import type { Paths } from './paths.ts';
 import { EXIT_FINAL } from './supervise.ts';
-import { agentRole, rolesOf, superviseHere } from './up.ts';
+import { agentRole, serverRoles, superviseHere } from './up.ts';
 
-export interface JoinFlags extends NodeFlags {
+export interface JoinFlags
+  extends NodeFlags,
+    Partial<Pick<ManagedEtcdFlags, 'etcdClientPort' | 'etcdPeerPort'>> {
   token?: string;
   nodeIp?: string;
   role: 'node' | 'server';
@@ -44,8 +48,8 @@ export async function join(server: string, flags: JoinFlags): Promise<number> {
   const settings = settle({ ...rest, ...(nodeIp && { advertiseAddress: nodeIp }) }, '--node-ip');
   const log = textLogger((line) => process.stderr.write(line), settings.logLevel, clock, { part: 'join' });
   return await superviseHere(settings, log, async (signal) => {
-    if (role === 'server' || (await isServer(files, settings.paths)))
-      return rolesOf(await enterAsServer(url, token, settings, { files, clock, log, signal }));
+    if (role === 'server' || (await keptControlPlane(files, settings.paths)))
+      return await serverRoles(await enterAsServer(url, token, settings, { files, clock, log, signal }), log);
     const joined = await enter(url, token, settings, { log, signal });
     const { nodeGraceMs, ...cluster } = joined.settings;
     return [agentRole({ ...settings, ...cluster, nodeGracePeriod: nodeGraceMs, server: joined.server })];

@@ -15,6 +15,12 @@ import { parseCidr } from '#machinery/values/cidr.ts';
 import { parseGoDuration } from '#machinery/values/duration.ts';
 import { nodeAddress, parseListen } from './addresses.ts';
 import { addEncryptionOptions, type EncryptionFlags, encryptionArguments } from './encryption-options.ts';
+import {
+  addEtcdPortOptions,
+  addManagedEtcdOptions,
+  type ManagedEtcdFlags,
+  managedEtcdArguments,
+} from './managed-etcd/options.ts';
 import { addOperationOptions, type OperationFlags, operationArguments } from './operation-options.ts';
 import { instanceOf, type Paths, pathsOf } from './paths.ts';
 import { addSnapshotOptions, type SnapshotFlags, snapshotArguments } from './snapshot/options.ts';
@@ -42,6 +48,7 @@ export interface UpFlags
   extends NodeFlags,
     ClusterFlags,
     StoreFlags,
+    ManagedEtcdFlags,
     EncryptionFlags,
     OperationFlags,
     SnapshotFlags {
@@ -109,7 +116,7 @@ function addEtcdOptions(command: Command): Command {
 export function addStoreOptions(command: Command): Command {
   const store = new Option(
     '--store <store>',
-    'where the desired state is kept: sqlite, or etcd://host:port,...',
+    'where the desired state is kept: sqlite, etcd (run by the servers themselves), or etcd://host:port,...',
   )
     .argParser(storeOf)
     .default({ kind: 'sqlite' } satisfies StoreChoice, 'sqlite');
@@ -121,10 +128,13 @@ export function addStoreOptions(command: Command): Command {
 
 /** The flags of commands about etcd itself. */
 export function addEtcdCommandOptions(command: Command): Command {
-  const store = new Option('--store <store>', 'the etcd: etcd://host:port,...')
-    .argParser(storeOf)
-    .makeOptionMandatory();
-  return addEtcdOptions(command.addOption(store)).option('-o, --output <format>', 'json');
+  const store = new Option(
+    '--store <store>',
+    'the etcd: etcd://host:port,... (default: of --data-dir)',
+  ).argParser(storeOf);
+  return addEtcdOptions(command.addOption(store))
+    .option('-o, --output <format>', 'json')
+    .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR);
 }
 
 /** The flags of `promote`. */
@@ -147,7 +157,11 @@ export function addUpOptions(command: Command): Command {
     .argParser(collect)
     .default([], 'none');
   return addClusterOptions(
-    addNodeOptions(addSnapshotOptions(addOperationOptions(addEncryptionOptions(addStoreOptions(command))))),
+    addNodeOptions(
+      addSnapshotOptions(
+        addOperationOptions(addEncryptionOptions(addManagedEtcdOptions(addStoreOptions(command)))),
+      ),
+    ),
   )
     .addOption(listen)
     .addOption(names)
@@ -191,7 +205,7 @@ export function addAgentOptions(command: Command): Command {
 
 /** The flags of `join`. */
 export function addJoinOptions(command: Command): Command {
-  return addNodeOptions(command)
+  return addEtcdPortOptions(addNodeOptions(command))
     .addOption(roleOption())
     .option('--token <token>', 'of "gantry token create"; needed once (or in $GANTRY_TOKEN)')
     .option(
@@ -244,6 +258,7 @@ export function toArguments(settings: Settings): string[] {
     // What was not asked for by name must not look as if it were.
     ...(isDefault(settings.store) ? [] : [['--store', storeText(settings.store)]]),
     ...etcdFlags(settings),
+    ...managedEtcdArguments(settings),
     ...(settings.acceptLostWrites ? [['--accept-lost-writes']] : []),
     ...encryptionArguments(settings),
     ...operationArguments(settings),
@@ -312,7 +327,8 @@ export function ttlOption(): Option {
 
 function storeOf(text: string): StoreChoice {
   const choice = parseStore(text);
-  if (!choice) throw new InvalidArgumentError('write it as sqlite or etcd://10.0.0.1:2379,10.0.0.2:2379.');
+  if (!choice)
+    throw new InvalidArgumentError('write it as sqlite, etcd or etcd://10.0.0.1:2379,10.0.0.2:2379.');
   return choice;
 }
 

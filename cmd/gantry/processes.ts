@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { type Clock, sleep } from '#machinery/clock.ts';
 import type { Logger } from '#machinery/log.ts';
+import { etcdDataPath } from './managed-etcd/record.ts';
 import { DEFAULT_DATA_DIR } from './options.ts';
 import type { Paths } from './paths.ts';
 
@@ -29,12 +30,12 @@ export function runningPid(pidFile: string, root: string): number | undefined {
     : undefined;
 }
 
-/** Whether a server or an agent serves the data directory, or an `up` that will start them. */
+/** Whether a role serves the data directory, or an `up` that will start them. */
 export function isInUse({ root, run }: Paths): boolean {
   return runningPid(pidFileOf(run), root) !== undefined || leftRoles(root).length > 0;
 }
 
-/** Waits for the server and the agent of an `up` that was killed to end, and kills those that do not. */
+/** Waits for the roles of an `up` that was killed to end, and kills those that do not. */
 export async function endLeftRoles(root: string, clock: Clock, log: Logger): Promise<void> {
   // Timers of the clock do not keep the process alive.
   const hold = setInterval(() => {}, 2 ** 30);
@@ -57,10 +58,18 @@ export function leftRoles(root: string): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.map(Number).filter((pid) => {
     const args = commandLine(pid);
-    // As up.ts starts them: ... <role> --data-dir <root>.
-    const at = args.findIndex((arg, index) => ROLES.includes(arg) && args[index + 1] === '--data-dir');
-    return at >= 0 && args[at + 2] === root;
+    // As up.ts starts them: ... <role> --data-dir <root>. "join --role server" is none.
+    const isRole = (index: number) => ROLES.includes(args[index]!) && args[index - 1] !== '--role';
+    const at = args.findIndex((_, index) => isRole(index) && args[index + 1] === '--data-dir');
+    return (at >= 0 && args[at + 2] === root) || isEtcdOf(root, args);
   });
+}
+
+/** As managed-etcd/role.ts starts it; also what is about to become it. */
+function isEtcdOf(root: string, args: readonly string[]): boolean {
+  if (!['etcd', 'setpriv'].includes(basename(args[0] ?? ''))) return false;
+  const at = args.indexOf('--data-dir');
+  return at >= 0 && args[at + 1] === etcdDataPath({ root });
 }
 
 function dataDirectory(pid: number, args: readonly string[]): string {

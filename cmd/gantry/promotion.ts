@@ -117,7 +117,7 @@ function parseRequest(body: Uint8Array | undefined): PromotionRequest {
 function refuseUnfit({ store: current }: Settings, { store: text }: PromotionRequest): StoreChoice {
   const store = parseStore(text);
   if (store?.kind !== 'etcd') throw new StatusError('BadRequest', `${JSON.stringify(text)} is no etcd`);
-  if (current.kind === 'etcd')
+  if (current.kind !== 'sqlite')
     throw new StatusError('Conflict', `the state is in ${storeText(current)} already`);
   if (current.said)
     throw new StatusError(

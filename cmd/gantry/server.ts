@@ -10,17 +10,20 @@ import { http2Transport } from '#client/http2-transport.ts';
 import { sleep, systemClock } from '#machinery/clock.ts';
 import type { Running } from '#machinery/component.ts';
 import { messageOf } from '#machinery/errors.ts';
+import { systemFiles } from '#machinery/files.ts';
 import { type Logger, textLogger } from '#machinery/log.ts';
 import { keyHashOf } from '#machinery/pki/certificate.ts';
 import { signingKeyOf } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
-import { StoreLockedError } from '#store/contract.ts';
+import { type Store, StoreLockedError } from '#store/contract.ts';
 import { generated } from './assets.ts';
 import { type Control, type ControlHealth, startControl } from './control/start.ts';
 import { controlPlaneHandler } from './control-plane.ts';
 import { encryptionOf, UnknownKindError } from './encryption.ts';
+import { OtherStoreError } from './managed-etcd/choice.ts';
+import { RemovedMemberError } from './managed-etcd/removed.ts';
 import { processMetrics } from './metrics.ts';
 import { bundles } from './node-bundle.ts';
 import { notify } from './notify.ts';
@@ -59,7 +62,7 @@ export async function server(flags: UpFlags): Promise<number> {
 function isFinal(error: unknown): boolean {
   const kinds = [
     ...[StoreLockedError, HalfRestoredError, PromotedStoreError, NotPromotedError],
-    ...[EncryptionKeyError, UnknownKindError],
+    ...[EncryptionKeyError, UnknownKindError, OtherStoreError, RemovedMemberError],
   ];
   return kinds.some((kind) => error instanceof kind) || isAddressFault(error);
 }
@@ -71,10 +74,7 @@ async function run(
 ): Promise<void> {
   const clock = systemClock;
   const random = systemRandom;
-  const [pki, store] = await Promise.all([
-    preparePki(settings),
-    openStore(settings, CLUSTER, { clock, random, log }),
-  ]);
+  const [pki, store] = await Promise.all([preparePki(settings), storeOfServer(settings, log, signal)]);
   await endPromotion(settings, store, clock);
   const gate = new WriteGate(store);
   const switched = new AbortController();
@@ -159,7 +159,7 @@ function configOf(settings: Settings, pki: Pki): ApiServerConfig {
   const { listen, advertiseAddress, serviceCidr, nodePortRange } = settings;
   return {
     cluster: CLUSTER,
-    sharedStore: settings.store.kind === 'etcd',
+    sharedStore: settings.store.kind !== 'sqlite',
     serviceCidr,
     nodePorts: nodePortRange,
     advertise: { address: advertiseAddress, port: listen.port },
@@ -184,6 +184,16 @@ function peerDoor({ serverCa, apiserver: { certificate, key } }: Pki) {
       ca: serverCa,
       certificate: () => ({ cert: certificate, key }),
     });
+}
+
+/** A member of etcd that runs here has to be well first. */
+async function storeOfServer(settings: Settings, log: Logger, signal: AbortSignal): Promise<Store> {
+  const deps = { clock: systemClock, random: systemRandom, log };
+  if (settings.store.kind === 'managed-etcd') {
+    const { attendMember } = await import('./managed-etcd/attend.ts');
+    await attendMember(settings, { ...deps, files: systemFiles(), signal });
+  }
+  return await openStore(settings, CLUSTER, deps);
 }
 
 /** Made by `npm run generate`; one that is not there is made when it is asked for. */

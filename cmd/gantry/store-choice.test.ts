@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseStore, storeText } from './store-choice.ts';
 
-test.each(['sqlite', 'etcd://127.0.0.1:2379', 'etcd://etcd-1.example:2379,[fd00::2]:2379'])(
+test.each(['sqlite', 'etcd', 'etcd://127.0.0.1:2379', 'etcd://etcd-1.example:2379,[fd00::2]:2379'])(
   '--store %s is read and written again',
   (text) => {
     expect(storeText(parseStore(text)!)).toBe(text);

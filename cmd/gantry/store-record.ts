@@ -3,6 +3,7 @@ import type { Promoted } from '#apiserver/promotion/promote.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
 import type { Files } from '#machinery/io.ts';
+import { storeInCharge } from './managed-etcd/choice.ts';
 import type { EtcdFlags, StoreFlags } from './options.ts';
 import type { Paths } from './paths.ts';
 import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
@@ -93,7 +94,7 @@ export function etcdFlagsOf(flags: EtcdFlags): EtcdFlags {
  * PromotedStoreError when SQLite was asked for by name.
  */
 export function withRecord<T extends StoreFlags>(flags: T, record: StoreRecord | undefined): T {
-  if (!record || flags.store.kind === 'etcd') return flags;
+  if (!record || flags.store.kind !== 'sqlite') return flags;
   const { store, time } = record;
   if (flags.store.said)
     throw new PromotedStoreError(
@@ -104,5 +105,7 @@ export function withRecord<T extends StoreFlags>(flags: T, record: StoreRecord |
 
 /** The same, with the record of the data directory. */
 export async function inCharge<T extends StoreFlags & { paths: Paths }>(settings: T): Promise<T> {
-  return withRecord(settings, await readStoreRecord(systemFiles(), settings.paths));
+  const files = systemFiles();
+  const store = await storeInCharge(settings.store, settings.paths, files);
+  return withRecord({ ...settings, store }, await readStoreRecord(files, settings.paths));
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { Clock } from '#machinery/clock.ts';
+import { systemFiles } from '#machinery/files.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { Random } from '#machinery/random.ts';
 import type { Store } from '#store/contract.ts';
@@ -16,7 +17,7 @@ export const CLUSTER = 'default';
 
 /** Opens the store that the flags name. `cluster` is part of its keys. */
 export async function openStore(
-  settings: StoreFlags & { paths: Pick<Paths, 'store'> },
+  settings: StoreFlags & { paths: Paths },
   cluster: string,
   deps: { clock: Clock; random: Random; log: Logger },
 ): Promise<Store> {
@@ -35,9 +36,14 @@ export async function openStore(
       acceptLoss: settings.acceptLostWrites ?? false,
     });
   }
+  const root = `/gantry/${cluster}/`;
+  if (store.kind === 'managed-etcd') {
+    const { openManagedStore } = await import('./managed-etcd/store.ts');
+    return openManagedStore(settings.paths, { root, random: deps.random }, { ...deps, files: systemFiles() });
+  }
   // etcd3 and gRPC take 200 ms and 20 MB: only who asks for them pays.
   const { openEtcdStore } = await import('#store/etcd/index.ts');
-  return openEtcdStore({ ...deps, ...etcdAccess(settings, store.endpoints), root: `/gantry/${cluster}/` });
+  return openEtcdStore({ ...deps, ...etcdAccess(settings, store.endpoints), root });
 }
 
 /** What the flags say of the way to etcd; throws when they do not fit together. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -79,6 +79,36 @@ describe('the supervisor', () => {
     expect(await done).toBe(EXIT_FINAL);
   });
 
+  test('ends when a role that nobody stopped exits as only one does that is out', async () => {
+    const final = { codes: [0], why: 'it was removed' };
+    const { done } = start([{ ...role('x', ''), final }]);
+    expect(await done).toBe(EXIT_FINAL);
+    expect(lines).toMatchObject([{ level: 'error', fields: { role: 'x', why: 'it was removed' } }]);
+  });
+
+  test('what is to be done before a role is done while those before it run', async () => {
+    const runs = `${mark('a')} process.on('SIGTERM', () => { ${mark('A')} process.exit(0); }); setInterval(() => {}, 1000);`;
+    const before = () => eventually('the first role runs', () => marks() === 'a');
+    const { stop, done } = start([
+      role('a', runs),
+      { ...role('b', `${mark('b')} setInterval(() => {}, 1000);`), before },
+    ]);
+    await eventually('the second role runs', () => marks() === 'ab');
+    stop.abort();
+    expect(await done).toBe(0);
+  });
+
+  test('all end when that fails, and its error is told', async () => {
+    const runs = `${mark('a')} process.on('SIGTERM', () => { ${mark('A')} process.exit(0); }); setInterval(() => {}, 1000);`;
+    const before = async () => {
+      await eventually('the first role runs', () => marks() === 'a');
+      throw new Error('it cannot be');
+    };
+    const { done } = start([role('a', runs), { ...role('b', mark('b')), before }]);
+    await expect(done).rejects.toThrow('it cannot be');
+    expect(marks()).toBe('aA');
+  });
+
   test('a role sees the end of its supervisor, however that ends', async () => {
     const program = join(import.meta.dirname, 'supervise.ts');
     const clock = join(import.meta.dirname, '../../machinery/clock.ts');
@@ -130,9 +160,23 @@ describe('processes of an instance', () => {
     }
   });
 
+  test('an etcd of the directory counts as a role', async () => {
+    const link = join(directory, 'etcd');
+    symlinkSync(process.execPath, link);
+    const child = spawn(link, ['-e', forever, '--', '--data-dir', join(directory, 'etcd/data')], {
+      stdio: 'ignore',
+    });
+    children.push(child);
+    await hasStarted(child.pid!, 'data-dir');
+    expect(leftRoles(directory)).toEqual([child.pid]);
+    expect(leftRoles('/elsewhere')).not.toContain(child.pid);
+  });
+
   test('roles left by a killed up are waited for; nobody else is touched', async () => {
     const leaving = run('setTimeout(() => {}, 300)', 'server', '--data-dir', directory);
     const stranger = run(forever, 'server', '--data-dir', '/elsewhere');
+    const supervisor = run(forever, 'join', '--role', 'server', '--data-dir', directory);
+    await hasStarted(supervisor, 'join');
     await hasStarted(leaving, 'server');
     await hasStarted(stranger, 'server');
     expect(leftRoles(directory)).toEqual([leaving]);

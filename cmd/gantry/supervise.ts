@@ -12,6 +12,12 @@ export interface Role {
   environment?: Record<string, string>;
   /** How long it goes on serving when it is to stop. */
   stopDelayMs?: number;
+  /** Away from the terminal, whose Ctrl-C goes to all at once: for programs that know no supervisor. */
+  ownSession?: boolean;
+  /** Exit codes that mean EXIT_FINAL, when nobody asked it to stop; with what they tell. */
+  final?: { codes: readonly number[]; why: string };
+  /** Has to be done before its first start, while those before it run; when it fails, all end with its error. */
+  before?: (signal: AbortSignal) => Promise<void>;
 }
 
 /** A role that ran this long is well: the next restart is at once. */
@@ -26,7 +32,8 @@ export const EXIT_FINAL = 78;
 
 /**
  * Starts the roles and starts again each that dies, waiting longer after each quick death. Resolves with an exit code
- * once `signal` has aborted and all have stopped, last started first; or when a role says that it can never run.
+ * once `signal` has aborted and all have stopped, last started first; or when a role says that it can never run. Rejects when what has to
+ * be done before a role fails, once all have stopped.
  */
 export async function supervise(
   roles: readonly Role[],
@@ -35,13 +42,20 @@ export async function supervise(
   const failed = new AbortController();
   const signal = AbortSignal.any([deps.signal, failed.signal]);
   let code = 0;
+  let fault: { error: unknown } | undefined;
   const stops = roles.map((role) => {
     const stop = new AbortController();
-    const done = keepRunning(role, { ...deps, signal: stop.signal }).then((exit) => {
-      if (exit === undefined) return;
-      code = exit;
-      failed.abort();
-    });
+    const done = keepRunning(role, { ...deps, signal: stop.signal }).then(
+      (exit) => {
+        if (exit === undefined) return;
+        code = exit;
+        failed.abort();
+      },
+      (error: unknown) => {
+        fault ??= { error };
+        failed.abort();
+      },
+    );
     return { stop, done };
   });
   if (!signal.aborted)
@@ -50,6 +64,7 @@ export async function supervise(
     stop.abort();
     await done;
   }
+  if (fault && !deps.signal.aborted) throw fault.error;
   return code;
 }
 
@@ -59,6 +74,7 @@ async function keepRunning(
   { clock, log, signal }: { clock: Clock; log: Logger; signal: AbortSignal },
 ): Promise<number | undefined> {
   const [program, ...args] = role.command;
+  await role.before?.(signal);
   let delayMs = FIRST_DELAY_MS;
   while (!signal.aborted) {
     const started = clock.monotonic();
@@ -66,12 +82,17 @@ async function keepRunning(
     const child = spawn(program, args, {
       stdio: ['pipe', 'inherit', 'inherit'],
       env: { ...process.env, ...role.environment, [SUPERVISED]: '1' },
+      detached: role.ownSession ?? false,
     });
     // A role that dies takes the pipe's other end with it; its exit is what counts.
     child.stdin.on('error', () => {});
     const ended = await waitFor(child, clock, signal, STOP_TIMEOUT_MS + (role.stopDelayMs ?? 0));
     if (ended.code === EXIT_FINAL) return EXIT_FINAL;
     if (signal.aborted) return undefined;
+    if (ended.code !== undefined && role.final?.codes.includes(ended.code)) {
+      log.error('A role has ended for good', { role: role.name, why: role.final.why });
+      return EXIT_FINAL;
+    }
     if (clock.monotonic() - started > WELL_AFTER_MS) delayMs = FIRST_DELAY_MS;
     log.warn('A role ended and is started again', { role: role.name, ...ended, delayMs });
     await sleep(clock, delayMs, signal).catch(() => {}); // only the abort ends it early

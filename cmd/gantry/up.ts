@@ -1,9 +1,15 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { systemClock } from '#machinery/clock.ts';
+import { messageOf } from '#machinery/errors.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { type Logger, textLogger } from '#machinery/log.ts';
 import { mainProgram } from './assets.ts';
+import { keptControlPlane } from './control-plane.ts';
+import type { ServerEntry } from './join-server.ts';
 import { readJoined } from './joined.ts';
+import { OtherStoreError } from './managed-etcd/choice.ts';
+import { EtcdProgramError } from './managed-etcd/program.ts';
+import { EtcdDataLostError, etcdRole, memberHere } from './managed-etcd/role.ts';
 import { makePrivate } from './memory-dir.ts';
 import { keepWatched } from './notify.ts';
 import { WITHOUT_OPTIMIZER } from './optimizer.ts';
@@ -27,18 +33,30 @@ export async function up(flags: UpFlags): Promise<number> {
     process.stderr.write('gantry: containers need root: use sudo, or --no-agent for the server alone\n');
     return EXIT_FINAL;
   }
+  if (flags.etcd && flags.store.kind !== 'managed-etcd') {
+    process.stderr.write(`gantry: --etcd ${flags.etcd} and --store name two different stores\n`);
+    return EXIT_FINAL;
+  }
   const settings: Settings = settle(flags);
   const log = textLogger((line) => process.stderr.write(line), settings.logLevel, systemClock, {
     part: 'up',
   });
   return await superviseHere(settings, log, async () => {
-    const joined = await readJoined(systemFiles(), settings.paths);
+    const files = systemFiles();
+    const joined = await readJoined(files, settings.paths);
     if (joined)
       throw new Error(`this machine is a node of ${joined.server}: use "gantry join", or purge it first`);
-    await inCharge(settings);
-    return rolesOf(settings);
+    if (await keptControlPlane(files, settings.paths))
+      throw new Error(`this machine joined a cluster as a server: use "gantry join", or purge it first`);
+    const { store } = await inCharge(settings);
+    if (store.kind !== 'managed-etcd') return await serverRoles({ settings }, log);
+    const member = await memberHere(settings, files);
+    return await serverRoles({ settings: { ...settings, store }, member }, log);
   });
 }
+
+/** Starting again changes nothing: somebody has to do something first. */
+const FINAL = [PromotedStoreError, OtherStoreError, EtcdProgramError, EtcdDataLostError];
 
 /** Runs the roles of this machine, the only ones of the data directory, until SIGTERM or SIGINT; `rolesOf` prepares them. */
 export async function superviseHere(
@@ -67,8 +85,8 @@ export async function superviseHere(
     return await supervise(roles, { clock: systemClock, log, signal: stop.signal });
   } catch (error) {
     if (stop.signal.aborted) return 0;
-    if (!(error instanceof PromotedStoreError)) throw error;
-    process.stderr.write(`gantry: ${error.message}\n`);
+    if (!FINAL.some((kind) => error instanceof kind)) throw error;
+    process.stderr.write(`gantry: ${messageOf(error)}\n`);
     return EXIT_FINAL;
   } finally {
     clearInterval(hold);
@@ -95,11 +113,14 @@ export function agentRole(settings: AgentSettings): Role {
   return { ...roleOf('agent', AGENT_FLAGS, agentArguments(settings)), environment: AGENT_ENVIRONMENT };
 }
 
-/** The server, and unless it is not wanted the agent. */
-export function rolesOf(settings: Settings): Role[] {
-  const server = {
+/** The member of etcd where there is one, the server, and unless it is not wanted the agent. */
+export async function serverRoles({ settings, member, complete }: ServerEntry, log: Logger): Promise<Role[]> {
+  const roles: Role[] = member ? [await etcdRole(settings, member, { clock: systemClock, log })] : [];
+  roles.push({
     ...roleOf('server', SERVER_FLAGS, toArguments(settings)),
     stopDelayMs: settings.shutdownDelayDuration,
-  };
-  return settings.agent ? [server, agentRole({ ...settings, server: serverUrl(settings) })] : [server];
+    ...(complete && { before: complete }),
+  });
+  if (settings.agent) roles.push(agentRole({ ...settings, server: serverUrl(settings) }));
+  return roles;
 }

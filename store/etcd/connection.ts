@@ -21,6 +21,8 @@ export interface ConnectionOptions {
   clock: Clock;
   /** For how long calls that may be repeated are, in all; ten seconds when left out. */
   retryMs?: number;
+  /** Why no majority answers, for people, from whoever knows the members better than as endpoints; undefined: nothing is known. */
+  explain?: () => Promise<string | undefined>;
 }
 
 /** One call, a member that does not answer given up on after this. */
@@ -46,6 +48,31 @@ const AVOID_MS = 3_000;
 
 function policy(execute: (call: () => unknown) => unknown): Policy {
   return { execute: async (call: () => unknown) => execute(call) } as unknown as Policy;
+}
+
+/** Streams to members that are no longer used break after this. */
+const LEAVE_MS = 10_000;
+
+function clientOf({ endpoints, credentials, auth, clock }: ConnectionOptions): Etcd3 {
+  return new Etcd3({
+    hosts: endpoints.map((endpoint) => `${credentials ? 'https' : 'http'}://${endpoint}`),
+    credentials: credentials && {
+      rootCertificate: credentials.ca,
+      privateKey: credentials.key,
+      certChain: credentials.certificate,
+    },
+    auth,
+    grpcOptions: {
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+      'grpc.keepalive_time_ms': KEEPALIVE_MS,
+      'grpc.keepalive_timeout_ms': CALL_MS,
+      'grpc.initial_reconnect_backoff_ms': FIRST_PAUSE_MS,
+      'grpc.max_reconnect_backoff_ms': LONGEST_PAUSE_MS,
+      ...(credentials?.serverName && { 'grpc.ssl_target_name_override': credentials.serverName }),
+    },
+    faultHandling: { host: avoidance(clock, endpoints.length), global: ONCE },
+  });
 }
 
 /** Passes over members that failed lately: etcd3 then takes the next one. */
@@ -76,35 +103,33 @@ export interface WatchStream extends AsyncIterable<IWatchResponse> {
 
 /** The members of a cluster as one: calls go to any of them, and safe ones to another when one fails. */
 export class Connection {
-  readonly etcd: Etcd3;
+  #etcd: Etcd3;
+  readonly #options: ConnectionOptions;
   readonly #clock: Clock;
-  readonly #endpoints: readonly string[];
-  readonly #retryMs: number;
+  #endpoints: readonly string[];
   readonly #closed = new AbortController();
+  #trouble: string | undefined;
 
-  constructor({ endpoints, credentials, auth, clock, retryMs = RETRY_MS }: ConnectionOptions) {
-    this.#retryMs = retryMs;
-    this.#clock = clock;
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#endpoints = options.endpoints;
+    this.#etcd = clientOf(options);
+  }
+
+  /** To be asked for anew for each call: the members may change. */
+  get etcd(): Etcd3 {
+    return this.#etcd;
+  }
+
+  /** Goes on with these members; calls and streams on the way end by themselves, or break and are made again. */
+  use(endpoints: readonly string[]): void {
+    if (this.closed || endpoints.length === 0) return;
+    if (endpoints.toSorted().join() === this.#endpoints.toSorted().join()) return;
+    const before = this.#etcd;
     this.#endpoints = endpoints;
-    this.etcd = new Etcd3({
-      hosts: endpoints.map((endpoint) => `${credentials ? 'https' : 'http'}://${endpoint}`),
-      credentials: credentials && {
-        rootCertificate: credentials.ca,
-        privateKey: credentials.key,
-        certChain: credentials.certificate,
-      },
-      auth,
-      grpcOptions: {
-        'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-        'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-        'grpc.keepalive_time_ms': KEEPALIVE_MS,
-        'grpc.keepalive_timeout_ms': CALL_MS,
-        'grpc.initial_reconnect_backoff_ms': FIRST_PAUSE_MS,
-        'grpc.max_reconnect_backoff_ms': LONGEST_PAUSE_MS,
-        ...(credentials?.serverName && { 'grpc.ssl_target_name_override': credentials.serverName }),
-      },
-      faultHandling: { host: avoidance(clock, endpoints.length), global: ONCE },
-    });
+    this.#etcd = clientOf({ ...this.#options, endpoints });
+    this.#clock.timer(LEAVE_MS, () => before.close());
   }
 
   /** Options of one call. */
@@ -117,17 +142,26 @@ export class Connection {
    * EtcdUnavailableError. Other errors are etcd3's.
    */
   async repeat<T>(call: (options: { deadline: number }) => Promise<T>): Promise<T> {
-    const end = this.#clock.monotonic() + this.#retryMs;
+    const end = this.#clock.monotonic() + (this.#options.retryMs ?? RETRY_MS);
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
-        return await call(this.deadline());
+        const answer = await call(this.deadline());
+        this.#trouble = undefined;
+        return answer;
       } catch (error) {
         if (this.closed) throw new Error('the store was closed');
         if (faultOf(error) !== 'unavailable') throw error;
-        if (this.#clock.monotonic() > end) throw this.unavailable(error);
+        if (this.#clock.monotonic() > end) throw await this.#explained(error);
       }
       await this.pause(pause);
     }
+  }
+
+  async #explained(error: unknown): Promise<EtcdUnavailableError> {
+    const why = await this.#options.explain?.();
+    const explained = why === undefined ? this.unavailable(error) : new EtcdUnavailableError(why);
+    this.#trouble = explained.message;
+    return explained;
   }
 
   unavailable(error: unknown): EtcdUnavailableError {
@@ -145,6 +179,11 @@ export class Connection {
     return (await this.etcd.watchClient.watch()) as unknown as WatchStream;
   }
 
+  /** Why the last call that was given up on failed; undefined once one has been answered. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
   get closed(): boolean {
     return this.#closed.signal.aborted;
   }
@@ -155,6 +194,6 @@ export class Connection {
 
   close(): void {
     this.#closed.abort();
-    this.etcd.close();
+    this.#etcd.close();
   }
 }

@@ -36,6 +36,8 @@ export interface EtcdOptions extends ConnectionOptions {
   log: Logger;
   random: Random;
   watcherLimitBytes?: number;
+  /** Is given the connection, whose endpoints it may change until that is closing. */
+  follow?: (connection: Connection) => void;
 }
 
 /** How long a commit that may have been applied is looked for, and tried again. */
@@ -61,6 +63,7 @@ export async function openEtcdStore(options: EtcdOptions): Promise<Store> {
       options.log.warn('This version of etcd has known faults: update it', { version, faults });
     const layout = new KeyLayout(options.prefix ?? '', options.root);
     const { revision } = await readRecord(connection, layout);
+    options.follow?.(connection);
     return new EtcdStore(connection, layout, revision, options);
   } catch (error) {
     connection.close();
@@ -180,7 +183,7 @@ class EtcdStore implements Store {
   }
 
   condition(): string | undefined {
-    return this.#condition;
+    return this.#condition ?? this.#connection.trouble;
   }
 
   async close(): Promise<void> {
@@ -249,11 +252,10 @@ class EtcdStore implements Store {
    * only when it cannot be applied twice.
    */
   async #apply(transaction: Transaction, token: string): Promise<CommitResult> {
-    const { etcd } = this.#connection;
     const end = this.#clock.monotonic() + SETTLE_MS;
     for (let tries = 0; ; tries++) {
       try {
-        const response = await etcd.kv.txn(transaction.request, this.#connection.deadline());
+        const response = await this.#connection.etcd.kv.txn(transaction.request, this.#connection.deadline());
         const revision = Number(response.header.revision);
         this.#live.saw(revision);
         if (response.succeeded) return { ok: true, revision };
@@ -304,8 +306,9 @@ class EtcdStore implements Store {
 }
 
 function outcomeUnknown(cause: unknown): CommitOutcomeUnknownError {
+  const why = cause instanceof EtcdUnavailableError ? ` (${cause.message})` : '';
   return new CommitOutcomeUnknownError(
-    'etcd did not answer, and whether the commit was applied cannot be told: read what is there before trying again',
+    `etcd did not answer, and whether the commit was applied cannot be told: read what is there before trying again${why}`,
     { cause },
   );
 }

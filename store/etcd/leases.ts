@@ -13,9 +13,10 @@ export class Leases {
 
   /** A lease granted in vain, when the answer is lost, just ends. */
   async grant(ttlMs: number): Promise<LeaseId> {
-    const { leaseClient } = this.#connection.etcd;
     const TTL = Math.max(1, Math.ceil(ttlMs / 1000));
-    return (await this.#connection.repeat((options) => leaseClient.leaseGrant({ TTL }, options))).ID;
+    const connection = this.#connection;
+    return (await connection.repeat((options) => connection.etcd.leaseClient.leaseGrant({ TTL }, options)))
+      .ID;
   }
 
   /** False when the lease has ended. */
@@ -38,9 +39,8 @@ export class Leases {
   }
 
   async revoke(lease: LeaseId): Promise<void> {
-    const { leaseClient } = this.#connection.etcd;
     await this.#connection
-      .repeat((options) => leaseClient.leaseRevoke({ ID: lease }, options))
+      .repeat((options) => this.#connection.etcd.leaseClient.leaseRevoke({ ID: lease }, options))
       .catch((error: unknown) => {
         if (faultOf(error) !== 'lease-ended') throw error;
       });

@@ -1,4 +1,5 @@
 import type { IMember } from 'etcd3';
+import type { Revision } from '../contract.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 
 /** A member of an etcd cluster, as its members list it. */
@@ -36,6 +37,8 @@ export interface MemberAnswer {
   id: string;
   /** It knows a leader: a majority hears it. */
   hasLeader: boolean;
+  /** Of what it has; it may lag behind others. */
+  revision: Revision;
 }
 
 /** A change waits for a majority, and for an election when the leader has just gone. */
@@ -43,19 +46,19 @@ const CHANGE_MS = 7_000;
 /** A member that runs answers this in milliseconds, with or without a majority. */
 const ASK_MS = 1_500;
 
-/** etcd's cluster API at the given endpoints. */
-export function memberApi(options: ConnectionOptions): MemberApi {
-  const connection = new Connection(options);
-  const { cluster } = connection.etcd;
+/** etcd's cluster API at the given endpoints, or by a connection that there is. */
+export function memberApi(options: ConnectionOptions, connection = new Connection(options)): MemberApi {
+  const cluster = () => connection.etcd.cluster;
   const once = () => connection.deadline(CHANGE_MS);
   return {
-    list: async () => (await connection.repeat((call) => cluster.memberList({}, call))).members.map(toMember),
+    list: async () =>
+      (await connection.repeat((call) => cluster().memberList({}, call))).members.map(toMember),
     addLearner: async (peerUrl) =>
-      toMember((await cluster.memberAdd({ peerURLs: [peerUrl], isLearner: true }, once())).member),
-    promote: async (id) => void (await cluster.memberPromote({ ID: decimal(id) }, once())),
+      toMember((await cluster().memberAdd({ peerURLs: [peerUrl], isLearner: true }, once())).member),
+    promote: async (id) => void (await cluster().memberPromote({ ID: decimal(id) }, once())),
     update: async (id, peerUrl) =>
-      void (await cluster.memberUpdate({ ID: decimal(id), peerURLs: [peerUrl] }, once())),
-    remove: async (id) => void (await cluster.memberRemove({ ID: decimal(id) }, once())),
+      void (await cluster().memberUpdate({ ID: decimal(id), peerURLs: [peerUrl] }, once())),
+    remove: async (id) => void (await cluster().memberRemove({ ID: decimal(id) }, once())),
     ask: ({ clientUrls }) => askMember(options, clientUrls.map(endpointOf)),
     close: () => connection.close(),
   };
@@ -70,7 +73,11 @@ export async function askMember(
   const connection = new Connection({ ...options, endpoints, retryMs: 0 });
   try {
     const { header, leader } = await connection.etcd.maintenance.status(connection.deadline(ASK_MS));
-    return { id: hexadecimal(header.member_id), hasLeader: leader !== '0' };
+    return {
+      id: hexadecimal(header.member_id),
+      hasLeader: leader !== '0',
+      revision: Number(header.revision),
+    };
   } catch {
     // Whatever it is, it does not answer as a member does.
     return undefined;

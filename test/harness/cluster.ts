@@ -114,7 +114,7 @@ export class TestCluster {
   }
 
   /** Pids of the instance's processes by role, as their command lines say. */
-  pids(role: 'up' | 'server' | 'agent' | 'helper' | 'monitor'): number[] {
+  pids(role: 'up' | 'etcd' | 'server' | 'agent' | 'helper' | 'monitor'): number[] {
     const found: number[] = [];
     for (const name of readdirSync('/proc')) {
       if (!/^\d+$/.test(name)) continue;

@@ -70,7 +70,7 @@ export async function startControl(settings: Settings, pki: Pki, log: Logger): P
     nodeAuthority: pki.nodeAuthority,
     podCidr: settings.podCidr,
     nodeGraceMs: settings.nodeGracePeriod,
-    ...(settings.store.kind === 'etcd' && { leaderLeaseMs: settings.leaderLease }),
+    ...(settings.store.kind !== 'sqlite' && { leaderLeaseMs: settings.leaderLease }),
     logLevel: settings.logLevel,
   };
   const worker = new Worker(controlWorker, {

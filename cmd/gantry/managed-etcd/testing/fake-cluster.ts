@@ -63,7 +63,9 @@ export class FakeCluster implements MemberApi {
   }
 
   async ask({ id, name }: Member): Promise<MemberAnswer | undefined> {
-    return this.away.has(id) || this.away.has(name) || name === '' ? undefined : { id, hasLeader: true };
+    return this.away.has(id) || this.away.has(name) || name === ''
+      ? undefined
+      : { id, hasLeader: true, revision: 1 };
   }
 
   close(): void {}
