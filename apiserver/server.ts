@@ -124,6 +124,8 @@ export interface ApiServer extends Running {
   /** Requests from inside the process, as `identity` when they carry none. */
   transport(identity?: Identity): Transport;
   engine: ObjectEngine;
+  /** Shows other certificates to new connections; those that are open go on. */
+  renewTls(tls: TlsFiles): void;
   /** Where it listens, with the ports that were chosen. */
   addresses: readonly ListenAddress[];
 }
@@ -142,8 +144,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   const { keys, base, codec, cache } = await openData(deps, kinds);
   const reader = new CacheReader(cache, keys);
   await cache.start(stop.signal);
-  const shortLived = kinds.stored.filter((kind) => kind.shortLived).map((kind) => keys.prefix(kind));
-  keepCompacted(store, shortLived, deps.history ?? DEFAULT_HISTORY, { clock, log, signal: stop.signal });
+  forgetHistory(deps, kinds, keys, stop.signal);
 
   const standard = deps.authorizer ? undefined : standardAuthorizer(reader);
   const authorizer = deps.authorizer ?? standard!;
@@ -206,6 +207,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     health: () => healthOf(cache),
     transport: (identity) => inProcessTransport(chain, identity),
     engine,
+    renewTls: (tls) => renewAll(listeners, tls),
     addresses: listeners.map(({ address }) => address),
     async stop() {
       await servers?.leave();
@@ -229,6 +231,21 @@ async function listen(
   for (const address of listen)
     listeners.push(await listenHttps(chain, tls, address, { clock, log, limits: operation?.http ?? {} }));
   return listeners;
+}
+
+function renewAll(listeners: readonly HttpListener[], tls: TlsFiles): void {
+  for (const listener of listeners) listener.renew(tls);
+}
+
+/** As far as it is beyond its budget, until `signal` aborts. */
+function forgetHistory(
+  { store, clock, log, history = DEFAULT_HISTORY }: ApiServerDeps,
+  kinds: KindIndex,
+  keys: KeySpace,
+  signal: AbortSignal,
+): void {
+  const shortLived = kinds.stored.filter((kind) => kind.shortLived).map((kind) => keys.prefix(kind));
+  keepCompacted(store, shortLived, history, { clock, log, signal });
 }
 
 function formatsOf(kinds: KindIndex, { schemas, descriptions, documents }: ApiServerDeps) {

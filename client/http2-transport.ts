@@ -20,8 +20,8 @@ export interface Http2Options {
   /** `https://127.0.0.1:6443`. Of several, equal, servers one is used until it cannot be reached; then the next. */
   url: string | (() => readonly string[]);
   clock: Clock;
-  /** PEM certificates of the authorities that may sign the server's. */
-  ca?: string;
+  /** PEM certificates of the authorities that may sign the server's. Read for each new connection. */
+  ca?: string | (() => string);
   /** Client certificate and key, PEM. Read for each new connection, so that rotation needs no restart. */
   certificate?: () => { cert: string; key: string };
   /** Bearer token, read for each request. */
@@ -118,8 +118,9 @@ class Http2 implements Http2Transport {
 
   #tls(ALPNProtocols: string[]) {
     const serverName = this.#options.serverName;
+    const { ca } = this.#options;
     return {
-      ca: this.#options.ca,
+      ca: typeof ca === 'function' ? ca() : ca,
       ...this.#options.certificate?.(),
       ...(serverName && { servername: serverName }),
       ALPNProtocols,

@@ -51,7 +51,10 @@ export async function joinServers(
   }
   const work = async (renewMs: number | undefined) => {
     await put(engine, LeaseKind, leaseOf(self, renewMs));
-    const known = serversOf(engine.list(LeaseKind, NAMESPACE), clock.now());
+    // Its own end may not have come back to its cache yet.
+    const known = serversOf(engine.list(LeaseKind, NAMESPACE), clock.now()).filter(
+      ({ address, port }) => renewMs !== undefined || address !== self.address || port !== self.port,
+    );
     // Somebody must be there to ask.
     await publish(engine, known.length > 0 ? known : [self]);
   };

@@ -38,6 +38,8 @@ export interface ListenAddress {
 
 export interface HttpListener {
   address: ListenAddress;
+  /** Shows other certificates to new connections; those that are open go on. */
+  renew(tls: TlsFiles): void;
   /** Asks clients to go elsewhere (GOAWAY); what they have asked for goes on. */
   drain(): void;
   /** Stops accepting, lets answers be sent for a moment, then closes what is left. */
@@ -69,12 +71,9 @@ export async function listenHttps(
     http2SessionTimeout: 0,
     https: {
       allowHTTP1: true,
-      key: tls.key,
-      cert: tls.certificate,
-      ca: tls.clientAuthority,
+      ...secureContext(tls),
       requestCert: true,
       rejectUnauthorized: false,
-      minVersion: 'TLSv1.2',
       handshakeTimeout: limits.headMs,
       maxSessionMemory: SESSION_MEMORY_MB,
       maxHeaderListPairs: limits.headers,
@@ -112,6 +111,7 @@ export async function listenHttps(
   const bound = server.address() as { port: number };
   return {
     address: { host: listen.host, port: bound.port },
+    renew: (next) => server.setSecureContext(secureContext(next)),
     drain: () => connections.drain(),
     async close() {
       const force = parts.clock.timer(CLOSE_GRACE_MS, () => connections.destroy());
@@ -121,6 +121,10 @@ export async function listenHttps(
       connections.destroy();
     },
   };
+}
+
+function secureContext({ key, certificate, clientAuthority }: TlsFiles) {
+  return { key, cert: certificate, ca: clientAuthority, minVersion: 'TLSv1.2' as const };
 }
 
 /** What is refused before the chain has seen it: a type of body that is no type, a method that nobody knows. */

@@ -63,13 +63,7 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   const random = systemRandom;
   const files = systemFiles();
   const identity = await readIdentity(settings, clock, signal);
-  const servers = await openServers(files, paths, settings.server, {
-    clock,
-    // As often as heartbeats: a server that cannot be heard is left before it gives this node up.
-    pingIntervalMs: Math.min(settings.nodeGracePeriod / 4, LONGEST_PING_MS),
-    ca: identity.serverCa,
-    certificate: () => ({ cert: identity.held().certificate, key: identity.held().key }),
-  });
+  const servers = await serversFor(settings, identity);
   const client = restClient({ transport: servers.any, clock, userAgent: `gantry-agent/${version}` });
   const memoryDir = memoryDirectory(instance, paths, log);
   for (const path of [paths.agent, memoryDir]) makePrivate(path);
@@ -141,6 +135,19 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   await running.stop();
   await runtime.close();
   servers.close();
+}
+
+function serversFor({ paths, server, nodeGracePeriod }: AgentSettings, { serverCa, held }: NodeIdentity) {
+  return openServers(systemFiles(), paths, server, {
+    clock: systemClock,
+    // As often as heartbeats: a server that cannot be heard is left before it gives this node up.
+    pingIntervalMs: Math.min(nodeGracePeriod / 4, LONGEST_PING_MS),
+    ca: serverCa,
+    certificate() {
+      const { certificate, key } = held();
+      return { cert: certificate, key };
+    },
+  });
 }
 
 function renew(

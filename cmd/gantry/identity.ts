@@ -1,10 +1,10 @@
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
-import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
+import { isPair, type KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { authorityPath, readJoined, readPair, writePair } from './joined.ts';
 import type { Place } from './options.ts';
-import { readPki } from './pki.ts';
 import { waitForFile } from './wait.ts';
 
 /** Whom the agent trusts, and what it shows. */
@@ -24,8 +24,8 @@ export async function readIdentity(
   const files = systemFiles();
   if (!(await readJoined(files, paths))) {
     await waitForFile(join(paths.pki, `node-${nodeName}.crt`), clock, signal);
-    const { serverCa, node } = await readPki({ paths, nodeName });
-    return { serverCa, held: () => node };
+    const serverCa = readFileSync(authorityPath(paths), 'utf8');
+    return { serverCa, held: rereadPair(join(paths.pki, `node-${nodeName}`)) };
   }
   let held = await readPair(files, paths, nodeName);
   const serverCa = await files.read(authorityPath(paths));
@@ -38,5 +38,24 @@ export async function readIdentity(
       await writePair(files, paths, nodeName, pair);
       held = pair;
     },
+  };
+}
+
+/** A pair as it is in its files, which another process renews: read again once they have changed. */
+export function rereadPair(path: string): () => KeyAndCertificate {
+  let seen = '';
+  let held: KeyAndCertificate | undefined;
+  return () => {
+    const at = `${statSync(`${path}.key`).mtimeMs} ${statSync(`${path}.crt`).mtimeMs}`;
+    if (held && at === seen) return held;
+    const read = {
+      key: readFileSync(`${path}.key`, 'utf8'),
+      certificate: readFileSync(`${path}.crt`, 'utf8'),
+    };
+    // Between its two files the old pair goes on.
+    if (held && !isPair(read)) return held;
+    seen = at;
+    held = read;
+    return held;
   };
 }

@@ -221,6 +221,14 @@ program
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
   .action(async (flags) => finish((await import('./secrets.ts')).rotateSecrets(flags)));
 
+const certs = program.command('certs').description('certificates of this machine, and their authorities');
+certs
+  .command('status')
+  .description('every certificate: whom it is for, who signed it, until when')
+  .option('-o, --output <format>', 'json')
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .action(async (flags) => finish((await import('./certs.ts')).certificateStatus(flags)));
+
 program
   .command('kubeconfig')
   .description("print the admin's kubeconfig")

@@ -1,4 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { CERTIFICATE_LIFETIME_MS } from '#machinery/pki/directory.ts';
+import { parseGoDuration } from '#machinery/values/duration.ts';
 
 /** How much the server bears at once, and how it stops. Names and meaning are those of kube-apiserver's flags. */
 export interface OperationFlags {
@@ -8,6 +10,8 @@ export interface OperationFlags {
   shutdownDelayDuration: number;
   /** Milliseconds. */
   leaderLease: number;
+  /** Of the certificates that the server makes for itself and its machine, in ms. */
+  certificateLifetime: number;
 }
 
 export function addOperationOptions(command: Command): Command {
@@ -29,7 +33,13 @@ export function addOperationOptions(command: Command): Command {
   )
     .argParser(leaseOf)
     .default(12_000, '12s');
-  return command.addOption(inflight).addOption(delay).addOption(lease);
+  const lifetime = new Option(
+    '--certificate-lifetime <duration>',
+    'how long certificates of the server are good; they are renewed after 70 to 90 % of it',
+  )
+    .argParser(lifetimeOf)
+    .default(CERTIFICATE_LIFETIME_MS, '8760h');
+  return command.addOption(inflight).addOption(delay).addOption(lease).addOption(lifetime);
 }
 
 /** The flags again as arguments. */
@@ -37,11 +47,13 @@ export function operationArguments({
   maxRequestsInflight,
   shutdownDelayDuration,
   leaderLease,
+  certificateLifetime,
 }: OperationFlags): string[][] {
   return [
     ['--max-requests-inflight', String(maxRequestsInflight)],
     ['--shutdown-delay-duration', `${shutdownDelayDuration}ms`],
     ['--leader-lease', `${leaderLease}ms`],
+    ['--certificate-lifetime', `${certificateLifetime}ms`],
   ];
 }
 
@@ -56,6 +68,15 @@ function leaseOf(text: string): number {
   const ms = durationOf(text);
   // It is renewed six times in that time, by a store that has to answer.
   if (ms < SHORTEST_LEASE_MS) throw new InvalidArgumentError('at least 3s.');
+  return ms;
+}
+
+const SHORTEST_LIFETIME_MS = 60_000;
+
+function lifetimeOf(text: string): number {
+  const ms = parseGoDuration(text);
+  if (ms === undefined || ms < SHORTEST_LIFETIME_MS)
+    throw new InvalidArgumentError('write it as 8760h; at least 1m.');
   return ms;
 }
 

@@ -1,16 +1,14 @@
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { SERVERS_GROUP } from '#api/node-link.ts';
 import { type Clock, systemClock } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
 import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
-import { CERTIFICATE_LIFETIME_MS, pkiDirectory } from '#machinery/pki/directory.ts';
+import { pkiDirectory } from '#machinery/pki/directory.ts';
 import { kubeconfigYaml } from '#machinery/pki/kubeconfig.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
 import type { Settings } from './options.ts';
-import type { Paths } from './paths.ts';
 
 /** Who holds a client certificate, by the name of its files. */
 const CLIENTS = {
@@ -33,29 +31,49 @@ export interface Pki {
   signingKey: string;
   controllers: KeyAndCertificate;
   scheduler: KeyAndCertificate;
+  admin: KeyAndCertificate;
   node: KeyAndCertificate;
+}
+
+export interface PkiOptions {
+  clock: Clock;
+  /** Called with a new certificate of this machine's node before the agent can read it: its key has to be known first. */
+  beforeNode?(made: KeyAndCertificate): Promise<void>;
 }
 
 /**
  * Reads the instance's keys and certificates, making what is missing or near its end, and writes the admin's kubeconfig.
  * Separate authorities sign servers and clients, so that neither kind of certificate can pass for the other.
  */
-export async function preparePki(settings: Settings, clock: Clock = systemClock): Promise<Pki> {
+export async function preparePki(
+  settings: Settings,
+  { clock, beforeNode }: PkiOptions = { clock: systemClock },
+): Promise<Pki> {
+  const lifetimeMs = settings.certificateLifetime;
   const files = systemFiles();
   const directory = pkiDirectory(settings.paths.pki, { files, clock, random: systemRandom });
   const serverCa = await directory.authority('server-ca', 'gantry-server-ca');
   const clientCa = await directory.authority('client-ca', 'gantry-client-ca');
-  const client = (name: string, subject: { commonName: string; organizations?: readonly string[] }) =>
-    directory.certificate(name, 'client-ca', {
-      subject: { commonName: subject.commonName, organizations: [...(subject.organizations ?? [])] },
-      usages: ['client'],
-      lifetimeMs: CERTIFICATE_LIFETIME_MS,
-    });
+  const client = (
+    name: string,
+    subject: { commonName: string; organizations?: readonly string[] },
+    beforeUse?: PkiOptions['beforeNode'],
+  ) =>
+    directory.certificate(
+      name,
+      'client-ca',
+      {
+        subject: { commonName: subject.commonName, organizations: [...(subject.organizations ?? [])] },
+        usages: ['client'],
+        lifetimeMs,
+      },
+      beforeUse,
+    );
   const server = await directory.certificate('server', 'server-ca', {
     subject: { commonName: 'gantry-server' },
     usages: ['server'],
     subjectAlternativeNames: serverNames(settings),
-    lifetimeMs: CERTIFICATE_LIFETIME_MS,
+    lifetimeMs,
   });
   const admin = await client('admin', CLIENTS.admin);
   const kubeconfig = kubeconfigYaml({
@@ -79,28 +97,12 @@ export async function preparePki(settings: Settings, clock: Clock = systemClock)
     signingKey: await directory.signingKey('service-account'),
     controllers: await client('controllers', CLIENTS.controllers),
     scheduler: await client('scheduler', CLIENTS.scheduler),
-    node: await client(`node-${nodeName}`, {
-      commonName: `system:node:${nodeName}`,
-      organizations: ['system:nodes'],
-    }),
-  };
-}
-
-/** Reads what `preparePki` has made, without loading what makes it. */
-export async function readPki(settings: {
-  paths: Paths;
-  nodeName: string;
-}): Promise<Pick<Pki, 'serverCa' | 'node'>> {
-  const files = systemFiles();
-  const read = async (name: string) => {
-    const bytes = await files.read(join(settings.paths.pki, name));
-    if (!bytes) throw new Error(`${join(settings.paths.pki, name)} is missing: start with "gantry up"`);
-    return Buffer.from(bytes).toString();
-  };
-  const node = `node-${settings.nodeName}`;
-  return {
-    serverCa: await read('server-ca.crt'),
-    node: { certificate: await read(`${node}.crt`), key: await read(`${node}.key`) },
+    admin,
+    node: await client(
+      `node-${nodeName}`,
+      { commonName: `system:node:${nodeName}`, organizations: ['system:nodes'] },
+      beforeNode,
+    ),
   };
 }
 

@@ -2,17 +2,19 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serviceAccountTokens } from '#apiserver/authentication/index.ts';
 import { HalfRestoredError } from '#apiserver/backup/marker.ts';
+import { bindOwnNode } from '#apiserver/bootstrap/own-node.ts';
 import { EncryptionKeyError } from '#apiserver/encryption/codec.ts';
+import type { TlsFiles } from '#apiserver/http/index.ts';
 import { NotPromotedError } from '#apiserver/promotion/finish.ts';
 import { WriteGate } from '#apiserver/promotion/gate.ts';
-import { type ApiServerConfig, apiServer } from '#apiserver/server.ts';
+import { type ApiServer, type ApiServerConfig, apiServer } from '#apiserver/server.ts';
 import { http2Transport } from '#client/http2-transport.ts';
 import { sleep, systemClock } from '#machinery/clock.ts';
 import type { Running } from '#machinery/component.ts';
 import { messageOf } from '#machinery/errors.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { type Logger, textLogger } from '#machinery/log.ts';
-import { keyHashOf } from '#machinery/pki/certificate.ts';
+import { type KeyAndCertificate, keyHashOf } from '#machinery/pki/certificate.ts';
 import { signingKeyOf } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
@@ -31,6 +33,7 @@ import { type Settings, settle, toArguments, type UpFlags } from './options.ts';
 import { type Pki, preparePki, serverUrl } from './pki.ts';
 import { endPromotion, promotionHandlers } from './promotion.ts';
 import { publicDocuments } from './public-documents.ts';
+import { keepPki } from './renewal.ts';
 import { saveSnapshots, snapshotSchedule } from './snapshot/serve.ts';
 import { stopSignal } from './stop.ts';
 import { CLUSTER, openStore } from './store.ts';
@@ -79,6 +82,8 @@ async function run(
   const gate = new WriteGate(store);
   const switched = new AbortController();
   const schemas = loadSchemas(readFileSync(join(generated, 'schemas.json')));
+  /** What is in use now: certificates are renewed meanwhile. */
+  const held = { pki };
   const crash = new AbortController();
   let control: Control | undefined;
   const probe = (part: keyof ControlHealth) => async () => {
@@ -106,7 +111,7 @@ async function run(
           clock,
           random,
         }),
-      peer: peerDoor(pki),
+      peer: peerDoor(() => held.pki),
       metrics: [processMetrics(), () => controlMetrics(control, log), async () => snapshots.metrics()],
       paths: [
         ...publicDocuments(pki.serverCa, bundles(join(settings.paths.root, 'bundle'))),
@@ -122,11 +127,7 @@ async function run(
         flags: toArguments(settings),
       },
       probes: { scheduler: probe('scheduler'), 'controller-manager': probe('controllers') },
-      tls: {
-        certificate: pki.server.certificate,
-        key: pki.server.key,
-        clientAuthority: pki.clientAuthority.certificate,
-      },
+      tls: tlsOf(pki),
       listen: listenAddresses(settings),
     },
     crash.signal,
@@ -136,12 +137,38 @@ async function run(
   notify(log, '--ready', '--status=The API is served');
   control = await startControl(settings, pki, log);
   const over = AbortSignal.any([signal, switched.signal]);
+  void keepPki(pki, {
+    ...{ clock, random, log, signal: over },
+    prepare: () => preparePki(settings, { clock, beforeNode: (made) => bindNode(running, settings, made) }),
+    use(next) {
+      held.pki = next;
+      running.renewTls(tlsOf(next));
+      control?.renew(next);
+    },
+  });
   const saving = saveSnapshots(snapshots, settings, running, over);
   await Promise.race([aborted(over), control.failed, lostStore(running, signal)]);
   await control.stop();
   await running.stop();
   await saving;
   await store.close();
+}
+
+function tlsOf({ server, clientAuthority }: Pki): TlsFiles {
+  return {
+    certificate: server.certificate,
+    key: server.key,
+    clientAuthority: clientAuthority.certificate,
+  };
+}
+
+/** The node of this machine passes with its next key, too, before it has it. */
+async function bindNode(
+  { engine }: ApiServer,
+  { nodeName }: Settings,
+  made: KeyAndCertificate,
+): Promise<void> {
+  await bindOwnNode(engine, { name: nodeName, keyHash: keyHashOf(made.certificate) });
 }
 
 /** Nothing while the controllers are not there or do not answer: the rest is told all the same. */
@@ -176,13 +203,16 @@ function configOf(settings: Settings, pki: Pki): ApiServerConfig {
 }
 
 /** By a certificate that says it is a server. Each stream has a connection of its own. */
-function peerDoor({ serverCa, apiserver: { certificate, key } }: Pki) {
+function peerDoor(pki: () => Pki) {
   return ({ address, port }: { address: string; port: number }) =>
     http2Transport({
       url: `https://${hostPort(address, port)}`,
       clock: systemClock,
-      ca: serverCa,
-      certificate: () => ({ cert: certificate, key }),
+      ca: () => pki().serverCa,
+      certificate() {
+        const { certificate, key } = pki().apiserver;
+        return { cert: certificate, key };
+      },
     });
 }
 

@@ -22,15 +22,23 @@ import { makeSigningKey } from './signing-key.ts';
 export interface PkiDirectory {
   /** The CA `name`, made at its first use. A CA is never replaced silently: an unreadable one is an error. */
   authority(name: string, commonName: string): Promise<KeyAndCertificate>;
-  /** A certificate of the CA `authorityName` as ordered, re-issued when less than a third of its life is left. */
-  certificate(name: string, authorityName: string, order: CertificateOrder): Promise<KeyAndCertificate>;
+  /**
+   * A certificate of the CA `authorityName` as ordered, re-issued when less than a third of its life is left, or it has twice the life ordered. `beforeUse` is called
+   * with a new one before it is there to be read.
+   */
+  certificate(
+    name: string,
+    authorityName: string,
+    order: CertificateOrder,
+    beforeUse?: (made: KeyAndCertificate) => Promise<void>,
+  ): Promise<KeyAndCertificate>;
   /** The private key (PKCS #8 PEM) that signs service-account tokens. */
   signingKey(name: string): Promise<string>;
 }
 
 const DAY_MS = 24 * 3_600_000;
 const AUTHORITY_LIFETIME_MS = 3650 * DAY_MS;
-/** Leaves live for a year; running servers look again each day. */
+/** Leaves live for a year unless somebody says otherwise. */
 export const CERTIFICATE_LIFETIME_MS = 365 * DAY_MS;
 
 export interface PkiDeps {
@@ -76,7 +84,7 @@ export function pkiDirectory(path: string, deps: PkiDeps): PkiDirectory {
       return write(name, await makeAuthority(commonName, AUTHORITY_LIFETIME_MS, clock, random));
     },
 
-    async certificate(name, authorityName, order) {
+    async certificate(name, authorityName, order, beforeUse) {
       const authority = await existingAuthority(authorityName);
       if (!authority) throw new Error(`${join(path, authorityName)}.crt is missing: make the CA first`);
       const { certificate, key } = await read(name);
@@ -84,7 +92,9 @@ export function pkiDirectory(path: string, deps: PkiDeps): PkiDirectory {
         return { certificate, key };
       }
       const { issueCertificate } = await import('./issue.ts');
-      return write(name, await issueCertificate(authority, order, clock, random));
+      const made = await issueCertificate(authority, order, clock, random);
+      await beforeUse?.(made);
+      return write(name, made);
     },
 
     async signingKey(name) {
@@ -110,8 +120,9 @@ function isGood(
   now: number,
 ): boolean {
   if (!isPair(pair) || !isSignedBy(pair.certificate, authority.certificate)) return false;
-  const { untilMs } = validityOf(pair.certificate);
-  if (untilMs - now < order.lifetimeMs / 3) return false;
+  const { fromMs, untilMs } = validityOf(pair.certificate);
+  const lifeMs = untilMs - fromMs;
+  if (untilMs - now < lifeMs / 3 || lifeMs > 2 * order.lifetimeMs) return false;
   const subject = subjectOf(Buffer.from(pair.certificate));
   const wanted = order.subject;
   return (

@@ -8,19 +8,23 @@ import type { Settings } from '../options.ts';
 import { type Pki, serverUrl } from '../pki.ts';
 
 /** What the worker is started with. */
-export interface ControlOptions {
+export interface ControlOptions extends ControlCredentials {
   url: string;
+  podCidr: string;
+  nodeGraceMs: number;
+  /** How long a leader that is not heard of stays the leader; undefined: this server is the only one. */
+  leaderLeaseMs?: number;
+  logLevel: Settings['logLevel'];
+}
+
+/** What it shows, whom it trusts, and what it signs with. */
+export interface ControlCredentials {
   ca: string;
   controllers: KeyAndCertificate;
   scheduler: KeyAndCertificate;
   /** They sign what is approved: for clients of servers, and what nodes serve. */
   clientAuthority: KeyAndCertificate;
   nodeAuthority: KeyAndCertificate;
-  podCidr: string;
-  nodeGraceMs: number;
-  /** How long a leader that is not heard of stays the leader; undefined: this server is the only one. */
-  leaderLeaseMs?: number;
-  logLevel: Settings['logLevel'];
 }
 
 /** What the worker answers when asked how its two parts are. */
@@ -36,8 +40,11 @@ export interface ControlAnswers {
   metrics: string;
 }
 
-/** To the worker: to stop, or a question with its number. */
-export type ControlMessage = 'stop' | { question: number; what: keyof ControlAnswers };
+/** To the worker: to stop, new credentials, or a question with its number. */
+export type ControlMessage =
+  | 'stop'
+  | { credentials: ControlCredentials }
+  | { question: number; what: keyof ControlAnswers };
 
 /** From it. */
 export interface ControlAnswer {
@@ -53,6 +60,8 @@ export interface Control {
   failed: Promise<never>;
   /** Rejects when the worker does not answer in time. */
   ask<K extends keyof ControlAnswers>(what: K): Promise<ControlAnswers[K]>;
+  /** Goes on with these; what is under way is not held up. */
+  renew(pki: Pki): void;
   stop(): Promise<void>;
 }
 
@@ -62,12 +71,8 @@ export interface Control {
  */
 export async function startControl(settings: Settings, pki: Pki, log: Logger): Promise<Control> {
   const options: ControlOptions = {
+    ...credentialsOf(pki),
     url: serverUrl(settings),
-    ca: pki.serverCa,
-    controllers: pki.controllers,
-    scheduler: pki.scheduler,
-    clientAuthority: pki.clientAuthority,
-    nodeAuthority: pki.nodeAuthority,
     podCidr: settings.podCidr,
     nodeGraceMs: settings.nodeGracePeriod,
     ...(settings.store.kind !== 'sqlite' && { leaderLeaseMs: settings.leaderLease }),
@@ -92,12 +97,18 @@ export async function startControl(settings: Settings, pki: Pki, log: Logger): P
   return {
     failed,
     ask: questionsTo(worker, send),
+    renew: (next) => send({ credentials: credentialsOf(next) }),
     async stop() {
       stopping = true;
       send('stop');
       await exited;
     },
   };
+}
+
+function credentialsOf(pki: Pki): ControlCredentials {
+  const { serverCa: ca, controllers, scheduler, clientAuthority, nodeAuthority } = pki;
+  return { ca, controllers, scheduler, clientAuthority, nodeAuthority };
 }
 
 function questionsTo(worker: Worker, send: (message: ControlMessage) => void): Control['ask'] {

@@ -8,12 +8,17 @@ import { roster } from '#controllers/index.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { textLogger } from '#machinery/log.ts';
 import { Family, quoted } from '#machinery/metrics/exposition.ts';
-import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { systemRandom, uuid } from '#machinery/random.ts';
 import { schedulerComponent } from '#scheduler/scheduler.ts';
 import { version } from '../assets.ts';
 import { inTurn } from './in-turn.ts';
-import type { ControlAnswer, ControlAnswers, ControlMessage, ControlOptions } from './start.ts';
+import type {
+  ControlAnswer,
+  ControlAnswers,
+  ControlCredentials,
+  ControlMessage,
+  ControlOptions,
+} from './start.ts';
 
 /** The worker's own wiring: a connection for each of the two, and both components. Ends when told to stop. */
 const options = workerData as ControlOptions;
@@ -21,22 +26,23 @@ const clock = systemClock;
 const random = systemRandom;
 const log = textLogger((line) => process.stderr.write(line), options.logLevel, clock, { part: 'control' });
 
-const transportOf = ({ certificate, key }: KeyAndCertificate) =>
+let credentials: ControlCredentials = options;
+const transportOf = (who: 'controllers' | 'scheduler') =>
   http2Transport({
     url: options.url,
     clock,
-    ca: options.ca,
-    certificate: () => ({ cert: certificate, key }),
+    ca: () => credentials.ca,
+    certificate: () => ({ cert: credentials[who].certificate, key: credentials[who].key }),
   });
-const controllersTransport = transportOf(options.controllers);
-const schedulerTransport = transportOf(options.scheduler);
+const controllersTransport = transportOf('controllers');
+const schedulerTransport = transportOf('scheduler');
 const clientOf = (transport: ReturnType<typeof transportOf>, name: string) =>
   restClient({ transport, clock, userAgent: `gantry-${name}/${version}` });
 
 /** Loaded when there is something to sign: it costs 25 MB. */
 const sign: Sign = async (request, order) => {
   const { certifyRequest } = await import('#machinery/pki/issue.ts');
-  const authority = order.usages.includes('server') ? options.nodeAuthority : options.clientAuthority;
+  const authority = order.usages.includes('server') ? credentials.nodeAuthority : credentials.clientAuthority;
   return await certifyRequest(authority, request, order, clock, random);
 };
 const crash = new AbortController();
@@ -83,6 +89,10 @@ const answers: { [K in keyof ControlAnswers]: () => ControlAnswers[K] } = {
 };
 
 parentPort!.on('message', async (message: ControlMessage) => {
+  if (message !== 'stop' && 'credentials' in message) {
+    credentials = message.credentials;
+    return;
+  }
   if (message !== 'stop') {
     const { question, what } = message;
     parentPort!.postMessage({ question, answer: answers[what]() } satisfies ControlAnswer);
