@@ -15,14 +15,14 @@ const work = () => {
   });
   const use = async (ms: number) => {
     state.cpuMs += ms;
-    await clock.advance(5_000);
+    await clock.advance(1_000);
   };
   return { state, stop, ended, use };
 };
 
 test('a process at rest is left as it is, for however long', async () => {
   const { state, stop, ended, use } = work();
-  for (let turn = 0; turn < 1_000; turn++) await use(499);
+  for (let turn = 0; turn < 1_000; turn++) await use(99);
   expect(state.times).toBe(0);
   stop.abort();
   await ended;
@@ -32,7 +32,7 @@ test('a process at rest is left as it is, for however long', async () => {
 test('one that is busy is optimized, once', async () => {
   const { state, ended, use } = work();
   await use(10);
-  await use(500);
+  await use(100);
   await ended;
   await use(5_000);
   expect(state.times).toBe(1);

@@ -4,8 +4,9 @@ import { type Clock, sleep } from '#machinery/clock.ts';
 /** Starts Node without its optimizing compilers: to have compiled one function leaves 6 MB in memory that a process at rest needs for nothing. */
 export const WITHOUT_OPTIMIZER = ['--no-maglev', '--no-opt'];
 
-const LOOK_MS = 5_000;
-/** Of one CPU. */
+/** Short: a burst of pods shall not be over before. */
+const LOOK_MS = 1_000;
+/** Of one CPU. An agent at rest uses a hundredth of it. */
 const BUSY_SHARE = 0.1;
 
 export interface Work {
@@ -17,7 +18,7 @@ export interface Work {
   optimize(): void;
 }
 
-/** Has the code optimized of a process that was started without, once it has been busy for some seconds: when pods ask its DNS a lot, say. */
+/** Has the code optimized of a process that was started without, once it has been busy for a second: when pods come, or ask its DNS a lot. */
 export async function optimizeWhenBusy({ clock, signal, cpuMs, optimize }: Work): Promise<void> {
   let before = cpuMs();
   let since = clock.monotonic();

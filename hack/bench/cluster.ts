@@ -29,8 +29,11 @@ export const cluster: Section = async (report) => {
     report({ what: 'idle CPU of server and agent', value: idle, unit: '%', mark: { at: 'most', value: 1 } });
     const script = new URL('./pod-load.ts', import.meta.url).pathname;
     const [command, args] = measured.host.inside(process.execPath, [script, measured.kubeconfig]);
+    const busy = cpuSeconds([agent]);
     for (const measure of JSON.parse(await mustRun(command, args, { timeoutMs: 300_000 })) as Measure[])
       report(measure);
+    const used = cpuSeconds([agent]) - busy;
+    report({ what: 'agent CPU for all these pods', value: used, unit: 's' });
     const monitors = measured.pids('monitor');
     const rss = [server, agent].map((pid) => kilobytes(pid, 'Rss') / 1024);
     report({
