@@ -90,6 +90,11 @@ export interface AgentDeps {
 
 export interface RunningAgent extends Running {
   readonly roster: PodRoster;
+  /**
+   * In place of `stop`, when the machine goes down: ends all containers as their pods ask for, each within `graceMs`, and what holds them.
+   * The pods stay, and start anew when the machine is back.
+   */
+  halt(graceMs: number): Promise<void>;
 }
 
 /** How often the kernel is compared with what was planned for it. */
@@ -158,14 +163,23 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
     const node = await registerNode(registration);
     registered = keepRegistered(node, registration);
   });
+  const stop = async () => {
+    await kept.flush();
+    over.abort();
+    server.closeAllConnections();
+  };
   return {
     roster,
     ready,
     health: (): Health => (state.notReady ? { ok: false, message: state.notReady } : { ok: true }),
-    async stop() {
-      await kept.flush();
-      over.abort();
-      server.closeAllConnections();
+    stop,
+    async halt(graceMs) {
+      state.notReady = 'the machine goes down';
+      registered?.touch();
+      await roster.halt(graceMs);
+      await stop();
+      const sandboxes = await deps.runtime.list();
+      await Promise.all(sandboxes.map(({ id }) => deps.runtime.removeSandbox(id)));
     },
   };
 }

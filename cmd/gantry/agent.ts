@@ -30,6 +30,7 @@ import { type AgentFlags, type AgentSettings, settle } from './options.ts';
 import { securityProfiles } from './profiles.ts';
 import { openServers } from './servers.ts';
 import { stopSignal } from './stop.ts';
+import { HALT_GRACE_MS, machineGoesDown } from './systemd.ts';
 import { aborted } from './wait.ts';
 
 const CLUSTER_DOMAIN = 'cluster.local';
@@ -132,7 +133,10 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   });
   await Promise.race([ready.then(() => aborted(signal)), aborted(signal)]);
   door.close();
-  await running.stop();
+  if (await machineGoesDown()) {
+    log.info('The machine goes down: containers are ended', { graceMs: HALT_GRACE_MS });
+    await running.halt(HALT_GRACE_MS);
+  } else await running.stop();
   await runtime.close();
   servers.close();
 }

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSyn
 import { dirname, join } from 'node:path';
 import { root } from './assets.ts';
 import { dataDirectoryOf } from './processes.ts';
+import { systemdRunsHere } from './systemd.ts';
 import { unitCommand, unitText } from './unit.ts';
 
 export interface InstallFlags {
@@ -14,8 +15,6 @@ export interface InstallFlags {
   remove?: boolean;
 }
 
-/** Source: sd_booted(3). */
-const BOOTED = '/run/systemd/system';
 const UNITS = '/etc/systemd/system';
 const TOKEN = '--token';
 
@@ -66,7 +65,7 @@ function runs(unit: string, root: string): boolean {
 }
 
 function isInUse(unitDir: string): boolean {
-  return unitDir === UNITS && existsSync(BOOTED);
+  return unitDir === UNITS && systemdRunsHere();
 }
 
 function uninstall(name: string, unit: string, secret: string): number {

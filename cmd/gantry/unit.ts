@@ -9,8 +9,8 @@ export interface Service {
 }
 
 /**
- * A unit of systemd. Containers run on while it is restarted (KillMode=process), and it is told to be up once the API is served, or the
- * node is at work. Source: systemd.service(5).
+ * A unit of systemd. Containers run on while it is restarted (KillMode=process), also when the kernel has killed a process beside the
+ * service's own (OOMPolicy); it is told to be up once the API is served, or the node is at work. Source: systemd.service(5).
  */
 export function unitText({ program, args, environmentFile }: Service): string {
   return `[Unit]
@@ -27,7 +27,7 @@ RestartSec=2
 # 78: it cannot run as it is told to; somebody has to do something first.
 RestartPreventExitStatus=78
 TimeoutStartSec=5min
-TimeoutStopSec=60
+TimeoutStopSec=90
 WatchdogSec=60
 KillMode=process
 Delegate=yes
@@ -36,6 +36,7 @@ LimitNPROC=infinity
 LimitCORE=infinity
 TasksMax=infinity
 OOMScoreAdjust=-999
+OOMPolicy=continue
 
 [Install]
 WantedBy=multi-user.target

@@ -26,6 +26,7 @@ import { serverUrl } from './pki.ts';
 import { endLeftRoles, pidFileOf, runningPid } from './processes.ts';
 import { inCharge, PromotedStoreError } from './store-record.ts';
 import { EXIT_FINAL, type Role, supervise } from './supervise.ts';
+import { HALT_GRACE_MS } from './systemd.ts';
 
 /** `gantry up`: the server and the agent of this machine, in the foreground, until SIGTERM or SIGINT. */
 export async function up(flags: UpFlags): Promise<number> {
@@ -110,7 +111,8 @@ function roleOf(name: string, flags: string[], args: string[]): Role {
 
 /** The agent of this machine as a process. */
 export function agentRole(settings: AgentSettings): Role {
-  return { ...roleOf('agent', AGENT_FLAGS, agentArguments(settings)), environment: AGENT_ENVIRONMENT };
+  const role = roleOf('agent', AGENT_FLAGS, agentArguments(settings));
+  return { ...role, environment: AGENT_ENVIRONMENT, stopDelayMs: HALT_GRACE_MS };
 }
 
 /** The member of etcd where there is one, the server, and unless it is not wanted the agent. */

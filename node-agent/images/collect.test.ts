@@ -3,6 +3,7 @@ import { settle, VirtualClock } from '#machinery/clock-virtual.ts';
 import { silentLogger } from '#machinery/log.ts';
 import type { Digest } from '#oci/contract.ts';
 import { FakeImageStore, fakeImage } from '#oci/fake/index.ts';
+import { TestNode } from '../pods/test-node.ts';
 import type { PodWorker } from '../pods/worker.ts';
 import { isTooFull, keepImagesInBounds, missingBytes, removable } from './collect.ts';
 import { imagesInUse } from './in-use.ts';
@@ -72,6 +73,14 @@ describe('which images are in use', () => {
     ['no name at all', 'Not A Name', {}, false],
   ])('%s', (_, named, observed, expected) => {
     expect(used(worker(named, observed))).toBe(expected);
+  });
+
+  test('is asked of workers as they are', async () => {
+    const node = new TestNode();
+    await node.start();
+    await node.create('web', { containers: [{ name: 'main', image: 'app:1' }] });
+    await node.run(0);
+    expect([...imagesInUse(node.roster.list(), [stored])]).toEqual([image.id]);
   });
 });
 

@@ -14,10 +14,10 @@ export function imagesInUse(
   return new Set(used.map(({ id }) => id));
 }
 
-function referencesOf({ pod, observed }: Pick<PodWorker, 'pod' | 'observed'>): string[] {
-  const { stage, images, containers } = observed();
+function referencesOf(worker: Pick<PodWorker, 'pod' | 'observed'>): string[] {
+  const { stage, images, containers } = worker.observed();
   if (stage === 'finished' || stage === 'gone') return [];
-  const { spec } = pod();
+  const { spec } = worker.pod();
   const all = [
     ...(spec?.initContainers ?? []),
     ...(spec?.containers ?? []),

@@ -376,6 +376,57 @@ describe('what is lost', () => {
   });
 });
 
+describe('a machine that goes down', () => {
+  test('ends containers as their pods ask for, within its own time, and starts nothing', async () => {
+    const node = await started();
+    const preStop = { sleep: { seconds: 3 } };
+    const lifecycle = { preStop };
+    await node.create('web', { containers: [{ ...container('obedient'), lifecycle }] });
+    await node.create('stubborn', { ...only('stubborn'), terminationGracePeriodSeconds: 300 });
+    await node.run(1_000);
+    let halted = false;
+    void node.roster.halt(10_000).then(() => {
+      halted = true;
+    });
+    await node.run(2_000);
+    expect(node.isReady('web')).toBe(true);
+    await node.create('late');
+    await node.run(3_000);
+    expect(node.isReady('web')).toBe(false);
+    expect(halted).toBe(false);
+    await node.run(6_000);
+    expect(halted).toBe(true);
+    // They are neither deleted nor failed.
+    for (const name of ['web', 'stubborn', 'late']) expect(node.pod(name)?.status?.phase).not.toBe('Failed');
+    expect(node.starts).toBe(2);
+  });
+
+  test('starts its pods anew when it is back', async () => {
+    const node = await started();
+    const { uid } = (await node.create('web')).metadata;
+    await node.run(1_000);
+    void node.roster.halt(10_000);
+    await node.run(1_000);
+    node.crash();
+    await node.runtime.removeSandbox(uid!);
+    await node.start();
+    await node.run(1_000);
+    expect(node.isReady('web')).toBe(true);
+    expect(node.status('web')?.restartCount).toBe(1);
+  });
+
+  test('deletes what is being deleted, in less time', async () => {
+    const node = await started();
+    await node.create('stubborn', { ...only('stubborn'), terminationGracePeriodSeconds: 300 });
+    await node.run(1_000);
+    await node.delete('stubborn');
+    await node.run(1_000);
+    void node.roster.halt(5_000);
+    await node.run(6_000);
+    expect(node.pod('stubborn')).toBeUndefined();
+  });
+});
+
 describe('a crash at any step', () => {
   const spec: Partial<PodSpec> = {
     ...only('obedient'),

@@ -175,7 +175,11 @@ const probes: PodHook = {
 export const POD_HOOKS: readonly PodHook[] = [images, volumes, sandbox, network, resize, containers, probes];
 
 /** Milliseconds the pod's processes have between SIGTERM and SIGKILL. */
-function podGraceMs({ pod, observed }: Pick<View, 'pod' | 'observed'>): number {
+function podGraceMs(view: Pick<View, 'pod' | 'observed'>): number {
+  return Math.min(ownGraceMs(view), view.observed.haltMs ?? Number.POSITIVE_INFINITY);
+}
+
+function ownGraceMs({ pod, observed }: Pick<View, 'pod' | 'observed'>): number {
   const own = (pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000;
   if (observed.removed && pod.metadata.deletionGracePeriodSeconds === undefined) return LEAST_GRACE_MS;
   const asked = pod.metadata.deletionGracePeriodSeconds;

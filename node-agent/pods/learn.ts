@@ -33,6 +33,7 @@ export type Fact =
   | { is: 'resized'; container: string; attempt: number; resources: ResourceRequirements }
   | { is: 'actuated'; allocation: Allocation }
   | { is: 'ended'; terminal: NonNullable<Observed['terminal']> }
+  | { is: 'halted'; graceMs: number }
   | { is: 'removed' }
   | { is: 'deleted' };
 
@@ -171,6 +172,9 @@ const LEARN: Learn = {
   },
   ended(observed, { terminal }) {
     observed.terminal ??= terminal;
+  },
+  halted(observed, { graceMs }) {
+    observed.haltMs = graceMs;
   },
   removed(observed) {
     observed.removed = true;

@@ -68,6 +68,8 @@ export type ImageObserved = { image: Image; imageId: string } | { failed: Reason
 
 export interface Observed {
   stage: Stage;
+  /** The machine goes down: what runs ends within this, and nothing is started. The pod goes on when the machine is back. */
+  haltMs?: number;
   /** The object is gone from the API: nobody waits for a final status. */
   removed: boolean;
   startTimeMs: number;

@@ -29,6 +29,8 @@ export interface PodRoster {
   find(namespace: string, name: string): PodWorker | undefined;
   list(): PodWorker[];
   sourcesChanged(uid: string): void;
+  /** The machine goes down: ends all that runs within that time. Resolves when nothing runs any more; nothing is started from now on. */
+  halt(graceMs: number): Promise<void>;
   /** Resolves once everything on the node has an owner or is gone. */
   readonly settled: Promise<void>;
 }
@@ -68,6 +70,7 @@ class Roster implements PodRoster {
   /** What ran when the agent began, until a worker has taken it. */
   #sandboxes = new Map<string, SandboxState>();
   #attachments = new Map<string, PodAttachment>();
+  #haltMs: number | undefined;
 
   constructor(options: RosterOptions) {
     this.#options = options;
@@ -101,6 +104,11 @@ class Roster implements PodRoster {
     this.#workers.get(uid)?.sourcesChanged();
   }
 
+  async halt(graceMs: number): Promise<void> {
+    this.#haltMs = graceMs;
+    await Promise.all(this.list().map((worker) => worker.halt(graceMs)));
+  }
+
   async begin(): Promise<void> {
     const { context, checkpoints, informer } = this.#options;
     const events = context.runtime.watch(context.signal);
@@ -127,6 +135,7 @@ class Roster implements PodRoster {
     const observed = adopt(pod, this.#sandboxes.get(uid), this.#attachments.get(uid), context.clock.now());
     // A pod is granted at first what it came with: the scheduler has seen to that.
     observed.allocated = { ...allocationOf(pod.spec!), ...kept };
+    if (this.#haltMs !== undefined) observed.haltMs = this.#haltMs;
     checkpoints.allocate(uid, observed.allocated);
     this.#qos.touch();
     recallResources(pod, observed, observed.allocated);

@@ -26,10 +26,10 @@ export function step(view: View): Step {
 }
 
 const EFFECTS: Record<Stage, (view: View) => Effect[]> = {
-  run: (view) => [
-    ...POD_HOOKS.flatMap((hook) => hook.before(view)),
-    ...POD_HOOKS.flatMap((hook) => hook.after(view)),
-  ],
+  run: (view) =>
+    view.observed.haltMs !== undefined
+      ? stopContainers(view)
+      : [...POD_HOOKS.flatMap((hook) => hook.before(view)), ...POD_HOOKS.flatMap((hook) => hook.after(view))],
   stop: stopContainers,
   teardown(view) {
     for (const hook of [...POD_HOOKS].reverse()) {
@@ -89,6 +89,12 @@ function nextOf(stage: 'stop' | 'teardown' | 'finished', view: View): Stage {
     return nextOf('finished', view);
   }
   return observed.removed || observed.deleted ? 'gone' : 'finished';
+}
+
+/** Nothing of it runs, and nothing will: the machine may go down. */
+export function isHalted(view: View): boolean {
+  const { containers, haltMs } = view.observed;
+  return haltMs !== undefined && ![...containers.values()].some(isRunning) && !isBusy(view, 'startContainer');
 }
 
 /** Somebody wants the pod away. */

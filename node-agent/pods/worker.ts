@@ -13,7 +13,7 @@ import { type Fact, learn, learnFailure } from './learn.ts';
 import type { Neighbours } from './neighbours.ts';
 import { type Observed, STAGES } from './observed.ts';
 import { podStatus } from './status.ts';
-import { ending, fresh, step } from './step.ts';
+import { ending, fresh, isHalted, step } from './step.ts';
 import { terminationMessage } from './termination.ts';
 import { ephemeralContainers, type View } from './view.ts';
 
@@ -33,6 +33,8 @@ export interface PodWorker {
   /** A ConfigMap or Secret it uses has changed, or a Service it may name. */
   sourcesChanged(): void;
   exited(containerId: string, exit: ExitStatus): void;
+  /** The machine goes down: ends what runs within that time, and starts nothing. Resolves when nothing runs any more. */
+  halt(graceMs: number): Promise<void>;
   lost(): void;
   /** The pod with what it has been granted of the node; undefined = it needs nothing any more. */
   allocated(): Pod | undefined;
@@ -78,6 +80,8 @@ class Worker implements PodWorker {
   #looking = false;
   #again = false;
   #setGone!: () => void;
+  readonly #halted: Promise<void>;
+  #setHalted!: () => void;
 
   constructor(pod: Pod, observed: Observed, context: PodContext, tokens: PodTokens, neighbours: Neighbours) {
     this.#pod = pod;
@@ -88,6 +92,9 @@ class Worker implements PodWorker {
     this.uid = pod.metadata.uid!;
     this.gone = new Promise((resolve) => {
       this.#setGone = resolve;
+    });
+    this.#halted = new Promise((resolve) => {
+      this.#setHalted = resolve;
     });
   }
 
@@ -144,6 +151,11 @@ class Worker implements PodWorker {
     this.#tell({ is: 'sandboxLost', nowMs: this.#context.clock.now() });
   }
 
+  async halt(graceMs: number): Promise<void> {
+    this.#tell({ is: 'halted', graceMs });
+    await Promise.race([this.#halted, this.gone]);
+  }
+
   allocated(): Pod | undefined {
     const { stage } = this.#observed;
     return stage === 'finished' || stage === 'gone' ? undefined : this.#granted();
@@ -187,6 +199,7 @@ class Worker implements PodWorker {
     this.#publish();
     for (const effect of fresh(effects, this.#busy)) this.#begin(effect);
     this.#wakeAt(wakeAtMs);
+    if (isHalted(view)) this.#setHalted();
   }
 
   #view(): View {
