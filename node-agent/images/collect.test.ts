@@ -45,11 +45,22 @@ describe('which images are in use', () => {
     ...{ id: image.id, layers: [], sizeBytes: 1, config: image.config },
     names: ['docker.io/library/app:1', `docker.io/library/app@${image.manifest}`],
   };
-  const worker = (named: string, observed: object) =>
-    ({
-      pod: () => ({ spec: { containers: [{ name: 'main', image: named }] } }),
-      observed: () => ({ stage: 'run', images: new Map(), containers: new Map(), ...observed }),
-    }) as unknown as PodWorker;
+  /** As the agent's own: what it answers depends on whom it is asked of. */
+  class FakeWorker {
+    readonly #named: string;
+    readonly #observed: object;
+    constructor(named: string, observed: object) {
+      this.#named = named;
+      this.#observed = observed;
+    }
+    pod() {
+      return { spec: { containers: [{ name: 'main', image: this.#named }] } };
+    }
+    observed() {
+      return { stage: 'run', images: new Map(), containers: new Map(), ...this.#observed };
+    }
+  }
+  const worker = (named: string, observed: object) => new FakeWorker(named, observed) as unknown as PodWorker;
   const used = (one: PodWorker) => imagesInUse([one], [stored]).has(image.id);
 
   test.each<[string, string, object, boolean]>([
