@@ -11,6 +11,8 @@ export interface KeptLab {
   lab: Lab;
   /** By `h1`, `h2`, ... */
   hosts: ReadonlyMap<string, LabHost>;
+  /** Of the lab: everything of it that is in files. */
+  directory: string;
   directoryOf(name: string): string;
 }
 
@@ -47,7 +49,8 @@ export function openLab(id: string): KeptLab {
   const directoryOf = (name: string) => join(LABS, id, name);
   const space = { diskBytes: record.diskBytes, directoryOf: (at: number) => directoryOf(`h${at + 1}`) };
   const lab = new Lab({ ...record, id, space });
-  return { lab, hosts: new Map(lab.hosts.map((host, at) => [`h${at + 1}`, host])), directoryOf };
+  const hosts = new Map(lab.hosts.map((host, at) => [`h${at + 1}`, host]));
+  return { lab, hosts, directory: join(LABS, id), directoryOf };
 }
 
 /** Ends every process of the lab and removes all that it is; also one that was made or removed only in part. */

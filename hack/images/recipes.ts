@@ -66,4 +66,10 @@ export const RECIPES: readonly Recipe[] = [
     layers: [{ kind: 'busybox' }, { kind: 'debian', packages: ['curl'] }],
     config: { Cmd: ['sh'], Env: [PATH] },
   },
+  {
+    // flock, which Debian's busybox has not.
+    name: 'gantry/records:1',
+    layers: [{ kind: 'busybox' }, { kind: 'debian', packages: ['util-linux'] }],
+    config: { Cmd: ['sh'], Env: [PATH] },
+  },
 ];

@@ -6,6 +6,7 @@ import { instanceOf } from '#cmd/gantry/paths.ts';
 import { TestEtcd } from './etcd.ts';
 import { TestHost } from './host.ts';
 import { anyKubectl } from './kubectl.ts';
+import { commandLine, type Role, roleOf } from './roles.ts';
 import { eventually, mustRun, type Ran, type RunOptions, run } from './run.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
@@ -114,16 +115,12 @@ export class TestCluster {
   }
 
   /** Pids of the instance's processes by role, as their command lines say. */
-  pids(role: 'up' | 'etcd' | 'server' | 'agent' | 'helper' | 'monitor'): number[] {
+  pids(role: Role): number[] {
     const found: number[] = [];
     for (const name of readdirSync('/proc')) {
       if (!/^\d+$/.test(name)) continue;
       const args = commandLine(Number(name));
-      if (!args.some((arg) => arg.includes(this.directory)) || args[0]?.endsWith('nsenter')) continue;
-      const program = args[0]?.split('/').at(-1);
-      // It has no pod yet; the helper makes the next one by itself.
-      if (program === 'gantry-monitor' && args[2]?.trim() === 'spare') continue;
-      if (program === role || program === `gantry-${role}` || args.includes(role)) found.push(Number(name));
+      if (args.some((arg) => arg.includes(this.directory)) && roleOf(args) === role) found.push(Number(name));
     }
     return found;
   }
@@ -195,15 +192,6 @@ export function tracesOf(directory: string): string[] {
   }
   if (existsSync(directory)) found.push(`directory ${directory}`);
   return found;
-}
-
-function commandLine(pid: number): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-  } catch {
-    // The process ended between the listing and the look.
-    return [];
-  }
 }
 
 function cgroupsNamed(instance: string): string[] {

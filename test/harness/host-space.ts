@@ -6,6 +6,8 @@ import { mustRun, run } from './run.ts';
 /** Where a command of the host waits with its namespaces, under cgroup v2, where no group may have both processes and groups. */
 const LEAF = 'commands';
 const FLAGS = /^(rw|ro|xattr|clone_children|release_agent=.*)$/;
+/** Where a host finds its own disk, besides the directory. */
+export const DISK = '/srv';
 const FILLER = '.filled';
 const PAGE_BYTES = 4096;
 const MAX_TRIES = 100;
@@ -139,6 +141,8 @@ export class HostSpace {
       ...groups.map(
         ({ target, type, options }) => `mount -t ${type} ${options && `-o ${options}`} cgroup ${target}`,
       ),
+      // At the same place on every host, for what is the same on all: volumes of pods.
+      `mount --bind ${directory} ${DISK}`,
       'mount -t tmpfs -o mode=755 tmpfs /run',
       'mount -t tmpfs -o mode=1777 tmpfs /dev/shm',
     ];

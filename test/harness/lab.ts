@@ -104,11 +104,11 @@ export class Lab {
 
   /**
    * Does something to the packets from one host to another, or to all that it sends, on the switch of the sender: what a host
-   * itself sees or counts does not tell. Replaces an earlier fault of the same two.
+   * itself sees or counts does not tell. Replaces an earlier fault of the same two, but that a delay and a loss can be together.
    */
   async fault(from: LabHost, to: LabHost | undefined, fault: Fault): Promise<void> {
-    await this.heal(from, to);
-    const chain = chainOf(from, to);
+    await this.heal(from, to, [fault.kind]);
+    const chain = chainOf(from, to, fault.kind);
     const whither = to ? `ip daddr ${to.address} ` : '';
     if (fault.kind === 'delay') await this.#startRelay(from, chain, fault);
     // What is lost is lost before it is under way.
@@ -120,14 +120,19 @@ export class Lab {
   }
 
   /** Ends what `fault` has begun between the two; harmless when there is nothing. */
-  async heal(from: LabHost, to: LabHost | undefined): Promise<void> {
-    const chain = chainOf(from, to);
+  async heal(
+    from: LabHost,
+    to: LabHost | undefined,
+    kinds: readonly Fault['kind'][] = ['cut', 'delay'],
+  ): Promise<void> {
     const { stdout } = await run(...this.#inMiddle('nft', ['list', 'chains', 'netdev']));
-    // nft 1.0 knows no deletion of what may be missing.
-    if (stdout.split(/\s+/).includes(chain))
-      await this.#nft(`flush chain netdev faults ${chain}\ndelete chain netdev faults ${chain}`);
-    const { code } = await run(...this.#inMiddle('ip', ['link', 'show', chain]));
-    if (code === 0) await mustRun(...this.#inMiddle('ip', ['link', 'delete', chain]));
+    for (const chain of kinds.map((kind) => chainOf(from, to, kind))) {
+      // nft 1.0 knows no deletion of what may be missing.
+      if (stdout.split(/\s+/).includes(chain))
+        await this.#nft(`flush chain netdev faults ${chain}\ndelete chain netdev faults ${chain}`);
+      const { code } = await run(...this.#inMiddle('ip', ['link', 'show', chain]));
+      if (code === 0) await mustRun(...this.#inMiddle('ip', ['link', 'delete', chain]));
+    }
   }
 
   async remove(): Promise<void> {
@@ -172,8 +177,8 @@ function verdictOf(fault: Fault, relay: string): string {
   }
 }
 
-function chainOf(from: LabHost, to: LabHost | undefined): string {
-  return `${from.port}-${to?.port ?? 'all'}`;
+function chainOf(from: LabHost, to: LabHost | undefined, kind: Fault['kind']): string {
+  return `${from.port}-${to?.port ?? 'all'}${kind === 'delay' ? '-d' : ''}`;
 }
 
 interface Wire {
