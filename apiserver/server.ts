@@ -104,6 +104,8 @@ export interface ApiServerDeps {
   nodeLink?: NodeLink;
   /** A way to another server, as one of them: for nodes that are connected there only. None are asked without. */
   peer?: (server: ServerAddress) => Pick<Transport, 'upgrade'>;
+  /** See RemovalDeps: where servers run a store of several members themselves. */
+  leaveStore?: (node: string) => Promise<void>;
   /** What /metrics says beside requests and objects, in the Prometheus exposition format: of the process, for one. */
   metrics?: readonly (() => Promise<string>)[];
   operation?: OperationSettings;
@@ -310,7 +312,7 @@ async function openData(deps: ApiServerDeps, kinds: KindIndex): Promise<Data> {
 }
 
 function pathHandlers(
-  { store, clock, config, paths = [] }: ApiServerDeps,
+  { store, clock, config, leaveStore, paths = [] }: ApiServerDeps,
   data: Data,
   engine: ObjectEngine,
 ): PathHandler[] {
@@ -319,7 +321,7 @@ function pathHandlers(
   return [
     backupHandler({ store, keys, cluster: config.cluster, clock }),
     rotationHandler({ store, keys, ring: codec, now: () => clock.now(), seen }),
-    removalHandler({ engine, clock, ownNode: config.node?.name }),
+    removalHandler({ engine, clock, ownNode: config.node?.name, leaveStore }),
     ...paths,
   ];
 }

@@ -7,14 +7,22 @@ import { ServiceAccountKind } from '#api/kinds/service-account.ts';
 import { boundKeys, NODE_KEYS } from '#api/semantics/node-keys.ts';
 import { leavePath } from '#api/well-known.ts';
 import { rfc3339Micro, systemClock } from '#machinery/clock.ts';
+import { StatusError } from '#machinery/errors.ts';
 import { collect } from '#machinery/transport.ts';
 import { callsTo, startTestServer, TEST_ADMIN } from '../fake/server.ts';
 import type { ApiServer } from '../server.ts';
 
 let server: ApiServer;
+/** Nodes that the store was told of, and the one without which it could not go on. */
+const leftStore: string[] = [];
+const NEEDED = 'needed';
 let call: ReturnType<typeof callsTo>;
 beforeAll(async () => {
   server = await startTestServer({
+    async leaveStore(node) {
+      leftStore.push(node);
+      if (node === NEEDED) throw new StatusError('Conflict', 'the others could not go on');
+    },
     config: {
       ...{ cluster: 'test', serviceCidr: '10.96.0.0/16', nodePorts: { from: 30_000, to: 32_767 } },
       node: { name: 'own', keyHash: 'a'.repeat(64) },
@@ -105,6 +113,19 @@ describe('a node that is removed', () => {
 });
 
 describe('the machine of a server', () => {
+  test('leaves the store first, and stays when the others could not go on without it', async () => {
+    await join('s0');
+    await join(NEEDED);
+    expect(await post('s0')).toMatchObject({ status: 200 });
+    expect(await post(NEEDED)).toMatchObject({
+      status: 409,
+      body: { message: 'the others could not go on' },
+    });
+    expect(leftStore.slice(-2)).toEqual(['s0', NEEDED]);
+    expect(server.engine.get(PodKind, `on-${NEEDED}`, 'default')).toBeDefined();
+    expect(server.engine.get(NodeKind, NEEDED)).toBeDefined();
+  });
+
   test('is not removed by itself, whatever is said', async () => {
     for (const query of ['', '?force=true'])
       expect(await post('own', query)).toMatchObject({

@@ -17,6 +17,8 @@ export interface RemovalDeps {
   clock: Clock;
   /** The node on this server's own machine. */
   ownNode?: string;
+  /** Takes the member of the store out that runs on a node's machine, if one does. Rejects with Conflict when the others are too few then. */
+  leaveStore?: (node: string) => Promise<void>;
 }
 
 export interface Removal {
@@ -38,7 +40,7 @@ export async function removeNode(
   name: string,
   force: boolean,
   { identity, signal }: RequestContext,
-  { engine, clock, ownNode }: RemovalDeps,
+  { engine, clock, ownNode, leaveStore }: RemovalDeps,
 ): Promise<Removal> {
   await engine.fresh();
   const node = engine.get(NodeKind, name);
@@ -57,6 +59,7 @@ export async function removeNode(
       'Conflict',
       `${name} is the machine of a server that is at work: run "gantry leave" there (when it is dead, --force)`,
     );
+  await leaveStore?.(name);
   // Not with the rights of a node, which may delete nothing of this.
   const context = internalContext(identity.name, `${name} is removed`, signal);
   const remove = (kind: Kind<never>, object: ApiObject, graceSeconds?: number) =>

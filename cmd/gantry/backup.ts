@@ -10,6 +10,7 @@ import { systemRandom } from '#machinery/random.ts';
 import { collect } from '#machinery/transport.ts';
 import { refuseExisting, writeBackupFile } from './backup-file.ts';
 import { connect } from './connect.ts';
+import { withStoreOf } from './managed-etcd/choice.ts';
 import type { StoreFlags } from './options.ts';
 import { type Paths, pathsOf } from './paths.ts';
 import { isInUse } from './processes.ts';
@@ -32,11 +33,22 @@ interface Source {
 
 /** `gantry backup FILE`: of the running server, or of the store when none runs here. */
 export async function backup(file: string, flags: BackupFlags): Promise<number> {
-  const force = flags.force ?? false;
-  refuseExisting(file, force);
+  refuseExisting(file, flags.force ?? false);
   const paths = pathsOf(flags.dataDir);
   const signal = stopSignal();
-  const source = isInUse(paths) ? await fromServer(paths, signal) : await fromStore(paths, flags);
+  if (isInUse(paths)) return await save(file, await fromServer(paths, signal), flags, signal);
+  const settings = await inCharge({ ...flags, paths });
+  return await withStoreOf(settings, { clock: systemClock, signal }, async () =>
+    save(file, await fromStore(settings), flags, signal),
+  );
+}
+
+async function save(
+  file: string,
+  source: Source,
+  { force = false, output }: BackupFlags,
+  signal: AbortSignal,
+): Promise<number> {
   const line = progressLine();
   try {
     const checked = await writeBackupFile(file, source.chunks, {
@@ -45,7 +57,7 @@ export async function backup(file: string, flags: BackupFlags): Promise<number> 
       progress: (bytes) => line.show(`${megabytes(bytes)} written`),
     });
     line.end();
-    process.stdout.write(flags.output === 'json' ? json(file, checked) : text(file, checked));
+    process.stdout.write(output === 'json' ? json(file, checked) : text(file, checked));
     return 0;
   } catch (error) {
     line.end();
@@ -76,11 +88,10 @@ async function* stream(body: Uint8Array | AsyncIterable<Uint8Array>): AsyncGener
   else yield* body;
 }
 
-async function fromStore(paths: Paths, flags: BackupFlags): Promise<Source> {
-  const settings = await inCharge({ ...flags, paths });
+async function fromStore(settings: StoreFlags & { paths: Paths }): Promise<Source> {
   // Opening a store that is not there would make one.
-  if (settings.store.kind === 'sqlite' && !existsSync(paths.store))
-    throw new Error(`${paths.root} holds no cluster: name its --data-dir, or its --store`);
+  if (settings.store.kind === 'sqlite' && !existsSync(settings.paths.store))
+    throw new Error(`${settings.paths.root} holds no cluster: name its --data-dir, or its --store`);
   const log = textLogger((line) => process.stderr.write(line), 'warn', systemClock, { part: 'backup' });
   const deps = { clock: systemClock, random: systemRandom, log };
   const store = await openStore(settings, CLUSTER, deps);

@@ -23,6 +23,7 @@ import { progressLine } from './progress.ts';
 import { removeInstance } from './purge.ts';
 import { askRemoval } from './removal.ts';
 import type { ServerDoors } from './servers.ts';
+import { stopSignal } from './stop.ts';
 
 export interface LeaveFlags {
   dataDir: string;
@@ -103,7 +104,10 @@ function stepsOf(scene: Scene): LeaveSteps {
       return others.length;
     },
     drain: () => drainHere(scene),
-    leaveStore: async () => {},
+    async leaveStore() {
+      const { leaveEtcd } = await import('./managed-etcd/leave.ts');
+      await leaveEtcd(paths, undefined, { clock, signal: stopSignal() });
+    },
     async stop() {
       uninstallUnitOf(paths.root, { name: flags.unit, unitDir: flags.unitDir });
       await stopRoles(paths, clock);

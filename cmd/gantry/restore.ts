@@ -1,4 +1,4 @@
-import { createReadStream, existsSync, mkdirSync } from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, type ReadStream } from 'node:fs';
 import { type Checked, checkBackup, restoreBackup } from '#apiserver/backup/restore.ts';
 import { wrappingKeys } from '#apiserver/encryption/key-ring.ts';
 import { keySpace } from '#apiserver/engine/keys.ts';
@@ -6,10 +6,12 @@ import { systemClock } from '#machinery/clock.ts';
 import { textLogger } from '#machinery/log.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { json, megabytes } from './backup.ts';
+import { withStoreOf } from './managed-etcd/choice.ts';
 import type { StoreFlags } from './options.ts';
-import { pathsOf } from './paths.ts';
+import { type Paths, pathsOf } from './paths.ts';
 import { isInUse } from './processes.ts';
 import { progressLine } from './progress.ts';
+import { stopSignal } from './stop.ts';
 import { CLUSTER, openStore } from './store.ts';
 import { inCharge } from './store-record.ts';
 
@@ -34,8 +36,20 @@ export async function restore(file: string, flags: RestoreFlags): Promise<number
   if (isInUse(pathsOf(flags.dataDir))) throw new Error(`a server runs on ${flags.dataDir}: stop it first`);
   mkdirSync(flags.dataDir, { recursive: true, mode: 0o700 });
   const paths = pathsOf(flags.dataDir);
+  const settings = await inCharge({ ...flags, paths });
+  return await withStoreOf(settings, { clock: systemClock, signal: stopSignal() }, () =>
+    fill(settings, file, read, flags),
+  );
+}
+
+async function fill(
+  settings: StoreFlags & { paths: Paths },
+  file: string,
+  read: () => ReadStream,
+  flags: RestoreFlags,
+): Promise<number> {
   const log = textLogger((text) => process.stderr.write(text), 'warn', systemClock, { part: 'restore' });
-  const store = await openStore(await inCharge({ ...flags, paths }), CLUSTER, {
+  const store = await openStore(settings, CLUSTER, {
     clock: systemClock,
     random: systemRandom,
     log,

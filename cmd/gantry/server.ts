@@ -11,7 +11,7 @@ import { type ApiServer, type ApiServerConfig, apiServer } from '#apiserver/serv
 import { http2Transport } from '#client/http2-transport.ts';
 import { sleep, systemClock } from '#machinery/clock.ts';
 import type { Running } from '#machinery/component.ts';
-import { messageOf } from '#machinery/errors.ts';
+import { messageOf, StatusError } from '#machinery/errors.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { type Logger, textLogger } from '#machinery/log.ts';
 import { type KeyAndCertificate, keyHashOf } from '#machinery/pki/certificate.ts';
@@ -25,6 +25,7 @@ import { type Control, type ControlHealth, startControl } from './control/start.
 import { controlPlaneHandler } from './control-plane.ts';
 import { encryptionOf, UnknownKindError } from './encryption.ts';
 import { OtherStoreError } from './managed-etcd/choice.ts';
+import { QuorumError } from './managed-etcd/membership.ts';
 import { RemovedMemberError } from './managed-etcd/removed.ts';
 import { processMetrics } from './metrics.ts';
 import { bundles } from './node-bundle.ts';
@@ -102,6 +103,9 @@ async function run(
       documents: readDocument,
       encryption: encryptionOf(settings),
       config: configOf(settings, pki),
+      ...(settings.store.kind === 'managed-etcd' && {
+        leaveStore: (node: string) => leaveStore(settings, node, signal),
+      }),
       tokens: (objects) =>
         serviceAccountTokens({
           keys: [signingKeyOf(pki.signingKey)],
@@ -214,6 +218,14 @@ function peerDoor(pki: () => Pki) {
         return { cert: certificate, key };
       },
     });
+}
+
+/** Of a node that is removed: its member of etcd goes first, unless the others could not go on without it. */
+async function leaveStore({ paths }: Settings, node: string, signal: AbortSignal): Promise<void> {
+  const { leaveEtcd } = await import('./managed-etcd/leave.ts');
+  await leaveEtcd(paths, node, { clock: systemClock, signal }).catch((error: unknown) => {
+    throw error instanceof QuorumError ? new StatusError('Conflict', error.message) : error;
+  });
 }
 
 /** A member of etcd that runs here has to be well first. */

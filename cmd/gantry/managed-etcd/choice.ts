@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemFiles } from '#machinery/files.ts';
 import type { Files } from '#machinery/io.ts';
 import type { Paths } from '../paths.ts';
 import type { StoreChoice } from '../store-choice.ts';
 import { readMember } from './record.ts';
+import type { RunDeps } from './run.ts';
 
 /** What was asked for and what a data directory holds do not go together. */
 export class OtherStoreError extends Error {
@@ -24,4 +26,16 @@ export async function storeInCharge(store: StoreChoice, paths: Paths, files: Fil
       `${paths.root} keeps its state in SQLite, and an etcd would begin with none: move it there with "gantry backup" and "gantry restore --store etcd"`,
     );
   return store;
+}
+
+/** Does `work` on the store of a data directory that no server uses: where that is a managed etcd, its member here runs meanwhile. */
+export async function withStoreOf<T>(
+  { store, paths }: { store: StoreChoice; paths: Paths },
+  deps: RunDeps,
+  work: () => Promise<T>,
+): Promise<T> {
+  const member = store.kind === 'managed-etcd' ? await readMember(systemFiles(), paths) : undefined;
+  if (!member) return await work();
+  const { withMember } = await import('./run.ts');
+  return await withMember(paths, member, deps, work);
 }

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import type { Clock } from '#machinery/clock.ts';
+import { systemFiles } from '#machinery/files.ts';
 import { askMember, type MemberAnswer } from '#store/etcd/members.ts';
 import type { Paths } from '../paths.ts';
+import { explain } from './access.ts';
 import { etcdCredentials, prepareMemberPki } from './pki.ts';
 import { claimPorts, type EtcdPlace, etcdArguments, localEndpoint, placeOf, probeEtcd } from './program.ts';
-import type { MemberRecord } from './record.ts';
+import { type MemberRecord, readMembers } from './record.ts';
 import { commandOf } from './role.ts';
 import { within } from './within.ts';
 
@@ -56,7 +58,10 @@ export async function withMember<T>(
         const said = await askMember(options, [localEndpoint(place)]);
         return said?.hasLeader ? said : undefined;
       },
-      () => new Error(`etcd hears no majority of its members\n${words}`),
+      async () => {
+        const why = await explain(await readMembers(systemFiles(), paths), options);
+        return new Error(why ?? `etcd does not come to answer\n${words}`);
+      },
     );
     return await work(place, answer);
   } finally {

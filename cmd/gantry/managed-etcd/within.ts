@@ -6,13 +6,13 @@ const LOOK_EVERY_MS = 100;
 export async function within<T>(
   { clock, signal, waitMs }: { clock: Clock; signal: AbortSignal; waitMs: number },
   look: () => Promise<T | undefined>,
-  failure: () => Error,
+  failure: () => Error | Promise<Error>,
 ): Promise<T> {
   const end = clock.monotonic() + waitMs;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
-    if (clock.monotonic() > end) throw failure();
+    if (clock.monotonic() > end) throw await failure();
     await sleep(clock, LOOK_EVERY_MS, signal);
   }
 }
