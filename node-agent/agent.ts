@@ -21,7 +21,11 @@ import type { ImageStore } from '#oci/contract.ts';
 import type { Runtime } from '#runtime/contract.ts';
 import type { Snapshots } from '#snapshots/contract.ts';
 import type { VolumeDriver } from '#volumes/contract.ts';
-import { keepImagesInBounds } from './images/collect.ts';
+import { podDiskUse } from './eviction/disk-use.ts';
+import { EvictionKeeper } from './eviction/evict.ts';
+import type { EvictionSettings, Readings } from './eviction/thresholds.ts';
+import { refusalUnder } from './eviction/words.ts';
+import { type ImageCollector, imageCollector, keepImagesInBounds } from './images/collect.ts';
 import { imageService } from './images/images.ts';
 import { TrackedImages } from './images/tracked.ts';
 import { keepLogsSmall } from './logs/rotate.ts';
@@ -36,7 +40,7 @@ import { systemGrpcCheck } from './probes/grpc.ts';
 import { systemHttpGet } from './probes/http.ts';
 import { prober } from './probes/prober.ts';
 import { systemTcpConnect } from './probes/try.ts';
-import { allocatableMemory, type MachineFacts, type NodeHealth } from './registration/node.ts';
+import { allocatableQuantities, type MachineFacts } from './registration/node.ts';
 import { keepPeers } from './registration/peers.ts';
 import { keepRegistered, podCidrsOf, type Registration, registerNode } from './registration/register.ts';
 import { agentServer } from './server/index.ts';
@@ -58,6 +62,8 @@ export interface AgentConfig {
   /** How pods are limited besides what their specs say. */
   limits?: LimitWishes;
   allowedUnsafeSysctls?: readonly string[];
+  /** When pods have to go because the machine runs short. */
+  eviction: EvictionSettings;
   /** How long the node may be silent before it counts as lost. */
   nodeGraceMs?: number;
   /** Everything of the node's network but its own blocks, which the cluster gives. */
@@ -80,7 +86,8 @@ export interface AgentDeps {
   volumes: readonly VolumeDriver[];
   profiles: SecurityProfiles;
   facts: MachineFacts;
-  health(): Promise<Omit<NodeHealth, 'notReady'>>;
+  /** What may run short on the machine, as it is now. */
+  signals(): Promise<Readings>;
   /** What the whole machine uses. */
   use(): Promise<NodeUse['machine']>;
   zone: Zone;
@@ -112,13 +119,15 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   const over = new AbortController();
   const ended = AbortSignal.any([signal, over.signal]);
   const state = { notReady: 'the network is not set up' };
+  const eviction = new EvictionKeeper(config.eviction, deps.signals, clock);
+  await eviction.look();
   const registration = {
     client,
     clock,
     log,
     facts: deps.facts,
     ...(config.nodeGraceMs && { graceMs: config.nodeGraceMs }),
-    health: async () => ({ ...(await deps.health()), notReady: state.notReady }),
+    health: async () => ({ pressure: eviction.pressure, notReady: state.notReady }),
     signal: ended,
   };
   const podCidrs = await blocksOf(deps, registration, ended);
@@ -154,9 +163,16 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
     signal: ended,
   });
   const images = new TrackedImages(deps.images, clock);
-  const roster = await startPods(deps, { services, pods, kept, recorder, images }, ended);
+  const refusal = (pod: Pod) => refusalUnder(eviction.pressure, pod);
+  const roster = await startPods(deps, { services, pods, kept, recorder, images, refusal }, ended);
   const server = serveThroughTunnel(deps, roster, ended);
-  keepNodeClean(deps, { roster, recorder, images }, ended);
+  const collector = keepNodeClean(deps, { roster, recorder, images }, ended);
+  eviction.keep({
+    ...{ roster, recorder, log, runtime: deps.runtime, nodeName: config.nodeName, signal: ended },
+    diskUse: (worker) => podDiskUse(worker, deps.snapshots, config.paths),
+    reclaimDisk: () => collector.collect(),
+    onChange: () => registered?.touch(),
+  });
   auditForEver(network, clock, log, ended);
   const ready = Promise.all([services.synced, peers.synced]).then(async () => {
     state.notReady = '';
@@ -189,19 +205,21 @@ function keepNodeClean(
   deps: AgentDeps,
   { roster, recorder, images }: Pick<PodParts, 'recorder' | 'images'> & { roster: PodRoster },
   signal: AbortSignal,
-): void {
-  const { config, clock, log, runtime, files, facts } = deps;
+): ImageCollector {
+  const { config, clock, log, runtime, files } = deps;
   void keepLogsSmall({ roster, runtime, files, paths: config.paths, clock, log, signal });
-  const collectImages = () =>
-    keepImagesInBounds({
-      ...{ images, roster, recorder, clock, log, nodeName: config.nodeName, signal },
-      disk: async () => ({
-        capacityBytes: facts.storageBytes,
-        availableBytes: facts.storageBytes * (await deps.health()).storageAvailableShare,
-      }),
-    });
+  const options = {
+    ...{ images, roster, recorder, clock, log, nodeName: config.nodeName, signal },
+    disk: async () => {
+      const { available, capacity } = (await deps.signals())['imagefs.available']!;
+      return { capacityBytes: capacity, availableBytes: available };
+    },
+  };
+  const collector = imageCollector(options);
+  const keep = () => keepImagesInBounds(options, collector);
   // Not before everything that runs has its pod: its image would look unused.
-  void roster.settled.then(collectImages, collectImages);
+  void roster.settled.then(keep, keep);
+  return { collect: () => roster.settled.then(() => collector.collect()) };
 }
 
 /** The agent's HTTP server, which is reached only through the tunnel that it keeps open to the apiserver. */
@@ -247,11 +265,12 @@ interface PodParts {
   kept: ReturnType<typeof checkpoints>;
   recorder: EventRecorder;
   images: TrackedImages;
+  refusal: NonNullable<PodContext['refusal']>;
 }
 
 async function startPods(
   deps: AgentDeps,
-  { services, pods, kept, recorder, images }: PodParts,
+  { services, pods, kept, recorder, images, refusal }: PodParts,
   signal: AbortSignal,
 ): Promise<PodRoster> {
   const { config, client, clock, random, log, runtime } = deps;
@@ -291,6 +310,7 @@ async function startPods(
     services: () => services.services(),
     accounts: readAccountFiles,
     resolveSubPath,
+    refusal,
   };
   roster = await startRoster({ context, tokens, checkpoints: kept, informer: pods });
   return roster;
@@ -305,14 +325,10 @@ async function nodeFacts({ config, facts, files }: AgentDeps): Promise<NodeFacts
   return {
     name: facts.name,
     hostIPs: facts.addresses,
-    allocatable: {
-      cpu: String(facts.cpus),
-      memory: String(allocatableMemory(facts)),
-      'ephemeral-storage': String(facts.storageBytes),
-    },
+    allocatable: allocatableQuantities(facts),
     memoryBytes: facts.memoryBytes,
     limits: limitOptions(facts.runtime, config.limits ?? {}, facts.memoryBytes),
-    enforceAllocatable: config.limits?.enforceNodeAllocatable ?? false,
+    ...(config.limits?.enforceNodeAllocatable && { enforced: facts.allocatable }),
     allowedUnsafeSysctls: config.allowedUnsafeSysctls ?? [],
     hosts: await textOf(files, '/etc/hosts'),
     resolv: parseResolvConf(await textOf(files, '/etc/resolv.conf')),

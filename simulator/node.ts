@@ -82,7 +82,8 @@ export class SimulatedNode {
     const registration = {
       ...{ client, clock, signal, log: silentLogger, facts: this.#facts() },
       health: async () => ({
-        ...{ notReady: '', memoryAvailableBytes: 8 * GIB, storageAvailableShare: 0.9, pidsShare: 0 },
+        notReady: '',
+        pressure: new Set<never>(),
       }),
     };
     const node = await registerNode(registration);
@@ -120,6 +121,7 @@ export class SimulatedNode {
       ...{ name: this.name, addresses: ['192.0.2.1'], cpus: 16, memoryBytes: 16 * GIB },
       ...{
         storageBytes: 100 * GIB,
+        allocatable: { cpuMilli: 16_000, memoryBytes: 16 * GIB, storageBytes: 100 * GIB, pids: 32_768 },
         podLimit: 110,
         architecture: 'amd64',
         kernelVersion: '6',

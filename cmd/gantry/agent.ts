@@ -15,7 +15,8 @@ import { Zone } from '#network/dns/zone.ts';
 import { type AgentConfig, agent as agentComponent, type RunningAgent } from '#node-agent/agent.ts';
 import { imagesInUse } from '#node-agent/images/in-use.ts';
 import { keepCertificate, type RenewalDeps } from '#node-agent/registration/certificate.ts';
-import { readHealth, readMachine, readUse } from '#node-agent/registration/machine.ts';
+import { readMachine, readSignals, readUse } from '#node-agent/registration/machine.ts';
+import { allocatableOf, ReservationError } from '#node-agent/registration/reservation.ts';
 import { openImageStore } from '#oci/images/store.ts';
 import { NativeUnpacker } from '#runtime/native/unpacker.ts';
 import { volumeDrivers } from '#volumes/index.ts';
@@ -28,8 +29,10 @@ import { notify } from './notify.ts';
 import { optimizeWhenBusy, switchOptimizerOn, usedCpuMs } from './optimizer.ts';
 import { type AgentFlags, type AgentSettings, settle } from './options.ts';
 import { securityProfiles } from './profiles.ts';
+import { evictionSettings } from './resource-options.ts';
 import { openServers } from './servers.ts';
 import { stopSignal } from './stop.ts';
+import { EXIT_FINAL } from './supervise.ts';
 import { HALT_GRACE_MS, machineGoesDown } from './systemd.ts';
 import { aborted } from './wait.ts';
 
@@ -53,6 +56,10 @@ export async function agent(flags: AgentFlags): Promise<number> {
   } catch (error) {
     // What was still waiting for something at its start has nothing to say.
     if (signal.aborted) return 0;
+    if (error instanceof ReservationError) {
+      log.error('The agent cannot run', { error: error.message });
+      return EXIT_FINAL;
+    }
     log.error('The agent ends', { error: messageOf(error), stack: (error as Error).stack });
     return 1;
   }
@@ -63,6 +70,9 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   const clock = systemClock;
   const random = systemRandom;
   const files = systemFiles();
+  const machine = await readMachine(paths.root);
+  const reservations = [settings.systemReserved, settings.kubeReserved];
+  const allocatable = allocatableOf(machine, reservations, evictionSettings(settings));
   const identity = await readIdentity(settings, clock, signal);
   const servers = await serversFor(settings, identity);
   const client = restClient({ transport: servers.any, clock, userAgent: `gantry-agent/${version}` });
@@ -74,7 +84,6 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   for (const { sandbox, reason } of kept)
     log.warn('a monitor runs on as the program it was', { sandbox, reason });
   await snapshots.sweep();
-  const machine = await readMachine(paths.root);
   const images = await openImageStore({
     directory: join(paths.agent, 'images'),
     files,
@@ -87,35 +96,21 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   const crash = new AbortController();
   const starting = agentComponent.start(
     {
-      config: {
-        nodeName,
-        paths: { dataDir: paths.agent, memoryDir },
-        clusterDomain: CLUSTER_DOMAIN,
-        ...wishes(settings),
-        nodeGraceMs: settings.nodeGracePeriod,
-        network: {
-          instance,
-          clusterCidrs: [settings.podCidr],
-          serviceCidrs: [settings.serviceCidr],
-          nodePortRange: settings.nodePortRange,
-          vxlan: settings.vxlan,
-          addresses: [advertiseAddress],
-          dnsAddress,
-        },
-      },
+      config: configOf(settings, memoryDir, dnsAddress),
       ...{ servers, clock, random, log, files, runtime, network, snapshots, images, zone },
       client,
       volumes: volumeDrivers(),
       profiles: await securityProfiles(join(paths.agent, 'seccomp'), log),
       facts: {
         ...machine,
+        allocatable,
         name: nodeName,
         addresses: [advertiseAddress],
         podLimit: POD_LIMIT,
         version,
         runtime: await runtime.info(),
       },
-      health: () => readHealth(paths.root),
+      signals: () => readSignals(paths.root),
       use: readUse,
       startDns: (ended) => serveDns(settings, dnsAddress, zone, log, ended),
     },
@@ -152,6 +147,24 @@ function serversFor({ paths, server, nodeGracePeriod }: AgentSettings, { serverC
       return { cert: certificate, key };
     },
   });
+}
+
+function configOf(settings: AgentSettings, memoryDir: string, dnsAddress: string): AgentConfig {
+  const { paths, instance, nodeName, advertiseAddress, nodePortRange, vxlan } = settings;
+  return {
+    nodeName,
+    paths: { dataDir: paths.agent, memoryDir },
+    clusterDomain: CLUSTER_DOMAIN,
+    ...wishes(settings),
+    eviction: evictionSettings(settings),
+    nodeGraceMs: settings.nodeGracePeriod,
+    network: {
+      ...{ instance, nodePortRange, vxlan, dnsAddress },
+      clusterCidrs: [settings.podCidr],
+      serviceCidrs: [settings.serviceCidr],
+      addresses: [advertiseAddress],
+    },
+  };
 }
 
 function renew(

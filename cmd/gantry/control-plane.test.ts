@@ -7,8 +7,9 @@ import { systemClock } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { silentLogger } from '#machinery/log.ts';
 import { controlPlaneOf, keptControlPlane, parseControlPlane, writeControlPlane } from './control-plane.ts';
+import type { JoinFlags } from './join.ts';
 import { enterAsServer } from './join-server.ts';
-import { addUpOptions, type Settings, settle, type UpFlags } from './options.ts';
+import { addJoinOptions, addUpOptions, type Settings, settle, type UpFlags } from './options.ts';
 import { pathsOf } from './paths.ts';
 
 let root: string;
@@ -39,8 +40,20 @@ function serverWith(args: string[]): Settings {
 const ETCD = ['--store', 'etcd://192.0.2.9:2379', '--etcd-ca'];
 const node = () => {
   const dataDir = join(root, 'two');
-  const flags = { dataDir, nodeName: 'two', allowedUnsafeSysctls: [], logLevel: 'warn' as const };
-  return settle({ ...flags, advertiseAddress: '192.0.2.2' });
+  const args = [
+    '--data-dir',
+    dataDir,
+    '--node-name',
+    'two',
+    '--node-ip',
+    '192.0.2.2',
+    '--log-level',
+    'warn',
+    '--system-reserved',
+    'memory=1Gi',
+  ];
+  const { nodeIp, ...flags } = addJoinOptions(new Command()).parse(args, { from: 'user' }).opts<JoinFlags>();
+  return settle({ ...flags, ...(nodeIp && { advertiseAddress: nodeIp }) });
 };
 
 test('what one server gives makes another one of the same cluster', async () => {
@@ -67,6 +80,7 @@ test('what one server gives makes another one of the same cluster', async () => 
       podCidr: '10.9.0.0/16',
       leaderLease: 5000,
       vxlan: { id: 7, port: 4790 },
+      systemReserved: { memory: 2 ** 30 },
       agent: true,
     },
     ...{

@@ -23,11 +23,12 @@ import {
 } from './managed-etcd/options.ts';
 import { addOperationOptions, type OperationFlags, operationArguments } from './operation-options.ts';
 import { instanceOf, type Paths, pathsOf } from './paths.ts';
+import { addResourceOptions, type ResourceFlags, resourceArguments } from './resource-options.ts';
 import { addSnapshotOptions, type SnapshotFlags, snapshotArguments } from './snapshot/options.ts';
 import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
 
 /** Flags of every command that runs a node. */
-export interface NodeFlags {
+export interface NodeFlags extends ResourceFlags {
   dataDir: string;
   nodeName: string;
   memoryQos?: boolean;
@@ -223,7 +224,7 @@ export function addNodeOptions(command: Command): Command {
   )
     .argParser(collect)
     .default([], 'none');
-  return command
+  return addResourceOptions(command)
     .option('--data-dir <dir>', 'where everything is kept', DEFAULT_DATA_DIR)
     .option('--node-name <name>', 'name of this node', nameOf, hostname().toLowerCase())
     .option('--memory-qos', 'keep the memory that pods ask for, slow down use near the limit (cgroup v2)')
@@ -290,6 +291,7 @@ function nodeArguments(settings: Omit<NodeFlags, 'dataDir'> & ClusterFlags & Pla
     ...(settings.enforceNodeAllocatable ? [['--enforce-node-allocatable']] : []),
     ...settings.allowedUnsafeSysctls.map((pattern) => ['--allowed-unsafe-sysctls', pattern]),
     ...(settings.singleProcessOomKill ? [['--single-process-oom-kill']] : []),
+    ...resourceArguments(settings),
     ['--log-level', settings.logLevel],
   ];
 }

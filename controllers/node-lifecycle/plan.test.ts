@@ -64,6 +64,19 @@ describe('a node', () => {
     ]);
   });
 
+  it('that is short of something takes no pods meanwhile', () => {
+    const short = node('True');
+    short.status!.conditions!.push(
+      { type: 'DiskPressure', status: 'True' },
+      { type: 'PIDPressure', status: 'False' },
+    );
+    expect(taints(plan(short, NOW))).toEqual(['node.kubernetes.io/disk-pressure:NoSchedule']);
+    const over = node('True', {
+      taints: [{ key: 'node.kubernetes.io/disk-pressure', effect: 'NoSchedule' }],
+    });
+    expect(taints(plan(over, NOW))).toEqual([]);
+  });
+
   it('that is not ready makes its pods not ready', () => {
     const running = pod(
       'a',

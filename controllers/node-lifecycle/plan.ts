@@ -74,9 +74,16 @@ export class AfterFull {
 const NOT_READY = 'node.kubernetes.io/not-ready';
 const UNREACHABLE = 'node.kubernetes.io/unreachable';
 const UNSCHEDULABLE = 'node.kubernetes.io/unschedulable';
-const OURS = [NOT_READY, UNREACHABLE, UNSCHEDULABLE];
 
-const REPORTED = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'];
+/** Of conditions that keep new pods away while they hold. */
+const SHORT_OF: Record<string, string> = {
+  MemoryPressure: 'node.kubernetes.io/memory-pressure',
+  DiskPressure: 'node.kubernetes.io/disk-pressure',
+  PIDPressure: 'node.kubernetes.io/pid-pressure',
+};
+const OURS = [NOT_READY, UNREACHABLE, UNSCHEDULABLE, ...Object.values(SHORT_OF)];
+
+const REPORTED = ['Ready', ...Object.keys(SHORT_OF)];
 
 export interface NodeScene {
   node: Node;
@@ -139,6 +146,10 @@ function silenced(conditions: Conditions, now: number): Conditions {
 function taintsOf(node: Node, ready: string, now: number, disruption: Disruption): Taint[] {
   const wanted: Taint[] = [];
   if (node.spec?.unschedulable) wanted.push({ key: UNSCHEDULABLE, effect: 'NoSchedule' });
+  for (const [type, key] of Object.entries(SHORT_OF)) {
+    if (conditionOf(node.status?.conditions, type)?.status === 'True')
+      wanted.push({ key, effect: 'NoSchedule' });
+  }
   if (ready !== 'True') {
     const key = ready === 'False' ? NOT_READY : UNREACHABLE;
     wanted.push({ key, effect: 'NoSchedule' });

@@ -65,13 +65,34 @@ export interface ImageCollectionOptions {
   signal: AbortSignal;
 }
 
-/** Looks at the disk until the signal aborts. */
-export async function keepImagesInBounds(options: ImageCollectionOptions): Promise<void> {
-  const { clock, log, signal } = options;
+/** Removes images as the disk needs it. */
+export interface ImageCollector {
+  /** Looks now; who asks while a look is under way gets that one. */
+  collect(): Promise<void>;
+}
+
+export function imageCollector(options: ImageCollectionOptions): ImageCollector {
   const seen = new Map<Digest, number>();
+  let running: Promise<void> | undefined;
+  return {
+    collect: () => {
+      running ??= collect(options, seen).finally(() => {
+        running = undefined;
+      });
+      return running;
+    },
+  };
+}
+
+/** Looks at the disk until the signal aborts. */
+export async function keepImagesInBounds(
+  options: ImageCollectionOptions,
+  collector = imageCollector(options),
+): Promise<void> {
+  const { clock, log, signal } = options;
   while (!signal.aborted) {
     try {
-      await collect(options, seen);
+      await collector.collect();
     } catch (error) {
       log.warn('Images could not be looked through', { error: messageOf(error) });
       options.recorder.record(nodeOf(options), 'Warning', {

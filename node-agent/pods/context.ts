@@ -12,9 +12,11 @@ import type { ImageService } from '../images/images.ts';
 import type { AgentPaths } from '../paths.ts';
 import type { HttpGet } from '../probes/http.ts';
 import type { Prober } from '../probes/prober.ts';
+import type { Allocatable } from '../registration/reservation.ts';
 import type { PodSources } from '../sources/sources.ts';
 import type { LimitOptions } from '../spec/limits.ts';
 import type { SubPathResolver } from '../spec/mounts.ts';
+import type { Rejection } from '../spec/rejection.ts';
 import type { SecurityProfiles } from '../spec/security.ts';
 import type { AccountFiles } from '../spec/user.ts';
 import type { PodFiles } from './pod-files.ts';
@@ -30,8 +32,8 @@ export interface NodeFacts {
   memoryBytes: number;
   /** How containers are limited besides what their specs say. */
   limits?: LimitOptions;
-  /** Hold all pods together to what the node offers. */
-  enforceAllocatable?: boolean;
+  /** What all pods together are held to. */
+  enforced?: Allocatable;
   /** Sysctls that pods may set besides the safe ones: names, or prefixes that end in `*`. */
   allowedUnsafeSysctls?: readonly string[];
   /** The node's own /etc/hosts and resolv.conf. */
@@ -65,6 +67,8 @@ export interface PodContext {
   services(): Promise<Iterable<Service>>;
   accounts(layers: readonly string[]): Promise<AccountFiles>;
   resolveSubPath: SubPathResolver;
+  /** Why a new pod is not taken now, whatever it is. */
+  refusal?(pod: Pod): Rejection | undefined;
   /** Ends all work at once, as a crash would. */
   signal: AbortSignal;
 }

@@ -176,7 +176,8 @@ export const POD_HOOKS: readonly PodHook[] = [images, volumes, sandbox, network,
 
 /** Milliseconds the pod's processes have between SIGTERM and SIGKILL. */
 function podGraceMs(view: Pick<View, 'pod' | 'observed'>): number {
-  return Math.min(ownGraceMs(view), view.observed.haltMs ?? Number.POSITIVE_INFINITY);
+  const { haltMs = Number.POSITIVE_INFINITY, terminal } = view.observed;
+  return Math.min(ownGraceMs(view), haltMs, terminal?.disruptedMs ?? Number.POSITIVE_INFINITY);
 }
 
 function ownGraceMs({ pod, observed }: Pick<View, 'pod' | 'observed'>): number {

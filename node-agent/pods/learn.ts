@@ -3,7 +3,14 @@ import type { PodAttachment } from '#network/contract.ts';
 import type { ExitStatus } from '#runtime/contract.ts';
 import type { MountedVolume } from '#volumes/contract.ts';
 import type { Allocation } from '../spec/allocation.ts';
-import { containerObserved, type ImageObserved, type Observed, type Reasoned, type Run } from './observed.ts';
+import {
+  containerObserved,
+  type ImageObserved,
+  type Observed,
+  type Reasoned,
+  type Run,
+  type Terminal,
+} from './observed.ts';
 import { nextBackoffMs } from './restart.ts';
 
 /** What became known of a pod: the result of an effect, or news from the runtime and the probes. */
@@ -32,7 +39,7 @@ export type Fact =
   | { is: 'resizeAgain' }
   | { is: 'resized'; container: string; attempt: number; resources: ResourceRequirements }
   | { is: 'actuated'; allocation: Allocation }
-  | { is: 'ended'; terminal: NonNullable<Observed['terminal']> }
+  | { is: 'ended'; terminal: Terminal }
   | { is: 'halted'; graceMs: number }
   | { is: 'removed' }
   | { is: 'deleted' };

@@ -39,6 +39,13 @@ export interface Run {
   message?: string;
 }
 
+/** How and why a pod ended. */
+export interface Terminal extends Reasoned {
+  phase: 'Failed' | 'Succeeded';
+  /** The node ended it for its own sake: its containers have at most this, in milliseconds, and others are told. */
+  disruptedMs?: number;
+}
+
 export interface ContainerObserved {
   /** The newest start, running or exited. */
   run?: Run;
@@ -74,7 +81,7 @@ export interface Observed {
   removed: boolean;
   startTimeMs: number;
   /** Why the pod ended without its containers having ended by themselves. */
-  terminal?: Reasoned & { phase: 'Failed' | 'Succeeded' };
+  terminal?: Terminal;
   sandbox: 'none' | 'ready' | 'lost';
   /** Path of the network namespace; empty on the node's network. */
   networkNamespace: string;

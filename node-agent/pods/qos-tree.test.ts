@@ -39,9 +39,9 @@ describe('the parents of the QoS classes', () => {
   });
 
   test('keep memory and hold all together only where that is wanted', () => {
-    const options = { memoryQos: true, allocatable: { cpuMilli: 2000, memoryBytes: 4096 * MIB } };
+    const options = { memoryQos: true, allocatable: { cpuMilli: 2000, memoryBytes: 4096 * MIB, pids: 9 } };
     expect(parents([GUARANTEED, BURSTABLE], options)).toEqual({
-      kubepods: { cpuShares: 2048, memoryBytes: 4096 * MIB, memoryMinBytes: 1088 * MIB },
+      kubepods: { cpuShares: 2048, memoryBytes: 4096 * MIB, pids: 9, memoryMinBytes: 1088 * MIB },
       'kubepods/burstable': { cpuShares: 256, memoryMinBytes: 64 * MIB },
       'kubepods/besteffort': { cpuShares: 2 },
     });

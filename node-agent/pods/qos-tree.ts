@@ -5,6 +5,7 @@ import { type Clock, sleep } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { Resources, Runtime } from '#runtime/contract.ts';
+import type { Allocatable } from '../registration/reservation.ts';
 import { CGROUP_PARENT, MIN_CPU_SHARES, sharesOf } from '../spec/resources.ts';
 
 /**
@@ -16,7 +17,7 @@ import { CGROUP_PARENT, MIN_CPU_SHARES, sharesOf } from '../spec/resources.ts';
 export interface QosOptions {
   memoryQos?: boolean;
   /** What the node offers all pods together, where it is enforced. */
-  allocatable?: { cpuMilli: number; memoryBytes: number };
+  allocatable?: Pick<Allocatable, 'cpuMilli' | 'memoryBytes' | 'pids'>;
 }
 
 /** Limits of the parents for these pods. Pure. In the order in which they are written. */
@@ -33,6 +34,7 @@ export function qosParents(pods: readonly PodSpec[], options: QosOptions = {}): 
         ...(allocatable && {
           cpuShares: sharesOf(allocatable.cpuMilli),
           memoryBytes: allocatable.memoryBytes,
+          pids: allocatable.pids,
         }),
         ...kept(() => true),
       },

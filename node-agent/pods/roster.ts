@@ -1,5 +1,4 @@
 import type { Pod } from '#api/objects.ts';
-import { amountsOf } from '#api/semantics/resources.ts';
 import type { Change, Informer } from '#client/contract.ts';
 import { sleep } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
@@ -75,11 +74,10 @@ class Roster implements PodRoster {
   constructor(options: RosterOptions) {
     this.#options = options;
     const { runtime, clock, log, signal, node } = options.context;
-    const { cpu = 0, memory = 0 } = amountsOf(node.allocatable);
     this.#qos = qosTree({
       ...{ runtime, clock, log, signal },
       memoryQos: node.limits?.memoryQos !== undefined,
-      ...(node.enforceAllocatable && { allocatable: { cpuMilli: cpu, memoryBytes: memory } }),
+      ...(node.enforced && { allocatable: node.enforced }),
       pods: () => this.list().flatMap((worker) => worker.allocated()?.spec ?? []),
     });
   }
@@ -150,10 +148,12 @@ class Roster implements PodRoster {
 
   /** A pod that this node does not take ends before anything of it is made. */
   #judge(pod: Pod, observed: Observed): void {
-    const { node, recorder, profiles } = this.#options.context;
+    const { node, recorder, profiles, refusal } = this.#options.context;
     if (observed.terminal) return;
     const rejection =
-      forbiddenSysctl(pod.spec!, node.allowedUnsafeSysctls ?? []) ?? unenforceableLabel(pod.spec!, profiles);
+      refusal?.(pod) ??
+      forbiddenSysctl(pod.spec!, node.allowedUnsafeSysctls ?? []) ??
+      unenforceableLabel(pod.spec!, profiles);
     if (!rejection) return;
     const message = `Pod was rejected: ${rejection.message}`;
     observed.terminal = { phase: 'Failed', reason: rejection.reason, message };

@@ -218,6 +218,7 @@ function conditionsOf(
     { ...ready, type: 'ContainersReady' },
     condition('PodScheduled', true),
     ...resizeConditions(view),
+    ...disruption(observed),
   ];
   // Of ours there is none but those of now.
   let conditions = (pod.status?.conditions ?? []).filter(
@@ -230,6 +231,12 @@ function conditionsOf(
   // Those of others first, then the agent's own in this order, as the kubelet has them.
   const own = (type: string) => wanted.findIndex((one) => one.type === type);
   return conditions.toSorted((a, b) => own(a.type) - own(b.type));
+}
+
+/** Source: Kubernetes documentation, "Pod disruption conditions". */
+function disruption({ terminal }: Observed): PodCondition[] {
+  if (terminal?.disruptedMs === undefined) return [];
+  return [condition('DisruptionTarget', true, 'TerminationByKubelet', terminal.message)];
 }
 
 /** They are there only while they hold. */

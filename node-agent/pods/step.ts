@@ -1,7 +1,7 @@
 import { isSidecar } from '#api/semantics/resources.ts';
 import { type Effect, effectKey } from './effects.ts';
 import { POD_HOOKS, stopContainers } from './hooks.ts';
-import { isRunning, type Reasoned, STAGES, type Stage } from './observed.ts';
+import { isRunning, STAGES, type Stage, type Terminal } from './observed.ts';
 import { wantsResize } from './resize.ts';
 import { restartAtMs } from './restart.ts';
 import { appContainers, initContainers, isBusy, mayDo, needOf, type View } from './view.ts';
@@ -103,7 +103,7 @@ function isGoing({ pod, observed }: View): boolean {
 }
 
 /** Why a pod nobody deletes comes to its end: its containers are done, or its time is over. */
-export function ending(view: View): (Reasoned & { phase: 'Failed' | 'Succeeded' }) | undefined {
+export function ending(view: View): Terminal | undefined {
   const { pod, observed } = view;
   if (observed.terminal) return observed.terminal;
   const deadline = pod.spec?.activeDeadlineSeconds;

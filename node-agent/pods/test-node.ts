@@ -59,6 +59,8 @@ export class TestNode {
   crashAt: CrashPoint | undefined;
   /** What a probe by HTTP is answered. */
   httpStatus = 200;
+  /** Why new pods are not taken. */
+  refusal: NonNullable<PodContext['refusal']> = () => undefined;
   /** In place of the image store. */
   image: (reference: string) => ImageOutcome = (reference) => ({
     image: imageOf(reference),
@@ -216,6 +218,7 @@ export class TestNode {
       services: async () => [],
       accounts: async () => ({ passwd: '', group: '' }),
       resolveSubPath: async () => '/nowhere',
+      refusal: (pod) => this.refusal(pod),
       signal: stop.signal,
     };
   }

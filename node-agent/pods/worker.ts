@@ -11,7 +11,7 @@ import { execute, type Work } from './executor.ts';
 import { EffectFault } from './fault.ts';
 import { type Fact, learn, learnFailure } from './learn.ts';
 import type { Neighbours } from './neighbours.ts';
-import { type Observed, STAGES } from './observed.ts';
+import { type Observed, STAGES, type Terminal } from './observed.ts';
 import { podStatus } from './status.ts';
 import { ending, fresh, isHalted, step } from './step.ts';
 import { terminationMessage } from './termination.ts';
@@ -36,6 +36,8 @@ export interface PodWorker {
   /** The machine goes down: ends what runs within that time, and starts nothing. Resolves when nothing runs any more. */
   halt(graceMs: number): Promise<void>;
   lost(): void;
+  /** The node ends it, for good; harmless when it has ended. */
+  end(terminal: Terminal): void;
   /** The pod with what it has been granted of the node; undefined = it needs nothing any more. */
   allocated(): Pod | undefined;
   /** Somebody has given something back: a resize that was put off may fit. */
@@ -154,6 +156,10 @@ class Worker implements PodWorker {
   async halt(graceMs: number): Promise<void> {
     this.#tell({ is: 'halted', graceMs });
     await Promise.race([this.#halted, this.gone]);
+  }
+
+  end(terminal: Terminal): void {
+    this.#tell({ is: 'ended', terminal });
   }
 
   allocated(): Pod | undefined {

@@ -2,7 +2,7 @@ import { readFile, statfs } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import type { NodeUse } from '#api/node-link.ts';
 import { readPressure } from '#runtime/pressure.ts';
-import type { NodeHealth } from './node.ts';
+import type { Readings } from '../eviction/thresholds.ts';
 
 /** What the kernel tells of the machine. Source: proc(5), os-release(5), machine-id(5). */
 export interface Machine {
@@ -14,16 +14,19 @@ export interface Machine {
   machineId: string;
   bootId: string;
   storageBytes: number;
+  /** How many processes and threads there may be at a time. */
+  pids: number;
 }
 
 const ARCHITECTURES: Partial<Record<NodeJS.Architecture, string>> = { x64: 'amd64', arm64: 'arm64' };
 
 export async function readMachine(directory: string): Promise<Machine> {
-  const [kernel, release, machineId, bootId, disk] = await Promise.all([
+  const [kernel, release, machineId, bootId, pids, disk] = await Promise.all([
     textOf('/proc/sys/kernel/osrelease'),
     textOf('/etc/os-release'),
     textOf('/etc/machine-id'),
     textOf('/proc/sys/kernel/random/boot_id'),
+    mostPids(),
     statfs(directory),
   ]);
   return {
@@ -35,24 +38,38 @@ export async function readMachine(directory: string): Promise<Machine> {
     machineId,
     bootId,
     storageBytes: disk.blocks * disk.bsize,
+    pids,
   };
 }
 
-/** A look at what runs short. */
-export async function readHealth(directory: string): Promise<Omit<NodeHealth, 'notReady'>> {
-  const [meminfo, load, pidMax, disk] = await Promise.all([
+/** A look at what runs short, `directory` being on the file system of pods and images. */
+export async function readSignals(directory: string): Promise<Readings> {
+  const [meminfo, load, pids, disk] = await Promise.all([
     textOf('/proc/meminfo'),
     textOf('/proc/loadavg'),
-    textOf('/proc/sys/kernel/pid_max'),
+    mostPids(),
     statfs(directory),
   ]);
   const available = Number(/^MemAvailable: +(\d+) kB/m.exec(meminfo)?.[1] ?? 0) * 1024;
   const threads = Number(/ \d+\/(\d+) /.exec(load)?.[1] ?? 0);
+  const bytes = { available: disk.bavail * disk.bsize, capacity: disk.blocks * disk.bsize };
+  // Some file systems make inodes as they are needed, and count none.
+  const inodes = disk.files > 0 ? { available: disk.ffree, capacity: disk.files } : undefined;
   return {
-    memoryAvailableBytes: available,
-    storageAvailableShare: disk.bavail / disk.blocks,
-    pidsShare: threads / Number(pidMax),
+    'memory.available': { available, capacity: totalmem() },
+    'nodefs.available': bytes,
+    'imagefs.available': bytes,
+    ...(inodes && { 'nodefs.inodesFree': inodes, 'imagefs.inodesFree': inodes }),
+    'pid.available': { available: Math.max(0, pids - threads), capacity: pids },
   };
+}
+
+/** Source: proc(5): the lesser of pid_max and threads-max, as the kubelet has it. */
+async function mostPids(): Promise<number> {
+  const limits = await Promise.all(
+    ['pid_max', 'threads-max'].map((name) => textOf(`/proc/sys/kernel/${name}`)),
+  );
+  return Math.min(...limits.map(Number));
 }
 
 /** proc(5): /proc/stat counts in ticks of USER_HZ, which is 100 on every architecture of ours. */

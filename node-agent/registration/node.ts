@@ -1,6 +1,9 @@
 import type { Node } from '#api/objects.ts';
 import { rfc3339 } from '#machinery/clock.ts';
+import { quantityOfMilli } from '#machinery/values/quantity.ts';
 import type { RuntimeInfo } from '#runtime/contract.ts';
+import type { Pressure } from '../eviction/plan.ts';
+import type { Allocatable } from './reservation.ts';
 
 /** What is so about this machine; read once at start. */
 export interface MachineFacts {
@@ -10,6 +13,7 @@ export interface MachineFacts {
   memoryBytes: number;
   /** Of the file system with the data directory. */
   storageBytes: number;
+  allocatable: Allocatable;
   podLimit: number;
   architecture: string;
   kernelVersion: string;
@@ -24,25 +28,13 @@ export interface MachineFacts {
 export interface NodeHealth {
   /** Empty = ready; else why not. */
   notReady: string;
-  memoryAvailableBytes: number;
-  storageAvailableShare: number;
-  /** Processes and threads, of the most there may be. */
-  pidsShare: number;
+  /** What the node is short of. */
+  pressure: ReadonlySet<Pressure>;
 }
 
 type Condition = NonNullable<NonNullable<Node['status']>['conditions']>[number];
 
-/** Below these a node takes no new pods. Source: Kubernetes, default hard eviction thresholds. */
-const MEMORY_PRESSURE_BYTES = 100 * 1024 * 1024;
-const STORAGE_PRESSURE_SHARE = 0.1;
-const PID_PRESSURE_SHARE = 0.9;
-
 const MI = 1024 * 1024;
-
-/** What of the memory pods may have, in bytes: the rest keeps the node from running short. */
-export function allocatableMemory({ memoryBytes }: Pick<MachineFacts, 'memoryBytes'>): number {
-  return Math.max(0, memoryBytes - MEMORY_PRESSURE_BYTES);
-}
 
 /** The Node object of a machine that is new to the cluster. */
 export function nodeObject(facts: MachineFacts): Node {
@@ -70,10 +62,7 @@ export function nodeStatus(
   return {
     ...old,
     capacity: quantities,
-    allocatable: {
-      ...quantities,
-      memory: `${Math.floor(allocatableMemory(facts) / MI)}Mi`,
-    },
+    allocatable: { ...quantities, ...allocatableQuantities(facts) },
     conditions: conditions(health, old?.conditions ?? [], nowMs),
     addresses: [
       ...facts.addresses.map((address) => ({ type: 'InternalIP', address })),
@@ -98,6 +87,17 @@ export function nodeStatus(
   };
 }
 
+/** As status.allocatable has it. */
+export function allocatableQuantities({
+  allocatable,
+}: Pick<MachineFacts, 'allocatable'>): Record<string, string> {
+  return {
+    cpu: quantityOfMilli(allocatable.cpuMilli),
+    memory: `${Math.floor(allocatable.memoryBytes / MI)}Mi`,
+    'ephemeral-storage': `${Math.floor(allocatable.storageBytes / MI)}Mi`,
+  };
+}
+
 /** What the kernel can do, as labels and annotations of the Node. */
 export function featureAnnotations({ runtime }: MachineFacts): Record<string, string> {
   const has = Object.entries(runtime.features).filter(([, is]) => is);
@@ -110,26 +110,39 @@ export function featureAnnotations({ runtime }: MachineFacts): Record<string, st
   };
 }
 
-function conditions(health: NodeHealth, old: readonly Condition[], nowMs: number): Condition[] {
-  const memory = health.memoryAvailableBytes < MEMORY_PRESSURE_BYTES;
-  const storage = health.storageAvailableShare < STORAGE_PRESSURE_SHARE;
-  const pids = health.pidsShare > PID_PRESSURE_SHARE;
+/** Reason and message when the condition holds, and when it does not. Source: kubelet. */
+const PRESSURES: Record<Pressure, [[string, string], [string, string]]> = {
+  MemoryPressure: [
+    ['KubeletHasInsufficientMemory', 'kubelet has insufficient memory available'],
+    ['KubeletHasSufficientMemory', 'kubelet has sufficient memory available'],
+  ],
+  DiskPressure: [
+    ['KubeletHasDiskPressure', 'kubelet has disk pressure'],
+    ['KubeletHasNoDiskPressure', 'kubelet has no disk pressure'],
+  ],
+  PIDPressure: [
+    ['KubeletHasInsufficientPID', 'kubelet has insufficient PID available'],
+    ['KubeletHasSufficientPID', 'kubelet has sufficient PID available'],
+  ],
+};
+
+function conditions(
+  { pressure, notReady }: NodeHealth,
+  old: readonly Condition[],
+  nowMs: number,
+): Condition[] {
+  const pressures = Object.entries(PRESSURES).map(([type, [yes, no]]) => {
+    const holds = pressure.has(type as Pressure);
+    const [reason, message] = holds ? yes : no;
+    return { type, status: holds ? 'True' : 'False', reason, message };
+  });
   const now = [
-    condition(
-      'MemoryPressure',
-      memory,
-      'Kubelet',
-      'InsufficientMemory',
-      'SufficientMemory',
-      'sufficient memory available',
-    ),
-    condition('DiskPressure', storage, 'Kubelet', 'DiskPressure', 'NoDiskPressure', 'no disk pressure'),
-    condition('PIDPressure', pids, 'Kubelet', 'InsufficientPID', 'SufficientPID', 'sufficient PID available'),
+    ...pressures,
     {
       type: 'Ready',
-      status: health.notReady ? 'False' : 'True',
-      reason: health.notReady ? 'KubeletNotReady' : 'KubeletReady',
-      message: health.notReady || 'kubelet is posting ready status',
+      status: notReady ? 'False' : 'True',
+      reason: notReady ? 'KubeletNotReady' : 'KubeletReady',
+      message: notReady || 'kubelet is posting ready status',
     },
   ];
   const ours = new Set(now.map(({ type }) => type));
@@ -139,21 +152,4 @@ function conditions(health: NodeHealth, old: readonly Condition[], nowMs: number
     return { ...next, lastHeartbeatTime: rfc3339(nowMs), lastTransitionTime: since ?? rfc3339(nowMs) };
   });
   return [...old.filter(({ type }) => !ours.has(type)), ...merged];
-}
-
-function condition(
-  type: string,
-  is: boolean,
-  who: string,
-  reasonIf: string,
-  reasonIfNot: string,
-  fine: string,
-) {
-  const reason = `${who}Has${is ? reasonIf : reasonIfNot}`;
-  return {
-    type,
-    status: is ? 'True' : 'False',
-    reason,
-    message: is ? `the node has ${type}` : `the node has ${fine}`,
-  };
 }

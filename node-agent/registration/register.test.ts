@@ -19,6 +19,7 @@ const FACTS: MachineFacts = {
   cpus: 2,
   memoryBytes: 4 * 2 ** 30,
   storageBytes: 20 * 2 ** 30,
+  allocatable: { cpuMilli: 1_500, memoryBytes: 3 * 2 ** 30, storageBytes: 18 * 2 ** 30, pids: 30_000 },
   podLimit: 110,
   architecture: 'amd64',
   kernelVersion: '6.18.0',
@@ -30,9 +31,7 @@ const FACTS: MachineFacts = {
 };
 const HEALTHY: NodeHealth = {
   notReady: '',
-  memoryAvailableBytes: 2 ** 30,
-  storageAvailableShare: 0.5,
-  pidsShare: 0.1,
+  pressure: new Set(),
 };
 const NOW = Date.UTC(2026, 0, 1);
 
@@ -48,16 +47,16 @@ describe('the status of a node', () => {
   test.each([
     [{}, { Ready: 'True', MemoryPressure: 'False', DiskPressure: 'False', PIDPressure: 'False' }],
     [{ notReady: 'the network is not set up' }, { Ready: 'False' }],
-    [{ memoryAvailableBytes: 2 ** 20 }, { MemoryPressure: 'True', Ready: 'True' }],
-    [{ storageAvailableShare: 0.05 }, { DiskPressure: 'True' }],
-    [{ pidsShare: 0.95 }, { PIDPressure: 'True' }],
+    [{ pressure: new Set(['MemoryPressure'] as const) }, { MemoryPressure: 'True', Ready: 'True' }],
+    [{ pressure: new Set(['DiskPressure'] as const) }, { DiskPressure: 'True', MemoryPressure: 'False' }],
+    [{ pressure: new Set(['PIDPressure'] as const) }, { PIDPressure: 'True' }],
   ])('%j', (health, expected) => expect(conditions(health)).toMatchObject(expected));
 
   test('tells the handlers that RuntimeClasses may name', () => {
     expect(nodeStatus(FACTS, HEALTHY, undefined, NOW)?.runtimeHandlers).toEqual(HANDLERS);
   });
 
-  test('keeps the time of a change, what others wrote, and holds some memory back', () => {
+  test('keeps the time of a change, what others wrote, and tells what pods may have', () => {
     const mine = nodeStatus(
       FACTS,
       HEALTHY,
@@ -72,7 +71,10 @@ describe('the status of a node', () => {
     });
     expect(later.conditions![0]).toEqual({ type: 'Other', status: 'True' });
     expect(later.images).toEqual([]);
-    expect([later.capacity?.['memory'], later.allocatable?.['memory']]).toEqual(['4096Mi', '3996Mi']);
+    const amounts = { cpu: '2', memory: '4096Mi', 'ephemeral-storage': '20480Mi', pods: '110' };
+    expect(later.capacity).toEqual(amounts);
+    const less = { cpu: '1500m', memory: '3072Mi', 'ephemeral-storage': '18432Mi' };
+    expect(later.allocatable).toEqual({ ...amounts, ...less });
     expect(later.addresses?.map(({ address }) => address)).toEqual(['192.0.2.1', '2001:db8::1', 'node-1']);
   });
 });

@@ -1,11 +1,10 @@
 import { constants } from 'node:fs';
 import { chmod, chown, lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { directoryUsage } from '#machinery/directory-usage.ts';
 import type { SnapshotMount, Snapshots } from '../contract.ts';
 import { checkId, checkLayers, SnapshotError } from '../names.ts';
 
-/** Bounds the walk that `usage` makes at once; the rest waits. */
-const WALK_WIDTH = 32;
 /**
  * What kernels are built with differs, and what is written must be whole by itself, whatever kernel comes next: a renamed
  * directory of a lower layer is copied, not pointed to (redirect_dir), a file whose owner changes is copied with its content
@@ -13,8 +12,6 @@ const WALK_WIDTH = 32;
  * numbers are one file's each where the file systems have bits to spare (xino). Source: Linux, filesystems/overlayfs.rst.
  */
 const CHOSEN = ['index=off', 'metacopy=off', 'redirect_dir=nofollow', 'xino=auto'];
-/** st_blocks counts these. */
-const BLOCK_BYTES = 512;
 
 /**
  * Overlayfs snapshots. Layout, below the directory given:
@@ -90,20 +87,7 @@ export class OverlayfsSnapshots implements Snapshots {
 
   async usage(id: string): Promise<{ bytes: number; inodes: number }> {
     checkId(id);
-    const total = { bytes: 0, inodes: 0 };
-    const counted = new Set<string>();
-    let level = [join(this.#directory, id, 'fs')];
-    while (level.length > 0) {
-      const next: string[] = [];
-      for (let at = 0; at < level.length; at += WALK_WIDTH) {
-        const children = await Promise.all(
-          level.slice(at, at + WALK_WIDTH).map((path) => count(path, total, counted)),
-        );
-        next.push(...children.flat());
-      }
-      level = next;
-    }
-    return total;
+    return await directoryUsage(join(this.#directory, id, 'fs'));
   }
 
   async #make(home: string, layers: readonly string[]): Promise<void> {
@@ -130,24 +114,6 @@ export class OverlayfsSnapshots implements Snapshots {
     }
     await rename(join(home, 'layers.new'), join(home, 'layers'));
   }
-}
-
-/** Adds one entry to `total` and returns its children when it is a directory. */
-async function count(
-  path: string,
-  total: { bytes: number; inodes: number },
-  counted: Set<string>,
-): Promise<string[]> {
-  const stat = await lstat(path).catch(ignoreMissing(undefined));
-  if (!stat) return [];
-  const inode = `${stat.dev}:${stat.ino}`;
-  if (counted.has(inode)) return [];
-  if (stat.nlink > 1 && !stat.isDirectory()) counted.add(inode);
-  total.inodes++;
-  total.bytes += stat.blocks * BLOCK_BYTES;
-  if (!stat.isDirectory()) return [];
-  const names = await readdir(path).catch(ignoreMissing<string[]>([]));
-  return names.map((name) => join(path, name));
 }
 
 function isMissing(error: unknown): boolean {

@@ -1,0 +1,34 @@
+import { Command } from 'commander';
+import { expect, test } from 'vitest';
+import { addResourceOptions, type ResourceFlags, resourceArguments } from './resource-options.ts';
+
+const parse = (args: string[]) =>
+  addResourceOptions(new Command().exitOverride().configureOutput({ writeErr() {} }))
+    .parse(args, { from: 'user' })
+    .opts<ResourceFlags>();
+
+test.each([
+  [[]],
+  [['--system-reserved', 'cpu=250m,memory=1Gi', '--kube-reserved', 'pid=100']],
+  [
+    [
+      '--eviction-hard',
+      'memory.available<5%,pid.available<0',
+      '--eviction-minimum-reclaim',
+      'memory.available=1Gi',
+    ],
+  ],
+  [['--eviction-pressure-transition-period', '90s']],
+])('what is told to a role is what was told to its supervisor: %j', (args) => {
+  const flags = parse(args);
+  expect(parse(resourceArguments(flags).flat())).toEqual(flags);
+});
+
+test.each([
+  [['--system-reserved', 'memory=-1Gi'], 'memory must not be negative.'],
+  [['--kube-reserved', 'gpu=1'], '"gpu" is none of cpu, memory, ephemeral-storage, pid.'],
+  [['--eviction-hard', 'memory.available>1Gi'], 'is none of memory.available,'],
+  [['--eviction-pressure-transition-period', 'soon'], 'write it as 30s, 5m or 0s.'],
+])('what is wrong is refused with a reason: %j', (args, why) => {
+  expect(() => parse(args)).toThrow(why);
+});

@@ -1,0 +1,90 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { formatGoDuration, parseGoDuration } from '#machinery/values/duration.ts';
+import {
+  amountsText,
+  DEFAULT_EVICTION,
+  type EvictionSettings,
+  parseReclaims,
+  parseThresholds,
+} from '#node-agent/eviction/thresholds.ts';
+import { parseReserved, type Reserved, reservedText } from '#node-agent/registration/reservation.ts';
+
+/** What a node keeps back from its pods, and when it gets rid of some. Names and meaning are those of the kubelet's flags. */
+export interface ResourceFlags {
+  systemReserved: Reserved;
+  kubeReserved: Reserved;
+  evictionHard: EvictionSettings['hard'];
+  evictionMinimumReclaim: EvictionSettings['minimumReclaim'];
+  /** Milliseconds. */
+  evictionPressureTransitionPeriod: number;
+}
+
+export function addResourceOptions(command: Command): Command {
+  const reserved = (flag: string, whose: string) =>
+    new Option(
+      `${flag} <resources>`,
+      `kept back for ${whose}: cpu=500m,memory=1Gi,ephemeral-storage=5Gi,pid=1000`,
+    )
+      .argParser(textOf(parseReserved))
+      .default({}, 'nothing');
+  const hard = new Option(
+    '--eviction-hard <thresholds>',
+    'below these, pods are evicted; those not named stay as they are',
+  )
+    .argParser(textOf(parseThresholds))
+    .default(DEFAULT_EVICTION.hard, amountsText(DEFAULT_EVICTION.hard, '<').replace('104857600', '100Mi'));
+  const reclaim = new Option(
+    '--eviction-minimum-reclaim <amounts>',
+    'how much more has to be free then: memory.available=500Mi',
+  )
+    .argParser(textOf(parseReclaims))
+    .default({}, 'nothing');
+  const transition = new Option(
+    '--eviction-pressure-transition-period <duration>',
+    'how long a node is said to be short of something after it was last',
+  )
+    .argParser(durationOf)
+    .default(DEFAULT_EVICTION.transitionMs, '5m');
+  return command
+    .addOption(reserved('--system-reserved', 'the machine'))
+    .addOption(reserved('--kube-reserved', 'the agent and the runtime'))
+    .addOption(hard)
+    .addOption(reclaim)
+    .addOption(transition);
+}
+
+/** The flags again as arguments. */
+export function resourceArguments(flags: ResourceFlags): string[][] {
+  return [
+    ['--system-reserved', reservedText(flags.systemReserved)],
+    ['--kube-reserved', reservedText(flags.kubeReserved)],
+    ['--eviction-hard', amountsText(flags.evictionHard, '<')],
+    ['--eviction-minimum-reclaim', amountsText(flags.evictionMinimumReclaim, '=')],
+    ['--eviction-pressure-transition-period', formatGoDuration(flags.evictionPressureTransitionPeriod)],
+  ];
+}
+
+export function evictionSettings(flags: ResourceFlags): EvictionSettings {
+  return {
+    hard: flags.evictionHard,
+    minimumReclaim: flags.evictionMinimumReclaim,
+    transitionMs: flags.evictionPressureTransitionPeriod,
+  };
+}
+
+function textOf<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      if (error instanceof RangeError) throw new InvalidArgumentError(`${error.message}.`);
+      throw error;
+    }
+  };
+}
+
+function durationOf(text: string): number {
+  const ms = parseGoDuration(text);
+  if (ms === undefined || ms < 0) throw new InvalidArgumentError('write it as 30s, 5m or 0s.');
+  return ms;
+}
