@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type * as http2 from 'node:http2';
 import { createSecureServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
@@ -7,6 +8,7 @@ import { sleep, systemClock } from '#machinery/clock.ts';
 import { isStatus } from '#machinery/errors.ts';
 import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { issueCertificate, makeAuthority } from '#machinery/pki/issue.ts';
+import { testProxy } from '#machinery/proxy/testing/proxy.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { collect } from '#machinery/transport.ts';
 import { type Http2Transport, http2Transport } from './http2-transport.ts';
@@ -74,6 +76,56 @@ describe('the HTTP/2 transport', () => {
     );
     expect(bodies).toEqual(['/a Bearer secret', '/b Bearer secret']);
     expect(sessions).toHaveLength(1);
+  });
+
+  it('goes by the proxy that is meant for the server, for requests and for upgrades', async () => {
+    answer = (request, response) => response.end(request.url);
+    const proxy = await testProxy({ credentials: 'user:password' });
+    const url = proxy.url.href.replace('://', '://user:password@');
+    const { port } = server.address() as AddressInfo;
+    const through = http2Transport({
+      ...{ url: `https://127.0.0.1:${port}`, clock: systemClock, ca: authority.certificate },
+      proxy: () => new URL(url),
+    });
+    try {
+      const request = { method: 'GET', path: '/by-the-proxy', headers: {} };
+      expect(Buffer.from(await collect((await through.request(request)).body)).toString()).toBe(request.path);
+      const { stream } = await through.upgrade({
+        ...request,
+        headers: { connection: 'Upgrade', upgrade: 'echo' },
+      });
+      expect(String((await once(stream, 'data'))[0])).toBe('hello ');
+      stream.destroy();
+      expect(proxy.asked).toEqual([`127.0.0.1:${port}`, `127.0.0.1:${port}`]);
+    } finally {
+      through.close();
+      proxy.close();
+    }
+  });
+
+  it('says what a proxy says that refuses, and turns to the next server', async () => {
+    answer = (request, response) => response.end(request.url);
+    const proxy = await testProxy({ credentials: 'user:password' });
+    const good = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    let urls = ['https://127.0.0.1:1'];
+    const through = http2Transport({
+      ...{ url: () => urls, clock: systemClock, ca: authority.certificate },
+      proxy: (target) => (target.port === '1' ? proxy.url : undefined),
+    });
+    try {
+      const request = { method: 'GET', path: '/', headers: {} };
+      const refused = {
+        reason: 'ServiceUnavailable',
+        message: expect.stringContaining('407 Proxy Authentication'),
+      };
+      await expect(through.request(request)).rejects.toMatchObject(refused);
+      await expect(through.upgrade(request)).rejects.toMatchObject(refused);
+      urls = ['https://127.0.0.1:1', good];
+      expect((await through.request(request)).status).toBe(200);
+    } finally {
+      through.close();
+      proxy.close();
+    }
   });
 
   it('resolves with answers of any status', async () => {

@@ -5,16 +5,13 @@
  */
 import * as http2 from 'node:http2';
 import * as https from 'node:https';
-import { connect as tlsConnect } from 'node:tls';
+import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { Clock, Timer } from '#machinery/clock.ts';
 import { isStatus, messageOf, StatusError } from '#machinery/errors.ts';
-import {
-  collect,
-  type Transport,
-  type TransportRequest,
-  type TransportResponse,
-  type Upgraded,
-} from '#machinery/transport.ts';
+import { refusalOf } from '#machinery/http-over.ts';
+import { tlsThrough } from '#machinery/proxy/connect.ts';
+import type { ProxyFor } from '#machinery/proxy/rules.ts';
+import type { Transport, TransportRequest, TransportResponse, Upgraded } from '#machinery/transport.ts';
 
 export interface Http2Options {
   /** `https://127.0.0.1:6443`. Of several, equal, servers one is used until it cannot be reached; then the next. */
@@ -28,6 +25,8 @@ export interface Http2Options {
   token?: () => string;
   /** Name the server's certificate must carry; needed when the URL holds an address that it does not name. */
   serverName?: string;
+  /** By which proxy a server is reached, if any. */
+  proxy?: ProxyFor;
   /** Default 10 s. */
   connectTimeoutMs?: number;
   /** A ping that is not answered until the next one is due ends the session. Default 15 s. */
@@ -73,11 +72,16 @@ class Http2 implements Http2Transport {
     return send(session, request, this.#headers(request));
   }
 
-  upgrade(request: TransportRequest): Promise<Upgraded> {
+  async upgrade(request: TransportRequest): Promise<Upgraded> {
     const url = this.#url();
-    return upgrade(url, this.#tls(['http/1.1']), request, this.#authorized(request), this.#options, () =>
-      this.#turnFrom(url),
-    );
+    const onUnreachable = () => this.#turnFrom(url);
+    const tls = this.#tls(['http/1.1']);
+    const connection = await this.#throughProxy(url, tls, request.signal).catch((error) => {
+      onUnreachable();
+      throw error;
+    });
+    const parts = { url, tls, headers: this.#authorized(request), options: this.#options, onUnreachable };
+    return await upgrade(request, { ...parts, connection });
   }
 
   close(): void {
@@ -127,6 +131,13 @@ class Http2 implements Http2Transport {
     };
   }
 
+  /** Undefined when the server is reached without a proxy. */
+  async #throughProxy(url: URL, tls: object, signal?: AbortSignal): Promise<TLSSocket | undefined> {
+    const { proxy: proxyFor, clock } = this.#options;
+    const proxy = proxyFor?.(url);
+    return proxy && (await tlsThrough(proxy, url, tls, { clock, signal }));
+  }
+
   #connected(): Promise<http2.ClientHttp2Session> {
     if (this.#closed)
       throw new StatusError('ServiceUnavailable', `the client of ${this.#url().origin} is closed`);
@@ -146,7 +157,9 @@ class Http2 implements Http2Transport {
       const url = this.#url();
       try {
         let opened: http2.ClientHttp2Session | undefined;
-        opened = await openSession(url, this.#tls(['h2']), this.#options, (broken) => {
+        const tls = this.#tls(['h2']);
+        const connection = await this.#throughProxy(url, tls);
+        opened = await openSession(url, { ...tls, ...viaOf(connection) }, this.#options, (broken) => {
           if (opened === undefined) return; // it never was one: told by the rejection
           if (broken) this.#turnFrom(url);
           if (this.#opened === opened) this.#session = undefined;
@@ -159,6 +172,10 @@ class Http2 implements Http2Transport {
       }
     }
   }
+}
+
+function viaOf(connection: TLSSocket | undefined): http2.SecureClientSessionOptions {
+  return connection ? { createConnection: () => connection } : {};
 }
 
 /** Resolves once connected. `onEnd` is called when no new request must be sent on the session; `broken`: not by the server's wish. */
@@ -296,13 +313,19 @@ function plainHeaders(received: http2.IncomingHttpHeaders): Record<string, strin
   return headers;
 }
 
+interface UpgradeParts {
+  url: URL;
+  tls: object;
+  /** One that there is already. */
+  connection: TLSSocket | undefined;
+  headers: Record<string, string>;
+  options: Http2Options;
+  onUnreachable: () => void;
+}
+
 function upgrade(
-  url: URL,
-  tls: object,
   request: TransportRequest,
-  headers: Record<string, string>,
-  options: Http2Options,
-  onUnreachable: () => void,
+  { url, tls, connection, headers, options, onUnreachable }: UpgradeParts,
 ): Promise<Upgraded> {
   return new Promise((resolve, reject) => {
     const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
@@ -313,7 +336,7 @@ function upgrade(
       method: request.method,
       path: request.path,
       headers: { connection: 'Upgrade', ...headers },
-      createConnection: () => tlsConnect({ host, port: Number(url.port || 443), ...tls }),
+      createConnection: () => connection ?? tlsConnect({ host, port: Number(url.port || 443), ...tls }),
       signal: request.signal,
     });
     const timer = options.clock.timer(timeoutMs, () => {
@@ -335,21 +358,12 @@ function upgrade(
     });
     outgoing.once('response', (response) => {
       timer.cancel();
-      refused(response.statusCode ?? 500, response).then(reject, (error) => reject(unavailable(url, error)));
+      refusalOf(response.statusCode ?? 500, response, options.clock)
+        .then(reject, (error) => reject(unavailable(url, error)))
+        .finally(() => outgoing.destroy());
     });
     outgoing.end(request.body);
   });
-}
-
-async function refused(status: number, body: AsyncIterable<Uint8Array>): Promise<StatusError> {
-  const text = Buffer.from(await collect(body, 1024 * 1024)).toString('utf8');
-  let parsed: object = { message: text.slice(0, 1000) || undefined };
-  try {
-    parsed = JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-  }
-  return StatusError.from(parsed, status);
 }
 
 function unavailable(url: URL | undefined, error: unknown): StatusError {

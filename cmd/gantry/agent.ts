@@ -6,6 +6,7 @@ import { systemClock } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { type Logger, textLogger } from '#machinery/log.ts';
+import { proxiedFetch } from '#machinery/proxy/fetch.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts';
 import { domainRecords } from '#network/dns/records.ts';
@@ -29,6 +30,7 @@ import { notify } from './notify.ts';
 import { optimizeWhenBusy, switchOptimizerOn, usedCpuMs } from './optimizer.ts';
 import { type AgentFlags, type AgentSettings, settle } from './options.ts';
 import { securityProfiles } from './profiles.ts';
+import { registryProxy, serverProxy } from './proxy.ts';
 import { evictionSettings } from './resource-options.ts';
 import { openServers } from './servers.ts';
 import { stopSignal } from './stop.ts';
@@ -89,6 +91,7 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
     files,
     unpacker: new NativeUnpacker(programs),
     platform: { os: 'linux', architecture: machine.architecture },
+    fetch: proxiedFetch(registryProxy(), fetch, { clock }),
   });
   const zone = new Zone(CLUSTER_DOMAIN, false);
   const dnsAddress = formatAddress(nthAddress(parseCidr(settings.serviceCidr)!, DNS_ADDRESS_INDEX)!);
@@ -139,6 +142,7 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
 function serversFor({ paths, server, nodeGracePeriod }: AgentSettings, { serverCa, held }: NodeIdentity) {
   return openServers(systemFiles(), paths, server, {
     clock: systemClock,
+    proxy: serverProxy(),
     // As often as heartbeats: a server that cannot be heard is left before it gives this node up.
     pingIntervalMs: Math.min(nodeGracePeriod / 4, LONGEST_PING_MS),
     ca: serverCa,

@@ -1,7 +1,10 @@
 import * as https from 'node:https';
 import { WELL_KNOWN } from '#api/well-known.ts';
+import { systemClock } from '#machinery/clock.ts';
+import { tlsThrough } from '#machinery/proxy/connect.ts';
 import { collect } from '#machinery/transport.ts';
 import { authoritiesWith, type JoinToken } from './join-token.ts';
+import { serverProxy } from './proxy.ts';
 
 /** Where every server shows the authority of its certificate, to anybody. */
 const PATH = `${WELL_KNOWN}/ca.pem`;
@@ -12,10 +15,15 @@ const TIMEOUT_MS = 10_000;
  * The authorities (PEM) that the server at `url` names as its own. Nothing vouches for them yet: whoever is at that address
  * may have answered, so the caller has to compare them with a hash it got another way.
  */
-function fetchAuthority(url: string, signal: AbortSignal): Promise<string> {
-  return new Promise((resolve, reject) => {
+async function fetchAuthority(url: string, signal: AbortSignal): Promise<string> {
+  const proxy = serverProxy()(new URL(url));
+  const unverified = { rejectUnauthorized: false };
+  const connection =
+    proxy && (await tlsThrough(proxy, new URL(url), unverified, { clock: systemClock, signal }));
+  return await new Promise((resolve, reject) => {
     const fail = (error: Error) => reject(new Error(`${url} cannot be reached: ${error.message}`));
-    const options = { rejectUnauthorized: false, timeout: TIMEOUT_MS, signal, agent: false };
+    const way = connection ? { createConnection: () => connection } : { agent: false };
+    const options = { ...unverified, timeout: TIMEOUT_MS, signal, ...way };
     const request = https.get(`${url}${PATH}`, options, (response) => {
       if (response.statusCode !== 200) {
         response.resume();

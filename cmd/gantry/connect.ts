@@ -6,6 +6,7 @@ import { restClient } from '#client/rest.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { version } from './assets.ts';
 import { pathsOf } from './paths.ts';
+import { serverProxy } from './proxy.ts';
 
 interface KubeconfigFile {
   clusters: { cluster: { server: string; 'certificate-authority-data': string } }[];
@@ -25,6 +26,7 @@ export function connect(kubeconfigPath: string): { client: Client; transport: Ht
   const { user } = config.users[0]!;
   const transport = http2Transport({
     url: cluster.server,
+    proxy: serverProxy(),
     clock: systemClock,
     ca: decode(cluster['certificate-authority-data']),
     certificate: () => ({

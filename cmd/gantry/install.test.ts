@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type InstallFlags, install, uninstallUnitOf } from './install.ts';
 
 let unitDir: string;
@@ -26,6 +26,18 @@ test.each([
   );
   expect(read('gantry-test-unit.service')).not.toContain('abc');
   expect(read('gantry-test-unit.env')).toBe('GANTRY_TOKEN=abc\n');
+  expect(statSync(join(unitDir, 'gantry-test-unit.env')).mode & 0o777).toBe(0o600);
+});
+
+test('proxies stand there too, those of the environment and the one of the flag', () => {
+  const environment = { https_proxy: 'http://p:1', NO_PROXY: '10.0.0.0/8,.example.com', HTTP_PROXY: '' };
+  for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+  install(['join', 'https://h:6443', '--proxy', 'http://user:se$cret@p:2'], flags());
+  vi.unstubAllEnvs();
+  expect(read('gantry-test-unit.service')).toMatch(/^ExecStart=\S+\/bin\/gantry join https:\/\/h:6443$/m);
+  expect(read('gantry-test-unit.env')).toBe(
+    'HTTPS_PROXY=http://p:1\nNO_PROXY=10.0.0.0/8,.example.com\nGANTRY_PROXY="http://user:se\\$cret@p:2"\n',
+  );
   expect(statSync(join(unitDir, 'gantry-test-unit.env')).mode & 0o777).toBe(0o600);
 });
 

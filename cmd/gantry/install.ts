@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSyn
 import { dirname, join } from 'node:path';
 import { root } from './assets.ts';
 import { dataDirectoryOf } from './processes.ts';
+import { PROXY_VARIABLES, SERVER_PROXY, variable } from './proxy.ts';
 import { systemdRunsHere } from './systemd.ts';
 import { unitCommand, unitText } from './unit.ts';
 
@@ -16,26 +17,28 @@ export interface InstallFlags {
 }
 
 const UNITS = '/etc/systemd/system';
-const TOKEN = '--token';
+/** Flags that stand in the file, by the variables that say the same. */
+const SECRETS = { '--token': 'GANTRY_TOKEN', '--proxy': SERVER_PROXY } as const;
 
 /**
- * `gantry install -- up|join ...`: makes systemd run that from each start of the machine on. A token does not stand in the unit, which
- * everybody may read, but in a file of root's.
+ * `gantry install -- up|join ...`: makes systemd run that from each start of the machine on. A token, and a proxy with its password, do not
+ * stand in the unit, which everybody may read, but in a file of root's, where what the environment says of proxies goes too.
  */
 export function install(command: readonly string[], flags: InstallFlags): number {
   const { name, unitDir } = flags;
   const unit = join(unitDir, `${name}.service`);
   const secret = join(unitDir, `${name}.env`);
   if (flags.remove) return uninstall(name, unit, secret);
-  const { args, token } = withoutToken(command);
+  const { args, variables } = withoutSecrets(command);
   if (args[0] !== 'up' && args[0] !== 'join')
     throw new Error(
       'say what it shall run: gantry install -- up ..., or gantry install -- join https://HOST:6443 ...',
     );
   mkdirSync(unitDir, { recursive: true });
-  if (token !== undefined) writeFileSync(secret, `GANTRY_TOKEN=${token}\n`, { mode: 0o600 });
+  const lines = Object.entries(variables).map(([name, value]) => `${name}=${quoted(value)}\n`);
+  if (lines.length > 0) writeFileSync(secret, lines.join(''), { mode: 0o600 });
   const program = realpathSync(join(root, 'bin/gantry'));
-  const text = unitText({ program, args, ...(token !== undefined && { environmentFile: secret }) });
+  const text = unitText({ program, args, ...(lines.length > 0 && { environmentFile: secret }) });
   writeFileSync(unit, text, { mode: 0o644 });
   process.stdout.write(`wrote ${unit}\n`);
   if (!isInUse(unitDir)) {
@@ -78,12 +81,26 @@ function uninstall(name: string, unit: string, secret: string): number {
   return 0;
 }
 
-function withoutToken(command: readonly string[]): { args: string[]; token?: string } {
+/** The arguments without those, and what a unit's environment must hold. Flags win over variables. */
+function withoutSecrets(command: readonly string[]): { args: string[]; variables: Record<string, string> } {
   const args = [...command];
-  const at = args.findIndex((arg) => arg === TOKEN || arg.startsWith(`${TOKEN}=`));
-  if (at < 0) return { args, ...(process.env['GANTRY_TOKEN'] && { token: process.env['GANTRY_TOKEN'] }) };
-  const [found, next] = args.splice(at, args[at] === TOKEN ? 2 : 1);
-  return { args, token: found === TOKEN ? (next ?? '') : found!.slice(TOKEN.length + 1) };
+  const variables: Record<string, string> = {};
+  for (const name of ['GANTRY_TOKEN', ...PROXY_VARIABLES]) {
+    const value = variable(process.env, name);
+    if (value) variables[name] = value;
+  }
+  for (const [flag, name] of Object.entries(SECRETS)) {
+    const at = args.findIndex((arg) => arg === flag || arg.startsWith(`${flag}=`));
+    if (at < 0) continue;
+    const [found, next] = args.splice(at, args[at] === flag ? 2 : 1);
+    variables[name] = found === flag ? (next ?? '') : found!.slice(flag.length + 1);
+  }
+  return { args, variables };
+}
+
+/** As systemd reads a value of an EnvironmentFile. Source: systemd.exec(5). */
+function quoted(value: string): string {
+  return /^[A-Za-z0-9_.,:/@%+=*-]*$/.test(value) ? value : `"${value.replaceAll(/["\\$`]/g, '\\$&')}"`;
 }
 
 function systemctl(...args: string[]): void {

@@ -20,6 +20,7 @@ import { hasEtcdData, MEMBERS_FILE, type MemberRecord, readMembers } from './man
 import { memberHere } from './managed-etcd/role.ts';
 import { addUpOptions, type NodeFlags, type Place, type Settings, type UpFlags } from './options.ts';
 import type { Paths } from './paths.ts';
+import { serverProxy } from './proxy.ts';
 
 /** A machine that is a server, or about to become one. */
 export interface ServerEntry {
@@ -88,7 +89,13 @@ async function refuseOthers(files: Files, paths: Paths): Promise<void> {
 
 async function fetchControlPlane(server: string, token: JoinToken, { clock, signal }: AttendDeps) {
   const ca = await vouchedAuthority(server, token, signal);
-  const transport = http2Transport({ url: server, clock, ca, token: () => bearerOf(token) });
+  const transport = http2Transport({
+    url: server,
+    proxy: serverProxy(),
+    clock,
+    ca,
+    token: () => bearerOf(token),
+  });
   try {
     const request = { method: 'POST', path: CONTROL_PLANE_PATH, headers: {}, signal } as const;
     const { status, body } = await transport.request(request);

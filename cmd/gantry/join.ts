@@ -19,6 +19,7 @@ import { authorityPath, type Joined, readJoined, readPair, writeJoined, writePai
 import type { ManagedEtcdFlags } from './managed-etcd/options.ts';
 import { type NodeFlags, type Place, settle } from './options.ts';
 import type { Paths } from './paths.ts';
+import { SERVER_PROXY, serverProxy } from './proxy.ts';
 import { EXIT_FINAL } from './supervise.ts';
 import { agentRole, serverRoles, superviseHere } from './up.ts';
 
@@ -27,6 +28,7 @@ export interface JoinFlags
     Partial<Pick<ManagedEtcdFlags, 'etcdClientPort' | 'etcdPeerPort'>> {
   token?: string;
   nodeIp?: string;
+  proxy?: string;
   role: 'node' | 'server';
 }
 
@@ -44,7 +46,8 @@ export async function join(server: string, flags: JoinFlags): Promise<number> {
   }
   const url = urlOf(server);
   const token = tokenOf(flags);
-  const { token: _, nodeIp, role, ...rest } = flags;
+  const { token: _, nodeIp, role, proxy, ...rest } = flags;
+  if (proxy) process.env[SERVER_PROXY] = proxy;
   const settings = settle({ ...rest, ...(nodeIp && { advertiseAddress: nodeIp }) }, '--node-ip');
   const log = textLogger((line) => process.stderr.write(line), settings.logLevel, clock, { part: 'join' });
   return await superviseHere(settings, log, async (signal) => {
@@ -125,7 +128,13 @@ async function enterWith(
 ): Promise<Joined> {
   const ca = await vouchedAuthority(server, token, signal);
   log.info('Asking for a certificate', { server, node: nodeName });
-  const transport = http2Transport({ url: server, clock, ca, token: () => bearerOf(token) });
+  const transport = http2Transport({
+    url: server,
+    proxy: serverProxy(),
+    clock,
+    ca,
+    token: () => bearerOf(token),
+  });
   try {
     const client = restClient({ transport, clock, userAgent: `gantry-join/${version}` });
     const key = await pendingKey(paths, nodeName);
@@ -174,7 +183,7 @@ async function pendingKey(paths: Paths, nodeName: string): Promise<string> {
 
 async function clusterSettings(url: string, ca: string, pair: KeyAndCertificate): Promise<ClusterSettings> {
   const certificate = () => ({ cert: pair.certificate, key: pair.key });
-  const transport = http2Transport({ url, clock, ca, certificate });
+  const transport = http2Transport({ url, proxy: serverProxy(), clock, ca, certificate });
   try {
     const client = restClient({ transport, clock, userAgent: `gantry-join/${version}` });
     return parseClusterSettings((await client.get(ConfigMapKind, CLUSTER_SETTINGS)).data);

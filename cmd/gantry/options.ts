@@ -23,6 +23,7 @@ import {
 } from './managed-etcd/options.ts';
 import { addOperationOptions, type OperationFlags, operationArguments } from './operation-options.ts';
 import { instanceOf, type Paths, pathsOf } from './paths.ts';
+import { proxyOf } from './proxy.ts';
 import { addResourceOptions, type ResourceFlags, resourceArguments } from './resource-options.ts';
 import { addSnapshotOptions, type SnapshotFlags, snapshotArguments } from './snapshot/options.ts';
 import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
@@ -213,6 +214,11 @@ export function addJoinOptions(command: Command): Command {
       '--node-ip <ip>',
       'address of this machine for the other nodes (default: of its default route)',
       addressOf,
+    )
+    .option(
+      '--proxy <url>',
+      'HTTP proxy to servers: http://HOST:PORT, https:// and USER:PASSWORD@ as well (default: $HTTPS_PROXY, $NO_PROXY)',
+      proxyOf,
     );
 }
 

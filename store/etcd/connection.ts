@@ -63,6 +63,8 @@ function clientOf({ endpoints, credentials, auth, clock }: ConnectionOptions): E
     },
     auth,
     grpcOptions: {
+      // A proxy of the environment is for what lies outside.
+      'grpc.enable_http_proxy': 0,
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
       'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
       'grpc.keepalive_time_ms': KEEPALIVE_MS,
