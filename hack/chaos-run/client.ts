@@ -3,6 +3,7 @@ import { request as httpRequest } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
 import { systemRandom } from '#machinery/random.ts';
 import { type ApiAnswer, ApiWriter, type Say } from './api-writer.ts';
+import { Watcher, type WatchLine } from './watcher.ts';
 
 /**
  * `client.ts CONFIG`: what the run is judged by, a process beside the cluster. It writes numbered records through the Service and
@@ -27,12 +28,21 @@ const RECORD_PAUSE_MS = 20;
 const API_PAUSE_MS = 60;
 /** After a failure: a cluster that is away must not be drowned in attempts. */
 const RETRY_PAUSE_MS = 50;
+/** With the writers at work events come all the time. */
+const SILENCE_MS = 5_000;
+/** After the last write: until the last event. */
+const CATCH_UP_MS = 20_000;
 
 const config = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as ClientConfig;
 const stop = new AbortController();
 process.on('SIGTERM', () => stop.abort());
 
-const say: Say = (line) => process.stdout.write(`${JSON.stringify({ t: Date.now(), ...line })}\n`);
+/** Names of the objects that were acknowledged. */
+const created = new Set<string>();
+const say: Say = (line) => {
+  if (line.op === 'create' && line.ok) created.add(`${line.writer}-${line.n}`);
+  process.stdout.write(`${JSON.stringify({ t: Date.now(), ...line })}\n`);
+};
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Undefined: no whole answer within the time, and so nothing is known. */
@@ -124,8 +134,52 @@ async function writeObjects(writer: string, first: number): Promise<void> {
   while (!stop.signal.aborted) await pause((await loop.step()) ? API_PAUSE_MS : RETRY_PAUSE_MS);
 }
 
-const loops = Array.from({ length: config.writers }, (_, at) => [
-  writeRecords(`w${at + 1}`, at),
-  writeObjects(`a${at + 1}`, at),
-]).flat();
-await Promise.all(loops);
+/** Lines of one watch; a server that says nothing for a while is left for the next. */
+function watch(server: string, path: string, take: (line: WatchLine) => void): Promise<void> {
+  const { ca, certificate: cert, key } = config;
+  return new Promise((resolve) => {
+    const outgoing = httpsRequest(`${server}${path}`, { ca, cert, key, agent: false, timeout: SILENCE_MS });
+    outgoing.on('timeout', () => outgoing.destroy());
+    outgoing.on('error', () => resolve());
+    outgoing.on('response', (incoming) => {
+      let rest = '';
+      incoming.on('data', (chunk: Buffer) => {
+        const lines = (rest + chunk).split('\n');
+        rest = lines.pop()!;
+        if (incoming.statusCode === 200) for (const line of lines) take(JSON.parse(line));
+      });
+      incoming.on('error', () => resolve());
+      incoming.on('close', () => resolve());
+    });
+    outgoing.end();
+  });
+}
+
+/** Until all that was acknowledged has come, when the writers have stopped; what has not come in time is told. */
+async function watchObjects(writer: string, written: Promise<unknown>): Promise<void> {
+  const api = new Api();
+  const { servers, namespace } = config;
+  const list = (server: string, path: string) => api.send(server, 'GET', path);
+  const watcher = new Watcher({ writer, namespace, servers, list, watch, say });
+  const following = (async () => {
+    for (;;) {
+      await watcher.step();
+      await pause(RETRY_PAUSE_MS);
+    }
+  })();
+  await Promise.race([written, following]);
+  const end = Date.now() + CATCH_UP_MS;
+  while (watcher.missing(created).length > 0 && Date.now() < end) await pause(RETRY_PAUSE_MS);
+  for (const name of watcher.missing(created))
+    say({ op: 'broken', writer, why: `${name} was acknowledged, and no watch has told it` });
+}
+
+const written = Promise.all(
+  Array.from({ length: config.writers }, (_, at) => [
+    writeRecords(`w${at + 1}`, at),
+    writeObjects(`a${at + 1}`, at),
+  ]).flat(),
+);
+await watchObjects('i1', written);
+// The watch that it follows has no end of its own.
+process.exit(0);

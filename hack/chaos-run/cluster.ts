@@ -9,7 +9,7 @@ import { type KeptLab, makeLab, removeLab } from '../hosts-lab/labs.ts';
 import { type Held, recordsIn } from './checks.ts';
 import type { ClientConfig } from './client.ts';
 import type { Target } from './faults.ts';
-import { Machine } from './machine.ts';
+import { GANTRY, Machine } from './machine.ts';
 import type { Timed } from './report.ts';
 import {
   CHURN_REPLICAS,
@@ -32,6 +32,13 @@ const SETTLE_MS = 120_000;
 export interface Size {
   hosts: number;
   servers: number;
+}
+
+interface EtcdMember {
+  endpoint: string;
+  isLeader?: boolean;
+  fault?: string;
+  alarms?: string[];
 }
 
 /** The cluster that is broken: servers with an etcd each, other nodes, and a host beside it from which it is used. */
@@ -73,10 +80,8 @@ export class ChaosCluster implements Target {
   /** Starts it, with all nodes Ready, and the workload. */
   async start(): Promise<void> {
     const [first, ...others] = this.machines.values();
-    for (const server of this.servers) server.runEtcd(this.servers);
-    const store = `etcd://${this.servers.map(({ etcdEndpoint }) => etcdEndpoint).join()}`;
     const flags = ['--node-grace-period', '8s', '--leader-lease', '5s'];
-    first!.runGantry(() => ['up', '--store', store, ...flags]);
+    first!.runGantry(() => ['up', '--etcd', 'managed', ...flags]);
     await this.#takeKubeconfig(first!);
     await this.#until(
       'the first server is ready',
@@ -122,13 +127,10 @@ export class ChaosCluster implements Target {
 
   /** Throws while there is none. */
   async etcdLeader(): Promise<Machine> {
-    for (const server of this.servers) {
-      const url = `http://${server.etcdEndpoint}/v3/maintenance/status`;
-      const { stdout } = await run(...this.#outside.inside('curl', ['-sf', '-m', '2', '-d', '{}', url]));
-      const { header, leader } = JSON.parse(stdout || '{}');
-      if (leader !== undefined && header.member_id === leader) return server;
-    }
-    throw new Error('no member says that it leads');
+    const leader = (await this.#members()).find(({ isLeader }) => isLeader);
+    const found = leader && this.servers.find(({ host }) => leader.endpoint.includes(host.address));
+    if (!found) throw new Error('no member says that it leads');
+    return found;
   }
 
   /** The pod that takes records on a machine. */
@@ -287,16 +289,27 @@ export class ChaosCluster implements Target {
       .map(({ nodeName }) => `${nodeName} is not Ready`);
   }
 
+  /** As the first server that can tell sees them. */
+  async #members(): Promise<EtcdMember[]> {
+    for (const server of this.servers) {
+      // It ends with 1 when a member does not answer.
+      const { stdout } = await server.sh(`${GANTRY} etcd status -o json --data-dir ${server.dataDir}`);
+      if (stdout !== '') return JSON.parse(stdout) as EtcdMember[];
+    }
+    return [];
+  }
+
   /** What is not as it has to be: servers, members of etcd, nodes, Deployments. */
   async #unwell(): Promise<string[]> {
     const found: string[] = [];
     for (const server of this.servers) {
       const { code } = await this.kubectl(['get', '--raw', '/readyz', '--request-timeout=2s'], { server });
       if (code !== 0) found.push(`the server on ${server.name} is not ready`);
-      const health = ['-sf', '-m', '2', `http://${server.etcdEndpoint}/health`];
-      if ((await run(...this.#outside.inside('curl', health))).code !== 0)
-        found.push(`etcd on ${server.name} is not well`);
     }
+    const members = await this.#members();
+    const sick = members.filter(({ fault, alarms }) => fault !== undefined || alarms!.length > 0);
+    found.push(...sick.map(({ endpoint }) => `${endpoint}, a member of etcd, is not well`));
+    if (members.length !== this.servers.length) found.push(`etcd has ${members.length} members`);
     if (found.length > 0) return found;
     const deployments = await this.#items<Deployment>(['deployments']);
     const pods = await this.#items<Pod>(['pods']);

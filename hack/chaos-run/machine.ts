@@ -7,11 +7,9 @@ import { mustRun, type Ran, run } from '#test/harness/run.ts';
 import type { Role } from './schedule.ts';
 import { Service } from './service.ts';
 
-const GANTRY = new URL('../../bin/gantry', import.meta.url).pathname;
-const ETCD_PORT = 2379;
-const PEER_PORT = 2380;
+export const GANTRY = new URL('../../bin/gantry', import.meta.url).pathname;
 
-/** A host of the run, with what it runs as services: etcd on some, gantry on all. */
+/** A host of the run, with gantry as its service. */
 export class Machine {
   /** `h1`. */
   readonly name: string;
@@ -31,24 +29,6 @@ export class Machine {
 
   get space(): HostSpace {
     return this.host.space!;
-  }
-
-  get etcdEndpoint(): string {
-    return `${this.host.address}:${ETCD_PORT}`;
-  }
-
-  /** A member of the cluster that these machines have. */
-  runEtcd(members: readonly Machine[]): void {
-    const peerOf = ({ host }: Machine) => `http://${host.address}:${PEER_PORT}`;
-    const client = `http://${this.etcdEndpoint}`;
-    const all = members.map((member) => `${member.name}=${peerOf(member)}`).join();
-    const args = [
-      ...['--name', this.name, '--data-dir', join(this.space.options.directory, 'etcd')],
-      ...['--listen-client-urls', client, '--advertise-client-urls', client],
-      ...['--listen-peer-urls', peerOf(this), '--initial-advertise-peer-urls', peerOf(this)],
-      ...['--initial-cluster', all, '--logger', 'zap', '--log-level', 'error'],
-    ];
-    this.#run(() => this.host.inside('etcd', args), 'etcd');
   }
 
   /** `arguments_`: of `gantry`, the data directory and the node's name apart; asked at each start. */

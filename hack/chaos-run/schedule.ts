@@ -35,7 +35,7 @@ export interface Plan {
 type Part = 'servers' | 'workers' | 'wires';
 
 /** From the end of a fault until the part that it hit is back: an etcd has elected, a node is Ready. */
-const RECOVERY_MS = 12_000;
+const RECOVERY_MS = 8_000;
 const FIRST_MS = 3_000;
 const GAP_MS = [1_000, 5_000] as const;
 /** Faults that are drawn for a time before it is passed over: nobody may be free to be hit. */
@@ -43,17 +43,17 @@ const DRAWS = 8;
 
 /** How often each kind is tried. */
 const WEIGHTS: readonly [Fault['kind'], number][] = [
-  ['kill', 8],
+  ['kill', 5],
   ['freeze', 3],
   ['pause', 2],
-  ['power', 3],
-  ['unplug', 2],
+  ['power', 4],
+  ['unplug', 3],
   ['cut', 3],
-  ['partition', 2],
+  ['partition', 3],
   ['lossy', 2],
   ['delay', 1],
-  ['fill', 2],
-  ['rollout', 2],
+  ['fill', 3],
+  ['rollout', 1],
 ];
 
 /** Programs on every host, and those that only servers run. */
