@@ -10,6 +10,8 @@ export const INDEX_TYPES = [
   'application/vnd.docker.distribution.manifest.list.v2+json',
 ] as const;
 
+export const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
+
 export type Compression = 'none' | 'gzip' | 'zstd';
 
 /** How a layer is compressed, by the end of its media type; undefined when it is no layer we can read. */
@@ -18,6 +20,13 @@ export function layerCompression(mediaType: string): Compression | undefined {
   if (/[.+]gzip$/.test(mediaType)) return 'gzip';
   if (/[.+]zstd$/.test(mediaType)) return 'zstd';
   return mediaType.endsWith('tar') ? 'none' : undefined;
+}
+
+const LAYER_SUFFIX: Record<Compression, string> = { none: '', gzip: '+gzip', zstd: '+zstd' };
+
+/** The type of a layer of ours. */
+export function layerType(compression: Compression): string {
+  return `application/vnd.oci.image.layer.v1.tar${LAYER_SUFFIX[compression]}`;
 }
 
 /** Guesses the compression of a layer from its first bytes: in a `docker save` tar nothing else says it. */

@@ -64,3 +64,11 @@ export function familiarName(reference: Reference): string {
   const name = canonicalName(reference);
   return name.replace(/^docker\.io\/(?:library\/)?/, '');
 }
+
+/** What an image is kept under: the tag it was asked by, and the digest it turned out to be. */
+export function namesOf(reference: Reference, digest: Digest): string[] {
+  const byDigest = canonicalName({ ...reference, tag: undefined, digest });
+  return reference.tag === undefined
+    ? [byDigest]
+    : [canonicalName({ ...reference, digest: undefined }), byDigest];
+}

@@ -32,6 +32,7 @@ const IMAGE: Image = {
   },
   layers: ['/layers/1'],
   sizeBytes: 1,
+  source: 'registry',
 };
 
 /** What an agent is started with; its clock may be wrong. */

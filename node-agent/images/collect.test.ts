@@ -42,7 +42,7 @@ describe('the decision', () => {
 describe('which images are in use', () => {
   const image = fakeImage(1);
   const stored = {
-    ...{ id: image.id, layers: [], sizeBytes: 1, config: image.config },
+    ...{ id: image.id, layers: [], sizeBytes: 1, config: image.config, source: 'registry' as const },
     names: ['docker.io/library/app:1', `docker.io/library/app@${image.manifest}`],
   };
   /** As the agent's own: what it answers depends on whom it is asked of. */

@@ -28,6 +28,7 @@ const IMAGE: Image = {
   },
   layers: ['/layers/1'],
   sizeBytes: 1,
+  source: 'registry',
 };
 
 /** One node with everything in memory; an agent on it can be started, killed and started again. */

@@ -282,7 +282,14 @@ function imageOf(reference: string) {
   };
   const platform = { labels: {}, stopSignal: '', architecture: 'amd64', os: 'linux' };
   const layers = [`/layers/${reference.replace(/[^a-z0-9]/g, '-')}`];
-  return { id: 'sha256:1', names: [reference], config: { ...config, ...platform }, layers, sizeBytes: 1 };
+  return {
+    id: 'sha256:1',
+    names: [reference],
+    config: { ...config, ...platform },
+    layers,
+    sizeBytes: 1,
+    source: 'registry' as const,
+  };
 }
 
 function emptyDirectories(files: Files): VolumeDriver {

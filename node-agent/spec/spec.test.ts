@@ -451,6 +451,7 @@ describe('a container for the runtime', () => {
       },
       layers: [],
       sizeBytes: 0,
+      source: 'registry',
     },
     imageId: 'sha256:1',
     hostname: 'web',

@@ -7,6 +7,11 @@ import { type Digest, ImageError } from '../contract.ts';
 /** Reads no more than this of a manifest or config into memory. */
 const DOCUMENT_LIMIT_BYTES = 8 * 1024 * 1024;
 
+const START_BYTES = 16;
+
+/** What is read at once of a blob: larger ones cost memory, smaller ones time. */
+const PIECE_BYTES = 256 * 1024;
+
 /**
  * Blobs by digest in `<directory>/blobs/sha256/`. A blob appears under its name only when it is whole, verified and
  * durable; whatever else a crash leaves lies in `ingest/` and is removed at the next start.
@@ -31,7 +36,7 @@ export class ContentStore {
 
   /** Whether the blob is here, whole. */
   async has(digest: Digest): Promise<boolean> {
-    return (await stat(this.#path(digest)).catch(ifMissing)) !== undefined;
+    return (await this.size(digest)) !== undefined;
   }
 
   /** A whole small blob; ImageError NotFound when it is not here. */
@@ -43,8 +48,24 @@ export class ContentStore {
     return readFile(this.#path(digest));
   }
 
-  stream(digest: Digest): AsyncIterable<Uint8Array> {
-    return createReadStream(this.#path(digest));
+  /** In bytes; undefined when it is not here. */
+  async size(digest: Digest): Promise<number | undefined> {
+    return (await stat(this.#path(digest)).catch(ifMissing))?.size;
+  }
+
+  /** Its first bytes, as many as tell what it is. */
+  async start(digest: Digest): Promise<Uint8Array> {
+    const file = await open(this.#path(digest), 'r');
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(START_BYTES), 0, START_BYTES, 0);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+
+  stream(digest: Digest, start = 0): AsyncIterable<Uint8Array> {
+    return createReadStream(this.#path(digest), { start, highWaterMark: PIECE_BYTES });
   }
 
   /**
@@ -73,10 +94,7 @@ export class ContentStore {
       if (expected?.size !== undefined && size !== expected.size)
         throw sizeMismatch(expected.digest, size, expected.size);
       if (expected && digest !== expected.digest) {
-        throw new ImageError(
-          'DigestMismatch',
-          `the registry sent ${digest} when asked for ${expected.digest}`,
-        );
+        throw new ImageError('DigestMismatch', `${digest} came when ${expected.digest} was asked for`);
       }
       await file.sync();
       await rename(temporary, this.#path(digest));

@@ -2,17 +2,23 @@ import { unpackTar } from 'modern-tar';
 import { MemoryFiles } from '#machinery/files-memory.ts';
 import { collect } from '#machinery/transport.ts';
 import {
+  type BlobRef,
   type Digest,
   type Image,
   type ImageConfig,
   ImageError,
   type ImageErrorCode,
+  type ImageSource,
   type ImageStore,
+  type PullOptions,
   type RegistryCredentials,
 } from '../contract.ts';
-import { type ImageRecord, ImageRecords } from '../images/records.ts';
+import { type ImageRecord, ImageRecords, sourceOf } from '../images/records.ts';
 import { parseConfig, parseManifest, parseObject } from '../manifest.ts';
-import { canonicalName, parseReference } from '../reference.ts';
+import { canonicalName, namesOf, parseReference } from '../reference.ts';
+
+/** The other node that the fake's images come from. */
+export const FAKE_PEER = 'fake-peer';
 
 export type FakeImageCall = keyof ImageStore;
 
@@ -32,6 +38,8 @@ class FakeDisk {
   readonly configs = new Map<Digest, ImageConfig>();
   /** What registries have, by canonical name. */
   readonly published = new Map<string, FakeImage>();
+  /** What other nodes have, by the digest of its manifest. */
+  readonly shared = new Map<Digest, FakeImage>();
   credentials: RegistryCredentials | undefined;
 }
 
@@ -58,6 +66,11 @@ export class FakeImageStore implements ImageStore {
     this.#disk.published.set(canonicalName(parsed), image);
     const byDigest = { ...parsed, tag: undefined, digest: image.manifest };
     this.#disk.published.set(canonicalName(byDigest), image);
+  }
+
+  /** Other nodes have the image from now on. */
+  share(image: FakeImage): void {
+    this.#disk.shared.set(image.manifest, image);
   }
 
   /** Registries ask for these from now on. */
@@ -89,17 +102,24 @@ export class FakeImageStore implements ImageStore {
 
   async pull(
     reference: string,
-    { credentials, onProgress, signal }: Parameters<ImageStore['pull']>[1],
+    { credentials, peers, loaded, onProgress, onReceived, signal }: PullOptions,
   ): Promise<Image> {
     this.#begin('pull', reference, credentials);
     const parsed = parseReference(reference);
     signal.throwIfAborted();
     onProgress?.({ doneBytes: 0, totalBytes: undefined });
-    this.#admit(credentials, parsed.registry);
-    const image = this.#disk.published.get(nameOf(reference));
-    if (!image) throw new ImageError('NotFound', `${parsed.registry}: manifest unknown: ${reference}`);
+    if (!loaded) this.#admit(credentials, parsed.registry);
+    const image = loaded
+      ? peers && this.#disk.shared.get(loaded.digest)
+      : this.#disk.published.get(nameOf(reference));
+    if (!image) {
+      const why = loaded ? `no other node has ${loaded.digest}` : `manifest unknown: ${reference}`;
+      throw new ImageError('NotFound', `${parsed.registry}: ${why}`);
+    }
     const byDigest = canonicalName({ ...parsed, tag: undefined, digest: image.manifest });
-    const stored = await this.#keep(image, [...new Set([nameOf(reference), byDigest])], image.manifest);
+    const names = [...new Set([nameOf(reference), byDigest])];
+    const stored = await this.#keep(image, names, loaded ? 'peers' : 'registry');
+    onReceived?.(image.sizeBytes, peers && this.#disk.shared.has(image.manifest) ? FAKE_PEER : undefined);
     onProgress?.({ doneBytes: image.sizeBytes, totalBytes: image.sizeBytes });
     return stored;
   }
@@ -111,7 +131,10 @@ export class FakeImageStore implements ImageStore {
     if (found.length === 0) throw new ImageError('Invalid', 'the archive holds no image');
     if (name !== undefined && found.length === 1) found[0]!.names = [name];
     const images: Image[] = [];
-    for (const { image, names } of found) images.push(await this.#keep(image, names.map(nameOf), undefined));
+    for (const { image, names } of found) {
+      const each = names.map(parseReference).map((one) => namesOf(one, image.manifest));
+      images.push(await this.#keep(image, each.flat(), 'archive'));
+    }
     return images;
   }
 
@@ -126,17 +149,24 @@ export class FakeImageStore implements ImageStore {
     await records.remove(record.id);
   }
 
-  async #keep(image: FakeImage, names: string[], manifest: Digest | undefined): Promise<Image> {
+  async #keep(image: FakeImage, names: string[], source: ImageSource): Promise<Image> {
     const records = await this.#records;
-    const { id, diffIds, sizeBytes } = image;
+    const { id, manifest, diffIds, sizeBytes } = image;
     this.#disk.configs.set(id, image.config);
-    await records.put({ id, names, manifest, blobs: [], diffIds, sizeBytes });
+    await records.put({ id, names, manifest, blobs: [], diffIds, sizeBytes, source });
     return this.#imageOf(records.byId(id)!);
   }
 
-  #imageOf({ id, names, diffIds, sizeBytes }: ImageRecord): Image {
+  #imageOf(record: ImageRecord): Image {
+    const { id, names, diffIds, sizeBytes, manifest } = record;
     const layers = diffIds.map((diffId) => `/fake/layers/${diffId.replace('sha256:', '')}`);
-    return { id, names: [...names], config: structuredClone(this.#disk.configs.get(id)!), layers, sizeBytes };
+    const config = structuredClone(this.#disk.configs.get(id)!);
+    const rest = {
+      sizeBytes,
+      source: sourceOf(record),
+      ...(manifest && { manifest: fakeManifest(manifest) }),
+    };
+    return { id, names: [...names], config, layers, ...rest };
   }
 
   #admit(given: RegistryCredentials | undefined, registry: string): void {
@@ -166,6 +196,11 @@ export function fakeImage(
     diffIds: [digest('d')],
     sizeBytes: part.sizeBytes ?? 1000,
   };
+}
+
+/** What a fake image's manifest is asked for by. */
+export function fakeManifest(digest: Digest): BlobRef {
+  return { digest, size: 1 };
 }
 
 /** The fake of an image that has bytes: its config and its manifest. */

@@ -2,10 +2,10 @@ import type { LayerStore } from '../content/layers.ts';
 import type { ContentStore } from '../content/store.ts';
 import { type Digest, ImageError } from '../contract.ts';
 import { chooseFromIndex, type Descriptor, parseConfig, parseManifest } from '../manifest.ts';
-import { INDEX_TYPES } from '../media-types.ts';
-import { canonicalName, parseReference } from '../reference.ts';
+import { CONFIG_TYPE, INDEX_TYPES, layerType, MANIFEST_TYPES, sniffCompression } from '../media-types.ts';
+import { namesOf, parseReference } from '../reference.ts';
 import type { Archive } from './archive.ts';
-import { checkPlatform, totalSize } from './pull.ts';
+import { checkPlatform, once, totalSize } from './pull.ts';
 import type { ImageRecord } from './records.ts';
 
 export interface ImportDeps {
@@ -52,22 +52,31 @@ async function importOne(
       `the config names ${diffIds.length} layers, the archive ${image.layers.length}`,
     );
   }
-  const blobs: Digest[] = [];
+  const descriptors: Descriptor[] = [];
   for (const [i, layer] of image.layers.entries()) {
-    const { digest } = await content.write(archive.stream(layer));
+    const { digest, size } = await content.write(archive.stream(layer));
+    const compression = sniffCompression(await content.start(digest));
     await layers.ensure(diffIds[i]!, () => content.stream(digest), new AbortController().signal);
-    blobs.push(digest);
+    descriptors.push({ mediaType: layerType(compression), digest, size });
   }
-  const { digest: id } = await content.write(archive.stream(image.config));
-  if (image.manifest) await content.write(archive.stream(image.manifest.path), image.manifest);
+  const { digest: id, size } = await content.write(archive.stream(image.config));
+  const { digest: manifest } = image.manifest
+    ? await content.write(archive.stream(image.manifest.path), image.manifest)
+    : await content.write(once(manifestOf({ mediaType: CONFIG_TYPE, digest: id, size }, descriptors)));
   return {
     id,
-    names: image.names.map((name) => canonicalName(parseReference(name))),
-    manifest: image.manifest?.digest,
-    blobs: [id, ...blobs, ...(image.manifest ? [image.manifest.digest] : [])],
+    names: image.names.flatMap((name) => namesOf(parseReference(name), manifest)),
+    manifest,
+    blobs: [id, ...descriptors.map(({ digest }) => digest), manifest],
     diffIds,
     sizeBytes: await totalSize(layers, diffIds),
+    source: 'archive',
   };
+}
+
+/** What a registry would have made of the archive: by it other nodes can be given the image. Source: OCI image-spec 1.1. */
+function manifestOf(config: Descriptor, layers: Descriptor[]): Uint8Array {
+  return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MANIFEST_TYPES[0], config, layers }));
 }
 
 function checkCount(images: readonly unknown[], { limits }: Archive): void {

@@ -1,10 +1,11 @@
 import type { LayerStore } from '../content/layers.ts';
 import type { ContentStore } from '../content/store.ts';
-import { type Digest, ImageError, type PullProgress } from '../contract.ts';
+import { type BlobRef, type Digest, ImageError, type PullOptions } from '../contract.ts';
 import type { RegistryClient } from '../distribution/client.ts';
-import { chooseFromIndex, type Descriptor, type Manifest, parseConfig, parseManifest } from '../manifest.ts';
+import { fetchFromPeers } from '../distribution/from-peers.ts';
+import { chooseFromIndex, type Manifest, parseConfig, parseManifest } from '../manifest.ts';
 import { INDEX_TYPES, layerCompression, MANIFEST_TYPES } from '../media-types.ts';
-import { canonicalName, type Reference } from '../reference.ts';
+import { namesOf, type Reference } from '../reference.ts';
 import type { ImageRecord } from './records.ts';
 
 /** Layers fetched at the same time, as Docker does. */
@@ -21,19 +22,22 @@ export interface PullDeps {
 export async function pullImage(
   reference: Reference,
   deps: PullDeps,
-  onProgress: (progress: PullProgress) => void,
-  signal: AbortSignal,
+  options: PullOptions,
 ): Promise<ImageRecord> {
-  const { content, layers, client } = deps;
+  const { content, layers } = deps;
+  const { loaded, signal, onProgress = () => undefined } = options;
   onProgress({ doneBytes: 0, totalBytes: undefined });
-  const { manifest, digest } = await fetchManifest(reference, deps, signal);
+  const fetch = blobFetcher(deps, options);
+  const { manifest, digest } = loaded
+    ? await loadedManifest(loaded, content, fetch)
+    : await fetchManifest(reference, deps, signal);
   const totalBytes = manifest.layers.reduce((sum, layer) => sum + layer.size, manifest.config.size);
   let doneBytes = 0;
   const advance = (bytes: number) => {
     doneBytes += bytes;
     onProgress({ doneBytes, totalBytes });
   };
-  await fetchBlob(manifest.config, content, client, advance, signal);
+  await fetch(manifest.config, loaded ? 'peers' : 'registry', advance);
   const { config, diffIds } = parseConfig(await content.read(manifest.config.digest));
   checkPlatform(config, deps.platform);
   if (diffIds.length !== manifest.layers.length) {
@@ -46,7 +50,7 @@ export async function pullImage(
     if (!layerCompression(layer.mediaType)) {
       throw new ImageError('Unsupported', `layers of media type ${layer.mediaType} cannot be unpacked`);
     }
-    await fetchBlob(layer, content, client, advance, signal);
+    await fetch(layer, loaded ? 'peers' : 'peers first', advance);
     await layers.ensure(diffIds[i]!, () => content.stream(layer.digest), signal);
   });
   return {
@@ -56,15 +60,8 @@ export async function pullImage(
     blobs: [digest, manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)],
     diffIds,
     sizeBytes: await totalSize(layers, diffIds),
+    source: loaded ? 'peers' : 'registry',
   };
-}
-
-/** The tag it was asked by, and the digest it turned out to be. */
-function namesOf(reference: Reference, digest: Digest): string[] {
-  const byDigest = canonicalName({ ...reference, tag: undefined, digest });
-  return reference.tag === undefined
-    ? [byDigest]
-    : [canonicalName({ ...reference, digest: undefined }), byDigest];
 }
 
 /** The image's manifest; an index leads to the one for this platform. The digest is that of the image's manifest. */
@@ -87,15 +84,37 @@ async function fetchManifest(
   return { manifest: parseManifest(bytes), digest: chosen.digest };
 }
 
-async function fetchBlob(
-  blob: Descriptor,
-  content: ContentStore,
-  client: RegistryClient,
-  advance: (bytes: number) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  if (await content.has(blob.digest)) return advance(blob.size);
-  await content.write(await client.blob(blob.digest, signal), blob, advance);
+type FetchBlob = (
+  blob: BlobRef,
+  from: 'registry' | 'peers' | 'peers first',
+  advance?: (bytes: number) => void,
+) => Promise<void>;
+
+/** Brings blobs that are not here. ImageError NotFound when only peers may be asked, and none has it. */
+function blobFetcher({ content, client }: PullDeps, options: PullOptions): FetchBlob {
+  const { peers, signal, onReceived = () => undefined } = options;
+  return async (blob, from, advance = () => undefined) => {
+    if (await content.has(blob.digest)) return advance(blob.size);
+    const received = (bytes: number, peer: string | undefined) => {
+      advance(bytes);
+      onReceived(bytes, peer);
+    };
+    if (peers && from !== 'registry') {
+      if (await fetchFromPeers(blob, { peers, content, onReceived: received, signal })) return;
+    }
+    if (from === 'peers') {
+      throw new ImageError(
+        'NotFound',
+        `the image was loaded into the cluster, and no other node that answers has its part ${blob.digest}: load it again`,
+      );
+    }
+    await content.write(await client.blob(blob.digest, signal), blob, (bytes) => received(bytes, undefined));
+  };
+}
+
+async function loadedManifest(loaded: BlobRef, content: ContentStore, fetch: FetchBlob) {
+  await fetch(loaded, 'peers');
+  return { manifest: parseManifest(await content.read(loaded.digest)), digest: loaded.digest };
 }
 
 /** An image for another processor fails here and not as an exec format error later. */

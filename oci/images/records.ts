@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Files } from '#machinery/io.ts';
-import { type Digest, ImageError } from '../contract.ts';
+import { type Digest, ImageError, type ImageSource } from '../contract.ts';
 
 /** What is kept of an image beside its blobs. */
 export interface ImageRecord {
@@ -13,7 +13,16 @@ export interface ImageRecord {
   blobs: Digest[];
   diffIds: Digest[];
   sizeBytes: number;
+  /** Left out by earlier versions: see sourceOf. */
+  source?: ImageSource;
 }
+
+/** Of what an earlier version kept, only an archive can have had no manifest. */
+export function sourceOf({ source, manifest }: Pick<ImageRecord, 'source' | 'manifest'>): ImageSource {
+  return source ?? (manifest === undefined ? 'archive' : 'registry');
+}
+
+const RANK: Record<ImageSource, number> = { registry: 0, peers: 1, archive: 2 };
 
 const FORMAT = 1;
 
@@ -58,17 +67,19 @@ export class ImageRecords {
     return found.length === 1 ? found[0] : undefined;
   }
 
-  /** Adds an image, or its names to the record there is; names move here from other images. */
+  /**
+   * Adds an image, or its names to the record there is; names move here from other images. What was loaded stays so: its blobs
+   * can be had nowhere else, while those of a registry can.
+   */
   async put(record: ImageRecord): Promise<void> {
+    const before = this.#records.find(({ id }) => id === record.id);
     const taken = new Set(record.names);
     const others = this.#records
       .filter((other) => other.id !== record.id)
       .map((other) => ({ ...other, names: other.names.filter((name) => !taken.has(name)) }));
-    const names = new Set([
-      ...(this.#records.find((other) => other.id === record.id)?.names ?? []),
-      ...record.names,
-    ]);
-    await this.#save([...others, { ...record, names: [...names].sort() }]);
+    const names = new Set([...(before?.names ?? []), ...record.names]);
+    const kept = before && RANK[sourceOf(before)] > RANK[sourceOf(record)] ? before : record;
+    await this.#save([...others, { ...kept, names: [...names].sort() }]);
   }
 
   async remove(id: Digest): Promise<void> {

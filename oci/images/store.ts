@@ -7,8 +7,8 @@ import {
   type Image,
   ImageError,
   type ImageStore,
-  type PullProgress,
-  type RegistryCredentials,
+  type PullOptions,
+  type SharedContent,
   type Unpacker,
 } from '../contract.ts';
 import { RegistryClient } from '../distribution/client.ts';
@@ -18,7 +18,7 @@ import { canonicalName, parseReference } from '../reference.ts';
 import { Archive } from './archive.ts';
 import { importArchive } from './import.ts';
 import { pullImage } from './pull.ts';
-import { type ImageRecord, ImageRecords } from './records.ts';
+import { type ImageRecord, ImageRecords, sourceOf } from './records.ts';
 
 export interface ImageStoreOptions {
   directory: string;
@@ -30,7 +30,7 @@ export interface ImageStoreOptions {
 }
 
 /** Opens the node's image store and removes what a crash left half-made. One process at a time. */
-export async function openImageStore(options: ImageStoreOptions): Promise<ImageStore> {
+export async function openImageStore(options: ImageStoreOptions): Promise<ImageStore & SharedContent> {
   const content = await ContentStore.open(join(options.directory, 'content'));
   const layers = await LayerStore.open(join(options.directory, 'layers'), options.unpacker);
   const records = await ImageRecords.open(options.files, options.directory);
@@ -39,7 +39,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
   return store;
 }
 
-class DiskImageStore implements ImageStore {
+class DiskImageStore implements ImageStore, SharedContent {
   readonly #options: ImageStoreOptions;
   readonly #content: ContentStore;
   readonly #layers: LayerStore;
@@ -64,22 +64,21 @@ class DiskImageStore implements ImageStore {
     return Promise.all(this.#records.all.map((record) => this.#imageOf(record)));
   }
 
-  async pull(
-    reference: string,
-    options: {
-      credentials?: RegistryCredentials;
-      onProgress?: (progress: PullProgress) => void;
-      signal: AbortSignal;
-    },
-  ): Promise<Image> {
+  async pull(reference: string, options: PullOptions): Promise<Image> {
     const parsed = parseReference(reference);
     const client = new RegistryClient(parsed, this.#options.fetch ?? fetch, options.credentials);
     const deps = { content: this.#content, layers: this.#layers, client, platform: this.#options.platform };
     return this.#adding(async () => {
-      const record = await pullImage(parsed, deps, options.onProgress ?? (() => {}), options.signal);
+      const record = await pullImage(parsed, deps, options);
       await this.#inTurn(() => this.#records.put(record));
       return this.#imageOf(this.#records.byId(record.id)!);
     });
+  }
+
+  async openShared(digest: Digest, offset: number) {
+    const shared = this.#records.all.some((record) => isShared(record, digest));
+    const size = shared ? await this.#content.size(digest) : undefined;
+    return size === undefined ? undefined : { size, bytes: () => this.#content.stream(digest, offset) };
   }
 
   async import(tar: AsyncIterable<Uint8Array>, name?: string): Promise<Image[]> {
@@ -133,7 +132,11 @@ class DiskImageStore implements ImageStore {
   async #imageOf(record: ImageRecord): Promise<Image> {
     const { config } = parseConfig(await this.#content.read(record.id));
     const layers = record.diffIds.map((diffId) => this.#layers.path(diffId));
-    return { id: record.id, names: record.names, config, layers, sizeBytes: record.sizeBytes };
+    const { id, names, sizeBytes } = record;
+    const digest = record.manifest;
+    const size = digest === undefined ? undefined : await this.#content.size(digest);
+    const manifest = digest !== undefined && size !== undefined && { manifest: { digest, size } };
+    return { id, names, config, layers, sizeBytes, source: sourceOf(record), ...manifest };
   }
 
   async #adding<T>(work: () => Promise<T>): Promise<T> {
@@ -153,6 +156,12 @@ class DiskImageStore implements ImageStore {
     this.#turn = result.catch(() => {});
     return result;
   }
+}
+
+/** See SharedContent. */
+function isShared(record: ImageRecord, digest: Digest): boolean {
+  const secret = sourceOf(record) === 'registry' && (digest === record.id || digest === record.manifest);
+  return record.blobs.includes(digest) && !secret;
 }
 
 /** A tag with a digest is looked up by its digest. */
