@@ -29,6 +29,8 @@ export const AGENT_PATHS = {
   stats: '/stats',
   /** Prometheus's text format, under cAdvisor's names. */
   metrics: '/metrics/cadvisor',
+  /** The same of the agent itself. */
+  agentMetrics: '/metrics',
   health: '/healthz',
 } as const;
 

@@ -25,8 +25,12 @@ import { podDiskUse } from './eviction/disk-use.ts';
 import { EvictionKeeper } from './eviction/evict.ts';
 import type { EvictionSettings, Readings } from './eviction/thresholds.ts';
 import { refusalUnder } from './eviction/words.ts';
-import { type ImageCollector, imageCollector, keepImagesInBounds } from './images/collect.ts';
+import { type SharedImages, type Sharing, shareImages } from './images/cluster.ts';
+import { type Disk, type ImageCollector, imageCollector, keepImagesInBounds } from './images/collect.ts';
 import { imageService } from './images/images.ts';
+import { imagesInUse } from './images/in-use.ts';
+import { Pulls } from './images/pulls.ts';
+import { keepSpread } from './images/spread.ts';
 import { TrackedImages } from './images/tracked.ts';
 import { keepLogsSmall } from './logs/rotate.ts';
 import { type AgentPaths, networkConfigPath } from './paths.ts';
@@ -43,7 +47,7 @@ import { systemTcpConnect } from './probes/try.ts';
 import { allocatableQuantities, type MachineFacts } from './registration/node.ts';
 import { keepPeers } from './registration/peers.ts';
 import { keepRegistered, podCidrsOf, type Registration, registerNode } from './registration/register.ts';
-import { agentServer } from './server/index.ts';
+import { type AgentServerContext, agentServer } from './server/index.ts';
 import { podDialler } from './server/pod-dial.ts';
 import { keepTunnels, type Servers } from './servers.ts';
 import { type ServiceSync, syncServices } from './services/sync.ts';
@@ -83,6 +87,8 @@ export interface AgentDeps {
   snapshots: Snapshots;
   network: NodeNetwork;
   images: ImageStore;
+  /** Left out: this node gives others no images, and knows of none of theirs. */
+  sharing?: Sharing;
   volumes: readonly VolumeDriver[];
   profiles: SecurityProfiles;
   facts: MachineFacts;
@@ -102,6 +108,8 @@ export interface RunningAgent extends Running {
    * The pods stay, and start anew when the machine is back.
    */
   halt(graceMs: number): Promise<void>;
+  /** To be told when images have come or gone by another way than pods. */
+  imagesChanged(): void;
 }
 
 /** How often the kernel is compared with what was planned for it. */
@@ -122,12 +130,13 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   const eviction = new EvictionKeeper(config.eviction, deps.signals, clock);
   await eviction.look();
   const registration = {
-    client,
-    clock,
-    log,
-    facts: deps.facts,
+    ...{ client, clock, log, facts: deps.facts },
     ...(config.nodeGraceMs && { graceMs: config.nodeGraceMs }),
-    health: async () => ({ pressure: eviction.pressure, notReady: state.notReady }),
+    health: async () => ({
+      pressure: eviction.pressure,
+      notReady: state.notReady,
+      images: await deps.images.list(),
+    }),
     signal: ended,
   };
   const podCidrs = await blocksOf(deps, registration, ended);
@@ -155,18 +164,15 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
     },
   });
   const kept = checkpoints(deps.files, config.paths, clock, log);
-  const recorder = eventRecorder({
-    client,
-    clock,
-    component: 'kubelet',
-    host: config.nodeName,
-    signal: ended,
-  });
-  const images = new TrackedImages(deps.images, clock);
+  const about = { component: 'kubelet', host: config.nodeName };
+  const recorder = eventRecorder({ client, clock, ...about, signal: ended });
+  const imagesChanged = () => registered?.touch();
+  const images = new TrackedImages(deps.images, clock, imagesChanged);
+  const { shared, pulls } = startSharing(deps, images, peers.nodes, ended);
   const refusal = (pod: Pod) => refusalUnder(eviction.pressure, pod);
-  const roster = await startPods(deps, { services, pods, kept, recorder, images, refusal }, ended);
-  const server = serveThroughTunnel(deps, roster, ended);
-  const collector = keepNodeClean(deps, { roster, recorder, images }, ended);
+  const roster = await startPods(deps, { services, pods, kept, recorder, pulls, refusal }, ended);
+  const server = serveThroughTunnel(deps, { roster, imageBytes: bytesOf(pulls, shared) }, ended);
+  const collector = keepNodeClean(deps, { roster, recorder, images, pulls, shared }, ended);
   eviction.keep({
     ...{ roster, recorder, log, runtime: deps.runtime, nodeName: config.nodeName, signal: ended },
     diskUse: (worker) => podDiskUse(worker, deps.snapshots, config.paths),
@@ -177,6 +183,7 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   const ready = Promise.all([services.synced, peers.synced]).then(async () => {
     state.notReady = '';
     const node = await registerNode(registration);
+    await shared?.serve();
     registered = keepRegistered(node, registration);
   });
   const stop = async () => {
@@ -186,6 +193,7 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   };
   return {
     roster,
+    imagesChanged,
     ready,
     health: (): Health => (state.notReady ? { ok: false, message: state.notReady } : { ok: true }),
     stop,
@@ -200,33 +208,65 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   };
 }
 
-/** Keeps what grows by itself from filling the disk: logs and images. */
+function bytesOf({ received }: Pulls, shared: SharedImages | undefined): AgentServerContext['imageBytes'] {
+  return () => ({ ...received, sent: shared?.sentBytes() ?? 0 });
+}
+
+/** What this node and the others have to do with each other's images, and what brings them here. */
+function startSharing(
+  deps: AgentDeps,
+  images: TrackedImages,
+  nodes: Informer<Node>,
+  signal: AbortSignal,
+): { shared: SharedImages | undefined; pulls: Pulls } {
+  const { config, sharing, client, clock, random, log } = deps;
+  const shared =
+    sharing && shareImages({ sharing, client, clock, random, log, nodes, nodeName: config.nodeName, signal });
+  return { shared, pulls: new Pulls(images, shared, signal) };
+}
+
+interface CleanParts extends Pick<PodParts, 'recorder' | 'pulls'> {
+  roster: PodRoster;
+  images: TrackedImages;
+  shared: SharedImages | undefined;
+}
+
+/** Keeps what grows by itself from filling the disk, logs and images, and what the cluster wants here. */
 function keepNodeClean(
   deps: AgentDeps,
-  { roster, recorder, images }: Pick<PodParts, 'recorder' | 'images'> & { roster: PodRoster },
+  { roster, recorder, images, pulls, shared }: CleanParts,
   signal: AbortSignal,
 ): ImageCollector {
   const { config, clock, log, runtime, files } = deps;
   void keepLogsSmall({ roster, runtime, files, paths: config.paths, clock, log, signal });
-  const options = {
-    ...{ images, roster, recorder, clock, log, nodeName: config.nodeName, signal },
-    disk: async () => {
-      const { available, capacity } = (await deps.signals())['imagefs.available']!;
-      return { capacityBytes: capacity, availableBytes: available };
-    },
+  const common = { images, clock, log, nodeName: config.nodeName, signal };
+  const disk = async (): Promise<Disk> => {
+    const { available, capacity } = (await deps.signals())['imagefs.available']!;
+    return { capacityBytes: capacity, availableBytes: available };
   };
+  const isElsewhere = shared && { isElsewhere: shared.isElsewhere };
+  const options = { ...common, roster, recorder, disk, ...isElsewhere };
   const collector = imageCollector(options);
-  const keep = () => keepImagesInBounds(options, collector);
+  const keep = () => {
+    void keepImagesInBounds(options, collector);
+    if (!shared) return;
+    const inUse = (all: Parameters<typeof imagesInUse>[1]) => imagesInUse(roster.list(), all);
+    void keepSpread({ ...common, pulls, inUse, disk, loaded: shared.all, onChange: shared.onChange });
+  };
   // Not before everything that runs has its pod: its image would look unused.
   void roster.settled.then(keep, keep);
   return { collect: () => roster.settled.then(() => collector.collect()) };
 }
 
 /** The agent's HTTP server, which is reached only through the tunnel that it keeps open to the apiserver. */
-function serveThroughTunnel(deps: AgentDeps, roster: PodRoster, signal: AbortSignal): Server {
+function serveThroughTunnel(
+  deps: AgentDeps,
+  { roster, imageBytes }: Pick<AgentServerContext, 'imageBytes'> & { roster: PodRoster },
+  signal: AbortSignal,
+): Server {
   const { config, servers, client, clock, random, log, runtime } = deps;
   const server = agentServer({
-    ...{ roster, runtime, clock, log, paths: config.paths },
+    ...{ roster, runtime, clock, log, imageBytes, paths: config.paths },
     stats: async () => ({ machine: await deps.use(), pods: await podStats(roster, runtime) }),
   });
   const dialPod = podDialler({
@@ -264,13 +304,13 @@ interface PodParts {
   pods: Informer<Pod>;
   kept: ReturnType<typeof checkpoints>;
   recorder: EventRecorder;
-  images: TrackedImages;
+  pulls: Pulls;
   refusal: NonNullable<PodContext['refusal']>;
 }
 
 async function startPods(
   deps: AgentDeps,
-  { services, pods, kept, recorder, images, refusal }: PodParts,
+  { services, pods, kept, recorder, pulls, refusal }: PodParts,
   signal: AbortSignal,
 ): Promise<PodRoster> {
   const { config, client, clock, random, log, runtime } = deps;
@@ -294,7 +334,7 @@ async function startPods(
     ...{ clock, log, client, recorder, runtime, signal, sources },
     snapshots: deps.snapshots,
     network: deps.network,
-    images: imageService({ store: images, sources, recorder, clock, signal }),
+    images: imageService({ pulls, sources, recorder, clock }),
     volumes: deps.volumes,
     userIds: new UserIds(runtime),
     prober: prober(io, recorder, signal),

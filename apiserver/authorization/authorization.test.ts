@@ -282,6 +282,19 @@ describe('nodes', () => {
     expect(may(node('n1'), 'get secrets in default', 'token')).toBe(false);
   });
 
+  test.each(['gantry-cluster', 'gantry-node-keys', 'gantry-images'])(
+    'a node reads %s, which is of all nodes, and does not write it',
+    (name) => {
+      expect(may(node('n1'), 'get configmaps in kube-system', name)).toBe(true);
+      expect(may(node('n1'), 'watch configmaps in kube-system', '', `metadata.name=${name}`)).toBe(true);
+      expect(may(node('n1'), 'list configmaps in kube-system')).toBe(false);
+      expect(may(node('n1'), 'get configmaps in default', name)).toBe(false);
+      expect(may(node('n1'), 'get secrets in kube-system', name)).toBe(false);
+      for (const verb of ['create', 'update', 'patch', 'delete'])
+        expect(may(node('n1'), `${verb} configmaps in kube-system`, name), verb).toBe(false);
+    },
+  );
+
   test('a node lists only its pods and writes only their status', () => {
     objects.seed(PodKind, pod('p', 'n1', 'a'), pod('q', 'n2', 'b'));
     expect(may(node('n1'), 'list pods', '', 'spec.nodeName=n1')).toBe(true);

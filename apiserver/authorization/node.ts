@@ -1,4 +1,6 @@
 import { CLUSTER_SETTINGS } from '#api/cluster-settings.ts';
+import { LOADED_IMAGES } from '#api/semantics/loaded-images.ts';
+import { NODE_KEYS } from '#api/semantics/node-keys.ts';
 import { leavePath, NODES_PATH } from '#api/well-known.ts';
 import type { Identity } from '#machinery/transport.ts';
 import { parseFieldSelector, requiredFieldValue } from '#machinery/values/field-selector.ts';
@@ -70,16 +72,22 @@ function pathFault(node: string, { path }: AuthorizationAttributes): string | un
 function referred(node: string, asked: AuthorizationAttributes, graph: NodeGraph): string | undefined {
   const name = asked.name || selected(asked, 'metadata.name');
   if (!name) return 'No Object name found';
-  if (isClusterSettings(asked)) return undefined;
+  if (isOfAllNodes(asked, name)) return undefined;
   return graph.refers(node, `${asked.resource}/${asked.namespace}/${name}`)
     ? undefined
     : `no relationship found between node '${node}' and this object`;
 }
 
-/** Every node must know them before it has pods. */
-function isClusterSettings({ resource, namespace, name, verb }: AuthorizationAttributes): boolean {
-  const { name: settings, namespace: home } = CLUSTER_SETTINGS;
-  return resource === 'configmaps' && namespace === home && name === settings && verb === 'get';
+/**
+ * What every node must know whatever pods it has: the settings of the cluster, the keys by which nodes know each other, and the
+ * images that were loaded. Nothing in them is secret.
+ */
+const OF_ALL_NODES = [CLUSTER_SETTINGS, NODE_KEYS, LOADED_IMAGES];
+const READS = ['get', 'list', 'watch'];
+
+function isOfAllNodes({ resource, namespace, verb }: AuthorizationAttributes, name: string): boolean {
+  const known = OF_ALL_NODES.some((one) => one.namespace === namespace && one.name === name);
+  return resource === 'configmaps' && known && READS.includes(verb);
 }
 
 function podFault(node: string, asked: AuthorizationAttributes, graph: NodeGraph): string | undefined {
@@ -100,7 +108,7 @@ function ownFault(node: string, asked: AuthorizationAttributes): string | undefi
   if (asked.resource === 'leases' && asked.namespace !== 'kube-node-lease') {
     return "can only access leases in the 'kube-node-lease' system namespace";
   }
-  const reads = ['get', 'list', 'watch'].includes(asked.verb);
+  const reads = READS.includes(asked.verb);
   if (asked.resource === 'nodes' && asked.group === '' && reads && asked.subresource === '') return undefined;
   // A create carries its name only in the body: admission compares it.
   if (asked.verb === 'create' && asked.subresource === '') return undefined;

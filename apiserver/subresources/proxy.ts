@@ -15,7 +15,12 @@ import type { ObjectReader, RequestContext, ResourceHandler } from '../contract.
 import { hostOf, podOf } from './pod-target.ts';
 
 /** nodes/NAME/proxy/PATH: what an agent shows of itself, and no more. */
-const NODE_PATHS: readonly string[] = [AGENT_PATHS.stats, AGENT_PATHS.metrics, AGENT_PATHS.health];
+const NODE_PATHS: readonly string[] = [
+  AGENT_PATHS.stats,
+  AGENT_PATHS.metrics,
+  AGENT_PATHS.agentMetrics,
+  AGENT_PATHS.health,
+];
 
 export function nodeProxyHandler(link: NodeLink): ResourceHandler {
   return {

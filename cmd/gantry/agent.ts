@@ -18,12 +18,13 @@ import { imagesInUse } from '#node-agent/images/in-use.ts';
 import { keepCertificate, type RenewalDeps } from '#node-agent/registration/certificate.ts';
 import { readMachine, readSignals, readUse } from '#node-agent/registration/machine.ts';
 import { allocatableOf, ReservationError } from '#node-agent/registration/reservation.ts';
+import type { ImageStore } from '#oci/contract.ts';
 import { openImageStore } from '#oci/images/store.ts';
 import { NativeUnpacker } from '#runtime/native/unpacker.ts';
 import { volumeDrivers } from '#volumes/index.ts';
 import { programs, version } from './assets.ts';
 import { type NodeIdentity, readIdentity } from './identity.ts';
-import { imageApi } from './image-api.ts';
+import { type ImageDoor, imageApi } from './image-api.ts';
 import { makePrivate, memoryDirectory } from './memory-dir.ts';
 import { openNode } from './node.ts';
 import { notify } from './notify.ts';
@@ -86,13 +87,7 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   for (const { sandbox, reason } of kept)
     log.warn('a monitor runs on as the program it was', { sandbox, reason });
   await snapshots.sweep();
-  const images = await openImageStore({
-    directory: join(paths.agent, 'images'),
-    files,
-    unpacker: new NativeUnpacker(programs),
-    platform: { os: 'linux', architecture: machine.architecture },
-    fetch: proxiedFetch(registryProxy(), fetch, { clock }),
-  });
+  const images = await openImages(paths.agent, machine.architecture);
   const zone = new Zone(CLUSTER_DOMAIN, false);
   const dnsAddress = formatAddress(nthAddress(parseCidr(settings.serviceCidr)!, DNS_ADDRESS_INDEX)!);
   zone.set('zone', domainRecords(CLUSTER_DOMAIN, [dnsAddress]));
@@ -101,6 +96,11 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
     {
       config: configOf(settings, memoryDir, dnsAddress),
       ...{ servers, clock, random, log, files, runtime, network, snapshots, images, zone },
+      sharing: {
+        content: images,
+        listen: { host: advertiseAddress, port: settings.imagePort },
+        held: identity.held,
+      },
       client,
       volumes: volumeDrivers(),
       profiles: await securityProfiles(join(paths.agent, 'seccomp'), log),
@@ -171,6 +171,16 @@ function configOf(settings: AgentSettings, memoryDir: string, dnsAddress: string
   };
 }
 
+function openImages(directory: string, architecture: string) {
+  return openImageStore({
+    directory: join(directory, 'images'),
+    files: systemFiles(),
+    unpacker: new NativeUnpacker(programs),
+    platform: { os: 'linux', architecture },
+    fetch: proxiedFetch(registryProxy(), fetch, { clock: systemClock }),
+  });
+}
+
 function renew(
   { held, keep }: NodeIdentity,
   nodeName: string,
@@ -213,10 +223,11 @@ async function serveDns(
 }
 
 /** The local door of `gantry image`. */
-async function openDoor(runDirectory: string, images: Parameters<typeof imageApi>[0], running: RunningAgent) {
+async function openDoor(runDirectory: string, images: ImageStore, running: RunningAgent) {
   const path = join(runDirectory, 'agent.sock');
   await rm(path, { force: true });
-  const server = imageApi(images, (all) => imagesInUse(running.roster.list(), all));
+  const inUse: ImageDoor['inUse'] = (all) => imagesInUse(running.roster.list(), all);
+  const server = imageApi({ store: images, inUse, changed: running.imagesChanged });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(path, resolve);

@@ -1,17 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:http';
-import { type Digest, type Image, ImageError, type ImageErrorCode, type ImageStore } from '#oci/contract.ts';
+import {
+  type BlobRef,
+  type Digest,
+  type Image,
+  ImageError,
+  type ImageErrorCode,
+  type ImageSource,
+  type ImageStore,
+} from '#oci/contract.ts';
 
 /**
  * The agent's local door for `gantry image`: HTTP on a unix socket in the instance's private run directory, so that only
  * root of this machine reaches it. GET /images, POST /images?name=, DELETE /images?name=.
  */
-export function imageApi(
-  store: ImageStore,
-  inUse: (images: readonly Image[]) => ReadonlySet<Digest>,
-): Server {
+export function imageApi(door: ImageDoor): Server {
   return createServer((request, response) => {
-    serve(store, inUse, request).then(
+    serve(door, request).then(
       (body) => answer(response, 200, body),
       (error: unknown) => {
         const code = error instanceof ImageError ? STATUS[error.code] : 500;
@@ -19,6 +24,13 @@ export function imageApi(
       },
     );
   });
+}
+
+export interface ImageDoor {
+  store: ImageStore;
+  inUse(images: readonly Image[]): ReadonlySet<Digest>;
+  /** Told of each image that has come or gone. */
+  changed(): void;
 }
 
 const STATUS: Record<ImageErrorCode, number> = {
@@ -33,18 +45,19 @@ const STATUS: Record<ImageErrorCode, number> = {
   Invalid: 422,
 };
 
-async function serve(
-  store: ImageStore,
-  inUse: (images: readonly Image[]) => ReadonlySet<Digest>,
-  request: IncomingMessage,
-): Promise<unknown> {
+async function serve({ store, inUse, changed }: ImageDoor, request: IncomingMessage): Promise<unknown> {
   const url = new URL(request.url ?? '/', 'http://local');
   const name = url.searchParams.get('name') ?? undefined;
   const route = `${request.method} ${url.pathname}`;
   if (route === 'GET /images') return (await store.list()).map(toJson);
-  if (route === 'POST /images') return (await store.import(request, name)).map(toJson);
+  if (route === 'POST /images') {
+    const images = await store.import(request, name);
+    changed();
+    return images.map(toJson);
+  }
   if (route === 'DELETE /images' && name) {
     await store.remove(name, inUse(await store.list()));
+    changed();
     return {};
   }
   throw new ImageError('NotFound', `no such route: ${route}`);
@@ -55,10 +68,12 @@ export interface ImageRow {
   id: Digest;
   names: string[];
   sizeBytes: number;
+  source: ImageSource;
+  manifest?: BlobRef;
 }
 
-function toJson({ id, names, sizeBytes }: Image): ImageRow {
-  return { id, names, sizeBytes };
+function toJson({ id, names, sizeBytes, source, manifest }: Image): ImageRow {
+  return { id, names, sizeBytes, source, ...(manifest && { manifest }) };
 }
 
 function answer(response: ServerResponse, status: number, body: unknown): void {

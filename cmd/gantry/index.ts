@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { Command } from 'commander';
 import { version } from './assets.ts';
 import { addAdminOptions, addAvailabilityOptions, addDrainOptions } from './drain-options.ts';
+import { addLoadOptions, adminOption } from './image-options.ts';
 import type { JoinFlags } from './join.ts';
 import {
   type AgentFlags,
@@ -111,22 +112,37 @@ program
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
   .action(async (flags) => finish((await import('./token.ts')).cloudConfig(flags)));
 
-const image = program.command('image').description('images on this node');
-image
-  .command('import <file>')
-  .description('load a `docker save` or OCI archive; - reads standard input')
-  .option('--name <name>', 'name for an archive that holds one image')
+const image = program
+  .command('image')
+  .description('images on this node, and those that were loaded into the cluster');
+addLoadOptions(
+  image
+    .command('load <file>')
+    .alias('import')
+    .description('load a `docker save` or OCI archive, - for standard input, and spread it over the cluster'),
+)
+  .addOption(adminOption())
+  .option('-o, --output <format>', 'json')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
-  .action(async (file, flags) => finish((await import('./image.ts')).importImage(file, flags)));
+  .action(async (file, flags) => finish((await import('./image-load.ts')).loadImage(file, flags)));
 image
   .command('ls')
   .description('list images')
+  .option('--cluster', 'those that were loaded into the cluster, and on how many nodes they are')
+  .addOption(adminOption())
   .option('-o, --output <format>', 'json')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
-  .action(async (flags) => finish((await import('./image.ts')).listImages(flags)));
+  .action(async (flags) =>
+    finish(
+      flags.cluster
+        ? (await import('./image-names.ts')).listLoaded(flags)
+        : (await import('./image.ts')).listImages(flags),
+    ),
+  );
 image
   .command('rm <name...>')
-  .description('remove names of images, and what nothing needs any more')
+  .description('remove names of images, from the cluster too, and what nothing needs any more')
+  .addOption(adminOption())
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
   .action(async (names, flags) => finish((await import('./image.ts')).removeImages(names, flags)));
 

@@ -15,6 +15,7 @@ import { parseCidr } from '#machinery/values/cidr.ts';
 import { parseGoDuration } from '#machinery/values/duration.ts';
 import { nodeAddress, parseListen } from './addresses.ts';
 import { addEncryptionOptions, type EncryptionFlags, encryptionArguments } from './encryption-options.ts';
+import { imagePortOption } from './image-options.ts';
 import {
   addEtcdPortOptions,
   addManagedEtcdOptions,
@@ -36,6 +37,8 @@ export interface NodeFlags extends ResourceFlags {
   enforceNodeAllocatable?: boolean;
   singleProcessOomKill?: boolean;
   allowedUnsafeSysctls: string[];
+  /** TCP port where other nodes fetch parts of images; 0: none is opened. */
+  imagePort: number;
   logLevel: LogLevel;
 }
 
@@ -237,6 +240,7 @@ export function addNodeOptions(command: Command): Command {
     .option('--enforce-node-allocatable', 'hold all pods together to what the node offers them')
     .option('--single-process-oom-kill', 'out of memory, kill one process and not its container (cgroup v2)')
     .addOption(unsafe)
+    .addOption(imagePortOption())
     .addOption(new Option('--log-level <level>', 'least level to log').choices(LOG_LEVELS).default('info'));
 }
 
@@ -298,6 +302,7 @@ function nodeArguments(settings: Omit<NodeFlags, 'dataDir'> & ClusterFlags & Pla
     ...settings.allowedUnsafeSysctls.map((pattern) => ['--allowed-unsafe-sysctls', pattern]),
     ...(settings.singleProcessOomKill ? [['--single-process-oom-kill']] : []),
     ...resourceArguments(settings),
+    ['--image-port', String(settings.imagePort)],
     ['--log-level', settings.logLevel],
   ];
 }

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createCipheriv, createHash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
@@ -40,6 +41,7 @@ export function layerTar(layer: Layer): Buffer {
 function fill(layer: Layer, directory: string): void {
   if (layer.kind === 'busybox') fillBusybox(directory);
   else if (layer.kind === 'debian') fillDebian(layer.packages, directory);
+  else if (layer.kind === 'noise') writeNoise(join(directory, layer.path), layer);
   else for (const [path, text] of Object.entries(layer.files)) write(join(directory, path), text, layer.mode);
 }
 
@@ -97,4 +99,11 @@ function write(path: string, text: string, mode: number): void {
   if (!existsSync(dirname(path))) mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text, { mode });
   chmodSync(path, mode);
+}
+
+/** A key stream: as good as random, and the same each time. */
+function writeNoise(path: string, { bytes, seed }: { bytes: number; seed: string }): void {
+  const key = createHash('sha256').update(seed).digest();
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(bytes)));
 }

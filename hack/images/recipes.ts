@@ -19,6 +19,8 @@ export type Layer =
   | { kind: 'busybox' }
   /** Debian packages with all they depend on, unpacked; no maintainer scripts are run. */
   | { kind: 'debian'; packages: string[] }
+  /** One file that cannot be compressed, and is another one for each seed. */
+  | { kind: 'noise'; path: string; bytes: number; seed: string }
   /** Files by path; `mode` of all of them. */
   | { kind: 'files'; files: Record<string, string>; mode: number };
 

@@ -26,12 +26,15 @@ describe('the decision', () => {
 
   test('the least recently used goes first, then what is longest here; never what is used or new', () => {
     const now = 10 * MINUTE_MS;
-    const image = (id: string, lastUsedMs: number, seenMs: number) => ({ id, lastUsedMs, seenMs });
+    const image = (id: string, lastUsedMs: number, seenMs: number, pinned = false) => ({
+      ...{ id, lastUsedMs, seenMs, pinned },
+    });
     const images = [
       image('recent', 7 * MINUTE_MS, 0),
       image('never, newer', 0, MINUTE_MS),
       image('never, older', 0, 0),
       image('in use', 0, 0),
+      image('loaded here', 0, 0, true),
       image('just pulled', 0, 9 * MINUTE_MS),
       image('just asked for', 9 * MINUTE_MS, 0),
     ];

@@ -3,7 +3,7 @@ import type { EventRecorder } from '#client/events.ts';
 import { type Clock, sleep } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
-import type { Digest } from '#oci/contract.ts';
+import type { Digest, Image } from '#oci/contract.ts';
 import type { PodRoster } from '../pods/roster.ts';
 import { imagesInUse } from './in-use.ts';
 import type { TrackedImages } from './tracked.ts';
@@ -28,6 +28,8 @@ export interface Candidate {
   lastUsedMs: number;
   /** When it was first seen here. */
   seenMs: number;
+  /** Was loaded here and has a name: nothing could bring it back. */
+  pinned: boolean;
 }
 
 /** Whether images have to go. */
@@ -40,11 +42,17 @@ export function missingBytes({ capacityBytes, availableBytes }: Disk): number {
   return Math.max(0, Math.ceil((capacityBytes * (100 - LOW_PERCENT)) / 100 - availableBytes));
 }
 
+/** Whether an image is one that only who loaded it may take away: an archive that was loaded on this node, while it has a name. */
+export function isPinned({ source, names }: Pick<Image, 'source' | 'names'>): boolean {
+  return source === 'archive' && names.some((name) => !name.includes('@'));
+}
+
 /** The images that may go, in the order in which they do: least recently used first, then longest here. Pure. */
 export function removable(images: readonly Candidate[], inUse: ReadonlySet<Digest>, nowMs: number): Digest[] {
   return images
     .filter(
-      ({ id, lastUsedMs, seenMs }) => !inUse.has(id) && Math.max(lastUsedMs, seenMs) <= nowMs - MIN_AGE_MS,
+      ({ id, lastUsedMs, seenMs, pinned }) =>
+        !pinned && !inUse.has(id) && Math.max(lastUsedMs, seenMs) <= nowMs - MIN_AGE_MS,
     )
     .sort((a, b) => a.lastUsedMs - b.lastUsedMs || a.seenMs - b.seenMs || (a.id < b.id ? -1 : 1))
     .map(({ id }) => id);
@@ -58,6 +66,8 @@ export interface ImageCollectionOptions {
   images: TrackedImages;
   roster: Pick<PodRoster, 'list'>;
   disk(): Promise<Disk>;
+  /** Whether an image that came from another node is still to be had of one; undefined where it never did. */
+  isElsewhere?(image: Image): Promise<boolean>;
   nodeName: string;
   recorder: Pick<EventRecorder, 'record'>;
   clock: Clock;
@@ -119,23 +129,29 @@ async function collect(options: ImageCollectionOptions, seen: Map<Digest, number
   for (const id of there) if (!seen.has(id)) seen.set(id, first);
   const disk = await options.disk();
   if (!isTooFull(disk)) return;
-  const candidates = present.map(({ id }) => ({
-    id,
-    lastUsedMs: images.lastUsedMs(id),
-    seenMs: seen.get(id)!,
+  const candidates = present.map((image) => ({
+    id: image.id,
+    lastUsedMs: images.lastUsedMs(image.id),
+    seenMs: seen.get(image.id)!,
+    pinned: isPinned(image),
   }));
-  await free(removable(candidates, inUse, clock.now()), disk, options);
+  const byId = new Map(present.map((image) => [image.id, image]));
+  const order = removable(candidates, inUse, clock.now()).map((id) => byId.get(id)!);
+  await free(order, disk, options);
 }
 
 /** Removes one after another until there is room. Images share layers: only the disk can say what became free. */
-async function free(order: readonly Digest[], before: Disk, options: ImageCollectionOptions): Promise<void> {
+async function free(order: readonly Image[], before: Disk, options: ImageCollectionOptions): Promise<void> {
   const { images, clock, log } = options;
   const began = clock.now();
   let disk = before;
   let failure: unknown;
-  for (const id of order) {
+  for (const image of order) {
     if (missingBytes(disk) === 0 || options.signal.aborted) break;
+    const { id } = image;
     try {
+      // The last copy of what came from no registry stays.
+      if (image.source === 'peers' && !(await options.isElsewhere?.(image))) continue;
       if (!(await images.removeUnused(id, began - MIN_AGE_MS))) continue;
       log.info('An unused image was removed, as the disk fills up', { image: id });
     } catch (error) {

@@ -1,11 +1,14 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Container } from '#api/objects.ts';
+import type { LoadedImage } from '#api/semantics/loaded-images.ts';
 import { VirtualClock } from '#machinery/clock-virtual.ts';
-import { FakeImageStore, fakeImage } from '#oci/fake/index.ts';
+import type { Peers } from '#oci/contract.ts';
+import { FAKE_PEER, FakeImageStore, fakeImage, fakeManifest } from '#oci/fake/index.ts';
 import { podWith } from '../pods/views.ts';
 import type { PodSources } from '../sources/sources.ts';
 import { credentialsFor, registryOf } from './credentials.ts';
 import { type ImageService, imageService } from './images.ts';
+import { Pulls } from './pulls.ts';
 
 const REFERENCE = 'registry.test/app:1';
 const REMOTE = fakeImage(1);
@@ -16,6 +19,10 @@ let said: string[];
 let secrets: Record<string, Record<string, Uint8Array>>;
 let held: Set<string>;
 let images: ImageService;
+let pulls: Pulls;
+let loaded: Map<string, LoadedImage>;
+/** The fake store finds what other nodes have by itself. */
+const NO_PEERS: Peers = { holders: async function* () {}, blame: () => undefined };
 
 beforeEach(() => {
   clock = new VirtualClock();
@@ -24,6 +31,7 @@ beforeEach(() => {
   said = [];
   secrets = {};
   held = new Set();
+  loaded = new Map();
   const sources: PodSources = {
     acquire: async (user) => void held.add(user),
     release: (user) => void held.delete(user),
@@ -35,7 +43,8 @@ beforeEach(() => {
       void said.push(`${why.reason}: ${why.message}`),
   };
   const signal = new AbortController().signal;
-  images = imageService({ store, sources, recorder: recorder as never, clock, signal });
+  pulls = new Pulls(store, { loaded: (name) => loaded.get(name), peersFor: () => NO_PEERS }, signal);
+  images = imageService({ pulls, sources, recorder: recorder as never, clock });
 });
 
 const container = (part: Partial<Container> = {}): Container => ({
@@ -45,7 +54,7 @@ const container = (part: Partial<Container> = {}): Container => ({
 });
 const ensure = (part: Partial<Container> = {}, spec = {}) => images.ensure(podWith(spec), container(part));
 
-const pulls = () => store.calls.filter(({ call }) => call === 'pull').length;
+const pullCount = () => store.calls.filter(({ call }) => call === 'pull').length;
 
 /** Puts an image on the node; that pull is not counted. */
 async function have(reference: string): Promise<void> {
@@ -61,14 +70,14 @@ describe('the pull policy', () => {
       image: { id: REMOTE.id },
       imageId: `registry.test/app@${REMOTE.manifest}`,
     });
-    expect(pulls()).toBe(0);
+    expect(pullCount()).toBe(0);
     await ensure({ imagePullPolicy: 'Always' });
-    expect(pulls()).toBe(1);
+    expect(pullCount()).toBe(1);
     await store.remove(REMOTE.id, new Set());
     expect(await ensure({ imagePullPolicy: 'Never' })).toMatchObject({
       failed: { reason: 'ErrImageNeverPull' },
     });
-    expect(pulls()).toBe(1);
+    expect(pullCount()).toBe(1);
   });
 
   test.each([
@@ -80,8 +89,68 @@ describe('the pull policy', () => {
   ])('%s without a policy is asked for each time: %s', async (image, asks) => {
     await have(image);
     await ensure({ image });
-    expect(pulls()).toBe(asks ? 1 : 0);
+    expect(pullCount()).toBe(asks ? 1 : 0);
   });
+});
+
+describe('an image that was loaded into the cluster', () => {
+  const LOADED = fakeImage(2, { sizeBytes: 70 });
+  const NAME = 'docker.io/demo/app:1';
+  const load = (image = LOADED) => {
+    store.share(image);
+    loaded.set(NAME, {
+      ...{ name: NAME, id: image.id, manifest: fakeManifest(image.manifest), sizeBytes: image.sizeBytes },
+      nodes: [],
+    });
+  };
+  const start = (imagePullPolicy?: string) => ensure({ image: 'demo/app:1', ...{ imagePullPolicy } });
+
+  test('comes from other nodes where it is not present, and the event names them', async () => {
+    load();
+    expect(await start()).toMatchObject({ image: { id: LOADED.id, source: 'peers' } });
+    expect(said.at(-1)).toMatch(new RegExp(`Image size: 70 bytes. From node ${FAKE_PEER}\\.$`));
+    expect(pulls.received).toEqual({ peers: 70, registry: 0 });
+    await start();
+    expect(pullCount()).toBe(1);
+  });
+
+  test('Never does not fetch it, and takes what is here whatever the cluster means', async () => {
+    load();
+    expect(await start('Never')).toMatchObject({ failed: { reason: 'ErrImageNeverPull' } });
+    await have('demo/app:1');
+    expect(await start('Never')).toMatchObject({ image: { id: REMOTE.id } });
+    expect(pullCount()).toBe(0);
+  });
+
+  test('Always asks the registry what the name means', async () => {
+    load();
+    expect(await start('Always')).toMatchObject({ failed: { reason: 'ErrImagePull' } });
+    expect(said.join()).toContain('manifest unknown');
+  });
+
+  test('loaded anew under the name, it takes the place of what is here', async () => {
+    load();
+    await start();
+    const newer = fakeImage(3);
+    load(newer);
+    expect(await start()).toMatchObject({ image: { id: newer.id } });
+  });
+
+  test('that nobody has any more is not taken from a registry', async () => {
+    load();
+    store.publish('demo/app:1', REMOTE);
+    loaded.set(NAME, { ...loaded.get(NAME)!, manifest: fakeManifest(fakeImage(9).manifest) });
+    expect(await start()).toMatchObject({ failed: { reason: 'ErrImagePull' } });
+  });
+});
+
+test('who comes with other credentials does not share the pull', async () => {
+  const [one, two] = await Promise.allSettled([
+    pulls.fetch(REFERENCE, { username: 'me', password: 'secret' }),
+    pulls.fetch(REFERENCE, undefined),
+  ]);
+  expect([one.status, two.status]).toEqual(['fulfilled', 'fulfilled']);
+  expect(pullCount()).toBe(2);
 });
 
 describe('a pull that fails', () => {
@@ -99,7 +168,7 @@ describe('a pull that fails', () => {
       },
       retryAtMs: clock.now() + 9_000,
     });
-    expect(pulls()).toBe(1);
+    expect(pullCount()).toBe(1);
     const delays: number[] = [];
     for (let i = 0; i < 6; i++) {
       const waiting = await ensure();
@@ -130,7 +199,7 @@ test('pods that want one image at the same time share the pull', async () => {
   const [one, two] = await Promise.all([ensure(), ensure()]);
   expect(one).toMatchObject({ image: { id: REMOTE.id } });
   expect(two).toEqual(one);
-  expect(pulls()).toBe(1);
+  expect(pullCount()).toBe(1);
 });
 
 const login = (auths: object) => ({ '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })) });

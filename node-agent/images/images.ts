@@ -3,10 +3,11 @@ import type { EventRecorder } from '#client/events.ts';
 import type { Clock } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import { formatGoDuration } from '#machinery/values/duration.ts';
-import { type Image, ImageError, type ImageStore, type RegistryCredentials } from '#oci/contract.ts';
+import { type Image, ImageError, type RegistryCredentials } from '#oci/contract.ts';
 import { fieldPath } from '../pods/context.ts';
 import type { PodSources } from '../sources/sources.ts';
 import { credentialsFor } from './credentials.ts';
+import type { Pulled, Pulls } from './pulls.ts';
 
 /** The image is there, or why not and when to ask again. */
 export type ImageOutcome =
@@ -19,11 +20,10 @@ export interface ImageService {
 }
 
 export interface ImageServiceOptions {
-  store: Pick<ImageStore, 'get' | 'pull'>;
+  pulls: Pick<Pulls, 'present' | 'onNode' | 'loaded' | 'fetchLoaded' | 'fetch'>;
   sources: PodSources;
   recorder: Pick<EventRecorder, 'record'>;
   clock: Clock;
-  signal: AbortSignal;
 }
 
 /** Source: Kubernetes documentation, "Images", ImagePullBackOff. */
@@ -46,7 +46,6 @@ export function imageService(options: ImageServiceOptions): ImageService {
 
 class Images implements ImageService {
   readonly #options: ImageServiceOptions;
-  readonly #pulls = new Map<string, Promise<Image>>();
   readonly #backoffs = new Map<string, Backoff>();
 
   constructor(options: ImageServiceOptions) {
@@ -59,7 +58,7 @@ class Images implements ImageService {
     const say = this.#sayFor(pod, container);
     try {
       if (policy !== 'Always') {
-        const present = await this.#options.store.get(reference);
+        const present = await this.#present(reference, policy);
         if (present) {
           say('Normal', 'Pulled', `Container image "${reference}" already present on machine`);
           return { image: present, imageId: imageIdOf(present) };
@@ -76,10 +75,16 @@ class Images implements ImageService {
         retryAtMs: this.#options.clock.now() + FIRST_BACKOFF_MS,
       };
     }
-    return this.#pull(pod, reference, say);
+    return this.#pull(pod, reference, policy, say);
   }
 
-  async #pull(pod: Pod, reference: string, say: Say): Promise<ImageOutcome> {
+  /** Never is what is here, whatever the cluster means by the name. */
+  #present(reference: string, policy: 'IfNotPresent' | 'Never'): Promise<Image | undefined> {
+    const { pulls } = this.#options;
+    return policy === 'Never' ? pulls.onNode(reference) : pulls.present(reference);
+  }
+
+  async #pull(pod: Pod, reference: string, policy: Policy, say: Say): Promise<ImageOutcome> {
     const { clock } = this.#options;
     const backoff = this.#backoffs.get(reference);
     const began = clock.monotonic();
@@ -91,13 +96,13 @@ class Images implements ImageService {
     }
     say('Normal', 'Pulling', `Pulling image "${reference}"`);
     try {
-      const image = await this.#join(pod, reference);
+      const { image, from } = await this.#bring(pod, reference, policy);
       this.#backoffs.delete(reference);
       const took = formatGoDuration(Math.round(clock.monotonic() - began));
       say(
         'Normal',
         'Pulled',
-        `Successfully pulled image "${reference}" in ${took} (${took} including waiting). Image size: ${image.sizeBytes} bytes.`,
+        `Successfully pulled image "${reference}" in ${took} (${took} including waiting). Image size: ${image.sizeBytes} bytes.${origin(from)}`,
       );
       return { image, imageId: imageIdOf(image) };
     } catch (error) {
@@ -105,20 +110,12 @@ class Images implements ImageService {
     }
   }
 
-  /** One pull per image at a time; pods with the same credentials or not share it, as all get the same content. */
-  #join(pod: Pod, reference: string): Promise<Image> {
-    const running = this.#pulls.get(reference);
-    if (running) return running;
-    const pull = this.#credentials(pod, reference)
-      .then((credentials) =>
-        this.#options.store.pull(reference, {
-          ...(credentials && { credentials }),
-          signal: this.#options.signal,
-        }),
-      )
-      .finally(() => this.#pulls.delete(reference));
-    this.#pulls.set(reference, pull);
-    return pull;
+  /** Always asks the registry what the name means; else it is what was loaded into the cluster under it, if anything was. */
+  async #bring(pod: Pod, reference: string, policy: Policy): Promise<Pulled> {
+    const { pulls } = this.#options;
+    const loaded = policy === 'Always' ? undefined : pulls.loaded(reference);
+    if (loaded) return pulls.fetchLoaded(loaded);
+    return pulls.fetch(reference, await this.#credentials(pod, reference));
   }
 
   async #credentials(pod: Pod, reference: string): Promise<RegistryCredentials | undefined> {
@@ -166,8 +163,19 @@ class Images implements ImageService {
 
 type Say = (type: 'Normal' | 'Warning', reason: string, message: string) => void;
 
+type Policy = 'Always' | 'IfNotPresent' | 'Never';
+
+/** Nodes that an event names. */
+const MAX_NAMED = 3;
+
+function origin(nodes: readonly string[]): string {
+  if (nodes.length === 0) return '';
+  const more = nodes.length > MAX_NAMED ? ` and ${nodes.length - MAX_NAMED} more` : '';
+  return ` From node ${nodes.slice(0, MAX_NAMED).join(', ')}${more}.`;
+}
+
 /** The server fills the policy in; an image without a tag, or with `latest`, is otherwise asked for each time. */
-function pullPolicy(container: Container): 'Always' | 'IfNotPresent' | 'Never' {
+function pullPolicy(container: Container): Policy {
   const policy = container.imagePullPolicy;
   if (policy === 'Always' || policy === 'IfNotPresent' || policy === 'Never') return policy;
   const name = (container.image ?? '').split('/').at(-1)!;

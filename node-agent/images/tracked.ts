@@ -9,11 +9,14 @@ export class TrackedImages {
   readonly #store: ImageStore;
   readonly #clock: Clock;
   readonly #used = new Map<Digest, number>();
+  readonly #onChange: () => void;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(store: ImageStore, clock: Clock) {
+  /** `onChange` is told when an image has come or gone through this. */
+  constructor(store: ImageStore, clock: Clock, onChange: () => void = () => undefined) {
     this.#store = store;
     this.#clock = clock;
+    this.#onChange = onChange;
   }
 
   get(reference: string): Promise<Image | undefined> {
@@ -22,6 +25,7 @@ export class TrackedImages {
 
   async pull(...[reference, options]: Parameters<ImageStore['pull']>): Promise<Image> {
     const { id } = await this.#store.pull(reference, options);
+    this.#onChange();
     const image = await this.get(id);
     if (!image)
       throw new ImageError('NotFound', `the image ${reference} was removed as soon as it was there`);
@@ -51,6 +55,7 @@ export class TrackedImages {
       if (this.lastUsedMs(id) > sinceMs) return false;
       await this.#store.remove(id, new Set());
       this.#used.delete(id);
+      this.#onChange();
       return true;
     });
   }

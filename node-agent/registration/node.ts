@@ -1,6 +1,7 @@
 import type { Node } from '#api/objects.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import { quantityOfMilli } from '#machinery/values/quantity.ts';
+import type { Image } from '#oci/contract.ts';
 import type { RuntimeInfo } from '#runtime/contract.ts';
 import type { Pressure } from '../eviction/plan.ts';
 import type { Allocatable } from './reservation.ts';
@@ -30,6 +31,7 @@ export interface NodeHealth {
   notReady: string;
   /** What the node is short of. */
   pressure: ReadonlySet<Pressure>;
+  images?: readonly Image[];
 }
 
 type Condition = NonNullable<NonNullable<Node['status']>['conditions']>[number];
@@ -68,6 +70,7 @@ export function nodeStatus(
       ...facts.addresses.map((address) => ({ type: 'InternalIP', address })),
       { type: 'Hostname', address: facts.name },
     ],
+    ...(health.images && { images: imagesOf(health.images) }),
     runtimeHandlers: facts.runtime.handlers.map(({ name, features }) => ({
       name,
       features: { ...features },
@@ -96,6 +99,25 @@ export function allocatableQuantities({
     memory: `${Math.floor(allocatable.memoryBytes / MI)}Mi`,
     'ephemeral-storage': `${Math.floor(allocatable.storageBytes / MI)}Mi`,
   };
+}
+
+/** Source: Kubernetes, kubelet nodeStatusMaxImages, and the names of each that it tells. */
+const MAX_IMAGES = 50;
+const MAX_NAMES = 5;
+
+/**
+ * What the scheduler and other nodes are told of images: the largest, as in Kubernetes, but those first that are to be had of no
+ * registry. Of an image's names those by digest come first.
+ */
+function imagesOf(images: readonly Image[]): NonNullable<Node['status']>['images'] {
+  const rank = ({ source }: Image) => (source === 'registry' ? 1 : 0);
+  return images
+    .toSorted((a, b) => rank(a) - rank(b) || b.sizeBytes - a.sizeBytes || (a.id < b.id ? -1 : 1))
+    .slice(0, MAX_IMAGES)
+    .map(({ id, names, sizeBytes }) => {
+      const digestsFirst = names.toSorted((a, b) => Number(b.includes('@')) - Number(a.includes('@')));
+      return { names: names.length > 0 ? digestsFirst.slice(0, MAX_NAMES) : [id], sizeBytes };
+    });
 }
 
 /** What the kernel can do, as labels and annotations of the Node. */

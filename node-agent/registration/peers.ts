@@ -1,6 +1,6 @@
 import { NodeKind } from '#api/kinds/node.ts';
 import type { Node } from '#api/objects.ts';
-import type { Client } from '#client/contract.ts';
+import type { Client, Informer } from '#client/contract.ts';
 import { startInformer } from '#client/informer.ts';
 import { type Clock, sleep } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
@@ -31,6 +31,8 @@ export function peerOf({ metadata, spec, status }: Node): NodePeer | undefined {
 }
 
 export interface PeerSync {
+  /** All nodes, this one too: who else needs them need not watch them again. */
+  readonly nodes: Informer<Node>;
   /** Resolves once there are ways to all nodes of the first whole list. */
   readonly synced: Promise<void>;
   /** Resolves after the signal has aborted and nothing is being done any more. */
@@ -46,13 +48,14 @@ export function keepPeers(options: PeersOptions): PeerSync {
   const synced = new Promise<void>((resolve) => {
     setSynced = resolve;
   });
-  return { synced, ended: follow(options, setSynced) };
+  const { client, clock, random, log, signal } = options;
+  const onError = (error: unknown) => log.debug('The watch of nodes broke', { error: messageOf(error) });
+  const nodes = startInformer<Node>({ client, clock, random, signal, onError, kind: NodeKind });
+  return { nodes, synced, ended: follow(nodes, options, setSynced) };
 }
 
-async function follow(options: PeersOptions, setSynced: () => void): Promise<void> {
-  const { client, clock, random, log, nodeName, signal } = options;
-  const onError = (error: unknown) => log.debug('The watch of nodes broke', { error: messageOf(error) });
-  const nodes = startInformer({ client, clock, random, signal, onError, kind: NodeKind });
+async function follow(nodes: Informer<Node>, options: PeersOptions, setSynced: () => void): Promise<void> {
+  const { clock, nodeName, signal } = options;
   let changed = () => {};
   signal.addEventListener('abort', () => changed(), { once: true });
   await nodes.synced;

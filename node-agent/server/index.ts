@@ -4,7 +4,7 @@ import { AGENT_PATHS, type NodeUse } from '#api/node-link.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import { EXPOSITION_TYPE } from '#machinery/metrics/exposition.ts';
-import { formatUse } from '../stats/metrics.ts';
+import { formatImageBytes, formatUse, type ImageBytes } from '../stats/metrics.ts';
 import { RequestFault } from './fault.ts';
 import { type LogsContext, serveLogs } from './logs.ts';
 import { type StreamsContext, UPGRADES } from './streams.ts';
@@ -14,6 +14,7 @@ export interface AgentServerContext extends LogsContext, StreamsContext {
   log: Logger;
   /** What the node and its pods use. */
   stats(): Promise<NodeUse>;
+  imageBytes(): ImageBytes;
 }
 
 /**
@@ -51,6 +52,10 @@ async function serve(
   }
   if (path === AGENT_PATHS.metrics) {
     response.writeHead(200, { 'content-type': EXPOSITION_TYPE }).end(formatUse(await context.stats()));
+    return;
+  }
+  if (path === AGENT_PATHS.agentMetrics) {
+    response.writeHead(200, { 'content-type': EXPOSITION_TYPE }).end(formatImageBytes(context.imageBytes()));
     return;
   }
   const target = parseTarget(url);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { GroupUse, NodeUse } from '#api/node-link.ts';
-import { formatUse } from './metrics.ts';
+import { formatImageBytes, formatUse } from './metrics.ts';
 
 const line = (totalUs: number) => ({ avg10: 0, avg60: 0, avg300: 0, totalUs });
 const pressure = (totalUs: number) => {
@@ -45,5 +45,15 @@ test('what is used is told in cAdvisor’s names, a whole pod without a containe
 test('a kernel without pressure has no series of it', () => {
   expect(formatUse({ machine: { cpuNanoseconds: 0, workingSetBytes: 0 }, pods: [] })).not.toMatch(
     /^container_pressure/m,
+  );
+});
+
+test('bytes of images are told by where they came from', () => {
+  expect(formatImageBytes({ peers: 5, registry: 7, sent: 9 }).split('\n')).toEqual(
+    expect.arrayContaining([
+      'gantry_image_received_bytes_total{source="peer"} 5',
+      'gantry_image_received_bytes_total{source="registry"} 7',
+      'gantry_image_sent_bytes_total 9',
+    ]),
   );
 });

@@ -48,6 +48,37 @@ export function formatUse({ machine, pods }: NodeUse): string {
   ].join('');
 }
 
+/** Bytes of images since the agent's start. */
+export interface ImageBytes {
+  /** Taken from other nodes. */
+  peers: number;
+  /** Taken from registries. */
+  registry: number;
+  /** Given to other nodes. */
+  sent: number;
+}
+
+/** What the agent counts of itself. */
+export function formatImageBytes({ peers, registry, sent }: ImageBytes): string {
+  const received = {
+    name: 'gantry_image_received_bytes_total',
+    help: 'Bytes of images that came over the network, by where they came from.',
+    type: 'counter' as const,
+  };
+  const given = {
+    name: 'gantry_image_sent_bytes_total',
+    help: 'Bytes of images that other nodes got of this one.',
+    type: 'counter' as const,
+  };
+  return [
+    metric(received, [
+      [{ source: 'peer' }, peers],
+      [{ source: 'registry' }, registry],
+    ]),
+    metric(given, [[{}, sent]]),
+  ].join('');
+}
+
 interface Group {
   labels: Labels;
   use: PodUse['containers'][number] | NonNullable<PodUse['whole']>;

@@ -244,10 +244,7 @@ describe('import', () => {
   test('an OCI layout, and a name given for it', async () => {
     const made = await makeImage([{ a: 'one' }]);
     const [image] = await store.import(once(await layoutArchive(made, 'demo/oci:v2')));
-    expect(image!.names).toEqual([
-      'docker.io/demo/oci:v2',
-      `docker.io/demo/oci@${made.manifestDigest}`,
-    ]);
+    expect(image!.names).toEqual(['docker.io/demo/oci:v2', `docker.io/demo/oci@${made.manifestDigest}`]);
     const [again] = await store.import(once(await layoutArchive(made, 'v2')), 'named:v3');
     expect(again!.names).toContain('docker.io/library/named:v3');
   });
