@@ -95,10 +95,7 @@ async function run(
   const running = await apiServer.start(
     {
       store: gate.store,
-      clock,
-      random,
-      log,
-      schemas,
+      ...{ clock, random, log, schemas },
       descriptions: () => loadDescriptions(readFileSync(join(generated, 'descriptions.json'))),
       documents: readDocument,
       encryption: encryptionOf(settings),
