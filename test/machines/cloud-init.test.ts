@@ -144,20 +144,20 @@ describe.skipIf(whyNoHost())('virtual machines that join by cloud-config', () =>
       }
     });
 
-    test('keep containers while the service is restarted, or its process killed', async () => {
+    test('keep containers while the service is restarted, and when its watchdog finds that it hangs', async () => {
       const before = { pid: await pidOf(first!), id: (await containerOn('vm-1'))!.containerID };
       await first!.must('systemctl restart gantry');
       await isActive(first!);
       const pid = await mainPid(first!);
-      await first!.must(`kill -9 ${pid}`);
-      await first!.until('systemd has started it again', async () => {
+      await first!.must(`kill -STOP ${pid}`);
+      await first!.until('the watchdog has ended it, and it is started again', async () => {
         const now = await mainPid(first!);
         return (now !== '0' && now !== pid) || undefined;
       });
       await isActive(first!);
       await lab.isReady(first!);
       expect({ pid: await pidOf(first!), id: (await containerOn('vm-1'))!.containerID }).toEqual(before);
-      say('restarted and killed');
+      say('restarted, and found to hang');
     });
 
     test('come back after a restart of the machine as the same node, with their pods', async () => {
