@@ -13,8 +13,12 @@ export type SeccompAction =
   /** Whoever listens at `listenerPath` answers; ENOSYS once nobody does. */
   | 'SCMP_ACT_NOTIFY';
 
-/** The ABIs of x86-64. */
-export type SeccompArchitecture = 'SCMP_ARCH_X86_64' | 'SCMP_ARCH_X86' | 'SCMP_ARCH_X32';
+/** The ABIs of x86-64, and that of arm64. */
+export type SeccompArchitecture =
+  | 'SCMP_ARCH_X86_64'
+  | 'SCMP_ARCH_X86'
+  | 'SCMP_ARCH_X32'
+  | 'SCMP_ARCH_AARCH64';
 
 export type SeccompFlag = 'SECCOMP_FILTER_FLAG_LOG' | 'SECCOMP_FILTER_FLAG_SPEC_ALLOW';
 

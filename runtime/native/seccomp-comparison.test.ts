@@ -31,7 +31,7 @@ const LATE = new Set(
 
 const REFUSED = new Set([EPERM, ENOSYS, 0x80000000]);
 
-const ABIS: Record<SeccompArchitecture, { arch: number; first: number }> = {
+const ABIS = {
   SCMP_ARCH_X86_64: { arch: X86_64, first: 0 },
   SCMP_ARCH_X86: { arch: I386, first: 0 },
   SCMP_ARCH_X32: { arch: X86_64, first: X32_BIT },

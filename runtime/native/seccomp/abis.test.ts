@@ -4,6 +4,7 @@ import type { SeccompArchitecture, SeccompArgument, SeccompProfile } from '../..
 import { compileSeccomp } from './compile.ts';
 import { MULTIPLEXED_CALLS, SYSCALLS, X32_BIT } from './syscalls.ts';
 import {
+  AARCH64,
   ALLOW,
   ENOSYS,
   EPERM,
@@ -20,11 +21,13 @@ const ALL: SeccompArchitecture[] = ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_A
 
 /** Of linux-libc-dev, which knows the calls of its own time. */
 const HEADERS = '/usr/include/x86_64-linux-gnu/asm';
-const headerOf: Record<SeccompArchitecture, string> = {
+const headerOf = {
   SCMP_ARCH_X86_64: 'unistd_64.h',
   SCMP_ARCH_X86: 'unistd_32.h',
   SCMP_ARCH_X32: 'unistd_x32.h',
-};
+} as Record<SeccompArchitecture, string>;
+/** What arm64 has of it. */
+const GENERIC = '/usr/include/asm-generic/unistd.h';
 
 /** The numbers that only x32 has begin here. */
 const FIRST_X32 = 512;
@@ -56,6 +59,42 @@ test.skipIf(!existsSync(`${HEADERS}/unistd_32.h`)).each(ALL)(
     expect(new Map(old(ours))).toEqual(new Map(old(theirs)));
   },
 );
+
+/** Of arm64: its numbers for 32 bits are those without names of their own, and some are no calls. */
+function genericNumbers(header: string): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const [, both, name, number] of header.matchAll(/^#define __NR(3264)?_(\w+)\s+(\d+)$/gm)) {
+    const own = both && name === 'fstatat' ? 'newfstatat' : name!;
+    const only32 = own.endsWith('64') && Number(number) > 400 && Number(number) < 424;
+    if (!only32 && !['arch_specific_syscall', 'sync_file_range2', 'syscalls'].includes(own))
+      found.set(own, Number(number));
+  }
+  return found;
+}
+
+test.skipIf(!existsSync(GENERIC))('the numbers of arm64 are those of the kernel’s header', () => {
+  const theirs = genericNumbers(readFileSync(GENERIC, 'utf8'));
+  const ours = SYSCALLS.SCMP_ARCH_AARCH64;
+  const last = Math.min(lastOf(ours), lastOf(theirs));
+  expect(last).toBeGreaterThan(400);
+  const old = (table: ReadonlyMap<string, number>) => [...table].filter(([, one]) => one <= last).sort();
+  expect(old(ours)).toEqual(old(theirs));
+});
+
+test('arm64 has one ABI: others end their caller, and what no call is gets the default', () => {
+  const filter = compileSeccomp(
+    profile({ architectures: ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_X86'] }),
+    'SCMP_ARCH_AARCH64',
+  );
+  expect(verdictOf(filter, 'SCMP_ARCH_AARCH64', 'read')).toBe(ALLOW);
+  expect(verdictOf(filter, 'SCMP_ARCH_AARCH64', 'write')).toBe(EPERM);
+  const at = (number: number, arch: number) => run(filter, number, [], arch).value;
+  // chown32 is a call of i386; 0 is io_setup, and read on x86-64.
+  expect(at(0, AARCH64)).toBe(EPERM);
+  expect([at(0, X86_64), at(3, I386)]).toEqual([KILL_THREAD, KILL_THREAD]);
+  expect(at(SYSCALLS.SCMP_ARCH_AARCH64.get('statx')! + 1, AARCH64)).toBe(ENOSYS);
+  expect(at(-1, AARCH64)).toBe(EPERM);
+});
 
 test('numbers are unique', () => {
   for (const table of Object.values(SYSCALLS)) expect(new Set(table.values()).size).toBe(table.size);

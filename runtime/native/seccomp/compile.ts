@@ -16,7 +16,7 @@ import {
   op,
   ret,
 } from './instructions.ts';
-import { MULTIPLEXED_CALLS, SYSCALLS, X32_BIT } from './syscalls.ts';
+import { MULTIPLEXED_CALLS, NATIVE, type NativeArchitecture, SYSCALLS, X32_BIT } from './syscalls.ts';
 
 /**
  * Seccomp profiles as OCI writes them, compiled to the classic BPF that seccomp(2) takes: a balanced tree over the call numbers
@@ -28,7 +28,11 @@ import { MULTIPLEXED_CALLS, SYSCALLS, X32_BIT } from './syscalls.ts';
 const MAX_INSTRUCTIONS = 4096;
 const EPERM = 1;
 const ENOSYS = 38;
-const AUDIT_ARCH_X86_64 = 0xc000003e;
+// linux/audit.h.
+const AUDIT_ARCH: Record<NativeArchitecture, number> = {
+  SCMP_ARCH_X86_64: 0xc000003e,
+  SCMP_ARCH_AARCH64: 0xc00000b7,
+};
 const AUDIT_ARCH_I386 = 0x40000003;
 /** Of a call that a tracer has taken away. */
 const NO_CALL = 0xffffffff;
@@ -61,14 +65,14 @@ function returnValue(action: SeccompAction, errno: number | undefined): number {
 }
 
 /** `struct sock_filter[]`, little endian; throws RangeError when the profile is unusable or too long. */
-export function compileSeccomp(profile: SeccompProfile): Uint8Array {
-  const native = [op(LD_W_ABS, OFFSET_NR), ...tree(nativeRanges(profile))];
+export function compileSeccomp(profile: SeccompProfile, machine: NativeArchitecture = NATIVE): Uint8Array {
+  const native = [op(LD_W_ABS, OFFSET_NR), ...tree(nativeRanges(profile, machine))];
   const program = [
     op(LD_W_ABS, OFFSET_ARCH),
-    op(JMP_JEQ_K, AUDIT_ARCH_X86_64, 1, 0),
+    op(JMP_JEQ_K, AUDIT_ARCH[machine], 1, 0),
     op(JMP_JA, native.length),
     ...native,
-    ...(profile.architectures?.includes('SCMP_ARCH_X86')
+    ...(machine === 'SCMP_ARCH_X86_64' && profile.architectures?.includes('SCMP_ARCH_X86')
       ? [
           op(JMP_JEQ_K, AUDIT_ARCH_I386, 1, 0),
           ...ret(OTHER_ABI),
@@ -92,8 +96,9 @@ interface Range {
 }
 
 /** Of x86_64, and behind them those of x32, as one range: so it costs the others nothing. */
-function nativeRanges(profile: SeccompProfile): Range[] {
-  const native = ranges(profile, 'SCMP_ARCH_X86_64');
+function nativeRanges(profile: SeccompProfile, machine: NativeArchitecture): Range[] {
+  const native = ranges(profile, machine);
+  if (machine === 'SCMP_ARCH_AARCH64') return [...native, { from: NO_CALL, code: otherwise(profile) }];
   if (profile.architectures?.includes('SCMP_ARCH_X32'))
     return [...native, { from: X32_BIT, code: tree(ranges(profile, 'SCMP_ARCH_X32')) }];
   return [...native, { from: X32_BIT, code: ret(OTHER_ABI) }, { from: NO_CALL, code: otherwise(profile) }];
@@ -111,11 +116,16 @@ function ranges(profile: SeccompProfile, architecture: SeccompArchitecture): Ran
   const byNumber = rulesOf(profile, architecture);
   for (const [number, rules] of [...byNumber].toSorted(([one], [other]) => one - other)) {
     if (number > next) add(next, otherwise(profile));
-    add(number, decide(rules, otherwise(profile), architecture === 'SCMP_ARCH_X86_64'));
+    add(number, decide(rules, otherwise(profile), isWide(architecture)));
     next = number + 1;
   }
   add(next, byNumber.size > 0 ? newer(profile) : otherwise(profile));
   return found;
+}
+
+/** Whether its arguments have 64 bits. */
+function isWide(architecture: SeccompArchitecture): boolean {
+  return architecture === 'SCMP_ARCH_X86_64' || architecture === 'SCMP_ARCH_AARCH64';
 }
 
 function otherwise({ defaultAction, defaultErrnoRet }: SeccompProfile): Instruction[] {

@@ -1,7 +1,8 @@
 import type { SeccompArgument, SeccompProfile, SeccompRule } from '../../seccomp-profile.ts';
+import { ABIS_OF, NATIVE, type NativeArchitecture } from './syscalls.ts';
 
 /**
- * The seccomp profile RuntimeDefault: equal in effect, on x86-64, to the default that Docker publishes (2026); containerd's refuses
+ * The seccomp profile RuntimeDefault: equal in effect, on x86-64 and for the calls of arm64, to the default that Docker publishes (2026); containerd's refuses
  * fewer families of sockets. It takes Linux 4.8 for granted, since which a tracer cannot get around a filter.
  * Source: moby/profiles, seccomp/default.json; Kubernetes `seccompProfile.type`.
  */
@@ -71,7 +72,6 @@ const BY_CAPABILITY: Record<string, string> = {
   CAP_SYSLOG: 'syslog',
 };
 
-const ARCHITECTURES = ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'] as const;
 const EPERM = 1;
 const ENOSYS = 38;
 /**
@@ -94,7 +94,10 @@ function when(name: string, argument: SeccompArgument): SeccompRule {
 }
 
 /** The profile for a container that holds `capabilities` (CAP_...). */
-export function defaultProfile(capabilities: readonly string[]): SeccompProfile {
+export function defaultProfile(
+  capabilities: readonly string[],
+  machine: NativeArchitecture = NATIVE,
+): SeccompProfile {
   const admin = capabilities.includes('CAP_SYS_ADMIN');
   const allowed = [
     ...words(ALWAYS),
@@ -115,7 +118,7 @@ export function defaultProfile(capabilities: readonly string[]): SeccompProfile 
   return {
     defaultAction: 'SCMP_ACT_ERRNO',
     defaultErrnoRet: EPERM,
-    architectures: [...ARCHITECTURES],
+    architectures: [...ABIS_OF[machine]],
     syscalls: rules,
   };
 }

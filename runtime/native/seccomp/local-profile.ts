@@ -6,7 +6,7 @@ import type { SeccompArchitecture, SeccompProfile, SeccompRule } from '../../sec
 import { since } from '../kernel-release.ts';
 import { compileSeccomp } from './compile.ts';
 import { flagsOf } from './flags.ts';
-import { SYSCALLS } from './syscalls.ts';
+import { ABIS_OF, NATIVE, type NativeArchitecture } from './syscalls.ts';
 
 /** Docker's default profile has 20 kB. */
 const MAX_BYTES = 1024 * 1024;
@@ -15,9 +15,13 @@ const MAX_ERRNO = 4095;
 const MAX_SOCKET_PATH = 107;
 /** With the rest of the message below the limit of runtime/helper/listener.c. */
 const MAX_METADATA = 8192;
+/** As Debian and Go, and as Linux call the machines. */
+const MACHINES: Record<NativeArchitecture, readonly string[]> = {
+  SCMP_ARCH_X86_64: ['amd64', 'x86_64'],
+  SCMP_ARCH_AARCH64: ['arm64', 'aarch64'],
+};
 /** sendmsg by us, write by runc. */
 const HANDING_OVER = new Set(['sendmsg', 'write']);
-const NATIVE = 'SCMP_ARCH_X86_64';
 
 /** A rule as the files of Docker and containers/common have it. */
 interface FileRule extends Omit<SeccompRule, 'names' | 'args'> {
@@ -133,7 +137,7 @@ function architecturesOf({ architectures, archMap }: ProfileFile): SeccompArchit
   const named = architectures ??
     native?.flatMap((one) => [NATIVE, ...(one.subArchitectures ?? [])]) ?? [NATIVE];
   if (!named.includes(NATIVE)) throw new RangeError(`it is not for ${NATIVE}`);
-  return (Object.keys(SYSCALLS) as SeccompArchitecture[]).filter((one) => named.includes(one));
+  return ABIS_OF[NATIVE].filter((one) => named.includes(one));
 }
 
 function ruleOf({ name, names, action, errnoRet, args }: FileRule): SeccompRule {
@@ -154,16 +158,20 @@ function errnoOf(value: number): number {
   return value;
 }
 
+function isOurs(machine: string): boolean {
+  return MACHINES[NATIVE].includes(machine);
+}
+
 /** All that `includes` names must hold, and nothing that `excludes` names. */
 function applies({ includes, excludes }: FileRule, capabilities: readonly string[]): boolean {
   const { caps = [], arches = [], minKernel } = includes ?? {};
   const out = excludes ?? {};
   return (
     caps.every((one) => capabilities.includes(one)) &&
-    (arches.length === 0 || arches.includes('amd64') || arches.includes('x86_64')) &&
+    (arches.length === 0 || arches.some(isOurs)) &&
     (minKernel === undefined || kernelSince(minKernel)) &&
     !out.caps?.some((one) => capabilities.includes(one)) &&
-    !out.arches?.some((one) => one === 'amd64' || one === 'x86_64') &&
+    !out.arches?.some(isOurs) &&
     !(out.minKernel !== undefined && kernelSince(out.minKernel))
   );
 }

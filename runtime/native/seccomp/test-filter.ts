@@ -5,6 +5,11 @@ import { SYSCALLS } from './syscalls.ts';
 
 export const X86_64 = 0xc000003e;
 export const I386 = 0x40000003;
+export const AARCH64 = 0xc00000b7;
+
+const ARCH: Record<SeccompArchitecture, number> = {
+  ...{ SCMP_ARCH_X86_64: X86_64, SCMP_ARCH_X86: I386, SCMP_ARCH_X32: X86_64, SCMP_ARCH_AARCH64: AARCH64 },
+};
 
 export const ALLOW = 0x7fff0000;
 export const ERRNO = 0x00050000;
@@ -54,7 +59,7 @@ export function verdictOf(
 ): number {
   const number = SYSCALLS[architecture].get(name);
   if (number === undefined) throw new Error(`${architecture} has no ${name}`);
-  return run(filter, number, args, architecture === 'SCMP_ARCH_X86' ? I386 : X86_64).value;
+  return run(filter, number, args, ARCH[architecture]).value;
 }
 
 /** What each comparison of an argument `a` with `b`, and `c` where it has two values, means. Source: seccomp_rule_add(3). */
