@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serviceAccountTokens } from '#apiserver/authentication/index.ts';
+import { type ServiceAccountTokens, serviceAccountTokens } from '#apiserver/authentication/index.ts';
 import { HalfRestoredError } from '#apiserver/backup/marker.ts';
 import { bindOwnNode } from '#apiserver/bootstrap/own-node.ts';
+import type { ObjectReader } from '#apiserver/contract.ts';
 import { EncryptionKeyError } from '#apiserver/encryption/codec.ts';
 import type { TlsFiles } from '#apiserver/http/index.ts';
 import { NotPromotedError } from '#apiserver/promotion/finish.ts';
@@ -26,6 +27,7 @@ import { controlPlaneHandler } from './control-plane.ts';
 import { encryptionOf, UnknownKindError } from './encryption.ts';
 import { OtherStoreError } from './managed-etcd/choice.ts';
 import { QuorumError } from './managed-etcd/membership.ts';
+import { keepMemberPki } from './managed-etcd/pki.ts';
 import { RemovedMemberError } from './managed-etcd/removed.ts';
 import { processMetrics } from './metrics.ts';
 import { bundles } from './node-bundle.ts';
@@ -103,15 +105,7 @@ async function run(
       ...(settings.store.kind === 'managed-etcd' && {
         leaveStore: (node: string) => leaveStore(settings, node, signal),
       }),
-      tokens: (objects) =>
-        serviceAccountTokens({
-          keys: [signingKeyOf(pki.signingKey)],
-          issuer: ISSUER,
-          audiences: [ISSUER],
-          objects,
-          clock,
-          random,
-        }),
+      tokens: (objects) => tokensOf(pki, objects),
       peer: peerDoor(() => held.pki),
       metrics: [processMetrics(), () => controlMetrics(control, log), async () => snapshots.metrics()],
       paths: [
@@ -153,6 +147,12 @@ async function run(
   await running.stop();
   await saving;
   await store.close();
+}
+
+function tokensOf({ signingKey }: Pki, objects: ObjectReader): ServiceAccountTokens {
+  const names = { issuer: ISSUER, audiences: [ISSUER] };
+  const keys = [signingKeyOf(signingKey)] as const;
+  return serviceAccountTokens({ ...names, keys, objects, clock: systemClock, random: systemRandom });
 }
 
 function tlsOf({ server, clientAuthority }: Pki): TlsFiles {
@@ -231,6 +231,7 @@ async function storeOfServer(settings: Settings, log: Logger, signal: AbortSigna
   if (settings.store.kind === 'managed-etcd') {
     const { attendMember } = await import('./managed-etcd/attend.ts');
     await attendMember(settings, { ...deps, files: systemFiles(), signal });
+    keepMemberPki(settings, { ...deps, signal });
   }
   return await openStore(settings, CLUSTER, deps);
 }

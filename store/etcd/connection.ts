@@ -53,6 +53,11 @@ function policy(execute: (call: () => unknown) => unknown): Policy {
 /** Streams to members that are no longer used break after this. */
 const LEAVE_MS = 10_000;
 
+/** What makes one way to etcd another than before. */
+function wayOf({ endpoints, credentials }: ConnectionOptions): string {
+  return [...endpoints].sort().join() + (credentials?.certificate ?? '');
+}
+
 function clientOf({ endpoints, credentials, auth, clock }: ConnectionOptions): Etcd3 {
   return new Etcd3({
     hosts: endpoints.map((endpoint) => `${credentials ? 'https' : 'http'}://${endpoint}`),
@@ -106,16 +111,14 @@ export interface WatchStream extends AsyncIterable<IWatchResponse> {
 /** The members of a cluster as one: calls go to any of them, and safe ones to another when one fails. */
 export class Connection {
   #etcd: Etcd3;
-  readonly #options: ConnectionOptions;
+  #options: ConnectionOptions;
   readonly #clock: Clock;
-  #endpoints: readonly string[];
   readonly #closed = new AbortController();
   #trouble: string | undefined;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.#endpoints = options.endpoints;
     this.#etcd = clientOf(options);
   }
 
@@ -125,12 +128,13 @@ export class Connection {
   }
 
   /** Goes on with these members; calls and streams on the way end by themselves, or break and are made again. */
-  use(endpoints: readonly string[]): void {
+  use(endpoints: readonly string[], credentials = this.#options.credentials): void {
     if (this.closed || endpoints.length === 0) return;
-    if (endpoints.toSorted().join() === this.#endpoints.toSorted().join()) return;
+    const next = { ...this.#options, endpoints, credentials };
+    if (wayOf(next) === wayOf(this.#options)) return;
     const before = this.#etcd;
-    this.#endpoints = endpoints;
-    this.#etcd = clientOf({ ...this.#options, endpoints });
+    this.#options = next;
+    this.#etcd = clientOf(next);
     this.#clock.timer(LEAVE_MS, () => before.close());
   }
 
@@ -168,7 +172,7 @@ export class Connection {
 
   unavailable(error: unknown): EtcdUnavailableError {
     return new EtcdUnavailableError(
-      `etcd at ${this.#endpoints.join(', ')} does not answer (${messageOf(error)}): see that a majority of its members runs and can be reached`,
+      `etcd at ${this.#options.endpoints.join(', ')} does not answer (${messageOf(error)}): see that a majority of its members runs and can be reached`,
     );
   }
 
@@ -179,6 +183,10 @@ export class Connection {
 
   async watchStream(): Promise<WatchStream> {
     return (await this.etcd.watchClient.watch()) as unknown as WatchStream;
+  }
+
+  get credentials(): Credentials | undefined {
+    return this.#options.credentials;
   }
 
   /** Why the last call that was given up on failed; undefined once one has been answered. */

@@ -288,7 +288,7 @@ class EtcdStore implements Store {
       case 'exhausted':
         return (await this.#isFull())
           ? new StoreFailedError(
-              'etcd is full (its NOSPACE alarm is on) and takes no writes: run "gantry etcd defrag --compact --disarm", which forgets history, gives free room back and takes writes again; raise etcd\'s --quota-backend-bytes if it fills again',
+              'etcd is full (its NOSPACE alarm is on) and takes no writes: run "gantry etcd defrag --compact --disarm", which forgets history, gives free room back and takes writes again; raise etcd\'s --quota-backend-bytes (of one that the servers run, --etcd-quota) if it fills again',
             )
           : error;
       default:

@@ -59,7 +59,8 @@ export function memberApi(options: ConnectionOptions, connection = new Connectio
     update: async (id, peerUrl) =>
       void (await cluster().memberUpdate({ ID: decimal(id), peerURLs: [peerUrl] }, once())),
     remove: async (id) => void (await cluster().memberRemove({ ID: decimal(id) }, once())),
-    ask: ({ clientUrls }) => askMember(options, clientUrls.map(endpointOf)),
+    ask: ({ clientUrls }) =>
+      askMember({ ...options, credentials: connection.credentials }, clientUrls.map(endpointOf)),
     close: () => connection.close(),
   };
 }

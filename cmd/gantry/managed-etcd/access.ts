@@ -20,7 +20,10 @@ export async function managedAccess(
     credentials: etcdCredentials(paths),
     clock,
   };
-  return { ...access, explain: async () => explain(await readMembers(files, paths), access) };
+  // As they are then: members and certificates change.
+  const now = async () =>
+    explain(await readMembers(files, paths), { ...access, credentials: etcdCredentials(paths) });
+  return { ...access, explain: now };
 }
 
 /** Where clients reach those that can be asked for data: learners cannot. */

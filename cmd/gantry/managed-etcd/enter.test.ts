@@ -10,7 +10,7 @@ import { FakeCluster, member } from './testing/fake-cluster.ts';
 const paths = pathsOf('/nowhere/gantry');
 const settings = {
   ...{ paths, nodeName: 'node-3', advertiseAddress: '10.0.0.3' },
-  ...{ etcdClientPort: 2379, etcdPeerPort: 2380, etcdQuota: 0 },
+  ...{ etcdClientPort: 2379, etcdPeerPort: 2380, etcdQuota: 0, certificateLifetime: 1 },
 };
 let files: MemoryFiles;
 let cluster: FakeCluster;

@@ -6,7 +6,7 @@ import { type AttendDeps, attendMember } from './attend.ts';
 import { addMember, listMembers, removeMember } from './membership.ts';
 import { etcdCredentials, prepareMemberPki } from './pki.ts';
 import { planEntry } from './plan.ts';
-import { urlsOf } from './program.ts';
+import { claimPorts, probeEtcd, urlsOf } from './program.ts';
 import {
   etcdDataPath,
   hasEtcdData,
@@ -42,6 +42,9 @@ export class EntryRefusedError extends Error {
 export async function enterCluster(settings: ManagedEtcd, deps: AttendDeps): Promise<Entry> {
   const { files, clock } = deps;
   const { paths } = settings;
+  // Before anybody is told: a machine that cannot run it must not keep others out.
+  await probeEtcd();
+  await claimPorts(settings);
   await prepareMemberPki(settings, clock);
   const known = await readMembers(files, paths);
   const access = { endpoints: endpointsOf(known), credentials: etcdCredentials(paths), clock };

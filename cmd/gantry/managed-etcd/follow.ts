@@ -6,6 +6,7 @@ import type { Paths } from '../paths.ts';
 import { endpointsOf } from './access.ts';
 import type { AttendDeps } from './attend.ts';
 import { removeMember } from './membership.ts';
+import { etcdCredentials } from './pki.ts';
 import { readMembers, writeMembers } from './record.ts';
 
 /** How soon a server knows of a member that has come or gone. */
@@ -14,7 +15,7 @@ const LOOK_EVERY_MS = 5_000;
 /** etcd takes one learner at a time: one that is not heard of for so long must not keep others out. It may come again. */
 const LEARNER_PATIENCE_MS = 5 * 60_000;
 
-/** Keeps a store's endpoints, and the list on disk, at what the members are, until the connection is closed. */
+/** Keeps a store's endpoints, and the list on disk, at what the members are, and its certificate the newest, until the connection is closed. */
 export function followMembers(
   paths: Paths,
   connection: Connection,
@@ -27,7 +28,7 @@ export function followMembers(
   every(clock, LOOK_EVERY_MS, signal, async () => {
     try {
       const members = await cluster.list();
-      connection.use(endpointsOf(members));
+      connection.use(endpointsOf(members), etcdCredentials(paths));
       if (JSON.stringify(members) !== JSON.stringify(await readMembers(files, paths))) {
         log.info('The members of etcd are others now', {
           members: members.map(({ name }) => name).join(' '),

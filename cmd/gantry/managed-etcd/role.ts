@@ -8,6 +8,8 @@ import { etcdDataPath, hasEtcdData, type MemberRecord, readMember, writeMember }
 
 export interface ManagedEtcd extends EtcdPlace {
   nodeName: string;
+  /** Of certificates that are made, in ms. */
+  certificateLifetime: number;
   /** etcd's own limit for its database, in bytes; 0: its default. */
   etcdQuota: number;
 }
