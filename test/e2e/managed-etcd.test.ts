@@ -173,19 +173,6 @@ describe.skipIf(whyNoHost())('managed etcd', () => {
     expect(cluster.pids('server')).toEqual([server]);
   });
 
-  test('etcd ends with its supervisor, however that ends, and comes back with the next one', async () => {
-    const [supervisor] = cluster.pids('up');
-    const etcd = cluster.pids('etcd');
-    process.kill(supervisor!, 'SIGKILL');
-    cluster.spawn(flags);
-    await orLog('it is another one', async () => {
-      const now = cluster.pids('etcd');
-      return (now.length === 1 && now[0] !== etcd[0]) || undefined;
-    });
-    await served(cluster);
-    await voting(3);
-  });
-
   test('the machine of the etcd leader dies: writes go on, and it comes back', async () => {
     const found = await members();
     const leader = found.find(({ isLeader }) => isLeader)!.endpoint.split(':')[0];

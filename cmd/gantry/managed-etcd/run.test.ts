@@ -1,5 +1,4 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,7 +7,7 @@ import { systemFiles } from '#machinery/files.ts';
 import { silentLogger as log } from '#machinery/log.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { memberApi } from '#store/etcd/members.ts';
-import { whyNoEtcd } from '#store/etcd/testing/server.ts';
+import { freePort, whyNoEtcd } from '#store/etcd/testing/server.ts';
 import { pathsOf } from '../paths.ts';
 import { managedAccess } from './access.ts';
 import { attendMember } from './attend.ts';
@@ -24,14 +23,6 @@ const files = systemFiles();
 const signal = new AbortController().signal;
 const deps = { files, clock, log, signal };
 const DAY_MS = 24 * 3_600_000;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** With real programs on loopback, as two machines. */
 describe.skipIf(MISSING)(`members of etcd on two machines${MISSING ? ` (${MISSING})` : ''}`, () => {
