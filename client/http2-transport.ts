@@ -5,6 +5,7 @@
  */
 import * as http2 from 'node:http2';
 import * as https from 'node:https';
+import { isIP } from 'node:net';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { Clock, Timer } from '#machinery/clock.ts';
 import { isStatus, messageOf, StatusError } from '#machinery/errors.ts';
@@ -158,8 +159,8 @@ class Http2 implements Http2Transport {
       try {
         let opened: http2.ClientHttp2Session | undefined;
         const tls = this.#tls(['h2']);
-        const connection = await this.#throughProxy(url, tls);
-        opened = await openSession(url, { ...tls, ...viaOf(connection) }, this.#options, (broken) => {
+        const connection = (await this.#throughProxy(url, tls)) ?? connectionTo(url, tls);
+        opened = await openSession(url, connection, this.#options, (broken) => {
           if (opened === undefined) return; // it never was one: told by the rejection
           if (broken) this.#turnFrom(url);
           if (this.#opened === opened) this.#session = undefined;
@@ -174,14 +175,16 @@ class Http2 implements Http2Transport {
   }
 }
 
-function viaOf(connection: TLSSocket | undefined): http2.SecureClientSessionOptions {
-  return connection ? { createConnection: () => connection } : {};
+function connectionTo(url: URL, tls: object): TLSSocket {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const name = isIP(host) === 0 ? { servername: host } : {};
+  return tlsConnect({ host, port: Number(url.port || 443), ...name, ...tls });
 }
 
 /** Resolves once connected. `onEnd` is called when no new request must be sent on the session; `broken`: not by the server's wish. */
 function openSession(
   url: URL,
-  tls: object,
+  connection: TLSSocket,
   options: Http2Options,
   onEnd: (broken: boolean) => void,
 ): Promise<http2.ClientHttp2Session> {
@@ -190,7 +193,7 @@ function openSession(
     let session: http2.ClientHttp2Session;
     try {
       session = http2.connect(url.origin, {
-        ...tls,
+        createConnection: () => connection,
         maxSessionMemory: SESSION_MEMORY_MB,
         settings: { initialWindowSize: STREAM_WINDOW_BYTES },
       });
@@ -199,7 +202,8 @@ function openSession(
       return;
     }
     const timer = options.clock.timer(timeoutMs, () => {
-      session.destroy(new Error(`no connection within ${timeoutMs} ms`));
+      // The session alone would wait until the kernel gives the connection up, which takes two minutes.
+      connection.destroy(new Error(`no connection within ${timeoutMs} ms`));
     });
     let pings: { cancel(): void } | undefined;
     session.once('connect', () => {
@@ -336,7 +340,7 @@ function upgrade(
       method: request.method,
       path: request.path,
       headers: { connection: 'Upgrade', ...headers },
-      createConnection: () => connection ?? tlsConnect({ host, port: Number(url.port || 443), ...tls }),
+      createConnection: () => connection ?? connectionTo(url, tls),
       signal: request.signal,
     });
     const timer = options.clock.timer(timeoutMs, () => {
