@@ -17,7 +17,7 @@ import { callsTo, startTestServer, TEST_ADMIN } from '../fake/server.ts';
 import { BackupFormatError, entryFrame, FRAME, frame, preamble } from './format.ts';
 import { BACKUP_PATH } from './handler.ts';
 import { HalfRestoredError, refuseHalfRestored } from './marker.ts';
-import { checkBackup, restoreBackup, StoreNotEmptyError } from './restore.ts';
+import { checkBackup, raiseVersions, restoreBackup, StoreNotEmptyError } from './restore.ts';
 import { writeBackup, writeBackupStream } from './write.ts';
 
 const CLUSTER = 'test';
@@ -294,6 +294,26 @@ describe('after a restore', () => {
       expect(JSON.stringify(watch)).toContain('Expired');
     }
   });
+});
+
+test('after versions were raised none comes a second time, and what was seen before is told to list anew', async () => {
+  const store = memory();
+  const server = await startTestServer({ store });
+  const maps = '/api/v1/namespaces/default/configmaps';
+  const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } };
+  const made = await callsTo(server)('POST', maps, object);
+  const seen = Number(made.body.metadata.resourceVersion);
+  await server.stop();
+  const newest = await raiseVersions(store, keys, INFO);
+  expect(newest).toBeGreaterThan(seen + 999_999_999);
+  const again = await startTestServer({ store });
+  ends.push(() => again.stop());
+  const call = callsTo(again);
+  const found = await call('GET', `${maps}/a`);
+  expect(found.body.metadata.uid).toBe(made.body.metadata.uid);
+  expect(Number(found.body.metadata.resourceVersion)).toBeGreaterThan(seen);
+  const watch = await call('GET', `${maps}?watch=true&resourceVersion=${seen}&timeoutSeconds=1`);
+  expect(JSON.stringify(watch)).toContain('Expired');
 });
 
 test('only an administrator gets a backup from a server', async () => {

@@ -3,6 +3,7 @@ import { basePut, readBase } from '../engine/base.ts';
 import { type KeySpace, keySpace } from '../engine/keys.ts';
 import { BATCH_OPS, Batches } from './batches.ts';
 import { type BackupEnd, BackupFormatError, type BackupHeader } from './format.ts';
+import { refuseHalfRestored } from './marker.ts';
 import { readBackup } from './read.ts';
 
 /** The store holds a cluster already, and nobody said that it may go. */
@@ -77,7 +78,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
     throw new StoreNotEmptyError('the store is not empty: say --force to replace what is in it');
   const info = (): CommitInfo => ({ time: options.now(), actor: 'system:restore', cause: 'gantry restore' });
   const write = (ops: Op[]) => commit(store, ops, info());
-  const base = await raisedBase(store, keys, checked.header);
+  const base = await raisedBase(store, keys, checked.header.base + checked.header.revision);
   const mark = Buffer.from(JSON.stringify({ sha256: checked.end.sha256 }));
   await commit(store, [{ op: 'put', key: keys.restoring, value: mark }, basePut(keys.base, base)], info());
   await removeAll(store, keys, write);
@@ -88,10 +89,22 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
   return { ...checked, resourceVersion: base + revision };
 }
 
-/** Above what the backup and the past of the store have handed out. */
-async function raisedBase(store: Store, keys: KeySpace, header: BackupHeader): Promise<number> {
+/** Above what the past of the store, and one that has handed out `known`, have handed out. */
+async function raisedBase(store: Store, keys: KeySpace, known: number): Promise<number> {
   const past = (await readBase(store, keys.base)).version(await store.revision());
-  return Math.max(past, header.base + header.revision) + UNSEEN_VERSIONS;
+  return Math.max(past, known) + UNSEEN_VERSIONS;
+}
+
+/**
+ * For a store that may have gone back a little: no resourceVersion is handed out a second time, and clients list anew. No server may be
+ * running on it. Resolves to the newest resourceVersion. Rejects with HalfRestoredError.
+ */
+export async function raiseVersions(store: Store, keys: KeySpace, info: CommitInfo): Promise<number> {
+  await refuseHalfRestored(store, keys);
+  const base = await raisedBase(store, keys, 0);
+  const revision = await commit(store, [basePut(keys.base, base)], info);
+  await store.compact(revision);
+  return base + revision;
 }
 
 /** Deletes what the store holds of the cluster, but for the reserved keys, through `write`. */

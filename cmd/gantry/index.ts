@@ -209,6 +209,15 @@ addPromoteOptions(
     .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR),
 ).action(async (flags: PromoteFlags) => finish((await import('./promote.ts')).promote(flags)));
 
+program
+  .command('recover')
+  .description('go on after most members of a managed etcd are gone for good, with the data of this machine')
+  .option('--from <file>', "with a snapshot instead, when no member's data is left")
+  .option('--yes', 'do it')
+  .option('-o, --output <format>', 'json')
+  .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
+  .action(async (flags) => finish((await import('./recover/command.ts')).recover(flags)));
+
 const etcd = program
   .command('etcd')
   .description('the etcd cluster that keeps the state (--store etcd://...)');
