@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { settle, VirtualClock } from '#machinery/clock-virtual.ts';
 import { silentLogger } from '#machinery/log.ts';
 import type { Digest } from '#oci/contract.ts';
-import { FakeImageStore, fakeImage } from '#oci/fake/index.ts';
+import { FakeImageStore, fakeImage, fakeManifest } from '#oci/fake/index.ts';
 import { TestNode } from '../pods/test-node.ts';
 import type { PodWorker } from '../pods/worker.ts';
 import { isTooFull, keepImagesInBounds, missingBytes, removable } from './collect.ts';
@@ -105,6 +105,7 @@ describe('collecting on a node', () => {
   let stop: AbortController;
   let running: PodWorker[];
   let events: string[];
+  let elsewhere: Set<Digest>;
   /** What others than images take of the disk. */
   let otherBytes: number;
 
@@ -115,6 +116,7 @@ describe('collecting on a node', () => {
     stop = new AbortController();
     running = [];
     events = [];
+    elsewhere = new Set();
     otherBytes = 0;
   });
   afterEach(() => stop.abort());
@@ -127,6 +129,7 @@ describe('collecting on a node', () => {
   const start = () =>
     keepImagesInBounds({
       ...{ images: tracked, clock, log: silentLogger, signal: stop.signal, nodeName: 'n1' },
+      isElsewhere: async ({ id }) => elsewhere.has(id),
       roster: { list: () => running },
       recorder: {
         record: ({ kind, metadata }, type, { reason }) =>
@@ -179,6 +182,22 @@ describe('collecting on a node', () => {
     await pass(4);
     expect(await left()).toEqual(['1']);
     expect(events).toEqual(['Node/n1 Warning FreeDiskSpaceFailed']);
+  });
+
+  test('of what other nodes gave, the last copy stays', async () => {
+    for (const seed of [1, 2]) {
+      const image = fakeImage(seed, { sizeBytes: 100 });
+      store.share(image);
+      const loaded = fakeManifest(image.manifest);
+      const peers = { holders: async function* () {}, blame: () => undefined };
+      await tracked.pull(`app:${seed}`, { loaded, peers, signal: stop.signal });
+    }
+    elsewhere.add(fakeImage(2).id);
+    void start();
+    await pass(1);
+    otherBytes = 700;
+    await pass(4);
+    expect(await left()).toEqual(['1']);
   });
 
   test('an image that cannot be removed is said, and the others go all the same', async () => {

@@ -6,6 +6,8 @@ import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { StatusError } from '#machinery/errors.ts';
 import { silentLogger } from '#machinery/log.ts';
 import { seededRandom } from '#machinery/random.ts';
+import type { Image } from '#oci/contract.ts';
+import { fakeImage } from '#oci/fake/index.ts';
 import { type MachineFacts, type NodeHealth, nodeStatus } from './node.ts';
 import { keepRegistered, type RegistrationOptions, registerNode } from './register.ts';
 
@@ -54,6 +56,23 @@ describe('the status of a node', () => {
 
   test('tells the handlers that RuntimeClasses may name', () => {
     expect(nodeStatus(FACTS, HEALTHY, undefined, NOW)?.runtimeHandlers).toEqual(HANDLERS);
+  });
+
+  test('tells at most fifty images: what is to be had of no registry, then the largest; digests first', () => {
+    const image = (at: number, source: Image['source']): Image => ({
+      ...{ ...fakeImage(at), layers: [], manifest: undefined, source, sizeBytes: at },
+      names: [`registry.test/app:${at}`, `registry.test/app@${fakeImage(at).manifest}`],
+    });
+    const images = [
+      image(1, 'peers'),
+      ...Array.from({ length: 60 }, (_, i) => image(i + 2, 'registry')),
+      { ...image(99, 'archive'), names: [] },
+    ];
+    const told = nodeStatus(FACTS, { ...HEALTHY, images }, undefined, NOW)!.images!;
+    expect(told).toHaveLength(50);
+    expect(told.map(({ sizeBytes }) => sizeBytes).slice(0, 4)).toEqual([99, 1, 61, 60]);
+    expect(told[0]!.names).toEqual([fakeImage(99).id]);
+    expect(told[1]!.names).toEqual([`registry.test/app@${fakeImage(1).manifest}`, 'registry.test/app:1']);
   });
 
   test('keeps the time of a change, what others wrote, and tells what pods may have', () => {
