@@ -4,6 +4,9 @@ export const WELL_KNOWN = '/.well-known/gantry';
 /** A POST there gets what makes a machine a server of the cluster. */
 export const CONTROL_PLANE_PATH = '/gantry/v1/control-plane';
 
+/** What is known of the authority of servers; a POST there takes a step in replacing it. */
+export const ROTATE_AUTHORITY_PATH = '/gantry/v1/authority/rotation';
+
 /** Below it is what is done with a node: its name, and what. */
 export const NODES_PATH = '/gantry/v1/nodes';
 

@@ -29,9 +29,10 @@ import { BOOTSTRAP_ACTOR } from './authorization/reconcile.ts';
 import { authorizationHandlers } from './authorization/reviews.ts';
 import { backupHandler } from './backup/handler.ts';
 import { refuseHalfRestored } from './backup/marker.ts';
+import { clusterInfo } from './bootstrap/cluster-info.ts';
 import { type BootstrapConfig, bootstrap } from './bootstrap/index.ts';
 import { bindOwnNode } from './bootstrap/own-node.ts';
-import { joinServers, otherServers, type ServerAddress } from './bootstrap/servers.ts';
+import { type JoinedServer, joinServers, otherServers, type ServerAddress } from './bootstrap/servers.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { RequestChain } from './chain.ts';
 import { componentStatusHandler, type Probe } from './component-status.ts';
@@ -128,6 +129,8 @@ export interface ApiServer extends Running {
   engine: ObjectEngine;
   /** Shows other certificates to new connections; those that are open go on. */
   renewTls(tls: TlsFiles): void;
+  /** Tells everybody of the authorities that have changed. */
+  tellAuthorities(): Promise<void>;
   /** Where it listens, with the ports that were chosen. */
   addresses: readonly ListenAddress[];
 }
@@ -180,8 +183,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
   ];
   let ready = false;
   const checks = [...checksOf(cache, store, () => ready), shutdown.check];
-  const formats = formatsOf(kinds, deps);
-  const startId = uuid(random).slice(0, 8);
+  const [formats, startId] = [formatsOf(kinds, deps), uuid(random).slice(0, 8)];
   const chain = new RequestChain({
     kinds,
     resources: { engine, storage, formats, clock, random, authorizer, startId, stopping, requests },
@@ -209,6 +211,7 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     health: () => healthOf(cache),
     transport: (identity) => inProcessTransport(chain, identity),
     engine,
+    tellAuthorities: () => tellAuthorities(engine, config, servers),
     renewTls: (tls) => renewAll(listeners, tls),
     addresses: listeners.map(({ address }) => address),
     async stop() {
@@ -233,6 +236,15 @@ async function listen(
   for (const address of listen)
     listeners.push(await listenHttps(chain, tls, address, { clock, log, limits: operation?.http ?? {} }));
   return listeners;
+}
+
+async function tellAuthorities(
+  engine: ObjectEngine,
+  config: ApiServerConfig,
+  servers: JoinedServer | undefined,
+): Promise<void> {
+  await clusterInfo(engine, config);
+  await servers?.tell();
 }
 
 function renewAll(listeners: readonly HttpListener[], tls: TlsFiles): void {
@@ -336,14 +348,19 @@ async function prepareCluster(
   if (standard) await reconcilePolicy(engine);
 }
 
-async function joined(engine: ObjectEngine, { config, clock, log }: ApiServerDeps, signal: AbortSignal) {
-  const { advertise, sharedStore = false, node } = config;
+async function joined(
+  engine: ObjectEngine,
+  { config, clock, log }: ApiServerDeps,
+  signal: AbortSignal,
+): Promise<JoinedServer | undefined> {
+  const { advertise, sharedStore = false, node, authorities } = config;
   if (node && !(await bindOwnNode(engine, node)))
     log.error('Another machine has joined under this name: name this one otherwise, or delete that Node', {
       node: node.name,
     });
   return (
-    advertise && (await joinServers({ engine, clock, log, self: advertise, shared: sharedStore }, signal))
+    advertise &&
+    (await joinServers({ engine, clock, log, self: advertise, shared: sharedStore, authorities }, signal))
   );
 }
 

@@ -143,6 +143,45 @@ describe('the HTTP/2 transport', () => {
     expect(sessions).toHaveLength(2);
   });
 
+  it('shows a renewed certificate on a new connection, and lets what is under way go on', async () => {
+    const order = { subject: { commonName: 'n' }, usages: ['client' as const], lifetimeMs: 3_600_000 };
+    const make = () => issueCertificate(authority, order, systemClock, systemRandom);
+    let held = await make();
+    const waiting: http2.Http2ServerResponse[] = [];
+    answer = (request, response) => {
+      if (request.url !== '/watch') response.end('ok');
+      else waiting.push(response.writeHead(200) as never);
+      if (request.url === '/watch') response.write('first ');
+    };
+    const renewing = http2Transport({
+      url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      clock: systemClock,
+      ca: authority.certificate,
+      certificate: () => ({ cert: held.certificate, key: held.key }),
+    });
+    try {
+      const ask = async (path: string) => await renewing.request({ method: 'GET', path, headers: {} });
+      const watch = await ask('/watch');
+      await ask('/');
+      expect(sessions).toHaveLength(1);
+      held = await make();
+      await Promise.all([ask('/'), ask('/')]);
+      await ask('/');
+      expect(sessions).toHaveLength(2);
+      waiting[0]!.end('last');
+      expect(Buffer.from(await collect(watch.body)).toString()).toBe('first last');
+      await eventually(async () => sessions[0]!.destroyed);
+      held = await make();
+      const second = await ask('/watch');
+      held = await make();
+      await ask('/');
+      renewing.close();
+      expect(Buffer.from(await collect(second.body)).toString()).toBe('first ');
+    } finally {
+      renewing.close();
+    }
+  });
+
   it('goes on with another server when the one it uses is away, and stays there', async () => {
     answer = (_request, response) => response.end('ok');
     const here = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -20,7 +20,10 @@ export interface Http2Options {
   clock: Clock;
   /** PEM certificates of the authorities that may sign the server's. Read for each new connection. */
   ca?: string | (() => string);
-  /** Client certificate and key, PEM. Read for each new connection, so that rotation needs no restart. */
+  /**
+   * Client certificate and key, PEM. Read for each request: once they are others, requests go over a new connection, for the server
+   * takes none on an old one whose certificate has ended; what is under way there goes on.
+   */
   certificate?: () => { cert: string; key: string };
   /** Bearer token, read for each request. */
   token?: () => string;
@@ -60,6 +63,10 @@ class Http2 implements Http2Transport {
   #session: Promise<http2.ClientHttp2Session> | undefined;
   /** What the promise led to last. */
   #opened: http2.ClientHttp2Session | undefined;
+  /** The certificate that it was made with. */
+  #shown: string | undefined;
+  /** Those with an older one, on which something is still under way. */
+  readonly #older = new Set<http2.ClientHttp2Session>();
   #closed = false;
 
   constructor(options: Http2Options) {
@@ -92,6 +99,7 @@ class Http2 implements Http2Transport {
       () => undefined,
     );
     this.#session = undefined;
+    for (const session of this.#older) session.destroy();
   }
 
   #urls(): readonly string[] {
@@ -142,7 +150,10 @@ class Http2 implements Http2Transport {
   #connected(): Promise<http2.ClientHttp2Session> {
     if (this.#closed)
       throw new StatusError('ServiceUnavailable', `the client of ${this.#url().origin} is closed`);
+    const shown = this.#options.certificate?.().cert;
+    if (this.#opened && shown !== this.#shown) this.#retire(this.#opened);
     if (this.#session) return this.#session;
+    this.#shown = shown;
     const session = this.#connectAny();
     this.#session = session;
     // A failure is told to who waits for the session.
@@ -150,6 +161,15 @@ class Http2 implements Http2Transport {
       if (this.#session === session) this.#session = undefined;
     });
     return session;
+  }
+
+  #retire(session: http2.ClientHttp2Session): void {
+    this.#session = undefined;
+    this.#opened = undefined;
+    if (session.destroyed) return;
+    this.#older.add(session);
+    session.once('close', () => this.#older.delete(session));
+    session.close();
   }
 
   /** Tries each server once. */

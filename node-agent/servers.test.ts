@@ -55,6 +55,8 @@ test('a tunnel is open to each server, as they come and go', async () => {
     learn: async (urls: readonly string[]) => {
       learned = urls;
     },
+    trusted: () => '',
+    trust: async () => {},
   };
   const stop = new AbortController();
   const deps = { servers, client, clock, random, log: silentLogger, signal: stop.signal };

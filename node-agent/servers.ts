@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
 import type { EndpointSlice } from '#api/objects.ts';
+import { TRUST } from '#api/semantics/authorities.ts';
 import type { Client } from '#client/contract.ts';
 import { startInformer } from '#client/informer.ts';
 import type { Clock } from '#machinery/clock.ts';
@@ -10,6 +11,7 @@ import type { Random } from '#machinery/random.ts';
 import type { Transport } from '#machinery/transport.ts';
 import { STREAM_CLASSES } from '#machinery/tunnel/tunnel.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
+import { TrustFollower } from './trust.ts';
 import { keepAgentTunnel, type TunnelOptions } from './tunnel.ts';
 
 /** The servers that the agent knows of. */
@@ -20,6 +22,10 @@ export interface Servers {
   learn(urls: readonly string[]): Promise<void>;
   /** To that server and no other. */
   transportTo(url: string): Transport;
+  /** The authorities (PEM) of servers that are trusted now. */
+  trusted(): string;
+  /** Trusts these from now on; they outlive the agent. */
+  trust(authorities: string): Promise<void>;
 }
 
 interface Deps {
@@ -72,7 +78,9 @@ export function keepTunnels(
     fieldSelector: 'metadata.name=kubernetes',
     onError: (error) => log.debug('The watch of servers broke', { error: messageOf(error) }),
   });
+  const authorities = new TrustFollower({ servers, client, clock, log, signal, node: tunnel.node });
   slices.onChange(({ type, object }) => {
+    if (type !== 'deleted') authorities.told(object.metadata.annotations?.[TRUST]);
     const urls = type === 'deleted' ? [] : serverUrls(object);
     // A list without any is no reason to forget where they were.
     if (urls.length === 0) return;

@@ -1,4 +1,5 @@
 import { CLUSTER_SETTINGS } from '#api/cluster-settings.ts';
+import { AUTHORITIES } from '#api/semantics/authorities.ts';
 import { LOADED_IMAGES } from '#api/semantics/loaded-images.ts';
 import { NODE_KEYS } from '#api/semantics/node-keys.ts';
 import { leavePath, NODES_PATH } from '#api/well-known.ts';
@@ -79,10 +80,10 @@ function referred(node: string, asked: AuthorizationAttributes, graph: NodeGraph
 }
 
 /**
- * What every node must know whatever pods it has: the settings of the cluster, the keys by which nodes know each other, and the
- * images that were loaded. Nothing in them is secret.
+ * What every node must know whatever pods it has: the settings of the cluster, the keys by which nodes know each other, the
+ * authorities of servers, and the images that were loaded. Nothing in them is secret.
  */
-const OF_ALL_NODES = [CLUSTER_SETTINGS, NODE_KEYS, LOADED_IMAGES];
+const OF_ALL_NODES = [CLUSTER_SETTINGS, NODE_KEYS, LOADED_IMAGES, AUTHORITIES];
 const READS = ['get', 'list', 'watch'];
 
 function isOfAllNodes({ resource, namespace, verb }: AuthorizationAttributes, name: string): boolean {

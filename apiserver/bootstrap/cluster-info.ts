@@ -1,4 +1,5 @@
 import { ConfigMapKind } from '#api/kinds/config-map.ts';
+import { AUTHORITIES, authorityState } from '#api/semantics/authorities.ts';
 import { CLUSTER_INFO } from '#api/well-known.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
 import type { Engine } from '../contract.ts';
@@ -14,12 +15,15 @@ export async function clusterInfo(
   { advertise, certificateAuthority }: BootstrapConfig,
 ): Promise<void> {
   if (!advertise || !certificateAuthority) return;
+  const replaced = engine.get(ConfigMapKind, AUTHORITIES.name, AUTHORITIES.namespace);
+  // One that this server has not yet: it may have been away meanwhile.
+  const authority = authorityState(replaced?.data)?.bundle ?? certificateAuthority;
   const server = `https://${hostPort(advertise.address, advertise.port)}`;
   await put(engine, ConfigMapKind, {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: { ...CLUSTER_INFO },
-    data: { kubeconfig: kubeconfigWithoutUser(server, certificateAuthority) },
+    data: { kubeconfig: kubeconfigWithoutUser(server, authority) },
   });
 }
 

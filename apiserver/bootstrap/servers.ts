@@ -1,10 +1,13 @@
+import { ConfigMapKind } from '#api/kinds/config-map.ts';
 import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
 import { EndpointsKind } from '#api/kinds/endpoints.ts';
 import { LeaseKind } from '#api/kinds/lease.ts';
 import type { Lease } from '#api/objects.ts';
+import { AUTHORITIES, authorityState, SERVER_AUTHORITIES, TRUST } from '#api/semantics/authorities.ts';
 import { type Clock, every, rfc3339Micro } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
+import { bundleHash } from '#machinery/pki/bundle.ts';
 import type { Engine, ObjectReader } from '../contract.ts';
 import { put } from './ensure.ts';
 
@@ -35,22 +38,28 @@ export interface ServersDeps {
   clock: Clock;
   log: Logger;
   self: ServerAddress;
+  /** What its Lease tells of its authorities: the hash of those it has, and of the key that signed what it shows. */
+  authorities?: () => string;
   /** Others may share the store: else this server is all there is, and keeps no Lease. */
   shared: boolean;
 }
 
-/** Makes this server one of those that are known; resolves once it is. `leave`: it takes itself out. */
-export async function joinServers(
-  deps: ServersDeps,
-  signal: AbortSignal,
-): Promise<{ leave(): Promise<void> }> {
-  const { engine, clock, log, self, shared } = deps;
+export interface JoinedServer {
+  /** Tells now what is told now and then. */
+  tell(): Promise<void>;
+  /** It takes itself out. */
+  leave(): Promise<void>;
+}
+
+/** Makes this server one of those that are known; resolves once it is. */
+export async function joinServers(deps: ServersDeps, signal: AbortSignal): Promise<JoinedServer> {
+  const { engine, clock, log, self, shared, authorities } = deps;
   if (!shared) {
     await publish(engine, [self]);
-    return { leave: async () => {} };
+    return { tell: () => publish(engine, [self]), leave: async () => {} };
   }
   const work = async (renewMs: number | undefined) => {
-    await put(engine, LeaseKind, leaseOf(self, renewMs));
+    await put(engine, LeaseKind, leaseOf(self, renewMs, authorities?.()));
     // Its own end may not have come back to its cache yet.
     const known = serversOf(engine.list(LeaseKind, NAMESPACE), clock.now()).filter(
       ({ address, port }) => renewMs !== undefined || address !== self.address || port !== self.port,
@@ -71,11 +80,11 @@ export async function joinServers(
       log.warn('The other servers could not be told that this one goes', { error: messageOf(error) });
     });
   };
-  return { leave };
+  return { tell: () => work(clock.now()), leave };
 }
 
 /** `renewMs`: now; undefined when the server goes. */
-function leaseOf({ address, port }: ServerAddress, renewMs: number | undefined): Lease {
+function leaseOf({ address, port }: ServerAddress, renewMs: number | undefined, authorities?: string): Lease {
   const name = `gantry-apiserver-${address.replaceAll(/[^a-z0-9]+/g, '-')}-${port}`;
   const held = renewMs === undefined ? {} : { holderIdentity: name, renewTime: rfc3339Micro(renewMs) };
   return {
@@ -83,7 +92,10 @@ function leaseOf({ address, port }: ServerAddress, renewMs: number | undefined):
     kind: 'Lease',
     metadata: {
       ...{ name, namespace: NAMESPACE, labels: IDENTITY },
-      annotations: { [ADDRESS]: JSON.stringify({ address, port }) },
+      annotations: {
+        [ADDRESS]: JSON.stringify({ address, port }),
+        ...(authorities !== undefined && { [SERVER_AUTHORITIES]: authorities }),
+      },
     },
     spec: { leaseDurationSeconds: LEASE_MS / 1000, ...held },
   };
@@ -96,12 +108,17 @@ export function otherServers(objects: ObjectReader, self: ServerAddress, now: nu
   );
 }
 
-/** Those whose Lease is renewed, in order. */
-export function serversOf(leases: readonly Lease[], now: number): ServerAddress[] {
+/** The Leases of servers that are at work. */
+export function liveServers(leases: readonly Lease[], now: number): Lease[] {
   const [label] = Object.entries(IDENTITY);
   return leases
     .filter(({ metadata }) => metadata.labels?.[label![0]] === label![1])
-    .filter(({ spec }) => now - Date.parse(spec?.renewTime ?? '') < LEASE_MS)
+    .filter(({ spec }) => now - Date.parse(spec?.renewTime ?? '') < LEASE_MS);
+}
+
+/** Those whose Lease is renewed, in order. */
+export function serversOf(leases: readonly Lease[], now: number): ServerAddress[] {
+  return liveServers(leases, now)
     .flatMap(({ metadata }) => addressOf(metadata.annotations?.[ADDRESS]) ?? [])
     .sort((a, b) => (`${a.address} ${a.port}` < `${b.address} ${b.port}` ? -1 : 1));
 }
@@ -123,6 +140,13 @@ function addressOf(text: string | undefined): ServerAddress | undefined {
   }
 }
 
+/** Nodes watch these endpoints, and so learn of authorities they shall trust. */
+function trustOf(engine: Engine): { annotations?: Record<string, string> } {
+  const map = engine.get(ConfigMapKind, AUTHORITIES.name, AUTHORITIES.namespace);
+  const state = authorityState(map?.data);
+  return state ? { annotations: { [TRUST]: bundleHash(state.bundle) } } : {};
+}
+
 /** Of one family: an EndpointSlice holds no other. Servers of the other one are left out, as Kubernetes leaves them. */
 async function publish(engine: Engine, servers: readonly ServerAddress[]): Promise<void> {
   const [first] = servers;
@@ -140,7 +164,11 @@ async function publish(engine: Engine, servers: readonly ServerAddress[]): Promi
   await put(engine, EndpointSliceKind, {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
-    metadata: { ...KUBERNETES, labels: { 'kubernetes.io/service-name': KUBERNETES.name } },
+    metadata: {
+      ...KUBERNETES,
+      labels: { 'kubernetes.io/service-name': KUBERNETES.name },
+      ...trustOf(engine),
+    },
     addressType: isV6 ? 'IPv6' : 'IPv4',
     endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
     ports,

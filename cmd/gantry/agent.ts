@@ -139,13 +139,17 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   servers.close();
 }
 
-function serversFor({ paths, server, nodeGracePeriod }: AgentSettings, { serverCa, held }: NodeIdentity) {
+function serversFor(
+  { paths, server, nodeGracePeriod }: AgentSettings,
+  { trusted, trust, held }: NodeIdentity,
+) {
   return openServers(systemFiles(), paths, server, {
+    trusted,
+    ...(trust && { trust }),
     clock: systemClock,
     proxy: serverProxy(),
     // As often as heartbeats: a server that cannot be heard is left before it gives this node up.
     pingIntervalMs: Math.min(nodeGracePeriod / 4, LONGEST_PING_MS),
-    ca: serverCa,
     certificate() {
       const { certificate, key } = held();
       return { cert: certificate, key };

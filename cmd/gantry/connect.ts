@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { parse } from 'yaml';
 import type { Client } from '#client/contract.ts';
 import { type Http2Transport, http2Transport } from '#client/http2-transport.ts';
@@ -20,22 +20,32 @@ export function connect(kubeconfigPath: string): { client: Client; transport: Ht
       `${kubeconfigPath} does not exist: start the cluster with "gantry up", or name its --data-dir`,
     );
   }
-  const config = parse(readFileSync(kubeconfigPath, 'utf8')) as KubeconfigFile;
+  const config = rereadConfig(kubeconfigPath);
   const decode = (data: string) => Buffer.from(data, 'base64').toString();
-  const { cluster } = config.clusters[0]!;
-  const { user } = config.users[0]!;
   const transport = http2Transport({
-    url: cluster.server,
+    url: config().clusters[0]!.cluster.server,
     proxy: serverProxy(),
     clock: systemClock,
-    ca: decode(cluster['certificate-authority-data']),
-    certificate: () => ({
-      cert: decode(user['client-certificate-data']),
-      key: decode(user['client-key-data']),
-    }),
+    ca: () => decode(config().clusters[0]!.cluster['certificate-authority-data']),
+    certificate() {
+      const { user } = config().users[0]!;
+      return { cert: decode(user['client-certificate-data']), key: decode(user['client-key-data']) };
+    },
   });
   const client = restClient({ transport, clock: systemClock, userAgent: `gantry/${version}` });
   return { client, transport };
+}
+
+/** As it is in its file, which a server writes anew when it gets new certificates. */
+function rereadConfig(path: string): () => KubeconfigFile {
+  let seen = 0;
+  let config: KubeconfigFile;
+  return () => {
+    const { mtimeMs } = statSync(path);
+    if (mtimeMs !== seen) config = parse(readFileSync(path, 'utf8')) as KubeconfigFile;
+    seen = mtimeMs;
+    return config;
+  };
 }
 
 /** Whose rights a command has: the administrator's of a data directory, or of another kubeconfig. */

@@ -4,6 +4,7 @@ import { CONTROL_PLANE_PATH } from '#api/well-known.ts';
 import type { PathHandler } from '#apiserver/contract.ts';
 import { StatusError } from '#machinery/errors.ts';
 import type { Files } from '#machinery/io.ts';
+import { nextKeyName } from '#machinery/pki/directory.ts';
 import { encryptionArguments } from './encryption-options.ts';
 import { managedEtcdArguments } from './managed-etcd/options.ts';
 import { MEMBERS_FILE } from './managed-etcd/record.ts';
@@ -28,6 +29,8 @@ const VERSION = 1;
 const AUTHORITIES = ['server-ca', 'client-ca', 'node-ca'];
 const PKI = [...AUTHORITIES.flatMap((name) => [`${name}.crt`, `${name}.key`]), 'service-account.key'];
 
+const NEXT_KEY = nextKeyName('server-ca');
+
 const ETCD_FILES: [flag: string, name: keyof EtcdFlags][] = [
   ['--etcd-ca', 'etcdCa'],
   ['--etcd-cert', 'etcdCert'],
@@ -46,6 +49,9 @@ export function controlPlaneOf(settings: Settings): ControlPlane {
   const files = store.kind === 'managed-etcd' ? managedFiles(settings) : {};
   const fileArgs: Record<string, string> = {};
   for (const name of PKI) files[`pki/${name}`] = readFileSync(join(paths.pki, name), 'utf8');
+  // While an authority is being replaced.
+  const next = join(paths.pki, NEXT_KEY);
+  if (existsSync(next)) files[`pki/${NEXT_KEY}`] = readFileSync(next, 'utf8');
   for (const [flag, name] of ETCD_FILES) {
     const path = settings[name];
     if (path === undefined) continue;

@@ -14,10 +14,15 @@ const DEFAULT_TIMEOUT_MS = 5 * 60_000;
 
 /** The flags of what drains a node. Names are those of `kubectl drain`. */
 export function addDrainOptions(command: Command): Command {
-  const timeout = new Option('--timeout <duration>', 'how long to wait for the pods to go; 0 = for ever')
+  return addTimeoutOption(addGraceOption(command), 'how long to wait for the pods to go; 0 = for ever');
+}
+
+/** `what`: is waited for. */
+export function addTimeoutOption(command: Command, what: string): Command {
+  const timeout = new Option('--timeout <duration>', what)
     .argParser(timeoutOf)
     .default(DEFAULT_TIMEOUT_MS, '5m');
-  return addGraceOption(command).addOption(timeout);
+  return command.addOption(timeout);
 }
 
 function addGraceOption(command: Command): Command {

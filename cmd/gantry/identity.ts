@@ -9,7 +9,9 @@ import { waitForFile } from './wait.ts';
 
 /** Whom the agent trusts, and what it shows. */
 export interface NodeIdentity {
-  serverCa: string;
+  trusted(): string;
+  /** Trusts these from now on, for good. Left out where the machine's own server has them. */
+  trust?(authorities: string): Promise<void>;
   held(): KeyAndCertificate;
   /** Takes a new pair into use, for good. Left out where the machine's own server renews the certificate. */
   keep?(pair: KeyAndCertificate): Promise<void>;
@@ -24,15 +26,19 @@ export async function readIdentity(
   const files = systemFiles();
   if (!(await readJoined(files, paths))) {
     await waitForFile(join(paths.pki, `node-${nodeName}.crt`), clock, signal);
-    const serverCa = readFileSync(authorityPath(paths), 'utf8');
-    return { serverCa, held: rereadPair(join(paths.pki, `node-${nodeName}`)) };
+    const trusted = () => readFileSync(authorityPath(paths), 'utf8');
+    return { trusted, held: rereadPair(join(paths.pki, `node-${nodeName}`)) };
   }
   let held = await readPair(files, paths, nodeName);
-  const serverCa = await files.read(authorityPath(paths));
-  if (!held || !serverCa)
-    throw new Error(`the certificate of ${nodeName} is missing: join again, with a token`);
+  const read = await files.read(authorityPath(paths));
+  if (!held || !read) throw new Error(`the certificate of ${nodeName} is missing: join again, with a token`);
+  let authorities = Buffer.from(read).toString();
   return {
-    serverCa: Buffer.from(serverCa).toString(),
+    trusted: () => authorities,
+    async trust(next) {
+      await files.write(authorityPath(paths), next, 0o600);
+      authorities = next;
+    },
     held: () => held!,
     async keep(pair) {
       await writePair(files, paths, nodeName, pair);

@@ -1,7 +1,12 @@
 import { hostname } from 'node:os';
 import { Command } from 'commander';
 import { version } from './assets.ts';
-import { addAdminOptions, addAvailabilityOptions, addDrainOptions } from './drain-options.ts';
+import {
+  addAdminOptions,
+  addAvailabilityOptions,
+  addDrainOptions,
+  addTimeoutOption,
+} from './drain-options.ts';
 import { addLoadOptions, adminOption } from './image-options.ts';
 import type { JoinFlags } from './join.ts';
 import {
@@ -253,6 +258,21 @@ certs
   .option('-o, --output <format>', 'json')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
   .action(async (flags) => finish((await import('./certs.ts')).certificateStatus(flags)));
+
+addTimeoutOption(
+  addAdminOptions(
+    certs
+      .command('rotate')
+      .description(
+        'replace the authority that certifies servers; what trusts the old one goes on until that is dropped',
+      ),
+  ),
+  'how long to wait for servers, nodes and pods to follow; 0 = for ever',
+)
+  .option('--drop-old', 'end the trust in the authority that was replaced')
+  .option('--force', 'without those that do not follow')
+  .option('-o, --output <format>', 'json')
+  .action(async (flags) => finish((await import('./authorities/rotate.ts')).rotateAuthority(flags)));
 
 program
   .command('kubeconfig')

@@ -14,7 +14,7 @@ import { version } from './assets.ts';
 import { vouchedAuthority } from './authority.ts';
 import { keptControlPlane } from './control-plane.ts';
 import { enterAsServer } from './join-server.ts';
-import { bearerOf, type JoinToken, parseJoinToken } from './join-token.ts';
+import { authoritiesWith, bearerOf, type JoinToken, parseJoinToken } from './join-token.ts';
 import { authorityPath, type Joined, readJoined, readPair, writeJoined, writePair } from './joined.ts';
 import type { ManagedEtcdFlags } from './managed-etcd/options.ts';
 import { type NodeFlags, type Place, settle } from './options.ts';
@@ -79,7 +79,7 @@ async function enter(
   deps: Deps,
 ): Promise<Joined> {
   const before = await readJoined(files, paths);
-  if (before) refuseAnother(before, token, nodeName, paths);
+  if (before) await refuseAnother(before, token, nodeName, paths);
   else if (await files.read(joinPath(paths.pki, 'server-ca.key')))
     throw new Error(
       `${paths.root} holds a cluster of its own ("gantry up"): name another --data-dir, or purge it`,
@@ -105,13 +105,16 @@ function tokenOf({ token = process.env['GANTRY_TOKEN'] }: JoinFlags): JoinToken 
   return parsed;
 }
 
-function refuseAnother(
+async function refuseAnother(
   before: Joined,
   token: JoinToken | undefined,
   nodeName: string,
-  { root }: Paths,
-): void {
-  if (token && token.authorityHash !== before.authorityHash)
+  paths: Paths,
+): Promise<void> {
+  const { root } = paths;
+  // The authority may have been replaced since it joined: those that it trusts now count.
+  const trusted = Buffer.from((await files.read(authorityPath(paths))) ?? '').toString();
+  if (token && token.authorityHash !== before.authorityHash && !authoritiesWith(trusted, token.authorityHash))
     throw new Error(
       `${root} belongs to the cluster of ${before.server}: name another --data-dir, or purge it first`,
     );

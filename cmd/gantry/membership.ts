@@ -66,5 +66,5 @@ export async function openDoors(
 ): Promise<ServerDoors> {
   const certificate = () => ({ cert: pair.certificate, key: pair.key });
   await files.mkdir(paths.agent, 0o700);
-  return await openServers(files, paths, url, { clock, ca, certificate });
+  return await openServers(files, paths, url, { clock, trusted: () => ca, certificate });
 }

@@ -19,6 +19,7 @@ const CLIENTS = {
 } as const;
 
 export interface Pki {
+  /** Those that may have signed what a server shows, PEM. */
   serverCa: string;
   /** Signs clients. */
   clientAuthority: KeyAndCertificate;
@@ -52,7 +53,9 @@ export async function preparePki(
   const lifetimeMs = settings.certificateLifetime;
   const files = systemFiles();
   const directory = pkiDirectory(settings.paths.pki, { files, clock, random: systemRandom });
-  const serverCa = await directory.authority('server-ca', 'gantry-server-ca');
+  await directory.authority('server-ca', 'gantry-server-ca');
+  // Beside the one that issues there may be one that it takes the place of, or that takes its.
+  const trusted = await directory.trusted('server-ca');
   const clientCa = await directory.authority('client-ca', 'gantry-client-ca');
   const client = (
     name: string,
@@ -79,7 +82,7 @@ export async function preparePki(
   const kubeconfig = kubeconfigYaml({
     name: 'gantry',
     server: serverUrl(settings),
-    certificateAuthority: serverCa.certificate,
+    certificateAuthority: trusted,
     user: 'admin',
     credentials: admin,
   });
@@ -89,7 +92,7 @@ export async function preparePki(
   }
   const { nodeName } = settings;
   return {
-    serverCa: serverCa.certificate,
+    serverCa: trusted,
     clientAuthority: clientCa,
     nodeAuthority: await directory.authority('node-ca', 'gantry-node-ca'),
     server,

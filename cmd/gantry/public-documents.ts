@@ -6,7 +6,7 @@ import { joinScript } from './join-script.ts';
 import { bundleArchitecture, type NodeBundle } from './node-bundle.ts';
 
 /** What anybody may read, because a machine that is to join knows nobody yet. None of it is secret. */
-export function publicDocuments(authority: string, bundle: () => Promise<NodeBundle>): PathHandler[] {
+export function publicDocuments(authority: () => string, bundle: () => Promise<NodeBundle>): PathHandler[] {
   const text = (name: string, type: string, content: () => Promise<string>): PathHandler => ({
     path: `${WELL_KNOWN}/${name}`,
     verb: 'get',
@@ -17,7 +17,7 @@ export function publicDocuments(authority: string, bundle: () => Promise<NodeBun
     }),
   });
   return [
-    text('ca.pem', 'application/x-pem-file', async () => authority),
+    text('ca.pem', 'application/x-pem-file', async () => authority()),
     text('join.sh', 'text/x-shellscript', async () =>
       joinScript(await bundle(), version, bundleArchitecture),
     ),

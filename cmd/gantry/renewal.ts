@@ -11,10 +11,8 @@ export interface PkiRenewalDeps {
   random: Random;
   log: Logger;
   signal: AbortSignal;
-  /** What is on the disk, with what is near its end made anew. */
-  prepare(): Promise<Pki>;
-  /** Takes them into use. */
-  use(pki: Pki): void;
+  /** Makes anew what is near its end, and takes all that is on the disk into use. */
+  refresh(): Promise<Pki>;
 }
 
 const LEAVES = ['server', 'apiserver', 'controllers', 'scheduler', 'admin', 'node'] as const;
@@ -39,8 +37,7 @@ export async function keepPki(pki: Pki, deps: PkiRenewalDeps): Promise<void> {
         await sleep(clock, Math.min(leftMs, LONGEST_SLEEP_MS), signal);
         continue;
       }
-      const next = await deps.prepare();
-      deps.use(next);
+      const next = await deps.refresh();
       const made = renewed(current, next);
       for (const name of made)
         log.info('A certificate is renewed', {

@@ -10,7 +10,7 @@ import { NotPromotedError } from '#apiserver/promotion/finish.ts';
 import { WriteGate } from '#apiserver/promotion/gate.ts';
 import { type ApiServer, type ApiServerConfig, apiServer } from '#apiserver/server.ts';
 import { http2Transport } from '#client/http2-transport.ts';
-import { sleep, systemClock } from '#machinery/clock.ts';
+import { type Clock, sleep, systemClock } from '#machinery/clock.ts';
 import type { Running } from '#machinery/component.ts';
 import { messageOf, StatusError } from '#machinery/errors.ts';
 import { systemFiles } from '#machinery/files.ts';
@@ -22,6 +22,8 @@ import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
 import { type Store, StoreLockedError } from '#store/contract.ts';
 import { generated } from './assets.ts';
+import { authoritiesText } from './authorities/plan.ts';
+import { AuthorityRotation } from './authorities/rotation.ts';
 import { type Control, type ControlHealth, startControl } from './control/start.ts';
 import { controlPlaneHandler } from './control-plane.ts';
 import { encryptionOf, UnknownKindError } from './encryption.ts';
@@ -87,6 +89,10 @@ async function run(
   const schemas = loadSchemas(readFileSync(join(generated, 'schemas.json')));
   /** What is in use now: certificates are renewed meanwhile. */
   const held = { pki };
+  const rotation = new AuthorityRotation({
+    ...{ paths: settings.paths, files: systemFiles(), clock, random, log, signal },
+    pki: () => held.pki,
+  });
   const crash = new AbortController();
   let control: Control | undefined;
   const probe = (part: keyof ControlHealth) => async () => {
@@ -101,7 +107,7 @@ async function run(
       descriptions: () => loadDescriptions(readFileSync(join(generated, 'descriptions.json'))),
       documents: readDocument,
       encryption: encryptionOf(settings),
-      config: configOf(settings, pki),
+      config: configOf(settings, () => held.pki),
       ...(settings.store.kind === 'managed-etcd' && {
         leaveStore: (node: string) => leaveStore(settings, node, signal),
       }),
@@ -109,8 +115,9 @@ async function run(
       peer: peerDoor(() => held.pki),
       metrics: [processMetrics(), () => controlMetrics(control, log), async () => snapshots.metrics()],
       paths: [
-        ...publicDocuments(pki.serverCa, bundles(join(settings.paths.root, 'bundle'))),
+        ...publicDocuments(() => held.pki.serverCa, bundles(join(settings.paths.root, 'bundle'))),
         controlPlaneHandler(settings),
+        ...rotation.handlers,
         ...promotionHandlers({
           ...{ settings, store, gate, clock, random, log, authority: pki.serverCa },
           switched: () => switched.abort(),
@@ -132,15 +139,9 @@ async function run(
   notify(log, '--ready', '--status=The API is served');
   control = await startControl(settings, pki, log);
   const over = AbortSignal.any([signal, switched.signal]);
-  void keepPki(pki, {
-    ...{ clock, random, log, signal: over },
-    prepare: () => preparePki(settings, { clock, beforeNode: (made) => bindNode(running, settings, made) }),
-    use(next) {
-      held.pki = next;
-      running.renewTls(tlsOf(next));
-      control?.renew(next);
-    },
-  });
+  const refresh = refreshOf(settings, clock, held, running, control);
+  void keepPki(pki, { clock, random, log, signal: over, refresh });
+  rotation.follow({ server: running, refresh });
   const saving = saveSnapshots(snapshots, settings, running, over);
   await Promise.race([aborted(over), control.failed, lostStore(running, signal)]);
   await control.stop();
@@ -153,6 +154,29 @@ function tokensOf({ signingKey }: Pki, objects: ObjectReader): ServiceAccountTok
   const names = { issuer: ISSUER, audiences: [ISSUER] };
   const keys = [signingKeyOf(signingKey)] as const;
   return serviceAccountTokens({ ...names, keys, objects, clock: systemClock, random: systemRandom });
+}
+
+/** Makes anew what has to be, and takes it into use: connections that are open go on. One after the other. */
+function refreshOf(
+  settings: Settings,
+  clock: Clock,
+  held: { pki: Pki },
+  running: ApiServer,
+  control: Control,
+): () => Promise<Pki> {
+  const work = async () => {
+    const beforeNode = (made: KeyAndCertificate) => bindNode(running, settings, made);
+    held.pki = await preparePki(settings, { clock, beforeNode });
+    running.renewTls(tlsOf(held.pki));
+    control.renew(held.pki);
+    return held.pki;
+  };
+  let last: Promise<unknown> = Promise.resolve();
+  return () => {
+    const next = last.then(work, work);
+    last = next;
+    return next;
+  };
 }
 
 function tlsOf({ server, clientAuthority }: Pki): TlsFiles {
@@ -183,7 +207,7 @@ async function controlMetrics(control: Control | undefined, log: Logger): Promis
 }
 
 /** What the API server is told of the cluster. */
-function configOf(settings: Settings, pki: Pki): ApiServerConfig {
+function configOf(settings: Settings, pki: () => Pki): ApiServerConfig {
   const { listen, advertiseAddress, serviceCidr, nodePortRange } = settings;
   return {
     cluster: CLUSTER,
@@ -191,7 +215,8 @@ function configOf(settings: Settings, pki: Pki): ApiServerConfig {
     serviceCidr,
     nodePorts: nodePortRange,
     advertise: { address: advertiseAddress, port: listen.port },
-    certificateAuthority: pki.serverCa,
+    certificateAuthority: pki().serverCa,
+    authorities: () => authoritiesText(pki()),
     settings: {
       podCidr: settings.podCidr,
       serviceCidr,
@@ -199,7 +224,7 @@ function configOf(settings: Settings, pki: Pki): ApiServerConfig {
       nodeGraceMs: settings.nodeGracePeriod,
       vxlan: settings.vxlan,
     },
-    node: { name: settings.nodeName, keyHash: keyHashOf(pki.node.certificate) },
+    node: { name: settings.nodeName, keyHash: keyHashOf(pki().node.certificate) },
   };
 }
 

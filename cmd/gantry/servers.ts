@@ -12,6 +12,13 @@ export interface ServerDoors extends Servers {
   close(): void;
 }
 
+export interface DoorOptions extends Omit<Http2Options, 'url' | 'ca'> {
+  /** See Servers. */
+  trusted(): string;
+  /** Left out where somebody else sees to it. */
+  trust?(authorities: string): Promise<void>;
+}
+
 /**
  * The servers that the agent was told of (`first`), and those that they have told of, which are kept in `agent/servers.json`: where one
  * has gone for good, the node finds the others also after a restart.
@@ -20,14 +27,17 @@ export async function openServers(
   files: Files,
   { agent }: Paths,
   first: string,
-  options: Omit<Http2Options, 'url'>,
+  { trusted, trust = async () => {}, ...more }: DoorOptions,
 ): Promise<ServerDoors> {
+  const options = { ...more, ca: trusted };
   const path = join(agent, 'servers.json');
   let learned = listOf(await files.read(path));
   const any = http2Transport({ ...options, url: () => [...new Set([first, ...learned])] });
   const doors = new Map<string, ReturnType<typeof http2Transport>>();
   return {
     any,
+    trusted,
+    trust,
     each: () => (learned.length > 0 ? learned : [first]),
     async learn(urls) {
       if (JSON.stringify(urls) === JSON.stringify(learned)) return;

@@ -21,3 +21,25 @@ it('a CA that was changed is put right', () =>
     await settle(1000);
     expect(cluster.get(ConfigMapKind, ref)?.data).toEqual({ 'ca.crt': 'PEM' });
   }));
+
+it('the CA is what cluster-info says, in every namespace, when the servers have another one', () =>
+  inLab(scene, async ({ cluster, settle }) => {
+    await makeNamespace(cluster, 'shop');
+    const tell = (pem: string) => ({
+      ...{
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'cluster-info', namespace: 'kube-public' },
+      },
+      data: {
+        kubeconfig: `clusters:\n- cluster:\n    certificate-authority-data: ${Buffer.from(pem).toString('base64')}\n`,
+      },
+    });
+    const made = await cluster.client.create(ConfigMapKind, tell('OTHER'));
+    await settle(2000);
+    for (const namespace of ['default', 'shop'])
+      expect(cluster.get(ConfigMapKind, { ...ref, namespace })?.data).toEqual({ 'ca.crt': 'OTHER' });
+    await cluster.client.update(ConfigMapKind, { ...made, data: { kubeconfig: 'none' } });
+    await settle(2000);
+    expect(cluster.get(ConfigMapKind, ref)?.data).toEqual({ 'ca.crt': 'PEM' });
+  }));

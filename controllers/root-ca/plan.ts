@@ -28,3 +28,10 @@ export function planRootCa(
   const why = { reason: 'WrongRootCa', message: 'it does not hold the CA of the apiserver' };
   return { actions: [{ do: 'update', kind: ConfigMapKind, object: { ...map, data }, why }] };
 }
+
+/** What the kubeconfig in cluster-info, as the servers write it, has for authority. */
+export function authorityOf(clusterInfo: ConfigMap | undefined): string | undefined {
+  const kubeconfig = clusterInfo?.data?.['kubeconfig'] ?? '';
+  const [, data] = /^ *certificate-authority-data: *([A-Za-z0-9+/=]+)$/m.exec(kubeconfig) ?? [];
+  return data && Buffer.from(data, 'base64').toString();
+}

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { Files } from '../io.ts';
 import type { Random } from '../random.ts';
+import { certificatesIn } from './bundle.ts';
 import {
   alternativeNamesOf,
   type CertificateOrder,
@@ -20,8 +21,10 @@ import { makeSigningKey } from './signing-key.ts';
  * checked on reading, so that a crash between the two writes only means that the pair is made again.
  */
 export interface PkiDirectory {
-  /** The CA `name`, made at its first use. A CA is never replaced silently: an unreadable one is an error. */
+  /** The CA `name`, made at its first use; of several in its file the first. A CA is never replaced silently: an unreadable one is an error. */
   authority(name: string, commonName: string): Promise<KeyAndCertificate>;
+  /** All certificates (PEM) in the file of the CA `name`: itself, and others that are trusted beside it. */
+  trusted(name: string): Promise<string>;
   /**
    * A certificate of the CA `authorityName` as ordered, re-issued when less than a third of its life is left, or it has twice the life ordered. `beforeUse` is called
    * with a new one before it is there to be read.
@@ -37,7 +40,7 @@ export interface PkiDirectory {
 }
 
 const DAY_MS = 24 * 3_600_000;
-const AUTHORITY_LIFETIME_MS = 3650 * DAY_MS;
+export const AUTHORITY_LIFETIME_MS = 3650 * DAY_MS;
 /** Leaves live for a year unless somebody says otherwise. */
 export const CERTIFICATE_LIFETIME_MS = 365 * DAY_MS;
 
@@ -66,8 +69,12 @@ export function pkiDirectory(path: string, deps: PkiDeps): PkiDirectory {
   }
 
   async function existingAuthority(name: string): Promise<KeyAndCertificate | undefined> {
-    const { certificate, key } = await read(name);
+    const { certificate: text, key } = await read(name);
+    const [certificate] = certificatesIn(text ?? '');
     if (certificate === undefined) return undefined; // a key alone is what a crash between the writes leaves
+    const next = textOf(await files.read(join(path, nextKeyName(name))));
+    // Its successor's key lies beside its own, until the certificate is the successor's.
+    if (next !== undefined && isPair({ certificate, key: next })) return { certificate, key: next };
     if (key === undefined || !isPair({ certificate, key })) {
       throw new Error(
         `${join(path, name)}.crt has no matching key: restore ${name}.key, or remove both to make a new CA`,
@@ -82,6 +89,10 @@ export function pkiDirectory(path: string, deps: PkiDeps): PkiDirectory {
       if (found) return found;
       const { makeAuthority } = await import('./issue.ts');
       return write(name, await makeAuthority(commonName, AUTHORITY_LIFETIME_MS, clock, random));
+    },
+
+    async trusted(name) {
+      return (await read(name)).certificate ?? '';
     },
 
     async certificate(name, authorityName, order, beforeUse) {
@@ -107,6 +118,11 @@ export function pkiDirectory(path: string, deps: PkiDeps): PkiDirectory {
       return made;
     },
   };
+}
+
+/** The key of the authority that is to take the place of `name`. */
+export function nextKeyName(name: string): string {
+  return `${name}.next.key`;
 }
 
 function textOf(bytes: Uint8Array | undefined): string | undefined {

@@ -1,7 +1,8 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Deployment, EndpointSlice, Lease, Pod } from '#api/objects.ts';
+import type { Deployment, EndpointSlice, Lease, Node, Pod } from '#api/objects.ts';
+import { certificatesIn } from '#machinery/pki/bundle.ts';
 import { TestCluster } from '../harness/cluster.ts';
 import { TestEtcd } from '../harness/etcd.ts';
 import { whyNoHost } from '../harness/host.ts';
@@ -137,6 +138,62 @@ describe.skipIf(whyNoHost())('two servers', () => {
   test('one of them is at work', async () => {
     const leaders = [await holder('kube-controller-manager'), await holder('kube-scheduler')];
     for (const leader of leaders) expect(leader).not.toBe('');
+  });
+
+  test('the authority of servers is replaced while everything goes on', async () => {
+    const rotate = (...args: string[]) =>
+      cluster.inside(join(ROOT, 'bin/gantry'), [
+        ...['certs', 'rotate', '--timeout', '60s', '-o', 'json', '--data-dir', cluster.directory],
+        ...args,
+      ]);
+    /** Whether each server shows what that authority has signed. */
+    const isShown = async (authority: string) => {
+      const file = join(cluster.directory, 'one-authority.crt');
+      writeFileSync(file, authority);
+      const urls = [one, two].map(({ address }) => `https://${address}:6443/version`);
+      const answers = await Promise.all(
+        urls.map((url) => cluster.inside('curl', ['-sS', '--cacert', file, url])),
+      );
+      return answers.map(({ code }) => code === 0);
+    };
+    const old = readFileSync(join(cluster.directory, 'pki/server-ca.crt'), 'utf8');
+    expect(await isShown(old)).toEqual([true, true]);
+
+    const rotated = await rotate();
+    expect(
+      rotated,
+      `${cluster.log.split('\n').slice(-30).join('\n')}\n--\n${node.log.split('\n').slice(-20).join('\n')}`,
+    ).toMatchObject({ code: 0 });
+    expect(JSON.parse(rotated.stdout)).toMatchObject({
+      phase: 'issue',
+      waitsFor: { servers: [], nodes: [] },
+    });
+    const [made] = certificatesIn(readFileSync(join(cluster.directory, 'pki/server-ca.crt'), 'utf8'));
+    expect(await isShown(`${made}\n`)).toEqual([true, true]);
+    expect(await isShown(old)).toEqual([false, false]);
+    expect((await must(['exec', 'far', '--', 'hostname'])).trim()).toBe('far');
+    expect(await rotate()).toMatchObject({ code: 1, stderr: expect.stringContaining('--drop-old first') });
+
+    const trusts = async () =>
+      (await cluster.json<Node>(['get', 'node', 'node-3'])).metadata.annotations!['gantry.dev/trusts']!;
+    const hash = await trusts();
+    await cluster.must(['annotate', '--overwrite', 'node', 'node-3', 'gantry.dev/trusts=another']);
+    expect(await rotate('--drop-old')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('nodes node-3'),
+    });
+    await cluster.must(['annotate', '--overwrite', 'node', 'node-3', `gantry.dev/trusts=${hash}`]);
+    const dropped = await rotate('--drop-old');
+    expect(JSON.parse(dropped.stdout)).toMatchObject({ phase: 'stable', authorities: [{}] });
+    for (const directory of [cluster.directory, second.directory, node.directory])
+      expect(certificatesIn(readFileSync(join(directory, 'pki/server-ca.crt'), 'utf8'))).toEqual([made]);
+    const told = await must(['get', 'configmap', 'kube-root-ca.crt', '-o', 'jsonpath={.data.ca\\.crt}']);
+    expect(certificatesIn(told)).toEqual([made]);
+
+    await node.stop();
+    node.start(`gantry join https://${one.address}:6443`);
+    await ready('node-3');
+    expect((await must(['exec', 'far', '--', 'hostname'])).trim()).toBe('far');
   });
 
   test('when the first dies everything goes on: nodes, pods, controllers, the Service', async () => {

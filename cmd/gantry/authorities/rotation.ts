@@ -1,0 +1,193 @@
+import { ConfigMapKind } from '#api/kinds/config-map.ts';
+import { LeaseKind } from '#api/kinds/lease.ts';
+import { NamespaceKind } from '#api/kinds/namespace.ts';
+import { NodeKind } from '#api/kinds/node.ts';
+import type { ConfigMap } from '#api/objects.ts';
+import {
+  AUTHORITIES,
+  type AuthorityState,
+  authorityData,
+  authorityState,
+} from '#api/semantics/authorities.ts';
+import { ROTATE_AUTHORITY_PATH } from '#api/well-known.ts';
+import { BOOTSTRAP_ACTOR } from '#apiserver/authorization/reconcile.ts';
+import { liveServers, NAMESPACE } from '#apiserver/bootstrap/servers.ts';
+import type { PathHandler, RequestContext } from '#apiserver/contract.ts';
+import type { ApiServer } from '#apiserver/server.ts';
+import { type Clock, sleep } from '#machinery/clock.ts';
+import { isStatus, messageOf, StatusError } from '#machinery/errors.ts';
+import type { Files } from '#machinery/io.ts';
+import type { Logger } from '#machinery/log.ts';
+import type { Random } from '#machinery/random.ts';
+import type { TransportResponse } from '#machinery/transport.ts';
+import type { Paths } from '../paths.ts';
+import type { Pki } from '../pki.ts';
+import { adopt, makeSuccessor } from './adopt.ts';
+import { fetchKeys } from './fetch-keys.ts';
+import {
+  afterStep,
+  laggingText,
+  type Observed,
+  ROTATION_STEPS,
+  type RotationStep,
+  rotationStatus,
+} from './plan.ts';
+
+export interface RotationDeps {
+  paths: Paths;
+  files: Files;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  signal: AbortSignal;
+  pki(): Pki;
+}
+
+/** The server that follows. */
+interface Follower {
+  server: Pick<ApiServer, 'engine' | 'tellAuthorities'>;
+  /** Makes anew what the authorities sign, and takes all into use. */
+  refresh(): Promise<unknown>;
+}
+
+const ROOT_CA = 'kube-root-ca.crt';
+const RETRY_MS = 5_000;
+/** Before the first rotation nobody has anything to follow. */
+const NOBODY: Observed = { servers: [], nodes: [], namespaces: [], rootCas: [] };
+
+/**
+ * Replaces the authority of servers. Any server can be asked to take the next step, which it writes into a ConfigMap; all of them
+ * follow what that says, and take keys that they have not from one that does.
+ */
+export class AuthorityRotation {
+  readonly #deps: RotationDeps;
+  #follower: Follower | undefined;
+  #last: Promise<void> = Promise.resolve();
+  readonly handlers: readonly PathHandler[];
+
+  constructor(deps: RotationDeps) {
+    this.#deps = deps;
+    const path = ROTATE_AUTHORITY_PATH;
+    this.handlers = [
+      { path, verb: 'get', serve: () => this.#status() },
+      { path, verb: 'post', serve: (context) => this.#serveStep(context) },
+    ];
+  }
+
+  /** Keeps this server with the authorities of the cluster, from now on. */
+  follow(follower: Follower): void {
+    this.#follower = follower;
+    const key = `${AUTHORITIES.namespace}/${AUTHORITIES.name}`;
+    const stop = follower.server.engine.onChange(ConfigMapKind, (changed) => {
+      if (changed === key) void this.#keepTrying();
+    });
+    this.#deps.signal.addEventListener('abort', stop, { once: true });
+  }
+
+  get #engine(): ApiServer['engine'] {
+    if (!this.#follower) throw new StatusError('ServiceUnavailable', 'the server is not ready yet');
+    return this.#follower.server.engine;
+  }
+
+  /** undefined: there was no rotation yet. */
+  #recorded(): AuthorityState | undefined {
+    return authorityState(this.#engine.get(ConfigMapKind, AUTHORITIES.name, AUTHORITIES.namespace)?.data);
+  }
+
+  /** Before the first rotation it is this server's own. */
+  #present(): AuthorityState {
+    return this.#recorded() ?? { bundle: this.#deps.pki().serverCa, phase: 'stable' };
+  }
+
+  #observed(): Observed {
+    if (!this.#recorded()) return NOBODY;
+    const engine = this.#engine;
+    return {
+      servers: liveServers(engine.list(LeaseKind, NAMESPACE), this.#deps.clock.now()),
+      nodes: engine.list(NodeKind),
+      namespaces: engine.list(NamespaceKind),
+      rootCas: engine.list(ConfigMapKind).filter(({ metadata }) => metadata.name === ROOT_CA),
+    };
+  }
+
+  async #status(): Promise<TransportResponse> {
+    await this.#engine.fresh();
+    return {
+      status: 200,
+      headers: { 'content-type': 'application/json' },
+      body: Buffer.from(`${JSON.stringify(rotationStatus(this.#present(), this.#observed()))}\n`),
+    };
+  }
+
+  async #serveStep({ info: { query } }: RequestContext): Promise<TransportResponse> {
+    const step = ROTATION_STEPS.find((one) => one === query.get('step'));
+    if (!step) throw new StatusError('BadRequest', `step is one of ${ROTATION_STEPS.join(', ')}`);
+    await this.#engine.fresh();
+    await this.#take(step, query.get('force') === 'true');
+    return this.#status();
+  }
+
+  async #take(step: RotationStep, force: boolean): Promise<void> {
+    const { files, paths } = this.#deps;
+    const state = this.#present();
+    // Out of turn: before anything is made.
+    afterStep(state, step, state.bundle);
+    const waits = laggingText(rotationStatus(state, this.#observed()).waitsFor);
+    if (waits !== undefined && !force)
+      throw new StatusError('Conflict', `these have not followed the last step yet: ${waits}`);
+    const made = step === 'trust' ? await makeSuccessor(files, paths.pki, this.#deps) : undefined;
+    await this.#record(state, afterStep(state, step, made));
+    await this.#catchUp();
+  }
+
+  /** Rejects with Conflict when another server was asked meanwhile. */
+  async #record(before: AuthorityState, after: AuthorityState): Promise<void> {
+    const { name, namespace } = AUTHORITIES;
+    const data = authorityData(after);
+    const conflict = new StatusError('Conflict', 'another server replaces the authority now: ask again');
+    if (!this.#recorded()) {
+      const map: ConfigMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { ...AUTHORITIES }, data };
+      await this.#engine.create(ConfigMapKind, map, BOOTSTRAP_ACTOR).catch((error: unknown) => {
+        throw isStatus(error, 'AlreadyExists') ? conflict : error;
+      });
+      return;
+    }
+    await this.#engine.update(ConfigMapKind, name, namespace, BOOTSTRAP_ACTOR, (map) => {
+      const found = authorityState(map.data);
+      if (found?.bundle !== before.bundle || found.phase !== before.phase) throw conflict;
+      return { ...map, data };
+    });
+  }
+
+  /** One after the other: each finds what the one before has done. */
+  #catchUp(): Promise<void> {
+    const work = () => this.#adopt();
+    this.#last = this.#last.then(work, work);
+    return this.#last;
+  }
+
+  async #adopt(): Promise<void> {
+    const { files, paths, log, pki } = this.#deps;
+    await this.#engine.fresh();
+    const state = this.#recorded();
+    if (!state || !this.#follower) return;
+    const leases = this.#engine.list(LeaseKind, NAMESPACE);
+    const others = () => fetchKeys(leases, state, { ...this.#deps, pki: pki() });
+    if (await adopt(files, paths.pki, state, others)) {
+      await this.#follower.refresh();
+      log.info('The authorities of the cluster have changed', { phase: state.phase });
+    }
+    await this.#follower.server.tellAuthorities();
+  }
+
+  async #keepTrying(): Promise<void> {
+    const { clock, log, signal } = this.#deps;
+    while (!signal.aborted)
+      try {
+        return await this.#catchUp();
+      } catch (error) {
+        log.warn('The authorities of the cluster could not be taken over', { error: messageOf(error) });
+        await sleep(clock, RETRY_MS, signal).catch(() => {}); // only the abort ends it early
+      }
+  }
+}
