@@ -3,13 +3,16 @@ import type { Clock } from '#machinery/clock.ts';
 import { every } from '#machinery/clock.ts';
 import type { Logger } from '#machinery/log.ts';
 
+/** It ends when systemd has taken the message in: one that is killed before has told nothing. */
+const TELL_MS = 15_000;
+
 /**
  * What systemd is told of a service of `Type=notify`, through systemd-notify: Node has no datagrams on unix sockets. Nothing where no
  * systemd asks. Source: sd_notify(3).
  */
 export function notify(log: Logger, ...states: string[]): void {
   if (!process.env['NOTIFY_SOCKET']) return;
-  execFile('systemd-notify', states, { timeout: 5_000 }, (error) => {
+  execFile('systemd-notify', states, { timeout: TELL_MS }, (error) => {
     if (error) log.warn('systemd could not be told', { states: states.join(' '), error: error.message });
   });
 }

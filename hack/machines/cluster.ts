@@ -26,8 +26,8 @@ export async function runCluster(count: number, command: readonly string[]): Pro
     console.error(`  ${what.padEnd(44)} ${((now - last) / 1000).toFixed(1).padStart(6)} s`);
     last = now;
   };
+  const started = lab.start(count, done, stop.signal);
   try {
-    const started = lab.start(count, done);
     await Promise.race([started, stopped]);
     if (stop.signal.aborted) return 130;
     if (command.length > 0) return await runBeside(lab, command);
@@ -38,6 +38,9 @@ export async function runCluster(count: number, command: readonly string[]): Pro
     await stopped;
     return 0;
   } finally {
+    // Who waits for a machine that is off gives up: nothing is made beside what is removed.
+    await Promise.all(lab.machines.map((machine) => machine.stop()));
+    await started.catch(() => undefined);
     for (const left of await lab.destroy()) console.error(`left behind: ${left}`);
     done('all removed');
   }

@@ -3,8 +3,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Ran } from './run.ts';
 
 const LOOK_EVERY_MS = 200;
-/** How long one answer may take before the question is asked again: one that was asked before the machine was up is lost. */
-const ANSWER_MS = 5_000;
+/** After this somebody is asked again whether he is there: what was asked before the machine was up is lost. */
+const THERE_MS = 5_000;
+const THERE_TRIES = 12;
+/** Whoever is there may be slow, but answers. */
+const ANSWER_MS = 60_000;
+
+interface Answer {
+  return?: unknown;
+  error?: { desc: string };
+}
 
 interface Status {
   exited: boolean;
@@ -53,7 +61,8 @@ export class GuestAgent {
   async run(script: string, timeoutMs: number): Promise<Ran> {
     return await this.#inTurn(async () => {
       const end = Date.now() + timeoutMs;
-      if ((await this.#sync()) === undefined) throw new Error('the machine does not answer');
+      for (let tries = 1; (await this.#sync()) === undefined; tries++)
+        if (tries === THERE_TRIES) throw new Error('the machine does not answer');
       const args = { path: '/bin/sh', arg: ['-c', script], 'capture-output': true };
       const started = await this.#ask<{ pid: number }>('guest-exec', args);
       if (!started) throw new Error(`the machine has not started: ${script}`);
@@ -77,24 +86,25 @@ export class GuestAgent {
   async #sync(): Promise<number | undefined> {
     const id = Math.floor(Date.now() % 2 ** 31);
     this.#socket.write(`${JSON.stringify({ execute: 'guest-sync', arguments: { id } })}\n`);
-    return await this.#answer((value) => (value === id ? id : undefined));
+    return await this.#answer(({ return: value }) => (value === id ? id : undefined), THERE_MS);
   }
 
   async #ask<T>(command: string, args: Record<string, unknown>): Promise<T | undefined> {
     this.#socket.write(`${JSON.stringify({ execute: command, arguments: args })}\n`);
-    return await this.#answer((value) => value as T);
+    return await this.#answer(({ return: value, error }) => {
+      if (error) throw new Error(`the machine’s agent: ${error.desc}`);
+      return value as T;
+    }, ANSWER_MS);
   }
 
   /** The first line for which `take` gives something; undefined when none comes in time. */
-  async #answer<T>(take: (value: unknown) => T | undefined): Promise<T | undefined> {
-    const end = Date.now() + ANSWER_MS;
+  async #answer<T>(take: (answer: Answer) => T | undefined, timeoutMs: number): Promise<T | undefined> {
+    const end = Date.now() + timeoutMs;
     while (Date.now() < end) {
       for (let at = this.#heard.indexOf('\n'); at >= 0; at = this.#heard.indexOf('\n')) {
         const line = this.#heard.slice(0, at);
         this.#heard = this.#heard.slice(at + 1);
-        const { return: value, error } = JSON.parse(line);
-        if (error) throw new Error(`the machine’s agent: ${error.desc}`);
-        const taken = take(value);
+        const taken = take(JSON.parse(line) as Answer);
         if (taken !== undefined) return taken;
       }
       await pause(10);

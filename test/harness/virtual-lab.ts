@@ -22,8 +22,11 @@ export class VirtualLab {
   readonly machines: VirtualMachine[] = [];
   readonly directory = mkdtempSync(join(tmpdir(), 'gantry-vms-'));
 
-  /** Starts all and waits until each machine is a node that is Ready. `done` is told what has been reached. */
-  async start(count: number, done: (what: string) => void): Promise<void> {
+  /**
+   * Starts all and waits until each machine is a node that is Ready. `done` is told what has been reached; once `signal` aborts no machine
+   * is started any more.
+   */
+  async start(count: number, done: (what: string) => void, signal?: AbortSignal): Promise<void> {
     mkdirSync(CACHE, { recursive: true });
     const kernel = fetchKernel(CACHE);
     const disk = makeSystem(CACHE, kernel);
@@ -37,6 +40,7 @@ export class VirtualLab {
     const userData = await this.cluster.gantry(['cloud-config']);
     const image = join(ROOT, 'dist/images', `${IMAGE.replace(/[/:]/g, '-')}.tar`);
     for (let at = 0; at < count; at++) {
+      signal?.throwIfAborted();
       const name = `vm-${at + 1}`;
       const system = { image: kernel.image, initramfs, disk };
       const machine = new VirtualMachine(name, await this.lab.tap(at), system, join(this.directory, name));

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Node, Pod } from '#api/objects.ts';
 import { whyNoHost } from '../harness/host.ts';
 import { eventually } from '../harness/run.ts';
@@ -57,6 +57,10 @@ describe.skipIf(whyNoHost())('virtual machines that join by cloud-config', () =>
     const left = await lab.destroy();
     say('all removed');
     expect(left).toEqual([]);
+  });
+
+  afterEach(({ task }) => {
+    if (task.result?.state === 'fail') for (const machine of machines) console.log(machine.console());
   });
 
   test('are nodes once cloud-init has run, which finds no fault', async () => {
