@@ -11,6 +11,8 @@ import { VirtualMachine } from './virtual-machine.ts';
 const ROOT = new URL('../..', import.meta.url).pathname;
 const CACHE = join(ROOT, 'dist/machines');
 const IMAGE = 'gantry/hello:1';
+/** It, once `loadImages` has made it. */
+const ARCHIVE = 'gantry-hello-1.tar';
 
 /**
  * A cluster whose first machine is `gantry up` on a host of a lab, and whose others are virtual machines that join by the user data
@@ -38,7 +40,7 @@ export class VirtualLab {
     await this.cluster.loadImages([IMAGE]);
     done('gantry up, on the host');
     const userData = await this.cluster.gantry(['cloud-config']);
-    const image = join(ROOT, 'dist/images', `${IMAGE.replace(/[/:]/g, '-')}.tar`);
+    const image = join(ROOT, 'dist/images', ARCHIVE);
     for (let at = 0; at < count; at++) {
       signal?.throwIfAborted();
       const name = `vm-${at + 1}`;
@@ -51,7 +53,7 @@ export class VirtualLab {
     done(`${count} machines have started and joined`);
     for (const machine of this.machines)
       await machine.must(
-        `mount -o ro LABEL=cidata /mnt && gantry image import /mnt/${IMAGE.replace(/[/:]/g, '-')}.tar && umount /mnt`,
+        `mount -o ro LABEL=cidata /mnt && gantry image import /mnt/${ARCHIVE} && umount /mnt`,
       );
     done('images imported');
   }
