@@ -90,7 +90,7 @@ test('another machine that is joining is waited for, not for ever', async () => 
   cluster.members.push(joining);
   await expect(enter()).rejects.toThrow(EntryRefusedError);
   const entering = enter();
-  cluster.members = [...cluster.members.filter((one) => one !== joining), { ...joining, isLearner: false }];
+  cluster.members = [...cluster.members.filter((one) => one !== joining), member('node-4')];
   expect((await entering).id).toBe('a0');
 });
 

@@ -6,7 +6,7 @@ import { type AttendDeps, attendMember } from './attend.ts';
 import { addMember, listMembers, removeMember } from './membership.ts';
 import { etcdCredentials, prepareMemberPki } from './pki.ts';
 import { planEntry } from './plan.ts';
-import { claimPorts, probeEtcd, urlsOf } from './program.ts';
+import { urlsOf } from './program.ts';
 import {
   etcdDataPath,
   hasEtcdData,
@@ -15,7 +15,7 @@ import {
   readMembers,
   writeMember,
 } from './record.ts';
-import type { ManagedEtcd } from './role.ts';
+import { claim, type ManagedEtcd } from './role.ts';
 
 /** A machine on its way into a cluster, whose etcd is to be started next. */
 export interface Entry {
@@ -43,8 +43,7 @@ export async function enterCluster(settings: ManagedEtcd, deps: AttendDeps): Pro
   const { files, clock } = deps;
   const { paths } = settings;
   // Before anybody is told: a machine that cannot run it must not keep others out.
-  await probeEtcd();
-  await claimPorts(settings);
+  await claim(settings);
   await prepareMemberPki(settings, clock);
   const known = await readMembers(files, paths);
   const access = { endpoints: endpointsOf(known), credentials: etcdCredentials(paths), clock };

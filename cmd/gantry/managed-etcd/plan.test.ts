@@ -77,6 +77,12 @@ describe('before etcd is started on a machine that joins', () => {
       { step: 'wait', why: expect.stringContaining('is joining') },
     ],
     [
+      'a member is away',
+      local(),
+      [here('node-1'), away('node-2')],
+      { step: 'wait', why: expect.stringContaining('start node-2 at 10.0.0.2:2379, or remove it') },
+    ],
+    [
       'its name is taken by one that runs',
       local({ name: 'node-2' }),
       TWO,

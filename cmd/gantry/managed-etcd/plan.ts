@@ -50,6 +50,12 @@ export function planEntry(local: LocalMember, members: readonly MemberState[]): 
   const learner = members.find(({ isLearner }) => isLearner);
   if (learner)
     return { step: 'wait', why: `${memberText(learner)} is joining, and etcd takes one at a time` };
+  const away = members.filter(({ isLearner, answer }) => !isLearner && !answer).map(memberText);
+  if (away.length > 0)
+    return {
+      step: 'wait',
+      why: `etcd takes a new member only while all others are there: start ${away.join(', ')}, or remove it ("gantry etcd remove")`,
+    };
   return { step: 'add' };
 }
 

@@ -25,8 +25,7 @@ export async function etcdRole(
   member: MemberRecord,
   { clock, log }: { clock: Clock; log: Logger },
 ): Promise<Role> {
-  const version = await probeEtcd();
-  await claimPorts(settings);
+  const version = await claim(settings);
   await prepareMemberPki(settings, clock);
   log.info('etcd runs here', { version, member: member.name, peer: urlsOf(settings).peerUrl });
   const args = etcdArguments({ ...settings, member, version });
@@ -41,12 +40,19 @@ export async function etcdRole(
   };
 }
 
+/** The version of the program, whose ports are free. Throws EtcdProgramError. */
+export async function claim(place: EtcdPlace): Promise<string> {
+  const version = await probeEtcd();
+  await claimPorts(place);
+  return version;
+}
+
 /** etcd does not notice when its supervisor dies: the kernel tells it. */
 export function commandOf(args: readonly string[]): [string, ...string[]] {
   return ['setpriv', '--pdeathsig', 'TERM', 'etcd', ...args];
 }
 
-/** The member that a data directory holds, or the first one of a new cluster. Throws EtcdDataLostError. */
+/** The member that a data directory holds, or the first one of a new cluster. Throws EtcdDataLostError, EtcdProgramError. */
 export async function memberHere(settings: ManagedEtcd, files: Files): Promise<MemberRecord> {
   const { paths, nodeName, etcdQuota: quotaBytes } = settings;
   const { clientUrl, peerUrl } = urlsOf(settings);
@@ -55,6 +61,8 @@ export async function memberHere(settings: ManagedEtcd, files: Files): Promise<M
     throw new EtcdDataLostError(
       `etcd's data is gone from ${etcdDataPath(paths)}, and this machine was its member ${found.name}: purge it and let it join again from another server, or restore a backup`,
     );
+  // What cannot run must not leave a record, which would have it run from then on.
+  if (!found) await claim(settings);
   const initialCluster = `${nodeName}=${peerUrl}`;
   const first = { name: nodeName, peerUrl, initialCluster, existing: false };
   // The address may be another than last time: peerUrl stays what the cluster was told, until it is told anew.

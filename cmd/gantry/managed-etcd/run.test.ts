@@ -120,6 +120,9 @@ describe.skipIf(MISSING)(`members of etcd on two machines${MISSING ? ` (${MISSIN
 
   test('lost data is told, and a port that is taken', async () => {
     await running(await memberHere(one, files), one, async () => {
+      const other = { ...(await machine('four')), etcdPeerPort: one.etcdPeerPort };
+      await expect(memberHere(other, files)).rejects.toThrow(EtcdProgramError);
+      expect(await readMember(files, other.paths)).toBeUndefined();
       await expect(enterCluster({ ...two, etcdPeerPort: one.etcdPeerPort }, deps)).rejects.toThrow(
         EtcdProgramError,
       );

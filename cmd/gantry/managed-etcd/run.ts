@@ -5,9 +5,9 @@ import { askMember, type MemberAnswer } from '#store/etcd/members.ts';
 import type { Paths } from '../paths.ts';
 import { explain } from './access.ts';
 import { etcdCredentials, prepareMemberPki } from './pki.ts';
-import { claimPorts, type EtcdPlace, etcdArguments, localEndpoint, placeOf, probeEtcd } from './program.ts';
+import { type EtcdPlace, etcdArguments, localEndpoint, placeOf } from './program.ts';
 import { type MemberRecord, readMembers } from './record.ts';
-import { commandOf } from './role.ts';
+import { claim, commandOf } from './role.ts';
 import { within } from './within.ts';
 
 /** It has its log to read, and to be elected if it is the only one. */
@@ -32,8 +32,7 @@ export async function withMember<T>(
   work: (place: EtcdPlace, answer: MemberAnswer) => Promise<T>,
 ): Promise<T> {
   const place = placeOf(member, paths);
-  const version = await probeEtcd();
-  await claimPorts(place);
+  const version = await claim(place);
   await prepareMemberPki(place, deps.clock);
   const [program, ...args] = commandOf([...etcdArguments({ ...place, member, version }), ...more]);
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
