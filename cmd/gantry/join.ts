@@ -20,6 +20,7 @@ import type { ManagedEtcdFlags } from './managed-etcd/options.ts';
 import { type NodeFlags, type Place, settle } from './options.ts';
 import type { Paths } from './paths.ts';
 import { SERVER_PROXY, serverProxy } from './proxy.ts';
+import { learnedServers } from './servers.ts';
 import { EXIT_FINAL } from './supervise.ts';
 import { agentRole, serverRoles, superviseHere } from './up.ts';
 
@@ -34,6 +35,10 @@ export interface JoinFlags
 
 const files = systemFiles();
 const clock = systemClock;
+
+/** For each server: a node that starts while some are away must not wait for those. */
+const CONNECT_MS = 3_000;
+const SETTINGS_MS = 10_000;
 
 /**
  * `gantry join`: this machine becomes a node of the cluster at `server`, or one more server of it, and runs what that takes, in the
@@ -149,7 +154,7 @@ async function enterWith(
       },
     );
     const pair = { key, certificate };
-    const settings = await clusterSettings(server, ca, pair);
+    const settings = await clusterSettings([server], ca, pair);
     await files.write(authorityPath(paths), ca, 0o600);
     await writePair(files, paths, nodeName, pair);
     const joined = { server, nodeName, authorityHash: token.authorityHash, settings };
@@ -184,11 +189,20 @@ async function pendingKey(paths: Paths, nodeName: string): Promise<string> {
   return key;
 }
 
-async function clusterSettings(url: string, ca: string, pair: KeyAndCertificate): Promise<ClusterSettings> {
+/** Any of the servers says the same. */
+async function clusterSettings(
+  servers: readonly string[],
+  ca: string,
+  pair: KeyAndCertificate,
+): Promise<ClusterSettings> {
   const certificate = () => ({ cert: pair.certificate, key: pair.key });
-  const transport = http2Transport({ url, proxy: serverProxy(), clock, ca, certificate });
+  const transport = http2Transport({
+    ...{ url: () => servers, proxy: serverProxy(), clock, ca, certificate },
+    connectTimeoutMs: CONNECT_MS,
+  });
   try {
-    const client = restClient({ transport, clock, userAgent: `gantry-join/${version}` });
+    const userAgent = `gantry-join/${version}`;
+    const client = restClient({ transport, clock, userAgent, timeoutMs: SETTINGS_MS });
     return parseClusterSettings((await client.get(ConfigMapKind, CLUSTER_SETTINGS)).data);
   } finally {
     transport.close();
@@ -204,7 +218,8 @@ async function refresh(
 ): Promise<Joined> {
   try {
     const ca = Buffer.from((await files.read(authorityPath(paths)))!).toString();
-    const current = { ...joined, settings: await clusterSettings(joined.server, ca, pair) };
+    const servers = [...new Set([joined.server, ...(await learnedServers(files, paths))])];
+    const current = { ...joined, settings: await clusterSettings(servers, ca, pair) };
     await writeJoined(files, paths, current);
     return current;
   } catch (error) {

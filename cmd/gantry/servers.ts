@@ -19,6 +19,13 @@ export interface DoorOptions extends Omit<Http2Options, 'url' | 'ca'> {
   trust?(authorities: string): Promise<void>;
 }
 
+const LEARNED = 'servers.json';
+
+/** The servers that the agent has been told of; none before its first start. */
+export async function learnedServers(files: Files, { agent }: Pick<Paths, 'agent'>): Promise<string[]> {
+  return listOf(await files.read(join(agent, LEARNED)));
+}
+
 /**
  * The servers that the agent was told of (`first`), and those that they have told of, which are kept in `agent/servers.json`: where one
  * has gone for good, the node finds the others also after a restart.
@@ -30,8 +37,8 @@ export async function openServers(
   { trusted, trust = async () => {}, ...more }: DoorOptions,
 ): Promise<ServerDoors> {
   const options = { ...more, ca: trusted };
-  const path = join(agent, 'servers.json');
-  let learned = listOf(await files.read(path));
+  const path = join(agent, LEARNED);
+  let learned = await learnedServers(files, { agent });
   const any = http2Transport({ ...options, url: () => [...new Set([first, ...learned])] });
   const doors = new Map<string, ReturnType<typeof http2Transport>>();
   return {
