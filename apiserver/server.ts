@@ -71,6 +71,8 @@ export interface ApiServerConfig extends BootstrapConfig {
   nodePorts: { from: number; to: number };
   /** Other servers write to the same store (etcd): reads ask it for its newest revision. */
   sharedStore?: boolean;
+  /** Of the program, `0.1.0`. */
+  version?: string;
 }
 
 export interface ApiServerDeps {
@@ -353,15 +355,14 @@ async function joined(
   { config, clock, log }: ApiServerDeps,
   signal: AbortSignal,
 ): Promise<JoinedServer | undefined> {
-  const { advertise, sharedStore = false, node, authorities } = config;
+  const { advertise, sharedStore = false, node, authorities, version } = config;
   if (node && !(await bindOwnNode(engine, node)))
     log.error('Another machine has joined under this name: name this one otherwise, or delete that Node', {
       node: node.name,
     });
-  return (
-    advertise &&
-    (await joinServers({ engine, clock, log, self: advertise, shared: sharedStore, authorities }, signal))
-  );
+  if (!advertise) return undefined;
+  const deps = { engine, clock, log, self: advertise, shared: sharedStore, authorities };
+  return await joinServers({ ...deps, ...(version && { version }) }, signal);
 }
 
 function healthOf(cache: WatchCache): Health {

@@ -12,6 +12,7 @@ import { namespaceController } from './namespace/controller.ts';
 import { nodeAvailabilityController } from './node-availability/controller.ts';
 import { nodeIpamController } from './node-ipam/controller.ts';
 import { nodeLifecycleController } from './node-lifecycle/controller.ts';
+import { nodeVersionController } from './node-version/controller.ts';
 import { podGcController } from './pod-gc/controller.ts';
 import { replicaSetController } from './replicaset/controller.ts';
 import { rootCaController } from './root-ca/controller.ts';
@@ -24,6 +25,8 @@ export interface RosterOptions {
   clusterCidrs: readonly string[];
   /** How long a node may be silent before its pods are given up; default 40 s. */
   nodeGraceMs?: number;
+  /** Of the program, `0.1.0`: nodes are compared with it; left out = they are not. */
+  serverVersion?: string;
   /** Signs certificates of clients, with the authority that the server trusts for them; left out = somebody else signs. */
   sign?: Sign;
 }
@@ -39,6 +42,7 @@ export function roster(options: RosterOptions): readonly AnyController[] {
     nodeIpamController(options.clusterCidrs),
     nodeLifecycleController(options.nodeGraceMs),
     nodeAvailabilityController,
+    ...(options.serverVersion ? [nodeVersionController(options.serverVersion)] : []),
     podGcController,
     disruptionController,
     staleDisruptionController,

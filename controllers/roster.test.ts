@@ -16,7 +16,7 @@ import { inLab, type Scene } from './framework/lab.ts';
 import { deployment, fresh, makeNamespace, runPods } from './framework/worlds.ts';
 import { roster } from './index.ts';
 
-const ALL = roster({ clusterCa: 'PEM', clusterCidrs: ['10.244.0.0/16'] });
+const ALL = roster({ clusterCa: 'PEM', clusterCidrs: ['10.244.0.0/16'], serverVersion: '1.0.0' });
 
 const service: Service = {
   apiVersion: 'v1',

@@ -1,5 +1,4 @@
 import type { Server } from 'node:http';
-import { NodeKind } from '#api/kinds/node.ts';
 import { PodKind } from '#api/kinds/pod.ts';
 import type { NodeUse } from '#api/node-link.ts';
 import type { Node, Pod } from '#api/objects.ts';
@@ -33,7 +32,7 @@ import { Pulls } from './images/pulls.ts';
 import { keepSpread } from './images/spread.ts';
 import { TrackedImages } from './images/tracked.ts';
 import { keepLogsSmall } from './logs/rotate.ts';
-import { type AgentPaths, networkConfigPath } from './paths.ts';
+import type { AgentPaths } from './paths.ts';
 import { checkpoints } from './pods/checkpoint.ts';
 import type { NodeFacts, PodContext } from './pods/context.ts';
 import { systemPodFiles } from './pods/pod-files.ts';
@@ -44,9 +43,12 @@ import { systemGrpcCheck } from './probes/grpc.ts';
 import { systemHttpGet } from './probes/http.ts';
 import { prober } from './probes/prober.ts';
 import { systemTcpConnect } from './probes/try.ts';
-import { allocatableQuantities, type MachineFacts } from './registration/node.ts';
+import { clockOf, tellOfClock } from './registration/clock-condition.ts';
+import { blocksOf, startNetwork } from './registration/network.ts';
+import { allocatableQuantities, type MachineFacts, nodeNamed } from './registration/node.ts';
 import { keepPeers } from './registration/peers.ts';
-import { keepRegistered, podCidrsOf, type Registration, registerNode } from './registration/register.ts';
+import { keepRegistered, type Registration, registerNode } from './registration/register.ts';
+import type { ServerClock } from './registration/server-clock.ts';
 import { type AgentServerContext, agentServer } from './server/index.ts';
 import { podDialler } from './server/pod-dial.ts';
 import { keepTunnels, type Servers } from './servers.ts';
@@ -94,6 +96,8 @@ export interface AgentDeps {
   facts: MachineFacts;
   /** What may run short on the machine, as it is now. */
   signals(): Promise<Readings>;
+  /** Compares the machine's clock with the servers', by the answers to `client`. */
+  serverClock: ServerClock;
   /** What the whole machine uses. */
   use(): Promise<NodeUse['machine']>;
   zone: Zone;
@@ -130,20 +134,16 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   const eviction = new EvictionKeeper(config.eviction, deps.signals, clock);
   await eviction.look();
   const registration = {
-    ...{ client, clock, log, facts: deps.facts },
+    ...{ client, clock, log, facts: deps.facts, signal: ended },
     ...(config.nodeGraceMs && { graceMs: config.nodeGraceMs }),
     health: async () => ({
+      ...clockOf(deps.serverClock),
       pressure: eviction.pressure,
       notReady: state.notReady,
       images: await deps.images.list(),
     }),
-    signal: ended,
   };
-  const podCidrs = await blocksOf(deps, registration, ended);
-  const networkConfig = { ...config.network, podCidrs };
-  // Before there is anything of it in the kernel: a crash from here on leaves what the next start or a purge needs.
-  await deps.files.write(networkConfigPath(config.paths), JSON.stringify(networkConfig), 0o600);
-  await network.start(networkConfig);
+  await startNetwork(deps, await blocksOf(deps, registration, ended));
   await deps.startDns(ended);
   const pods = startInformer({
     ...{ client, clock, random, signal: ended, kind: PodKind },
@@ -166,18 +166,19 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   const kept = checkpoints(deps.files, config.paths, clock, log);
   const about = { component: 'kubelet', host: config.nodeName };
   const recorder = eventRecorder({ client, clock, ...about, signal: ended });
-  const imagesChanged = () => registered?.touch();
-  const images = new TrackedImages(deps.images, clock, imagesChanged);
+  const touch = () => registered?.touch();
+  const images = new TrackedImages(deps.images, clock, touch);
   const { shared, pulls } = startSharing(deps, images, peers.nodes, ended);
   const refusal = (pod: Pod) => refusalUnder(eviction.pressure, pod);
   const roster = await startPods(deps, { services, pods, kept, recorder, pulls, refusal }, ended);
   const server = serveThroughTunnel(deps, { roster, imageBytes: bytesOf(pulls, shared) }, ended);
+  tellOfClock(deps.serverClock, nodeNamed(config.nodeName), recorder, touch);
   const collector = keepNodeClean(deps, { roster, recorder, images, pulls, shared }, ended);
   eviction.keep({
     ...{ roster, recorder, log, runtime: deps.runtime, nodeName: config.nodeName, signal: ended },
     diskUse: (worker) => podDiskUse(worker, deps.snapshots, config.paths),
     reclaimDisk: () => collector.collect(),
-    onChange: () => registered?.touch(),
+    onChange: touch,
   });
   auditForEver(network, clock, log, ended);
   const ready = Promise.all([services.synced, peers.synced]).then(async () => {
@@ -193,7 +194,7 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   };
   return {
     roster,
-    imagesChanged,
+    imagesChanged: touch,
     ready,
     health: (): Health => (state.notReady ? { ok: false, message: state.notReady } : { ok: true }),
     stop,
@@ -276,27 +277,6 @@ function serveThroughTunnel(
   });
   keepTunnels({ servers, client, clock, random, log, signal }, { node: config.nodeName, server, dialPod });
   return server;
-}
-
-/** The node's blocks of pod addresses: those it was given before, so that it can start without the server, else new ones. */
-async function blocksOf(
-  { config, client, clock, random, files }: AgentDeps,
-  registration: Parameters<typeof registerNode>[0],
-  signal: AbortSignal,
-): Promise<string[]> {
-  const known = await files.read(networkConfigPath(config.paths));
-  if (known) return (JSON.parse(Buffer.from(known).toString()) as NodeNetworkConfig).podCidrs;
-  await registerNode(registration);
-  const looked = new AbortController();
-  const informer = startInformer<Node>({
-    ...{ client, clock, random, kind: NodeKind },
-    fieldSelector: `metadata.name=${config.nodeName}`,
-    signal: AbortSignal.any([signal, looked.signal]),
-  });
-  const podCidrs = await podCidrsOf(informer, config.nodeName, signal);
-  looked.abort();
-  await files.mkdir(config.paths.dataDir, 0o700);
-  return podCidrs;
 }
 
 interface PodParts {

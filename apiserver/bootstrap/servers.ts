@@ -4,12 +4,15 @@ import { EndpointsKind } from '#api/kinds/endpoints.ts';
 import { LeaseKind } from '#api/kinds/lease.ts';
 import type { Lease } from '#api/objects.ts';
 import { AUTHORITIES, authorityState, SERVER_AUTHORITIES, TRUST } from '#api/semantics/authorities.ts';
+import { serverSkew } from '#api/semantics/version-skew.ts';
 import { type Clock, every, rfc3339Micro } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import { bundleHash } from '#machinery/pki/bundle.ts';
+import { hostPort } from '#machinery/values/host-port.ts';
 import type { Engine, ObjectReader } from '../contract.ts';
 import { put } from './ensure.ts';
+import { OtherClocks, type Renewal } from './server-clocks.ts';
 
 /**
  * Which servers there are, behind the Service `kubernetes`: pods, nodes and people reach the API by any of them. Each server keeps a
@@ -24,6 +27,8 @@ export const PORT_NAME = 'https';
 export const NAMESPACE = 'kube-system';
 const IDENTITY = { 'apiserver.kubernetes.io/identity': 'kube-apiserver' };
 const ADDRESS = 'gantry.dev/address';
+const VERSION = 'gantry.dev/version';
+const CLOCK_SKEW = 'gantry.dev/clock-skew';
 const RENEW_MS = 5_000;
 /** A server that is not heard of for so long takes no part. Clocks may differ by some of it. */
 const LEASE_MS = 20_000;
@@ -40,9 +45,14 @@ export interface ServersDeps {
   self: ServerAddress;
   /** What its Lease tells of its authorities: the hash of those it has, and of the key that signed what it shows. */
   authorities?: () => string;
+  /** Of the program; servers that are too far apart are kept out. */
+  version?: string;
   /** Others may share the store: else this server is all there is, and keeps no Lease. */
   shared: boolean;
 }
+
+/** The versions of this server and another one are too far apart. */
+export class ServerSkewError extends Error {}
 
 export interface JoinedServer {
   /** Tells now what is told now and then. */
@@ -51,15 +61,19 @@ export interface JoinedServer {
   leave(): Promise<void>;
 }
 
-/** Makes this server one of those that are known; resolves once it is. */
+/** Makes this server one of those that are known; resolves once it is. Throws ServerSkewError. */
 export async function joinServers(deps: ServersDeps, signal: AbortSignal): Promise<JoinedServer> {
-  const { engine, clock, log, self, shared, authorities } = deps;
+  const { engine, clock, log, self, version = '', shared, authorities } = deps;
   if (!shared) {
     await publish(engine, [self]);
     return { tell: () => publish(engine, [self]), leave: async () => {} };
   }
+  refuseSkew(engine, self, version, clock.now());
+  const clocks = new OtherClocks(log);
   const work = async (renewMs: number | undefined) => {
-    await put(engine, LeaseKind, leaseOf(self, renewMs, authorities?.()));
+    const skew = clocks.look(renewalsOf(othersOf(engine.list(LeaseKind, NAMESPACE), self)), clock.now());
+    const told = { [VERSION]: version, [CLOCK_SKEW]: skew, [SERVER_AUTHORITIES]: authorities?.() };
+    await put(engine, LeaseKind, leaseOf(self, told, renewMs));
     // Its own end may not have come back to its cache yet.
     const known = serversOf(engine.list(LeaseKind, NAMESPACE), clock.now()).filter(
       ({ address, port }) => renewMs !== undefined || address !== self.address || port !== self.port,
@@ -83,8 +97,26 @@ export async function joinServers(deps: ServersDeps, signal: AbortSignal): Promi
   return { tell: () => work(clock.now()), leave };
 }
 
-/** `renewMs`: now; undefined when the server goes. */
-function leaseOf({ address, port }: ServerAddress, renewMs: number | undefined, authorities?: string): Lease {
+function refuseSkew(objects: ObjectReader, self: ServerAddress, version: string, now: number): void {
+  for (const { metadata } of liveServers(othersOf(objects.list(LeaseKind, NAMESPACE), self), now)) {
+    const skew = serverSkew(version, metadata.annotations?.[VERSION]);
+    if (skew) throw new ServerSkewError(skew);
+  }
+}
+
+function renewalsOf(leases: readonly Lease[]): Renewal[] {
+  return leases.flatMap(({ metadata, spec }) => {
+    const { address, port } = addressOf(metadata.annotations?.[ADDRESS])!;
+    return spec?.renewTime ? [{ server: hostPort(address, port), at: Date.parse(spec.renewTime) }] : [];
+  });
+}
+
+/** `renewMs`: now; undefined when the server goes. Annotations without a value are left out. */
+function leaseOf(
+  { address, port }: ServerAddress,
+  annotations: Record<string, string | undefined>,
+  renewMs: number | undefined,
+): Lease {
   const name = `gantry-apiserver-${address.replaceAll(/[^a-z0-9]+/g, '-')}-${port}`;
   const held = renewMs === undefined ? {} : { holderIdentity: name, renewTime: rfc3339Micro(renewMs) };
   return {
@@ -94,7 +126,7 @@ function leaseOf({ address, port }: ServerAddress, renewMs: number | undefined, 
       ...{ name, namespace: NAMESPACE, labels: IDENTITY },
       annotations: {
         [ADDRESS]: JSON.stringify({ address, port }),
-        ...(authorities !== undefined && { [SERVER_AUTHORITIES]: authorities }),
+        ...Object.fromEntries(Object.entries(annotations).filter(([, value]) => value)),
       },
     },
     spec: { leaseDurationSeconds: LEASE_MS / 1000, ...held },
@@ -103,17 +135,24 @@ function leaseOf({ address, port }: ServerAddress, renewMs: number | undefined, 
 
 /** The others of which `self` has heard lately. */
 export function otherServers(objects: ObjectReader, self: ServerAddress, now: number): ServerAddress[] {
-  return serversOf(objects.list(LeaseKind, NAMESPACE), now).filter(
-    ({ address, port }) => address !== self.address || port !== self.port,
-  );
+  return serversOf(othersOf(objects.list(LeaseKind, NAMESPACE), self), now);
+}
+
+/** Those of other servers, whether they are there or not. */
+function othersOf(leases: readonly Lease[], self: ServerAddress): Lease[] {
+  return leases.filter(isServers).filter(({ metadata }) => {
+    const at = addressOf(metadata.annotations?.[ADDRESS]);
+    return at !== undefined && (at.address !== self.address || at.port !== self.port);
+  });
+}
+
+function isServers({ metadata }: Lease): boolean {
+  return Object.entries(IDENTITY).every(([name, value]) => metadata.labels?.[name] === value);
 }
 
 /** The Leases of servers that are at work. */
 export function liveServers(leases: readonly Lease[], now: number): Lease[] {
-  const [label] = Object.entries(IDENTITY);
-  return leases
-    .filter(({ metadata }) => metadata.labels?.[label![0]] === label![1])
-    .filter(({ spec }) => now - Date.parse(spec?.renewTime ?? '') < LEASE_MS);
+  return leases.filter(isServers).filter(({ spec }) => now - Date.parse(spec?.renewTime ?? '') < LEASE_MS);
 }
 
 /** Those whose Lease is renewed, in order. */

@@ -18,6 +18,7 @@ import { imagesInUse } from '#node-agent/images/in-use.ts';
 import { keepCertificate, type RenewalDeps } from '#node-agent/registration/certificate.ts';
 import { readMachine, readSignals, readUse } from '#node-agent/registration/machine.ts';
 import { allocatableOf, ReservationError } from '#node-agent/registration/reservation.ts';
+import { ServerClock } from '#node-agent/registration/server-clock.ts';
 import type { ImageStore } from '#oci/contract.ts';
 import { openImageStore } from '#oci/images/store.ts';
 import { NativeUnpacker } from '#runtime/native/unpacker.ts';
@@ -78,7 +79,9 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   const allocatable = allocatableOf(machine, reservations, evictionSettings(settings));
   const identity = await readIdentity(settings, clock, signal);
   const servers = await serversFor(settings, identity);
-  const client = restClient({ transport: servers.any, clock, userAgent: `gantry-agent/${version}` });
+  const serverClock = new ServerClock(clock, settings.clockSkewTolerance);
+  const transport = serverClock.watching(servers.any);
+  const client = restClient({ transport, clock, userAgent: `gantry-agent/${version}` });
   const memoryDir = memoryDirectory(instance, paths, log);
   for (const path of [paths.agent, memoryDir]) makePrivate(path);
   const { runtime, network, snapshots } = await openNode(paths, instance);
@@ -101,7 +104,7 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
         listen: { host: advertiseAddress, port: settings.imagePort },
         held: identity.held,
       },
-      client,
+      ...{ client, serverClock },
       volumes: volumeDrivers(),
       profiles: await securityProfiles(join(paths.agent, 'seccomp'), log),
       facts: {

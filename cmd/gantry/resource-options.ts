@@ -8,8 +8,12 @@ import {
   parseThresholds,
 } from '#node-agent/eviction/thresholds.ts';
 import { parseReserved, type Reserved, reservedText } from '#node-agent/registration/reservation.ts';
+import { SKEW_TOLERANCE_MS } from '#node-agent/registration/server-clock.ts';
 
-/** What a node keeps back from its pods, and when it gets rid of some. Names and meaning are those of the kubelet's flags. */
+/**
+ * What a node keeps back from its pods, when it gets rid of some, and what its clock may do. Names and meaning are those of the kubelet's
+ * flags where it has them.
+ */
 export interface ResourceFlags {
   systemReserved: Reserved;
   kubeReserved: Reserved;
@@ -17,6 +21,8 @@ export interface ResourceFlags {
   evictionMinimumReclaim: EvictionSettings['minimumReclaim'];
   /** Milliseconds. */
   evictionPressureTransitionPeriod: number;
+  /** Milliseconds. */
+  clockSkewTolerance: number;
 }
 
 export function addResourceOptions(command: Command): Command {
@@ -45,7 +51,14 @@ export function addResourceOptions(command: Command): Command {
   )
     .argParser(durationOf)
     .default(DEFAULT_EVICTION.transitionMs, '5m');
+  const clock = new Option(
+    '--clock-skew-tolerance <duration>',
+    "by how much the node's clock may differ from the server's before that is told",
+  )
+    .argParser(durationOf)
+    .default(SKEW_TOLERANCE_MS, '5s');
   return command
+    .addOption(clock)
     .addOption(reserved('--system-reserved', 'the machine'))
     .addOption(reserved('--kube-reserved', 'the agent and the runtime'))
     .addOption(hard)
@@ -60,6 +73,7 @@ export function resourceArguments(flags: ResourceFlags): string[][] {
     ['--kube-reserved', reservedText(flags.kubeReserved)],
     ['--eviction-hard', amountsText(flags.evictionHard, '<')],
     ['--eviction-minimum-reclaim', amountsText(flags.evictionMinimumReclaim, '=')],
+    ['--clock-skew-tolerance', formatGoDuration(flags.clockSkewTolerance)],
     ['--eviction-pressure-transition-period', formatGoDuration(flags.evictionPressureTransitionPeriod)],
   ];
 }

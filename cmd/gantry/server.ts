@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type ServiceAccountTokens, serviceAccountTokens } from '#apiserver/authentication/index.ts';
 import { HalfRestoredError } from '#apiserver/backup/marker.ts';
 import { bindOwnNode } from '#apiserver/bootstrap/own-node.ts';
+import { ServerSkewError } from '#apiserver/bootstrap/servers.ts';
 import type { ObjectReader } from '#apiserver/contract.ts';
 import { EncryptionKeyError } from '#apiserver/encryption/codec.ts';
 import type { TlsFiles } from '#apiserver/http/index.ts';
@@ -21,7 +22,7 @@ import { systemRandom } from '#machinery/random.ts';
 import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
 import { type Store, StoreLockedError } from '#store/contract.ts';
-import { generated } from './assets.ts';
+import { generated, version } from './assets.ts';
 import { authoritiesText } from './authorities/plan.ts';
 import { AuthorityRotation } from './authorities/rotation.ts';
 import { type Control, type ControlHealth, startControl } from './control/start.ts';
@@ -70,7 +71,7 @@ export async function server(flags: UpFlags): Promise<number> {
 function isFinal(error: unknown): boolean {
   const kinds = [
     ...[StoreLockedError, HalfRestoredError, PromotedStoreError, NotPromotedError],
-    ...[EncryptionKeyError, UnknownKindError, OtherStoreError, RemovedMemberError],
+    ...[EncryptionKeyError, UnknownKindError, OtherStoreError, RemovedMemberError, ServerSkewError],
   ];
   return kinds.some((kind) => error instanceof kind) || isAddressFault(error);
 }
@@ -212,6 +213,7 @@ function configOf(settings: Settings, pki: () => Pki): ApiServerConfig {
   return {
     cluster: CLUSTER,
     sharedStore: settings.store.kind !== 'sqlite',
+    version,
     serviceCidr,
     nodePorts: nodePortRange,
     advertise: { address: advertiseAddress, port: listen.port },

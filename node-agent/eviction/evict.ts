@@ -1,4 +1,3 @@
-import type { Node } from '#api/objects.ts';
 import { podRequests } from '#api/semantics/resources.ts';
 import type { EventRecorder } from '#client/events.ts';
 import { type Clock, every } from '#machinery/clock.ts';
@@ -9,6 +8,7 @@ import { type ContainerStats, type Runtime, RuntimeError } from '#runtime/contra
 import { isRunning } from '../pods/observed.ts';
 import type { PodRoster } from '../pods/roster.ts';
 import type { PodWorker } from '../pods/worker.ts';
+import { nodeNamed } from '../registration/node.ts';
 import {
   type Judged,
   judge,
@@ -128,11 +128,6 @@ export class EvictionKeeper {
     this.#evicted = { worker, sinceMs: this.#clock.now() };
     worker.end({ phase: 'Failed', reason: 'Evicted', message, disruptedMs: GRACE_MS });
   }
-}
-
-/** Events on a Node carry its name as uid: as kubelet writes them, so that `kubectl describe node` finds them. */
-function nodeNamed(name: string): Node {
-  return { apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name } };
 }
 
 async function useOf(

@@ -1,10 +1,10 @@
-import type { Node } from '#api/objects.ts';
 import type { EventRecorder } from '#client/events.ts';
 import { type Clock, sleep } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { Digest, Image } from '#oci/contract.ts';
 import type { PodRoster } from '../pods/roster.ts';
+import { nodeNamed } from '../registration/node.ts';
 import { imagesInUse } from './in-use.ts';
 import type { TrackedImages } from './tracked.ts';
 
@@ -105,7 +105,7 @@ export async function keepImagesInBounds(
       await collector.collect();
     } catch (error) {
       log.warn('Images could not be looked through', { error: messageOf(error) });
-      options.recorder.record(nodeOf(options), 'Warning', {
+      options.recorder.record(nodeNamed(options.nodeName), 'Warning', {
         reason: 'ImageGCFailed',
         message: messageOf(error),
       });
@@ -168,10 +168,5 @@ function sayTooLittle(before: Disk, after: Disk, options: ImageCollectionOptions
   const found = Math.max(0, after.availableBytes - before.availableBytes);
   const message = `Failed to garbage collect required amount of images. Attempted to free ${wanted} bytes, but only found ${found} bytes eligible to free.`;
   options.log.warn(message);
-  options.recorder.record(nodeOf(options), 'Warning', { reason: 'FreeDiskSpaceFailed', message });
-}
-
-/** Events on a Node carry its name as uid: as kubelet writes them, so that `kubectl describe node` finds them. */
-function nodeOf({ nodeName }: ImageCollectionOptions): Node {
-  return { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
+  options.recorder.record(nodeNamed(options.nodeName), 'Warning', { reason: 'FreeDiskSpaceFailed', message });
 }

@@ -4,6 +4,7 @@ import { quantityOfMilli } from '#machinery/values/quantity.ts';
 import type { Image } from '#oci/contract.ts';
 import type { RuntimeInfo } from '#runtime/contract.ts';
 import type { Pressure } from '../eviction/plan.ts';
+import { type ClockHealth, clockCondition } from './clock-condition.ts';
 import type { Allocatable } from './reservation.ts';
 
 /** What is so about this machine; read once at start. */
@@ -32,6 +33,8 @@ export interface NodeHealth {
   /** What the node is short of. */
   pressure: ReadonlySet<Pressure>;
   images?: readonly Image[];
+  /** Left out = not known. */
+  clock?: ClockHealth;
 }
 
 type Condition = NonNullable<NonNullable<Node['status']>['conditions']>[number];
@@ -46,6 +49,11 @@ export function nodeObject(facts: MachineFacts): Node {
     'kubernetes.io/arch': facts.architecture,
   };
   return { apiVersion: 'v1', kind: 'Node', metadata: { name: facts.name, labels }, spec: {} };
+}
+
+/** What events on a node are about. They carry its name as uid: as kubelet writes them, so that `kubectl describe node` finds them. */
+export function nodeNamed(name: string): Node {
+  return { apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name } };
 }
 
 /** The whole status. Conditions keep the time of their last change while they stay as they are. */
@@ -149,7 +157,7 @@ const PRESSURES: Record<Pressure, [[string, string], [string, string]]> = {
 };
 
 function conditions(
-  { pressure, notReady }: NodeHealth,
+  { pressure, notReady, clock }: NodeHealth,
   old: readonly Condition[],
   nowMs: number,
 ): Condition[] {
@@ -160,6 +168,7 @@ function conditions(
   });
   const now = [
     ...pressures,
+    ...(clock ? [clockCondition(clock)] : []),
     {
       type: 'Ready',
       status: notReady ? 'False' : 'True',

@@ -54,6 +54,16 @@ describe('the status of a node', () => {
     [{ pressure: new Set(['PIDPressure'] as const) }, { PIDPressure: 'True' }],
   ])('%j', (health, expected) => expect(conditions(health)).toMatchObject(expected));
 
+  test.each([
+    [60_000, 'True', "the clock of the node is 60.0 s ahead of the server's: set both by NTP"],
+    [-12_340, 'True', "the clock of the node is 12.3 s behind the server's: set both by NTP"],
+    [5_400, 'False', 'the clocks of the node and of the server differ by no more than 5 s'],
+  ])('tells of a clock that is %d ms ahead', (offsetMs, status, message) => {
+    const clock = { offset: { offsetMs, errorMs: 500 }, toleranceMs: 5_000 };
+    const told = nodeStatus(FACTS, { ...HEALTHY, clock }, undefined, NOW)!.conditions!;
+    expect(told.find(({ type }) => type === 'ClockSkew')).toMatchObject({ status, message });
+  });
+
   test('tells the handlers that RuntimeClasses may name', () => {
     expect(nodeStatus(FACTS, HEALTHY, undefined, NOW)?.runtimeHandlers).toEqual(HANDLERS);
   });

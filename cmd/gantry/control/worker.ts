@@ -56,6 +56,7 @@ const controllerRoster = roster({
   clusterCa: options.ca,
   clusterCidrs: [options.podCidr],
   nodeGraceMs: options.nodeGraceMs,
+  serverVersion: version,
   sign,
 });
 const controllers = await inTurn(
