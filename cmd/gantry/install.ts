@@ -28,7 +28,11 @@ export function install(command: readonly string[], flags: InstallFlags): number
   const { name, unitDir } = flags;
   const unit = join(unitDir, `${name}.service`);
   const secret = join(unitDir, `${name}.env`);
-  if (flags.remove) return uninstall(name, unit, secret);
+  if (flags.remove) {
+    uninstall(name, unit, secret);
+    process.stdout.write(`removed ${unit}; what ran goes on until "gantry purge"\n`);
+    return 0;
+  }
   const { args, variables } = withoutSecrets(command);
   if (args[0] !== 'up' && args[0] !== 'join')
     throw new Error(
@@ -71,14 +75,12 @@ function isInUse(unitDir: string): boolean {
   return unitDir === UNITS && systemdRunsHere();
 }
 
-function uninstall(name: string, unit: string, secret: string): number {
+function uninstall(name: string, unit: string, secret: string): void {
   if (!existsSync(unit)) throw new Error(`${unit} does not exist`);
   const inUse = isInUse(dirname(unit));
   if (inUse) systemctl('disable', '--now', name);
   for (const path of [unit, secret]) rmSync(path, { force: true });
   if (inUse) systemctl('daemon-reload');
-  process.stdout.write(`removed ${unit}; what ran goes on until "gantry purge"\n`);
-  return 0;
 }
 
 /** The arguments without those, and what a unit's environment must hold. Flags win over variables. */

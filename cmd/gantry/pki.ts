@@ -3,7 +3,7 @@ import { SERVERS_GROUP } from '#api/node-link.ts';
 import { type Clock, systemClock } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
 import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
-import { pkiDirectory } from '#machinery/pki/directory.ts';
+import { type IssueOptions, pkiDirectory } from '#machinery/pki/directory.ts';
 import { kubeconfigYaml } from '#machinery/pki/kubeconfig.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts';
@@ -60,7 +60,7 @@ export async function preparePki(
   const client = (
     name: string,
     subject: { commonName: string; organizations?: readonly string[] },
-    beforeUse?: PkiOptions['beforeNode'],
+    beforeUse?: IssueOptions['beforeUse'],
   ) =>
     directory.certificate(
       name,
@@ -70,14 +70,16 @@ export async function preparePki(
         usages: ['client'],
         lifetimeMs,
       },
-      beforeUse,
+      { ...(beforeUse && { beforeUse }) },
     );
-  const server = await directory.certificate('server', 'server-ca', {
+  const order = {
     subject: { commonName: 'gantry-server' },
-    usages: ['server'],
+    usages: ['server' as const],
     subjectAlternativeNames: serverNames(settings),
     lifetimeMs,
-  });
+  };
+  // Lines by which machines join, and user data of those to come, pin its key.
+  const server = await directory.certificate('server', 'server-ca', order, { keepKey: true });
   const admin = await client('admin', CLIENTS.admin);
   const kubeconfig = kubeconfigYaml({
     name: 'gantry',

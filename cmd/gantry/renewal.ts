@@ -1,7 +1,7 @@
 import { type Clock, rfc3339, sleep } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
-import { keyHashOf, validityOf } from '#machinery/pki/certificate.ts';
+import { validityOf } from '#machinery/pki/certificate.ts';
 import type { Random } from '#machinery/random.ts';
 import { renewalTime } from '#node-agent/registration/certificate.ts';
 import type { Pki } from './pki.ts';
@@ -55,5 +55,5 @@ export async function keepPki(pki: Pki, deps: PkiRenewalDeps): Promise<void> {
 }
 
 function renewed(before: Pki, after: Pki): (typeof LEAVES)[number][] {
-  return LEAVES.filter((name) => keyHashOf(before[name].certificate) !== keyHashOf(after[name].certificate));
+  return LEAVES.filter((name) => before[name].certificate !== after[name].certificate);
 }

@@ -26,17 +26,23 @@ export interface PkiDirectory {
   /** All certificates (PEM) in the file of the CA `name`: itself, and others that are trusted beside it. */
   trusted(name: string): Promise<string>;
   /**
-   * A certificate of the CA `authorityName` as ordered, re-issued when less than a third of its life is left, or it has twice the life ordered. `beforeUse` is called
-   * with a new one before it is there to be read.
+   * A certificate of the CA `authorityName` as ordered, re-issued when less than a third of its life is left, or it has twice the life ordered. See IssueOptions.
    */
   certificate(
     name: string,
     authorityName: string,
     order: CertificateOrder,
-    beforeUse?: (made: KeyAndCertificate) => Promise<void>,
+    more?: IssueOptions,
   ): Promise<KeyAndCertificate>;
   /** The private key (PKCS #8 PEM) that signs service-account tokens. */
   signingKey(name: string): Promise<string>;
+}
+
+export interface IssueOptions {
+  /** Called with a new pair before it is there to be read. */
+  beforeUse?(made: KeyAndCertificate): Promise<void>;
+  /** A renewal by the same CA is for the same key, for there are those who know it by that. */
+  keepKey?: boolean;
 }
 
 const DAY_MS = 24 * 3_600_000;
@@ -95,7 +101,7 @@ export function pkiDirectory(path: string, deps: PkiDeps): PkiDirectory {
       return (await read(name)).certificate ?? '';
     },
 
-    async certificate(name, authorityName, order, beforeUse) {
+    async certificate(name, authorityName, order, { beforeUse, keepKey } = {}) {
       const authority = await existingAuthority(authorityName);
       if (!authority) throw new Error(`${join(path, authorityName)}.crt is missing: make the CA first`);
       const { certificate, key } = await read(name);
@@ -103,7 +109,15 @@ export function pkiDirectory(path: string, deps: PkiDeps): PkiDirectory {
         return { certificate, key };
       }
       const { issueCertificate } = await import('./issue.ts');
-      const made = await issueCertificate(authority, order, clock, random);
+      const isOurs =
+        certificate && key && isPair({ certificate, key }) && isSignedBy(certificate, authority.certificate);
+      const made = await issueCertificate(
+        authority,
+        order,
+        clock,
+        random,
+        keepKey && isOurs ? key : undefined,
+      );
       await beforeUse?.(made);
       return write(name, made);
     },

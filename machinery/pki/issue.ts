@@ -43,14 +43,15 @@ export async function makeAuthority(
   return { certificate: certificate.toString('pem'), key: await privatePem(keys) };
 }
 
-/** A new key and its certificate, signed by `authority`. */
+/** A certificate signed by `authority` for `key` (PKCS #8 PEM), or for a new one. */
 export async function issueCertificate(
   authority: KeyAndCertificate,
   order: CertificateOrder,
   clock: Clock,
   random: Random,
+  key?: string,
 ): Promise<KeyAndCertificate> {
-  const keys = await newKeys();
+  const keys = key === undefined ? await newKeys() : await importKeys(key);
   const certificate = await sign(authority, order, keys.publicKey, clock, random);
   return { certificate, key: await privatePem(keys) };
 }
@@ -138,6 +139,15 @@ function serial(random: Random): string {
 
 function newKeys() {
   return crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+}
+
+/** Both halves: the public one is in the private key. */
+export async function importKeys(pem: string): Promise<{ privateKey: CryptoKey; publicKey: CryptoKey }> {
+  const der = x509.PemConverter.decodeFirst(pem);
+  const privateKey = await crypto.subtle.importKey('pkcs8', der, ALGORITHM, true, ['sign']);
+  const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', privateKey);
+  const publicKey = await crypto.subtle.importKey('jwk', { kty, crv, x, y }, ALGORITHM, true, ['verify']);
+  return { privateKey, publicKey };
 }
 
 async function privatePem(keys: { privateKey: CryptoKey }): Promise<string> {
