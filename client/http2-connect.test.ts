@@ -13,7 +13,7 @@ let server: ChildProcess;
 let port = 0;
 const waiting: Socket[] = [];
 const SERVER = `require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, function () {
-  console.log(this.address().port); })`;
+  process.stdout.write(String(this.address().port)); })`;
 
 beforeAll(async () => {
   server = spawn(process.execPath, ['-e', SERVER], { stdio: ['ignore', 'pipe', 'inherit'] });
