@@ -31,6 +31,7 @@ import { openNode } from './node.ts';
 import { notify } from './notify.ts';
 import { optimizeWhenBusy, switchOptimizerOn, usedCpuMs } from './optimizer.ts';
 import { type AgentFlags, type AgentSettings, settle } from './options.ts';
+import { movedFrom, systemAddresses } from './own-address.ts';
 import { securityProfiles } from './profiles.ts';
 import { registryProxy, serverProxy } from './proxy.ts';
 import { evictionSettings } from './resource-options.ts';
@@ -53,7 +54,9 @@ export async function agent(flags: AgentFlags): Promise<number> {
   const log = textLogger((line) => process.stderr.write(line), settings.logLevel, systemClock, {
     part: 'agent',
   });
-  const signal = stopSignal();
+  const moved = new AbortController();
+  const signal = AbortSignal.any([stopSignal(), moved.signal]);
+  if (flags.advertiseAddress === undefined) followAddress(settings, log, signal, () => moved.abort());
   try {
     await run(settings, log, signal);
     return 0;
@@ -67,6 +70,22 @@ export async function agent(flags: AgentFlags): Promise<number> {
     log.error('The agent ends', { error: messageOf(error), stack: (error as Error).stack });
     return 1;
   }
+}
+
+/** Whoever supervises the agent starts it again, and it finds all that hangs on its address anew; containers run on. */
+function followAddress(
+  { instance, advertiseAddress }: AgentSettings,
+  log: Logger,
+  signal: AbortSignal,
+  restart: () => void,
+): void {
+  movedFrom(advertiseAddress, systemAddresses(`g${instance}`), systemClock, signal).then(
+    (address) => {
+      log.warn('This machine has another address: the agent starts anew', { was: advertiseAddress, address });
+      restart();
+    },
+    () => undefined, // the agent ends
+  );
 }
 
 async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): Promise<void> {

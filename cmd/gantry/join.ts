@@ -60,7 +60,8 @@ export async function join(server: string, flags: JoinFlags): Promise<number> {
       return await serverRoles(await enterAsServer(url, token, settings, { files, clock, log, signal }), log);
     const joined = await enter(url, token, settings, { log, signal });
     const { nodeGraceMs, ...cluster } = joined.settings;
-    return [agentRole({ ...settings, ...cluster, nodeGracePeriod: nodeGraceMs, server: joined.server })];
+    const place = { ...settings, ...cluster, nodeGracePeriod: nodeGraceMs, server: joined.server };
+    return [agentRole(place, nodeIp === undefined)];
   });
 }
 

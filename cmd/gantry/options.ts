@@ -281,9 +281,10 @@ function isDefault(store: StoreChoice): boolean {
   return store.kind === 'sqlite' && !store.said;
 }
 
-/** The same for the agent. */
-export function agentArguments(settings: AgentSettings): string[] {
-  return [...nodeArguments(settings), ['--server', settings.server]].flat();
+/** The same for the agent. `findsAddress`: it is to find its address itself, and to follow it. */
+export function agentArguments(settings: AgentSettings, findsAddress = false): string[] {
+  const args = nodeArguments(settings).filter(([flag]) => !findsAddress || flag !== '--advertise-address');
+  return [...args, ['--server', settings.server]].flat();
 }
 
 function nodeArguments(settings: Omit<NodeFlags, 'dataDir'> & ClusterFlags & Place): string[][] {

@@ -110,8 +110,8 @@ function roleOf(name: string, flags: string[], args: string[]): Role {
 }
 
 /** The agent of this machine as a process. */
-export function agentRole(settings: AgentSettings): Role {
-  const role = roleOf('agent', AGENT_FLAGS, agentArguments(settings));
+export function agentRole(settings: AgentSettings, findsAddress = false): Role {
+  const role = roleOf('agent', AGENT_FLAGS, agentArguments(settings, findsAddress));
   return { ...role, environment: AGENT_ENVIRONMENT, stopDelayMs: HALT_GRACE_MS };
 }
 

@@ -14,6 +14,8 @@ export interface LabOptions {
   hosts: number;
   /** Over how many subnets they are spread, in turn; with more than one there is a router between them. */
   subnets?: number;
+  /** The router hides all but the first subnet: who is there can reach that one, by the router's address, and nobody can reach them. */
+  nat?: boolean;
   /** Of every wire. */
   mtu?: number;
   /** Names everything that it makes in the kernel; one that nobody has unless it is given. */
@@ -44,12 +46,18 @@ export class Lab {
   readonly hosts: readonly LabHost[];
   readonly id: string;
   readonly #middle: string;
-  readonly #options: { subnets: number; mtu: number };
+  readonly #options: { subnets: number; mtu: number; nat: boolean };
 
   constructor(options: LabOptions) {
-    const { id = `gantry-lab-${randomBytes(3).toString('hex')}`, subnets = 1, mtu = 1500, space } = options;
+    const {
+      id = `gantry-lab-${randomBytes(3).toString('hex')}`,
+      subnets = 1,
+      mtu = 1500,
+      nat = false,
+      space,
+    } = options;
     this.id = id;
-    this.#options = { subnets, mtu };
+    this.#options = { subnets, mtu, nat };
     if (this.#options.subnets > SUBNETS.length) throw new RangeError(`at most ${SUBNETS.length} subnets`);
     this.#middle = `${id}-m`;
     this.hosts = Array.from({ length: options.hosts }, (_, at) => {
@@ -62,7 +70,7 @@ export class Lab {
   }
 
   async create(): Promise<void> {
-    const { subnets, mtu } = this.#options;
+    const { subnets, mtu, nat } = this.#options;
     await mustRun('ip', ['netns', 'add', this.#middle]);
     const lines = ['set -e', 'ip link set lo up', 'echo 1 > /proc/sys/net/ipv4/ip_forward'];
     for (let at = 0; at < subnets; at++)
@@ -72,6 +80,12 @@ export class Lab {
         `ip link set switch${at} up`,
       );
     await mustRun('nsenter', [`--net=/run/netns/${this.#middle}`, 'sh', '-c', lines.join('\n')]);
+    if (nat)
+      await this.#nft(`
+        table ip nat {
+          chain hide { type nat hook postrouting priority srcnat; oifname "switch0" ip saddr != ${SUBNETS[0]}.0/24 masquerade; }
+          chain guard { type filter hook forward priority filter; oifname != "switch0" ct state new drop; }
+        }`);
     for (const host of this.hosts) await host.create();
   }
 
