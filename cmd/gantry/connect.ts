@@ -4,17 +4,25 @@ import type { Client } from '#client/contract.ts';
 import { type Http2Transport, http2Transport } from '#client/http2-transport.ts';
 import { restClient } from '#client/rest.ts';
 import { systemClock } from '#machinery/clock.ts';
+import { systemFiles } from '#machinery/files.ts';
 import { version } from './assets.ts';
 import { pathsOf } from './paths.ts';
 import { serverProxy } from './proxy.ts';
+import { learnedServers } from './servers.ts';
 
 interface KubeconfigFile {
   clusters: { cluster: { server: string; 'certificate-authority-data': string } }[];
   users: { user: { 'client-certificate-data': string; 'client-key-data': string } }[];
 }
 
-/** A client with the admin's kubeconfig of a data directory; closing the transport lets the process end. */
-export function connect(kubeconfigPath: string): { client: Client; transport: Http2Transport } {
+/**
+ * A client with the admin's kubeconfig of a data directory; closing the transport lets the process end. `others`: URLs of servers that are
+ * asked when that of the kubeconfig cannot be reached.
+ */
+export function connect(
+  kubeconfigPath: string,
+  others: readonly string[] = [],
+): { client: Client; transport: Http2Transport } {
   if (!existsSync(kubeconfigPath)) {
     throw new Error(
       `${kubeconfigPath} does not exist: start the cluster with "gantry up", or name its --data-dir`,
@@ -23,7 +31,7 @@ export function connect(kubeconfigPath: string): { client: Client; transport: Ht
   const config = rereadConfig(kubeconfigPath);
   const decode = (data: string) => Buffer.from(data, 'base64').toString();
   const transport = http2Transport({
-    url: config().clusters[0]!.cluster.server,
+    url: () => [config().clusters[0]!.cluster.server, ...others],
     proxy: serverProxy(),
     clock: systemClock,
     ca: () => decode(config().clusters[0]!.cluster['certificate-authority-data']),
@@ -59,7 +67,10 @@ export async function withAdmin<T>(
   { dataDir, kubeconfig }: AdminFlags,
   work: (client: Client, transport: Http2Transport) => Promise<T>,
 ): Promise<T> {
-  const { client, transport } = connect(kubeconfig ?? pathsOf(dataDir).adminKubeconfig);
+  const paths = pathsOf(dataDir);
+  const { client, transport } = kubeconfig
+    ? connect(kubeconfig)
+    : connect(paths.adminKubeconfig, await learnedServers(systemFiles(), paths));
   try {
     return await work(client, transport);
   } finally {

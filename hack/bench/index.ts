@@ -9,6 +9,7 @@ import { runtime } from './runtime.ts';
 import { servers } from './servers.ts';
 import { store } from './store.ts';
 import { formatMeasure, type Measure, type Section } from './table.ts';
+import { tunnel } from './tunnel.ts';
 
 const SECTIONS: Record<string, Section> = {
   store,
@@ -21,6 +22,7 @@ const SECTIONS: Record<string, Section> = {
   nodes,
   servers,
   fleet,
+  tunnel,
 };
 
 const USAGE = `npm run bench [-- section...] [--json]

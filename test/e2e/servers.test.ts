@@ -207,6 +207,8 @@ describe.skipIf(whyNoHost())('two servers', () => {
     for (const role of ['up', 'server', 'agent'] as const)
       for (const pid of cluster.pids(role)) process.kill(pid, 'SIGKILL');
     const died = Date.now();
+    // Its machine's own commands find the other one.
+    expect(await cluster.gantry(['token', 'ls'])).toContain('node');
     await must(['scale', 'deployment', 'web', '--replicas=4']);
     await must(['rollout', 'status', 'deployment/web', '--timeout=60s']);
     console.log(`      four replicas ${Date.now() - died} ms after the death of a server`);
