@@ -69,7 +69,11 @@ export const tunnel: Section = async (report) => {
             unit: 'ms',
             floor: { what: 'with nothing beside it', value: percentile(typed.alone, share) },
           });
-      report({ what: `what the copies get together, ${what}`, value: typed.megabytesPerSecond, unit: 'MB' });
+      report({
+        what: `MB/s that the copies get together, ${what}`,
+        value: typed.megabytesPerSecond,
+        unit: '/s',
+      });
     }
   } finally {
     await node.destroy();
