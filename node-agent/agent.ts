@@ -36,7 +36,7 @@ import type { AgentPaths } from './paths.ts';
 import { checkpoints } from './pods/checkpoint.ts';
 import type { NodeFacts, PodContext } from './pods/context.ts';
 import { systemPodFiles } from './pods/pod-files.ts';
-import { type PodRoster, startRoster } from './pods/roster.ts';
+import { type PodRoster, type ShutdownTimes, startRoster } from './pods/roster.ts';
 import { statusWriter } from './pods/status-writer.ts';
 import { UserIds } from './pods/user-ids.ts';
 import { systemGrpcCheck } from './probes/grpc.ts';
@@ -58,6 +58,7 @@ import { podTokens } from './sources/tokens.ts';
 import { readAccountFiles } from './spec/account-files.ts';
 import { type LimitWishes, limitOptions } from './spec/limits.ts';
 import { resolveSubPath } from './spec/mounts.ts';
+import type { Rejection } from './spec/rejection.ts';
 import type { SecurityProfiles } from './spec/security.ts';
 import { podStats } from './stats/stats.ts';
 
@@ -108,13 +109,20 @@ export interface AgentDeps {
 export interface RunningAgent extends Running {
   readonly roster: PodRoster;
   /**
-   * In place of `stop`, when the machine goes down: ends all containers as their pods ask for, each within `graceMs`, and what holds them.
+   * In place of `stop`, when the machine goes down: ends all containers as their pods ask for, in their time, and what holds them.
    * The pods stay, and start anew when the machine is back.
    */
-  halt(graceMs: number): Promise<void>;
+  halt(times: ShutdownTimes): Promise<void>;
   /** To be told when images have come or gone by another way than pods. */
   imagesChanged(): void;
 }
+
+/** Source: kubelet, graceful node shutdown. */
+const SHUTTING_DOWN = 'node is shutting down';
+const AT_SHUTDOWN: Rejection = {
+  reason: 'NodeShutdown',
+  message: 'Pod was rejected as the node is shutting down.',
+};
 
 /** How often the kernel is compared with what was planned for it. */
 const AUDIT_MS = 30_000;
@@ -169,7 +177,8 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
   const touch = () => registered?.touch();
   const images = new TrackedImages(deps.images, clock, touch);
   const { shared, pulls } = startSharing(deps, images, peers.nodes, ended);
-  const refusal = (pod: Pod) => refusalUnder(eviction.pressure, pod);
+  const refusal = (pod: Pod) =>
+    state.notReady === SHUTTING_DOWN ? AT_SHUTDOWN : refusalUnder(eviction.pressure, pod);
   const roster = await startPods(deps, { services, pods, kept, recorder, pulls, refusal }, ended);
   const server = serveThroughTunnel(deps, { roster, imageBytes: bytesOf(pulls, shared) }, ended);
   tellOfClock(deps.serverClock, nodeNamed(config.nodeName), recorder, touch);
@@ -198,10 +207,10 @@ async function startAgent(deps: AgentDeps, signal: AbortSignal): Promise<Running
     ready,
     health: (): Health => (state.notReady ? { ok: false, message: state.notReady } : { ok: true }),
     stop,
-    async halt(graceMs) {
-      state.notReady = 'the machine goes down';
+    async halt(times) {
+      state.notReady = SHUTTING_DOWN;
       registered?.touch();
-      await roster.halt(graceMs);
+      await roster.halt(times);
       await stop();
       const sandboxes = await deps.runtime.list();
       await Promise.all(sandboxes.map(({ id }) => deps.runtime.removeSandbox(id)));

@@ -36,9 +36,10 @@ import { securityProfiles } from './profiles.ts';
 import { registryProxy, serverProxy } from './proxy.ts';
 import { evictionSettings } from './resource-options.ts';
 import { openServers } from './servers.ts';
+import { shutdownTimes } from './shutdown-options.ts';
 import { stopSignal } from './stop.ts';
 import { EXIT_FINAL } from './supervise.ts';
-import { HALT_GRACE_MS, machineGoesDown } from './systemd.ts';
+import { machineGoesDown } from './systemd.ts';
 import { aborted } from './wait.ts';
 
 const CLUSTER_DOMAIN = 'cluster.local';
@@ -153,10 +154,7 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   });
   await Promise.race([ready.then(() => aborted(signal)), aborted(signal)]);
   door.close();
-  if (await machineGoesDown()) {
-    log.info('The machine goes down: containers are ended', { graceMs: HALT_GRACE_MS });
-    await running.halt(HALT_GRACE_MS);
-  } else await running.stop();
+  await end(running, settings, log);
   await runtime.close();
   servers.close();
 }
@@ -177,6 +175,18 @@ function serversFor(
       return { cert: certificate, key };
     },
   });
+}
+
+/** What systemd grants beyond the time of pods: for what holds them, and the other roles. */
+const SPARE_MS = 30_000;
+
+/** Containers run on, unless the machine goes down with them. */
+async function end(running: RunningAgent, settings: AgentSettings, log: Logger): Promise<void> {
+  const { shutdownGracePeriod } = settings;
+  if (shutdownGracePeriod === 0 || !(await machineGoesDown())) return await running.stop();
+  log.info('The machine goes down: containers are ended', { graceMs: shutdownGracePeriod });
+  notify(log, `EXTEND_TIMEOUT_USEC=${(shutdownGracePeriod + SPARE_MS) * 1000}`);
+  await running.halt(shutdownTimes(settings));
 }
 
 function configOf(settings: AgentSettings, memoryDir: string, dnsAddress: string): AgentConfig {

@@ -26,11 +26,12 @@ import { addOperationOptions, type OperationFlags, operationArguments } from './
 import { instanceOf, type Paths, pathsOf } from './paths.ts';
 import { proxyOf } from './proxy.ts';
 import { addResourceOptions, type ResourceFlags, resourceArguments } from './resource-options.ts';
+import { addShutdownOptions, type ShutdownFlags, shutdownArguments } from './shutdown-options.ts';
 import { addSnapshotOptions, type SnapshotFlags, snapshotArguments } from './snapshot/options.ts';
 import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
 
 /** Flags of every command that runs a node. */
-export interface NodeFlags extends ResourceFlags {
+export interface NodeFlags extends ResourceFlags, ShutdownFlags {
   dataDir: string;
   nodeName: string;
   memoryQos?: boolean;
@@ -233,7 +234,7 @@ export function addNodeOptions(command: Command): Command {
   )
     .argParser(collect)
     .default([], 'none');
-  return addResourceOptions(command)
+  return addShutdownOptions(addResourceOptions(command))
     .option('--data-dir <dir>', 'where everything is kept', DEFAULT_DATA_DIR)
     .option('--node-name <name>', 'name of this node', nameOf, hostname().toLowerCase())
     .option('--memory-qos', 'keep the memory that pods ask for, slow down use near the limit (cgroup v2)')
@@ -303,6 +304,7 @@ function nodeArguments(settings: Omit<NodeFlags, 'dataDir'> & ClusterFlags & Pla
     ...settings.allowedUnsafeSysctls.map((pattern) => ['--allowed-unsafe-sysctls', pattern]),
     ...(settings.singleProcessOomKill ? [['--single-process-oom-kill']] : []),
     ...resourceArguments(settings),
+    ...shutdownArguments(settings),
     ['--image-port', String(settings.imagePort)],
     ['--log-level', settings.logLevel],
   ];

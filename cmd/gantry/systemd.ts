@@ -5,9 +5,6 @@ import { existsSync } from 'node:fs';
 const BOOTED = '/run/systemd/system';
 const ANSWER_MS = 5_000;
 
-/** How long containers have when the machine goes down, whatever grace their pods have: systemd does not wait for ever (unit.ts). */
-export const HALT_GRACE_MS = 30_000;
-
 export function systemdRunsHere(): boolean {
   return existsSync(BOOTED);
 }

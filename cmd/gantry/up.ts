@@ -24,9 +24,9 @@ import {
 } from './options.ts';
 import { serverUrl } from './pki.ts';
 import { endLeftRoles, pidFileOf, runningPid } from './processes.ts';
+import { shutdownTimes } from './shutdown-options.ts';
 import { inCharge, PromotedStoreError } from './store-record.ts';
 import { EXIT_FINAL, type Role, supervise } from './supervise.ts';
-import { HALT_GRACE_MS } from './systemd.ts';
 
 /** `gantry up`: the server and the agent of this machine, in the foreground, until SIGTERM or SIGINT. */
 export async function up(flags: UpFlags): Promise<number> {
@@ -112,7 +112,8 @@ function roleOf(name: string, flags: string[], args: string[]): Role {
 /** The agent of this machine as a process. */
 export function agentRole(settings: AgentSettings, findsAddress = false): Role {
   const role = roleOf('agent', AGENT_FLAGS, agentArguments(settings, findsAddress));
-  return { ...role, environment: AGENT_ENVIRONMENT, stopDelayMs: HALT_GRACE_MS };
+  const { regularMs, criticalMs } = shutdownTimes(settings);
+  return { ...role, environment: AGENT_ENVIRONMENT, stopDelayMs: regularMs + criticalMs };
 }
 
 /** The member of etcd where there is one, the server, and unless it is not wanted the agent. */

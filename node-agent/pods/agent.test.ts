@@ -385,7 +385,7 @@ describe('a machine that goes down', () => {
     await node.create('stubborn', { ...only('stubborn'), terminationGracePeriodSeconds: 300 });
     await node.run(1_000);
     let halted = false;
-    void node.roster.halt(10_000).then(() => {
+    void node.roster.halt({ regularMs: 10_000, criticalMs: 2_000 }).then(() => {
       halted = true;
     });
     await node.run(2_000);
@@ -401,11 +401,32 @@ describe('a machine that goes down', () => {
     expect(node.starts).toBe(2);
   });
 
+  test('ends those that keep the cluster going last, in a time of their own', async () => {
+    const node = await started();
+    await node.create('web', { ...only('stubborn'), terminationGracePeriodSeconds: 300 });
+    await node.create('vital', {
+      ...only('stubborn'),
+      terminationGracePeriodSeconds: 300,
+      priority: 2_000_000_000,
+    });
+    await node.run(1_000);
+    let halted = false;
+    void node.roster.halt({ regularMs: 5_000, criticalMs: 3_000 }).then(() => {
+      halted = true;
+    });
+    await node.run(5_500);
+    expect([node.isReady('web'), node.isReady('vital')]).toEqual([false, true]);
+    await node.run(2_000);
+    expect([node.isReady('vital'), halted]).toEqual([true, false]);
+    await node.run(1_500);
+    expect([node.isReady('vital'), halted]).toEqual([false, true]);
+  });
+
   test('starts its pods anew when it is back', async () => {
     const node = await started();
     const { uid } = (await node.create('web')).metadata;
     await node.run(1_000);
-    void node.roster.halt(10_000);
+    void node.roster.halt({ regularMs: 10_000, criticalMs: 2_000 });
     await node.run(1_000);
     node.crash();
     await node.runtime.removeSandbox(uid!);
@@ -421,7 +442,7 @@ describe('a machine that goes down', () => {
     await node.run(1_000);
     await node.delete('stubborn');
     await node.run(1_000);
-    void node.roster.halt(5_000);
+    void node.roster.halt({ regularMs: 5_000, criticalMs: 2_000 });
     await node.run(6_000);
     expect(node.pod('stubborn')).toBeUndefined();
   });

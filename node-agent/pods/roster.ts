@@ -4,6 +4,7 @@ import { sleep } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { PodAttachment } from '#network/contract.ts';
 import type { RuntimeEvent, SandboxState } from '#runtime/contract.ts';
+import { isCritical } from '../eviction/words.ts';
 import { logDirectory } from '../paths.ts';
 import type { PodTokens } from '../sources/tokens.ts';
 import { type Allocation, allocationOf, changed, judgeResize } from '../spec/allocation.ts';
@@ -28,10 +29,20 @@ export interface PodRoster {
   find(namespace: string, name: string): PodWorker | undefined;
   list(): PodWorker[];
   sourcesChanged(uid: string): void;
-  /** The machine goes down: ends all that runs within that time. Resolves when nothing runs any more; nothing is started from now on. */
-  halt(graceMs: number): Promise<void>;
+  /**
+   * The machine goes down: ends all that runs within that time, critical pods after the others. Resolves when nothing runs any more;
+   * nothing is started from now on.
+   */
+  halt(times: ShutdownTimes): Promise<void>;
   /** Resolves once everything on the node has an owner or is gone. */
   readonly settled: Promise<void>;
+}
+
+/** How long pods have to end when the machine goes down, in ms. Source: kubelet, graceful node shutdown. */
+export interface ShutdownTimes {
+  regularMs: number;
+  /** From when the others have ended. */
+  criticalMs: number;
 }
 
 export interface RosterOptions {
@@ -69,7 +80,7 @@ class Roster implements PodRoster {
   /** What ran when the agent began, until a worker has taken it. */
   #sandboxes = new Map<string, SandboxState>();
   #attachments = new Map<string, PodAttachment>();
-  #haltMs: number | undefined;
+  #shutdown: ShutdownTimes | undefined;
 
   constructor(options: RosterOptions) {
     this.#options = options;
@@ -102,9 +113,11 @@ class Roster implements PodRoster {
     this.#workers.get(uid)?.sourcesChanged();
   }
 
-  async halt(graceMs: number): Promise<void> {
-    this.#haltMs = graceMs;
-    await Promise.all(this.list().map((worker) => worker.halt(graceMs)));
+  async halt(times: ShutdownTimes): Promise<void> {
+    this.#shutdown = times;
+    const isVital = (worker: PodWorker) => isCritical(worker.pod());
+    await Promise.all(this.list().flatMap((one) => (isVital(one) ? [] : one.halt(times.regularMs))));
+    await Promise.all(this.list().flatMap((one) => (isVital(one) ? one.halt(times.criticalMs) : [])));
   }
 
   async begin(): Promise<void> {
@@ -133,7 +146,7 @@ class Roster implements PodRoster {
     const observed = adopt(pod, this.#sandboxes.get(uid), this.#attachments.get(uid), context.clock.now());
     // A pod is granted at first what it came with: the scheduler has seen to that.
     observed.allocated = { ...allocationOf(pod.spec!), ...kept };
-    if (this.#haltMs !== undefined) observed.haltMs = this.#haltMs;
+    if (this.#shutdown) observed.haltMs = this.#shutdown.regularMs;
     checkpoints.allocate(uid, observed.allocated);
     this.#qos.touch();
     recallResources(pod, observed, observed.allocated);
