@@ -23,6 +23,7 @@ import {
   type UpFlags,
 } from './options.ts';
 import type { PromoteFlags } from './promote.ts';
+import { proxyOf } from './proxy.ts';
 import { addSnapshotDirOption } from './snapshot/options.ts';
 
 /**
@@ -114,6 +115,7 @@ program
   .description('make a token, and print the user data by which a virtual machine joins at its first start')
   .addOption(roleOption())
   .addOption(ttlOption())
+  .option('--proxy <url>', 'HTTP proxy by which the machine gets out', proxyOf)
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
   .action(async (flags) => finish((await import('./token.ts')).cloudConfig(flags)));
 

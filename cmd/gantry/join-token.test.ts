@@ -51,8 +51,8 @@ describe('user data for cloud-init', () => {
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
   /** Runs the script as cloud-init does, with programs that only say what they were told. */
-  function run(programs: Record<string, string>) {
-    const text = cloudConfigText(line);
+  function run(programs: Record<string, string>, proxy?: string) {
+    const text = cloudConfigText(line, proxy);
     expect(text).toMatch(/^#cloud-config\n/);
     const { runcmd } = parse(text) as { runcmd: string[] };
     for (const [name, script] of Object.entries(programs))
@@ -73,6 +73,15 @@ describe('user data for cloud-init', () => {
       'curl -fsSk --connect-timeout 5 --max-time 30 --pinnedpubkey sha256//a/b= https://h:6443/.well-known/gantry/join.sh\n';
     expect(stderr).toBe(fetch.repeat(2));
     expect(status).toBe(0);
+  });
+
+  test('goes by the proxy that is meant for it, whatever its password is', () => {
+    const { stdout } = run(
+      { sh: 'exec /bin/sh "$@"', curl: `echo 'echo "$https_proxy $http_proxy"'` },
+      "http://user:it's$HOME`id`@10.0.0.9:3128",
+    );
+    const url = 'http://user:it%27s$HOME%60id%60@10.0.0.9:3128/';
+    expect(stdout).toBe(`${url} ${url}\n`);
   });
 
   test('gives up at some time, and says so', () => {

@@ -19,6 +19,7 @@ import { WELL_KNOWN } from '#api/well-known.ts';
 import type { Client } from '#client/contract.ts';
 import { rfc3339, systemClock } from '#machinery/clock.ts';
 import { isStatus } from '#machinery/errors.ts';
+import { parseProxy } from '#machinery/proxy/rules.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { humanDuration } from '#machinery/values/duration.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
@@ -91,8 +92,8 @@ export async function createToken(flags: MakeFlags): Promise<number> {
 }
 
 /** `gantry cloud-config`: prints user data for cloud-init, by which a machine joins at its first start and from then on. */
-export async function cloudConfig(flags: MakeFlags): Promise<number> {
-  process.stdout.write(cloudConfigText(await makeLines(flags)));
+export async function cloudConfig(flags: MakeFlags & { proxy?: string }): Promise<number> {
+  process.stdout.write(cloudConfigText(await makeLines(flags), flags.proxy));
   return 0;
 }
 
@@ -104,10 +105,16 @@ const FETCHES = 120;
  * is in no argument, which everybody on the machine may read; curl is fetched only where it is missing, for not every machine reaches
  * its distribution. Source: cloud-init documentation, "Cloud config examples".
  */
-export function cloudConfigText(line: { pin: string; server: string; token: string; args: string }): string {
+export function cloudConfigText(
+  line: { pin: string; server: string; token: string; args: string },
+  proxy?: string,
+): string {
   const fetch = fetchLine(line.pin, line.server, '--connect-timeout 5 --max-time 30');
+  // What is no letter of a URL is written by its number, but for quotes.
+  const by = parseProxy(proxy)?.href.replaceAll("'", '%27');
+  const way = by ? `  export https_proxy='${by}' http_proxy='${by}'\n` : '';
   const script = `(
-  command -v curl >/dev/null || { apt-get update && apt-get install -y curl; } || dnf install -y curl ||
+${way}  command -v curl >/dev/null || { apt-get update && apt-get install -y curl; } || dnf install -y curl ||
     zypper --non-interactive install curl
   tries=0
   until ${fetch} >/run/gantry-join.sh; do
