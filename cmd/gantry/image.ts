@@ -32,12 +32,16 @@ export async function removeImages(
   flags: { dataDir: string; kubeconfig?: string },
 ): Promise<number> {
   for (const name of names) {
+    const missing = await askAgent(flags.dataDir, 'DELETE', `/images?name=${encodeURIComponent(name)}`).then(
+      () => undefined,
+      (error) => {
+        if ((error as { status?: number }).status !== 404) throw error;
+        return error;
+      },
+    );
+    // The other nodes may have it, and this one not. In use here, it stays in the cluster too.
     const wasLoaded = await forgetLoaded(name, flags);
-    const local = askAgent(flags.dataDir, 'DELETE', `/images?name=${encodeURIComponent(name)}`);
-    // The other nodes may have it, and this one not.
-    await local.catch((error) => {
-      if (!wasLoaded || (error as { status?: number }).status !== 404) throw error;
-    });
+    if (missing && !wasLoaded) throw missing;
     process.stdout.write(`removed ${name}\n`);
   }
   return 0;

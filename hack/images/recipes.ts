@@ -59,6 +59,16 @@ const hello = (version: string): Recipe => ({
   },
 });
 
+/** The hello image and so many layers of so many bytes that cannot be compressed, which no other image has. */
+export function helloWithNoise(name: string, layers: number, bytes: number): Recipe {
+  const noise = Array.from(
+    { length: layers },
+    (_, i): Layer => ({ kind: 'noise', path: `noise/${i}`, bytes, seed: `${name} ${i}` }),
+  );
+  const recipe = hello('1');
+  return { ...recipe, name, layers: [...recipe.layers, ...noise] };
+}
+
 export const RECIPES: readonly Recipe[] = [
   { name: 'gantry/busybox:1', layers: [{ kind: 'busybox' }], config: { Cmd: ['sh'], Env: [PATH] } },
   hello('1'),

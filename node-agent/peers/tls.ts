@@ -59,7 +59,8 @@ export function listenForPeers(
     door.setSecureContext({ key: now.key, cert: now.certificate });
   });
   return new Promise((resolve, reject) => {
-    door.once('error', reject);
+    // One that comes later is of a connection that could not be accepted: whoever wanted it asks again.
+    door.on('error', reject);
     door.listen(at, () => resolve((door.address() as AddressInfo).port));
     signal.addEventListener('abort', () => door.close(), { once: true });
   });

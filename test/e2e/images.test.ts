@@ -13,11 +13,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Node, Pod } from '#api/objects.ts';
 import { dockerArchive } from '#hack/images/archive.ts';
-import { type Layer, RECIPES } from '#hack/images/recipes.ts';
+import { helloWithNoise } from '#hack/images/recipes.ts';
 import { TestCluster } from '../harness/cluster.ts';
 import { whyNoHost } from '../harness/host.ts';
 import { Lab } from '../harness/lab.ts';
 import { TestMachine } from '../harness/machine.ts';
+import { pidsOf } from '../harness/roles.ts';
 import { eventually, mustRun } from '../harness/run.ts';
 
 const MB = 1024 * 1024;
@@ -53,20 +54,11 @@ describe.skipIf(whyNoHost())('images without a registry', () => {
     expect(left).toEqual([]);
   });
 
-  /** The hello image with more layers, as an archive. */
-  async function archive(name: string, layers: Layer[]): Promise<string> {
-    const hello = RECIPES.find((recipe) => recipe.name === 'gantry/hello:1')!;
+  async function archive(name: string, layers = 0, bytes = 0): Promise<string> {
     const file = join(archives, `${name.replace(/[/:]/g, '-')}.tar`);
-    writeFileSync(file, await dockerArchive({ ...hello, name, layers: [...hello.layers, ...layers] }));
+    writeFileSync(file, await dockerArchive(helloWithNoise(name, layers, bytes)));
     return file;
   }
-  const noise = (name: string, count: number, bytes: number): Layer[] =>
-    Array.from({ length: count }, (_, i) => ({
-      kind: 'noise',
-      path: `noise/${i}`,
-      bytes,
-      seed: `${name} ${i}`,
-    }));
   const tail = (log: string) => log.split('\n').slice(-20).join('\n');
   const load = async (file: string, ...flags: string[]) => {
     const args = ['image', 'load', file, '-o', 'json', '--timeout', '30s', ...flags];
@@ -87,10 +79,14 @@ describe.skipIf(whyNoHost())('images without a registry', () => {
       return (await cluster.must(args)) || undefined;
     });
   }
+  const sent = async (node: string) => {
+    const text = await cluster.must(['get', '--raw', `/api/v1/nodes/${node}/proxy/metrics`]);
+    return Number(/^gantry_image_sent_bytes_total\S* (\d+)$/m.exec(text)?.[1]);
+  };
   const blobsOf = (directory: string) => join(directory, 'agent/images/content/blobs/sha256');
 
   test('loaded on one, it starts on all as pods want it', async () => {
-    const file = await archive('demo/lazy:1', []);
+    const file = await archive('demo/lazy:1');
     const loaded = await load(file, '--lazy');
     expect(loaded.spread).toEqual([
       { name: 'docker.io/demo/lazy:1', have: ['node-1'], missing: [], away: [] },
@@ -126,7 +122,7 @@ describe.skipIf(whyNoHost())('images without a registry', () => {
   });
 
   test('a large one is spread to all at once', async () => {
-    const file = await archive('demo/large:1', noise('large', 4, 25 * MB));
+    const file = await archive('demo/large:1', 4, 25 * MB);
     const copies = nodes.map((node) => join(archives, node));
     const floorSince = performance.now();
     await mustRun('sh', ['-c', `for to in ${copies.join(' ')}; do cp ${file} $to && sync $to & done; wait`]);
@@ -145,7 +141,7 @@ describe.skipIf(whyNoHost())('images without a registry', () => {
   });
 
   test('what was changed on a peer’s disk is refused, and fetched of another', async () => {
-    const file = await archive('demo/tampered:1', noise('tampered', 12, 10_000));
+    const file = await archive('demo/tampered:1', 12, 10_000);
     const before = new Set(readdirSync(blobsOf(second.directory)));
     await load(file, '--nodes', 'node-1,node-2');
     const added = readdirSync(blobsOf(second.directory)).filter((name) => !before.has(name));
@@ -160,5 +156,35 @@ describe.skipIf(whyNoHost())('images without a registry', () => {
       const [here, there] = [cluster.directory, third.directory].map((root) => join(blobsOf(root), name));
       expect(readFileSync(there!).equals(readFileSync(here!)), name).toBe(true);
     }
+  });
+
+  test('of a peer whose agent dies meanwhile, another one takes over', async () => {
+    const file = await archive('demo/dying:1', 4, 25 * MB);
+    await load(file, '--nodes', 'node-1,node-2');
+    // Slow enough that somebody can die meanwhile.
+    for (const host of lab.hosts.slice(0, 2))
+      await lab.fault(host, lab.hosts[2], { kind: 'delay', delayMs: 250, jitterMs: 0 });
+    const before = { 'node-1': await sent('node-1'), 'node-2': await sent('node-2') };
+    const message = runOn('node-3', 'dying', 'demo/dying:1');
+    const victim = await eventually('one gives some of it', async () => {
+      for (const node of ['node-1', 'node-2'] as const)
+        if ((await sent(node)) > before[node] + MB / 4) return node;
+      return undefined;
+    });
+    for (const pid of victim === 'node-1' ? cluster.pids('agent') : pidsOf(second.directory, 'agent'))
+      process.kill(pid, 'SIGKILL');
+    for (const host of lab.hosts.slice(0, 2)) await lab.heal(host, lab.hosts[2]);
+    expect(await message).toMatch(/From node node-/);
+    expect(third.log).toMatch(new RegExp(`Another node does not give parts of images.*node=${victim}`));
+  });
+
+  test('what is taken away is gone from this node and the cluster; what a pod uses here is not', async () => {
+    await cluster.gantry(['image', 'rm', 'demo/large:1']);
+    await expect(cluster.gantry(['image', 'rm', 'demo/lazy:1'])).rejects.toThrow(/used by a container/);
+    const names = JSON.parse(await cluster.gantry(['image', 'ls', '--cluster', '-o', 'json']));
+    const left = names.map(({ name }: { name: string }) => name);
+    expect(left).toContain('docker.io/demo/lazy:1');
+    expect(left).not.toContain('docker.io/demo/large:1');
+    expect(await cluster.gantry(['image', 'ls'])).not.toContain('demo/large:1');
   });
 });

@@ -6,7 +6,7 @@ import { instanceOf } from '#cmd/gantry/paths.ts';
 import { TestEtcd } from './etcd.ts';
 import { TestHost } from './host.ts';
 import { anyKubectl } from './kubectl.ts';
-import { commandLine, type Role, roleOf } from './roles.ts';
+import { commandLine, pidsOf, type Role } from './roles.ts';
 import { eventually, mustRun, type Ran, type RunOptions, run } from './run.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
@@ -110,19 +110,13 @@ export class TestCluster {
       if (!existsSync(file)) {
         await mustRun(process.execPath, ['hack/images/index.ts', name], { cwd: ROOT, timeoutMs: 300_000 });
       }
-      await this.gantry(['image', 'import', file]);
+      await this.gantry(['image', 'load', '--local', file]);
     }
   }
 
   /** Pids of the instance's processes by role, as their command lines say. */
   pids(role: Role): number[] {
-    const found: number[] = [];
-    for (const name of readdirSync('/proc')) {
-      if (!/^\d+$/.test(name)) continue;
-      const args = commandLine(Number(name));
-      if (args.some((arg) => arg.includes(this.directory)) && roleOf(args) === role) found.push(Number(name));
-    }
-    return found;
+    return pidsOf(this.directory, role);
   }
 
   /** SIGTERM; containers run on. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 export type Role = 'up' | 'server' | 'agent' | 'helper' | 'monitor' | 'etcd';
 
@@ -22,4 +22,13 @@ export function commandLine(pid: number): string[] {
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
     throw error;
   }
+}
+
+/** Pids of the programs of a role that run on a data directory. */
+export function pidsOf(directory: string, role: Role): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => {
+    const args = commandLine(pid);
+    return args.some((arg) => arg.includes(directory)) && roleOf(args) === role;
+  });
 }
