@@ -25,6 +25,7 @@ const ROOT = new URL('../..', import.meta.url).pathname;
 const CLIENT = new URL('./client.ts', import.meta.url).pathname;
 const WRITERS = 2;
 const READY_MS = 60_000;
+const KUBECTL_MS = 60_000;
 const DISK_BYTES = 1024 * 1024 * 1024;
 /** How soon after the last fault everything must be as it was. */
 const SETTLE_MS = 120_000;
@@ -135,7 +136,7 @@ export class ChaosCluster implements Target {
 
   /** The pod that takes records on a machine. */
   async recordsPod({ nodeName }: Machine): Promise<Pod | undefined> {
-    const pods = await this.#items<Pod>(['pods', '-l', 'app=records']);
+    const pods = (await this.#items<Pod>(['pods', '-l', 'app=records'])).filter(isAlive);
     return pods.find(({ spec }) => spec?.nodeName === nodeName);
   }
 
@@ -175,7 +176,8 @@ export class ChaosCluster implements Target {
     const disks = [...this.machines.values()].map(({ space }) => join(space.options.directory, RECORDS));
     const read = (name: string) =>
       disks.map((disk) => (existsSync(join(disk, name)) ? readFileSync(join(disk, name), 'utf8') : ''));
-    const views = await Promise.all(this.servers.map((server) => this.#objects(server)));
+    const views: Map<string, number>[] = [];
+    for (const server of this.servers) views.push(await this.#objects(server));
     const held = {
       records: new Set(read('records').flatMap(recordsIn)),
       objects: views[0]!,
@@ -263,12 +265,12 @@ export class ChaosCluster implements Target {
   /** From outside; asks the first server unless it is told which. */
   kubectl(args: readonly string[], { server = this.servers[0]!, input = '' } = {}): Promise<Ran> {
     const all = ['--kubeconfig', this.#kubeconfig, '--server', urlOf(server), ...args];
-    return run(...this.#outside.inside(anyKubectl(), all), { input, timeoutMs: 30_000 });
+    return run(...this.#outside.inside(anyKubectl(), all), { input, timeoutMs: KUBECTL_MS });
   }
 
   async #must(args: readonly string[], input = '', server?: Machine): Promise<string> {
     const { code, stdout, stderr } = await this.kubectl(args, { input, ...(server && { server }) });
-    if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}${stdout}`);
+    if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}${stdout.slice(0, 1000)}`);
     return stdout;
   }
 
@@ -312,7 +314,7 @@ export class ChaosCluster implements Target {
     if (members.length !== this.servers.length) found.push(`etcd has ${members.length} members`);
     if (found.length > 0) return found;
     const deployments = await this.#items<Deployment>(['deployments']);
-    const pods = await this.#items<Pod>(['pods']);
+    const pods = (await this.#items<Pod>(['pods'])).filter(isAlive);
     const wanted = { records: replicasOf(this.#size.hosts), churn: CHURN_REPLICAS };
     for (const [name, count] of Object.entries(wanted)) {
       const { metadata, status } = deployments.find((one) => one.metadata.name === name)!;
@@ -327,7 +329,7 @@ export class ChaosCluster implements Target {
 
   /** Each pod of a node has a monitor there, and each monitor a pod. */
   async #stray(): Promise<string[]> {
-    const pods = await this.#items<Pod>(['pods', '--all-namespaces']);
+    const pods = (await this.#items<Pod>(['pods', '--all-namespaces'])).filter(isAlive);
     return [...this.machines.values()].flatMap((machine) => {
       const wanted = pods.filter(({ spec }) => spec?.nodeName === machine.nodeName).length;
       const running = machine.pids('monitor').length;
@@ -336,7 +338,11 @@ export class ChaosCluster implements Target {
   }
 
   async #objects(server: Machine): Promise<Map<string, number>> {
-    const all = await this.#items<ConfigMap>(['configmaps', '-n', WRITERS_NAMESPACE], server);
+    // Of half an hour they are 25,000: as the server sends them, for kubectl takes a minute to print them.
+    const path = `/api/v1/namespaces/${WRITERS_NAMESPACE}/configmaps`;
+    const { items: all } = JSON.parse(await this.#must(['get', '--raw', path], '', server)) as {
+      items: ConfigMap[];
+    };
     return new Map(
       all.filter(({ data }) => data?.['n']).map(({ metadata, data }) => [metadata.name, Number(data!['n'])]),
     );
@@ -345,6 +351,11 @@ export class ChaosCluster implements Target {
 
 function urlOf({ host }: Machine): string {
   return `https://${host.address}:6443`;
+}
+
+/** Pods that a full node has driven out stay to be looked at, and run no more. */
+function isAlive({ status }: Pod): boolean {
+  return status?.phase !== 'Failed' && status?.phase !== 'Succeeded';
 }
 
 /** Servers that do not show the same. */

@@ -3,7 +3,7 @@ import { findings } from '#hack/chaos-run/checks.ts';
 import { ChaosCluster } from '#hack/chaos-run/cluster.ts';
 import { apply } from '#hack/chaos-run/faults.ts';
 import type { Machine } from '#hack/chaos-run/machine.ts';
-import { play } from '#hack/chaos-run/play.ts';
+import { lineOf, play } from '#hack/chaos-run/play.ts';
 import { availability, faultRows, table } from '#hack/chaos-run/report.ts';
 import { timeline } from '#hack/chaos-run/schedule.ts';
 import { whyNoHost } from '../harness/host.ts';
@@ -118,8 +118,10 @@ describe.skipIf(whyNoHost())(
       const seed = Date.now() % 1_000_000;
       const events = timeline(seed, { durationMs: CHAOS_MS, ...SIZE });
       const startedAt = Date.now();
-      console.log(`      hack/chaos --seed ${seed} --minutes ${CHAOS_MS / 60_000}`);
-      await play(events, cluster, (line) => console.log(`      ${line}`));
+      console.log(
+        [`      hack/chaos --seed ${seed} --minutes ${CHAOS_MS / 60_000}`, ...events.map(lineOf)].join('\n'),
+      );
+      await play(events, cluster, () => {});
       const { seen, held } = await cluster.outcome();
       const totals = { records: availability(seen, 'record'), writes: availability(seen, 'create') };
       console.log(table(faultRows(events, startedAt, seen), totals));
