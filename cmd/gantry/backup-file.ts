@@ -32,7 +32,7 @@ export async function writeBackupFile(
     }
     refuseExisting(file, force);
     await rename(temporary, file);
-    await syncDirectory(dirname(file));
+    await syncPath(dirname(file));
     return checked;
   } catch (error) {
     await rm(temporary, { force: true });
@@ -61,7 +61,8 @@ export function refuseExisting(file: string, force: boolean): void {
   if (!force && existsSync(file)) throw new Error(`${file} exists: say --force to replace it`);
 }
 
-async function syncDirectory(path: string): Promise<void> {
+/** A file or a directory is on the disk once it resolves. */
+export async function syncPath(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
     await handle.sync();

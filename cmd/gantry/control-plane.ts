@@ -44,7 +44,7 @@ export function controlPlaneOf(settings: Settings): ControlPlane {
   if (store.kind === 'sqlite')
     throw new StatusError(
       'Conflict',
-      'this cluster keeps its state in SQLite, on one machine: move it to etcd first (gantry promote --to etcd://...)',
+      'this cluster keeps its state in SQLite, on one machine: move it to etcd first (gantry promote --etcd managed, or --to etcd://...)',
     );
   const files = store.kind === 'managed-etcd' ? managedFiles(settings) : {};
   const fileArgs: Record<string, string> = {};

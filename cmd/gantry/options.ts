@@ -145,10 +145,16 @@ export function addEtcdCommandOptions(command: Command): Command {
 
 /** The flags of `promote`. */
 export function addPromoteOptions(command: Command): Command {
-  const to = new Option('--to <etcd>', 'where the state goes: etcd://host:port,...')
+  const to = new Option('--to <etcd>', 'where the state goes: etcd://host:port,..., or as --etcd says')
     .argParser(storeOf)
     .makeOptionMandatory();
-  return addEtcdOptions(command.addOption(to)).option('-o, --output <format>', 'json');
+  const managed = new Option(
+    '--etcd <how>',
+    'managed: to an etcd that the servers of the cluster run themselves',
+  )
+    .choices(['managed'])
+    .implies({ to: { kind: 'managed-etcd' } satisfies StoreChoice });
+  return addEtcdOptions(command.addOption(to).addOption(managed)).option('-o, --output <format>', 'json');
 }
 
 /** The flags that `up` and the roles it starts have in common. */

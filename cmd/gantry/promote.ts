@@ -35,7 +35,7 @@ const LOOK_EVERY_MS = 50;
 /** `gantry promote`: asks the running server to move the cluster to etcd, shows how far it is, and waits until it serves from there. */
 export async function promote(flags: PromoteFlags): Promise<number> {
   const { to, dataDir, output } = flags;
-  if (to.kind !== 'etcd') throw new Error('--to names no etcd: write it as etcd://host:port,...');
+  if (to.kind === 'sqlite') throw new Error('--to names no etcd: write it as etcd://host:port,...');
   const paths = pathsOf(dataDir);
   if (!isInUse(paths))
     throw new Error(
@@ -70,7 +70,11 @@ interface Told {
 async function ask(transport: Http2Transport, request: PromotionRequest, quiet: boolean): Promise<Told> {
   const headers = { 'content-type': 'application/json' };
   const body = Buffer.from(JSON.stringify(request));
-  const answer = await transport.request({ method: 'POST', path: PROMOTION_PATH, headers, body });
+  const answer = await transport
+    .request({ method: 'POST', path: PROMOTION_PATH, headers, body })
+    .catch((error: Error) => error);
+  // It may have begun all the same.
+  if (answer instanceof Error) return { heldAt: systemClock.monotonic(), failure: answer };
   if (answer.status !== 200) {
     const { message } = JSON.parse(Buffer.from(await collect(answer.body)).toString()) as { message: string };
     throw new Error(message);

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -7,12 +7,15 @@ import type { RequestContext } from '#apiserver/contract.ts';
 import { keySpace } from '#apiserver/engine/keys.ts';
 import { WriteGate } from '#apiserver/promotion/gate.ts';
 import { systemClock } from '#machinery/clock.ts';
+import { systemFiles } from '#machinery/files.ts';
 import { silentLogger } from '#machinery/log.ts';
 import { makeAuthority } from '#machinery/pki/issue.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { collect } from '#machinery/transport.ts';
-import { EtcdServer, whyNoEtcd } from '#store/etcd/testing/server.ts';
+import { EtcdServer, freePort, whyNoEtcd } from '#store/etcd/testing/server.ts';
 import { MemoryStore } from '#store/memory/index.ts';
+import { memberHere } from './managed-etcd/role.ts';
+import { withMember } from './managed-etcd/run.ts';
 import { addUpOptions, settle, type UpFlags } from './options.ts';
 import { endPromotion, type PromotionLine, promotionHandlers } from './promotion.ts';
 import { CLUSTER, openStore } from './store.ts';
@@ -112,6 +115,31 @@ describe.skipIf(MISSING)(`with an etcd${MISSING ? ` (${MISSING})` : ''}`, () => 
     expect(await store.get(keySpace(CLUSTER).restoring)).toBeUndefined();
     expect((await store.list(keySpace(CLUSTER).root)).entries).toHaveLength(2);
     expect(readFileSync(join(root, 'store/store.db'), 'utf8')).toContain('was moved to etcd://');
+  });
+
+  test('to an etcd of its own: what an interrupted try has left goes, and the flags of before start it', async () => {
+    const ports = ['--etcd-client-port', await freePort(), '--etcd-peer-port', await freePort()].map(String);
+    const { settings, begin, switched } = await server(...ports, '--advertise-address', '127.0.0.1');
+    mkdirSync(join(root, 'etcd/data/member/wal'), { recursive: true });
+    writeFileSync(join(root, 'etcd/data/member/wal/0.wal'), 'half');
+    const lines = await linesOf((await begin('etcd')).body);
+    expect(lines.at(-1)).toMatchObject({ result: { entries: 1 } });
+    expect(switched.yet).toBe(true);
+    const next = await inCharge(settings);
+    expect(next.store).toEqual({ kind: 'managed-etcd' });
+    const member = await memberHere(next, systemFiles());
+    const signal = new AbortController().signal;
+    const held = await withMember(next.paths, member, { clock: systemClock, signal }, async () => {
+      const store = await openStore(next, CLUSTER, deps);
+      await endPromotion(next, store, systemClock);
+      const { entries } = await store.list(keySpace(CLUSTER).root);
+      await store.close();
+      return entries.map(({ key }) => key.split('/').at(-1));
+    });
+    expect(held).toEqual(['base', 'a']);
+    await expect(inCharge({ ...settings, store: { kind: 'sqlite', said: true } })).rejects.toThrow(
+      'leave --store out',
+    );
   });
 
   test('one at a time; a command that ends gives it up, and the old store takes writes', async () => {

@@ -12,6 +12,7 @@ import type { Logger } from '#machinery/log.ts';
 import { keyHashOf } from '#machinery/pki/certificate.ts';
 import type { Random } from '#machinery/random.ts';
 import type { Store } from '#store/contract.ts';
+import type { MemberStatus } from '#store/etcd/maintenance.ts';
 import { LineQueue } from './line-queue.ts';
 import { setOldStoreAside } from './old-store.ts';
 import type { EtcdFlags, Settings } from './options.ts';
@@ -54,7 +55,7 @@ export interface PromotionParts {
   random: Random;
   log: Logger;
   /** Called when the other store is in charge: the server is to end, and to start anew. */
-  switched: () => void;
+  switched: (store: StoreChoice) => void;
 }
 
 /** For whoever RBAC lets `post` there: by default cluster-admin. */
@@ -116,7 +117,8 @@ function parseRequest(body: Uint8Array | undefined): PromotionRequest {
 /** Throws before anything is begun. */
 function refuseUnfit({ store: current }: Settings, { store: text }: PromotionRequest): StoreChoice {
   const store = parseStore(text);
-  if (store?.kind !== 'etcd') throw new StatusError('BadRequest', `${JSON.stringify(text)} is no etcd`);
+  if (!store || store.kind === 'sqlite')
+    throw new StatusError('BadRequest', `${JSON.stringify(text)} is no etcd`);
   if (current.kind !== 'sqlite')
     throw new StatusError('Conflict', `the state is in ${storeText(current)} already`);
   if (current.said)
@@ -133,22 +135,17 @@ function supersedes(next: PromotionLine, last: PromotionLine): boolean {
 }
 
 async function run(
-  { settings, store: source, gate, authority, clock, random, log, switched }: PromotionParts,
-  { id, etcd }: PromotionRequest,
+  parts: PromotionParts,
+  request: PromotionRequest,
   choice: StoreChoice,
   lines: LineQueue<PromotionLine>,
 ): Promise<void> {
+  const { settings, store: source, gate, authority, clock, log, switched } = parts;
+  const { id, etcd } = request;
   const { paths } = settings;
-  const endpoints = choice.kind === 'etcd' ? choice.endpoints : [];
-  // Only who asks for it pays for the client of etcd.
-  const { etcdStatus } = await import('#store/etcd/maintenance.ts');
-  const members = judgeTarget(
-    await etcdStatus({ ...etcdAccess(etcd, endpoints), clock, retryMs: STATUS_MS }),
-  );
   log.info('The cluster is being promoted', { to: storeText(choice), id });
-  const target = await openStore({ store: choice, ...etcd, paths }, CLUSTER, { clock, random, log });
-  try {
-    const result = await promote({
+  const result = await withTarget(parts, etcd, choice, lines.unread, (target, members) =>
+    promote({
       ...{ source, gate, target, clock, id, owner: keyHashOf(authority) },
       keys: keySpace(CLUSTER),
       signal: lines.unread,
@@ -159,13 +156,35 @@ async function run(
       },
       decide: (promoted) =>
         writeStoreRecord(systemFiles(), paths, storeRecord(choice, etcd, promoted, clock.now())),
-    });
-    log.info('The cluster is promoted, the server starts anew', { to: storeText(choice), ...result });
-    lines.push({ result });
-    switched();
-  } finally {
-    await target.close();
+    }),
+  );
+  log.info('The cluster is promoted, the server starts anew', { to: storeText(choice), ...result });
+  lines.push({ result });
+  switched(choice);
+}
+
+/** Opens the store that the cluster goes to, for as long as it is filled. Throws when it is unfit. */
+async function withTarget<T>(
+  { settings, clock, random, log }: PromotionParts,
+  etcd: EtcdFlags,
+  choice: StoreChoice,
+  signal: AbortSignal,
+  work: (target: Store, members: readonly MemberStatus[]) => Promise<T>,
+): Promise<T> {
+  const deps = { clock, random, log };
+  // Only who asks for it pays for the client of etcd.
+  if (choice.kind === 'managed-etcd') {
+    const { withFirstMember } = await import('./managed-etcd/first.ts');
+    const all = { ...deps, files: systemFiles(), signal };
+    return await withFirstMember(settings, `/gantry/${CLUSTER}/`, all, (target) => work(target, []));
   }
+  const { etcdStatus } = await import('#store/etcd/maintenance.ts');
+  const endpoints = choice.kind === 'etcd' ? choice.endpoints : [];
+  const members = judgeTarget(
+    await etcdStatus({ ...etcdAccess(etcd, endpoints), clock, retryMs: STATUS_MS }),
+  );
+  const target = await openStore({ store: choice, ...etcd, paths: settings.paths }, CLUSTER, deps);
+  return await work(target, members).finally(() => target.close());
 }
 
 /** How long each member is asked for its state. */

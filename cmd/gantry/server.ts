@@ -44,7 +44,7 @@ import { saveSnapshots, snapshotSchedule } from './snapshot/serve.ts';
 import { stopSignal } from './stop.ts';
 import { CLUSTER, openStore } from './store.ts';
 import { inCharge, PromotedStoreError } from './store-record.ts';
-import { EXIT_FINAL } from './supervise.ts';
+import { EXIT_ANEW, EXIT_FINAL } from './supervise.ts';
 import { aborted } from './wait.ts';
 
 const HEALTH_EVERY_MS = 1_000;
@@ -59,8 +59,7 @@ export async function server(flags: UpFlags): Promise<number> {
     part: 'server',
   });
   try {
-    await run(await inCharge(told), log, stopSignal());
-    return 0;
+    return await run(await inCharge(told), log, stopSignal());
   } catch (error) {
     log.error('The server ends', { error: messageOf(error), stack: (error as Error).stack });
     return isFinal(error) ? EXIT_FINAL : 1;
@@ -80,7 +79,7 @@ async function run(
   settings: Settings,
   log: ReturnType<typeof textLogger>,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const clock = systemClock;
   const random = systemRandom;
   const [pki, store] = await Promise.all([preparePki(settings), storeOfServer(settings, log, signal)]);
@@ -121,7 +120,7 @@ async function run(
         ...rotation.handlers,
         ...promotionHandlers({
           ...{ settings, store, gate, clock, random, log, authority: pki.serverCa },
-          switched: () => switched.abort(),
+          switched: (store) => switched.abort(store),
         }),
       ],
       operation: {
@@ -149,6 +148,8 @@ async function run(
   await running.stop();
   await saving;
   await store.close();
+  // An etcd of its own is a role beside the server.
+  return switched.signal.reason?.kind === 'managed-etcd' ? EXIT_ANEW : 0;
 }
 
 function tokensOf({ signingKey }: Pki, objects: ObjectReader): ServiceAccountTokens {

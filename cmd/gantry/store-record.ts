@@ -45,7 +45,7 @@ export async function readStoreRecord(
     if (version !== VERSION)
       throw new RangeError(`it is of version ${version}, this program reads ${VERSION}`);
     const store = parseStore(text);
-    if (store?.kind !== 'etcd') throw new RangeError(`it names no etcd: ${JSON.stringify(text)}`);
+    if (!store || store.kind === 'sqlite') throw new RangeError(`it names no etcd: ${JSON.stringify(text)}`);
     return { store, ...rest };
   } catch (error) {
     throw new Error(`${path} cannot be used: ${(error as Error).message}`);

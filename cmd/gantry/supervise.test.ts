@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '#machinery/clock.ts';
 import { type LogLine, memoryLogger } from '#machinery/log.ts';
 import { endLeftRoles, leftRoles, pidFileOf, runningPid } from './processes.ts';
-import { EXIT_FINAL, type Role, supervise } from './supervise.ts';
+import { EXIT_ANEW, EXIT_FINAL, type Role, supervise } from './supervise.ts';
 
 /** With real processes: what is tested is what the kernel tells of them. */
 
@@ -77,6 +77,14 @@ describe('the supervisor', () => {
       role('x', `process.exit(${EXIT_FINAL})`),
     ]);
     expect(await done).toBe(EXIT_FINAL);
+  });
+
+  test('ends when a role says that others are needed, once all have stopped', async () => {
+    const stops = `${mark('a')} process.on('SIGTERM', () => { ${mark('A')} process.exit(0); }); setInterval(() => {}, 1000);`;
+    const after = { before: () => eventually('the first role runs', () => marks() === 'a') };
+    const { done } = start([role('a', stops), { ...role('x', `process.exit(${EXIT_ANEW})`), ...after }]);
+    expect(await done).toBe(EXIT_ANEW);
+    expect(marks()).toBe('aA');
   });
 
   test('ends when a role that nobody stopped exits as only one does that is out', async () => {

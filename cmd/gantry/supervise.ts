@@ -30,9 +30,12 @@ const STOP_TIMEOUT_MS = 15_000;
 /** Exit code of a role that must not be started again: a wrong flag, a locked data directory. */
 export const EXIT_FINAL = 78;
 
+/** Exit code of a role after which the roles of this machine are others: all stop, and are worked out anew. */
+export const EXIT_ANEW = 79;
+
 /**
  * Starts the roles and starts again each that dies, waiting longer after each quick death. Resolves with an exit code
- * once `signal` has aborted and all have stopped, last started first; or when a role says that it can never run. Rejects when what has to
+ * once `signal` has aborted and all have stopped, last started first; or when a role says that it can never run, or that others are needed. Rejects when what has to
  * be done before a role fails, once all have stopped.
  */
 export async function supervise(
@@ -87,7 +90,7 @@ async function keepRunning(
     // A role that dies takes the pipe's other end with it; its exit is what counts.
     child.stdin.on('error', () => {});
     const ended = await waitFor(child, clock, signal, STOP_TIMEOUT_MS + (role.stopDelayMs ?? 0));
-    if (ended.code === EXIT_FINAL) return EXIT_FINAL;
+    if (ended.code === EXIT_FINAL || ended.code === EXIT_ANEW) return ended.code;
     if (signal.aborted) return undefined;
     if (ended.code !== undefined && role.final?.codes.includes(ended.code)) {
       log.error('A role has ended for good', { role: role.name, why: role.final.why });

@@ -26,7 +26,7 @@ import { serverUrl } from './pki.ts';
 import { endLeftRoles, pidFileOf, runningPid } from './processes.ts';
 import { shutdownTimes } from './shutdown-options.ts';
 import { inCharge, PromotedStoreError } from './store-record.ts';
-import { EXIT_FINAL, type Role, supervise } from './supervise.ts';
+import { EXIT_ANEW, EXIT_FINAL, type Role, supervise } from './supervise.ts';
 
 /** `gantry up`: the server and the agent of this machine, in the foreground, until SIGTERM or SIGINT. */
 export async function up(flags: UpFlags): Promise<number> {
@@ -82,8 +82,13 @@ export async function superviseHere(
   // Timers of the clock do not keep a process alive; a supervisor between two starts must be.
   const hold = setInterval(() => {}, 2 ** 30);
   try {
-    const roles = await rolesOf(stop.signal);
-    return await supervise(roles, { clock: systemClock, log, signal: stop.signal });
+    for (;;) {
+      const roles = await rolesOf(stop.signal);
+      const code = await supervise(roles, { clock: systemClock, log, signal: stop.signal });
+      if (code !== EXIT_ANEW) return code;
+      if (stop.signal.aborted) return 0;
+      log.info('The roles of this machine are others now');
+    }
   } catch (error) {
     if (stop.signal.aborted) return 0;
     if (!FINAL.some((kind) => error instanceof kind)) throw error;

@@ -23,7 +23,7 @@ export async function storeInCharge(store: StoreChoice, paths: Paths, files: Fil
     throw new OtherStoreError(`${paths.root} has an etcd of its own: leave --store out`);
   if (!member && store.kind === 'managed-etcd' && existsSync(join(paths.store, 'store.db')))
     throw new OtherStoreError(
-      `${paths.root} keeps its state in SQLite, and an etcd would begin with none: move it there with "gantry backup" and "gantry restore --store etcd"`,
+      `${paths.root} keeps its state in SQLite, and an etcd would begin with none: start it without that, then move it there with "gantry promote --etcd managed"`,
     );
   return store;
 }

@@ -3,8 +3,9 @@
  * change places, and the old data stays. Interrupted anywhere, a new try starts over with the data of before.
  */
 import { constants } from 'node:fs';
-import { cp, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { cp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncPath } from '../backup-file.ts';
 import type { Paths } from '../paths.ts';
 
 export interface WorkCopy {
@@ -41,7 +42,7 @@ export async function workCopy(
       const had = await exists(data);
       if (had) await rename(data, replaced);
       await rename(work, data);
-      await sync(dirname(data));
+      await syncPath(dirname(data));
       if (!had) return undefined;
       await rename(replaced, kept);
       return kept;
@@ -69,15 +70,6 @@ async function exists(path: string): Promise<boolean> {
 
 async function syncTree(path: string): Promise<void> {
   for (const entry of await readdir(path, { withFileTypes: true, recursive: true }))
-    await sync(join(entry.parentPath, entry.name));
-  await sync(path);
-}
-
-async function sync(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+    await syncPath(join(entry.parentPath, entry.name));
+  await syncPath(path);
 }
