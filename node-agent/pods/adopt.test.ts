@@ -97,10 +97,11 @@ test('before its first container a pod is attached again: files may not have bee
 
 test('a pod that ended stays so', () => {
   const pod = podWith({ restartPolicy: 'Never' });
-  pod.status = { phase: 'Failed', reason: 'Evicted', message: 'm' };
-  expect(adopt(pod, undefined, undefined, NOW).terminal).toEqual({
-    phase: 'Failed',
-    reason: 'Evicted',
-    message: 'm',
-  });
+  const status = { phase: 'Failed', reason: 'Evicted', message: 'm' };
+  const image = { name: 'main', image: 'i', imageID: '', ready: false, restartCount: 0 };
+  pod.status = { ...status, containerStatuses: [image] };
+  expect(adopt(pod, undefined, undefined, NOW).terminal).toEqual(status);
+  // It was never taken: nothing was said of its containers.
+  pod.status = status;
+  expect(adopt(pod, undefined, undefined, NOW).terminal).toEqual({ ...status, rejected: true });
 });

@@ -30,7 +30,7 @@ export function adopt(
   const { phase } = pod.status ?? {};
   if (phase === 'Succeeded' || phase === 'Failed') {
     const { reason = '', message = '' } = pod.status!;
-    observed.terminal = { phase, reason, message };
+    observed.terminal = { phase, reason, message, ...(statuses.length === 0 && { rejected: true }) };
   }
   if (!sandbox) {
     if (statuses.some(({ containerID }) => containerID)) learn(observed, { is: 'sandboxLost', nowMs });

@@ -44,6 +44,8 @@ export interface Terminal extends Reasoned {
   phase: 'Failed' | 'Succeeded';
   /** The node ended it for its own sake: its containers have at most this, in milliseconds, and others are told. */
   disruptedMs?: number;
+  /** The node never took it: there is nothing to tell of its containers. */
+  rejected?: true;
 }
 
 export interface ContainerObserved {

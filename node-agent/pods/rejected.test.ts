@@ -12,6 +12,8 @@ describe('a pod with a sysctl', () => {
     await node.run(3_000);
     const rejected = { phase: 'Failed', reason: 'SysctlForbidden', message: `Pod was rejected: ${WHY}` };
     expect(node.pod('web')!.status).toMatchObject(rejected);
+    // Else they, not the reason, would be what "kubectl get pods" shows.
+    expect(node.pod('web')!.status).not.toHaveProperty('containerStatuses');
     expect(node.events).toContainEqual({ reason: 'SysctlForbidden', message: WHY });
     expect(await node.runtime.list()).toEqual([]);
     await node.delete('web');

@@ -169,7 +169,7 @@ class Roster implements PodRoster {
       unenforceableLabel(pod.spec!, profiles);
     if (!rejection) return;
     const message = `Pod was rejected: ${rejection.message}`;
-    observed.terminal = { phase: 'Failed', reason: rejection.reason, message };
+    observed.terminal = { phase: 'Failed', reason: rejection.reason, message, rejected: true };
     recorder.record(pod, 'Warning', rejection);
   }
 

@@ -41,6 +41,7 @@ export function podStatus(view: View, node: NodeAddresses): PodStatus {
   const app = appContainers(pod).map((one) => containerStatus(view, one, false, initialized));
   const ephemeral = ephemeralContainers(pod).map((one) => ephemeralStatus(view, one));
   const phase = phaseOf(view, app, initialized);
+  const rejected = observed.terminal?.rejected ?? false;
   const why = observed.terminal?.reason ? observed.terminal : phase === 'Failed' ? ending(view) : undefined;
   const ips = pod.spec?.hostNetwork
     ? [...node.hostIPs]
@@ -53,8 +54,8 @@ export function podStatus(view: View, node: NodeAddresses): PodStatus {
     hostIPs: node.hostIPs.map((ip) => ({ ip })),
     ...(ips.length > 0 && { podIP: ips[0]!, podIPs: ips.map((ip) => ({ ip })) }),
     startTime: rfc3339(observed.startTimeMs),
-    ...(init.length > 0 && { initContainerStatuses: init }),
-    containerStatuses: app,
+    ...(init.length > 0 && !rejected && { initContainerStatuses: init }),
+    ...(!rejected && { containerStatuses: app }),
     ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
     ...(pod.metadata.generation && { observedGeneration: pod.metadata.generation }),
     qosClass: pod.status?.qosClass ?? qosClassOf(pod.spec!),
