@@ -120,7 +120,14 @@ describe.skipIf(whyNoHost())('managed etcd', () => {
   });
 
   test('stopped, it is backed up and restored by itself; started again, it needs no flag', async () => {
-    await cluster.must(['create', 'configmap', 'kept']);
+    // The only member is killed, and the server waits for it.
+    const servers = cluster.pids('server');
+    process.kill(cluster.pids('etcd')[0]!, 'SIGKILL');
+    await orLog('a write is answered', async () => {
+      const { code, stderr } = await at(cluster, ['create', 'configmap', 'kept']);
+      return code === 0 || stderr.includes('already exists') || undefined;
+    });
+    expect(cluster.pids('server')).toEqual(servers);
     await cluster.stop();
     const file = join(cluster.directory, 'cluster.backup');
     expect(await cluster.gantry(['backup', file])).toContain('entries');
@@ -171,6 +178,19 @@ describe.skipIf(whyNoHost())('managed etcd', () => {
     console.log(`      ${load.ledger.size} writes, the longest pause ${Math.round(longest)} ms`);
     expect(await lost(load.ledger, cluster)).toEqual([]);
     expect(cluster.pids('server')).toEqual([server]);
+  });
+
+  test('etcd ends with its supervisor, however that ends, and comes back with the next one', async () => {
+    const [supervisor] = cluster.pids('up');
+    const etcd = cluster.pids('etcd');
+    process.kill(supervisor!, 'SIGKILL');
+    cluster.spawn(flags);
+    await orLog('it is another one', async () => {
+      const now = cluster.pids('etcd');
+      return (now.length === 1 && now[0] !== etcd[0]) || undefined;
+    });
+    await served(cluster);
+    await voting(3);
   });
 
   test('the machine of the etcd leader dies: writes go on, and it comes back', async () => {
