@@ -35,13 +35,17 @@ const PACE: Pace = { windowMs: 10_000, minBytes: 160 * 1024 };
 /** All that have the blob are busy: their takers are on the way to give it on. */
 const BUSY_WAIT_MS = { from: 200, to: 1_000 };
 /** How long a node that failed is passed over, and one that lied. */
-const FAILED_MS = 30_000;
+const FAILED_MS = 10_000;
 const LIED_MS = 10 * 60_000;
+/** Who has more patience than this asks those that failed again, for so long: a node under load may be late, and the only one. */
+const FAILED_PATIENCE_MS = 45_000;
 
 /** Asks other nodes for blobs, a few at a time, each for what it has; remembers who is of no use for now. */
 export class PeerAsker {
   readonly #options: AskOptions;
   readonly #avoidedUntil = new Map<string, number>();
+  /** Of those, who may be well again soon. */
+  readonly #failing = new Set<string>();
 
   constructor(options: AskOptions) {
     this.#options = options;
@@ -69,22 +73,25 @@ export class PeerAsker {
     signal: AbortSignal,
   ): AsyncGenerator<BlobPeer> {
     const { clock, random } = this.#options;
-    const giveUpAt = clock.monotonic() + patienceMs;
+    const began = clock.monotonic();
     const over = new Set<string>();
     for (;;) {
       let busy = false;
       const left = this.#inOrder(names).filter((name) => !over.has(name));
       for await (const { name, answer } of this.#ask(blob, left, signal)) {
         busy ||= answer === 'busy';
-        if (answer === 'no') over.add(name);
+        if (answer === 'no' && !this.#failing.has(name)) over.add(name);
         if (answer !== 'yes') continue;
         const asked = { refused: false };
         yield { name, open: (offset) => this.#read({ name, blob, offset, asked }, signal) };
         // Others came first: it is asked again.
         if (asked.refused) busy = true;
-        else over.add(name);
+        else if (!this.#failing.has(name)) over.add(name);
       }
-      if (!busy || clock.monotonic() > giveUpAt) return;
+      const waitedMs = clock.monotonic() - began;
+      const patient = patienceMs > FAILED_PATIENCE_MS && waitedMs < FAILED_PATIENCE_MS;
+      const failed = [...this.#failing].some((name) => !over.has(name));
+      if (!(busy && waitedMs <= patienceMs) && !(failed && patient)) return;
       const { from, to } = BUSY_WAIT_MS;
       await sleep(clock, from + random.next() * (to - from), signal);
     }
@@ -94,7 +101,11 @@ export class PeerAsker {
   #inOrder(names: readonly string[]): string[] {
     const { nodes, clock, random } = this.#options;
     const now = clock.monotonic();
-    for (const [name, until] of this.#avoidedUntil) if (until <= now) this.#avoidedUntil.delete(name);
+    for (const [name, until] of this.#avoidedUntil) {
+      if (until > now) continue;
+      this.#avoidedUntil.delete(name);
+      this.#failing.delete(name);
+    }
     return nodes()
       .filter(({ name }) => !this.#avoidedUntil.has(name))
       .map(({ name, images }) => ({
@@ -183,12 +194,14 @@ export class PeerAsker {
     const { clock, log } = this.#options;
     log.info('Another node does not give parts of images', { node: name, error: messageOf(error) });
     this.#avoidedUntil.set(name, clock.monotonic() + FAILED_MS);
+    this.#failing.add(name);
   }
 
   #blame(name: string, digest: string): void {
     const { clock, log } = this.#options;
     log.warn('Another node gave something else than was asked of it', { node: name, digest });
     this.#avoidedUntil.set(name, clock.monotonic() + LIED_MS);
+    this.#failing.delete(name);
   }
 }
 

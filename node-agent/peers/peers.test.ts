@@ -4,6 +4,7 @@ import { connect as connectTls } from 'node:tls';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { boundKeysText } from '#api/semantics/node-keys.ts';
 import { systemClock } from '#machinery/clock.ts';
+import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { httpOver } from '#machinery/http-over.ts';
 import { type LogLine, memoryLogger, silentLogger } from '#machinery/log.ts';
 import { type KeyAndCertificate, keyHashOf } from '#machinery/pki/certificate.ts';
@@ -187,6 +188,32 @@ describe('asking around', () => {
     lines.length = 0;
     await holders(asker);
     expect(lines).toEqual([]);
+  });
+
+  test('a node that failed is asked again for what is to be had nowhere else', async () => {
+    const clock = new VirtualClock();
+    let up = false;
+    const request = async () => {
+      if (!up) throw new Error('refused');
+      return { status: 200, headers: { 'content-length': String(BLOB.size) }, body: new Uint8Array() };
+    };
+    const nodes = () => [{ name: 'b', images: new Set<string>() }];
+    const open = () => ({ request, upgrade: () => Promise.reject(new Error('nobody asks')) });
+    const asker = new PeerAsker({ nodes, open, clock, random: seededRandom(1), log: memoryLogger(lines) });
+    const find = async (patienceMs: number) => {
+      for await (const { name } of asker.peersFor([], patienceMs).holders(BLOB, stop.signal)) return name;
+      return 'nobody';
+    };
+    expect(await find(3_000)).toBe('nobody');
+    const [found, late] = [find(300_000), find(300_000)];
+    await clock.advance(5_000);
+    up = true;
+    await clock.advance(10_000);
+    expect(await Promise.all([found, late])).toEqual(['b', 'b']);
+    up = false;
+    const never = find(300_000);
+    await clock.advance(60_000);
+    expect(await never).toBe('nobody');
   });
 
   test('who lied is not asked again', async () => {
