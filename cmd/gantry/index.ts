@@ -14,7 +14,6 @@ import {
   addAgentOptions,
   addEtcdCommandOptions,
   addJoinOptions,
-  addPromoteOptions,
   addStoreOptions,
   addUpOptions,
   DEFAULT_DATA_DIR,
@@ -23,6 +22,7 @@ import {
   type UpFlags,
 } from './options.ts';
 import type { PromoteFlags } from './promote.ts';
+import { addPromoteOptions } from './promote-options.ts';
 import { proxyOf } from './proxy.ts';
 import { addSnapshotDirOption } from './snapshot/options.ts';
 

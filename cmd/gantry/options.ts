@@ -108,7 +108,7 @@ export interface AgentSettings extends Omit<AgentFlags, 'advertiseAddress' | 'da
 export const DEFAULT_DATA_DIR = '/var/lib/gantry';
 
 /** How etcd is reached. */
-function addEtcdOptions(command: Command): Command {
+export function addEtcdOptions(command: Command): Command {
   return command
     .option('--etcd-ca <file>', "authority of etcd's certificate (PEM); TLS is used when given")
     .option('--etcd-cert <file>', 'client certificate for etcd (PEM)')
@@ -141,20 +141,6 @@ export function addEtcdCommandOptions(command: Command): Command {
   return addEtcdOptions(command.addOption(store))
     .option('-o, --output <format>', 'json')
     .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR);
-}
-
-/** The flags of `promote`. */
-export function addPromoteOptions(command: Command): Command {
-  const to = new Option('--to <etcd>', 'where the state goes: etcd://host:port,..., or as --etcd says')
-    .argParser(storeOf)
-    .makeOptionMandatory();
-  const managed = new Option(
-    '--etcd <how>',
-    'managed: to an etcd that the servers of the cluster run themselves',
-  )
-    .choices(['managed'])
-    .implies({ to: { kind: 'managed-etcd' } satisfies StoreChoice });
-  return addEtcdOptions(command.addOption(to).addOption(managed)).option('-o, --output <format>', 'json');
 }
 
 /** The flags that `up` and the roles it starts have in common. */
@@ -347,7 +333,8 @@ export function ttlOption(): Option {
     .default(DAY_MS, '24h');
 }
 
-function storeOf(text: string): StoreChoice {
+/** A store, as flags name it. */
+export function storeOf(text: string): StoreChoice {
   const choice = parseStore(text);
   if (!choice)
     throw new InvalidArgumentError('write it as sqlite, etcd or etcd://10.0.0.1:2379,10.0.0.2:2379.');
