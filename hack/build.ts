@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
@@ -31,6 +32,31 @@ const onlyUsedNames: Plugin = {
   },
 };
 
+/**
+ * The client of etcd reads files that lie beside it, and is no part of the bundle: a package of its own next to it, so that machines
+ * that get the program from a server have it too.
+ */
+async function buildEtcdClient(directory: string): Promise<void> {
+  const require = createRequire(join(root, 'package.json'));
+  const entry = require.resolve('etcd3');
+  await build({
+    entryPoints: [entry],
+    outfile: join(directory, 'lib', 'index.cjs'),
+    bundle: true,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node24',
+    minifyWhitespace: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+  });
+  cpSync(join(entry, '../../proto'), join(directory, 'proto'), { recursive: true });
+  const names = Object.keys(require('etcd3')).join(', ');
+  const text = `import all from './lib/index.cjs';\nexport const { ${names} } = all;\nexport default all;\n`;
+  writeFileSync(join(directory, 'index.mjs'), text);
+  writeFileSync(join(directory, 'package.json'), JSON.stringify({ name: 'etcd3', exports: './index.mjs' }));
+}
+
 rmSync(out, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
@@ -56,5 +82,6 @@ await build({
   },
   logLevel: 'warning',
 });
+await buildEtcdClient(join(out, 'node_modules', 'etcd3'));
 execFileSync('make', ['-s', '-C', join(root, 'runtime', 'helper'), `-j2`], { stdio: 'inherit' });
 console.log('built dist/gantry and dist/bin');

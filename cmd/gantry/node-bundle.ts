@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { programs, root, version } from './assets.ts';
 
-/** An archive with all that a node runs: this program, its C programs, and Node itself. */
+/** An archive with all that a node or a server runs: this program, its C programs, and Node itself. */
 export interface NodeBundle {
   path: string;
   bytes: number;
@@ -18,7 +18,7 @@ const PROGRAMS = ['helper', 'monitor', 'unpack'];
 
 /** Below the folder `gantry-VERSION`, laid out as a checkout is, so that bin/gantry finds what it needs. */
 const PARTS = [
-  ...['package.json', 'LICENSE', 'bin/gantry', 'dist/gantry'],
+  ...['package.json', 'LICENSE', 'bin/gantry', 'dist/gantry', 'generated'],
   ...PROGRAMS.map((name) => `dist/bin/${name}`),
 ];
 const NODE_AT = 'node_modules/.bin/node';

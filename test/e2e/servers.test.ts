@@ -39,8 +39,9 @@ describe.skipIf(whyNoHost())('two servers', () => {
     if (ran.code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${ran.stderr}${ran.stdout}`);
     return ran.stdout;
   };
-  const command = async (role: string) =>
-    JSON.parse(await cluster.gantry(['token', 'create', '--role', role, '-o', 'json'])).command as string;
+  /** `install`: by curl alone. */
+  const line = async (role: string, how: 'command' | 'install' = 'command') =>
+    JSON.parse(await cluster.gantry(['token', 'create', '--role', role, '-o', 'json']))[how] as string;
   const holder = async (lease: string) => {
     const found = JSON.parse(await must(['get', 'lease', '-n', 'kube-system', lease, '-o', 'json'])) as Lease;
     return found.spec?.holderIdentity ?? '';
@@ -81,7 +82,7 @@ describe.skipIf(whyNoHost())('two servers', () => {
   });
 
   test('a machine joins as a server, and both are known', async () => {
-    second.start(await command('server'));
+    second.start(await line('server', 'install'));
     await orLog(
       'its API is ready',
       async () => (await there(['get', '--raw', '/readyz'])).code === 0 || undefined,
@@ -95,8 +96,8 @@ describe.skipIf(whyNoHost())('two servers', () => {
 
   test('a token for nodes makes no server', async () => {
     const other = new TestMachine(three, 'node-9');
-    const line = `${await command('node')} --role server`;
-    const { code, stderr } = await other.run(line);
+    const wrong = `${await line('node')} --role server`;
+    const { code, stderr } = await other.run(wrong);
     expect({ code, stderr }).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('this token makes nodes'),
@@ -105,7 +106,7 @@ describe.skipIf(whyNoHost())('two servers', () => {
   });
 
   test('a node reaches both, and both reach its pods', async () => {
-    node.start(await command('node'));
+    node.start(await line('node'));
     await ready('node-3');
     await cluster.loadImages(['gantry/hello:1']);
     for (const machine of [second, node])
