@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { systemClock as clock } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { silentLogger as log } from '#machinery/log.ts';
@@ -52,7 +52,11 @@ describe.skipIf(MISSING)(`members of etcd on two machines${MISSING ? ` (${MISSIN
   const write = async ({ paths }: ManagedEtcd, key: string) => {
     const store = await openManagedStore(paths, { root: '/gantry/test/', random: systemRandom }, deps);
     const op = { op: 'put', key: `/gantry/test/${key}`, value: Buffer.from('x') } as const;
-    await store.commit([op], { time: 1, actor: 'test' });
+    // A member that has just come, or is away, may take an answer with it: to put it once more does no harm.
+    await vi.waitFor(() => store.commit([op], { time: 1, actor: 'test' }), {
+      timeout: 20_000,
+      interval: 100,
+    });
     const { entries } = await store.list('/gantry/test/');
     await store.close();
     return entries.map((entry) => entry.key.split('/').at(-1));
