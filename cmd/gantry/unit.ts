@@ -29,6 +29,8 @@ RestartPreventExitStatus=78
 TimeoutStartSec=5min
 TimeoutStopSec=90
 WatchdogSec=60
+# Not SIGABRT: its memory would be written to where it works, which is /.
+WatchdogSignal=SIGKILL
 KillMode=process
 Delegate=yes
 LimitNOFILE=1048576
