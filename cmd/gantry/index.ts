@@ -17,14 +17,13 @@ import {
   addStoreOptions,
   addUpOptions,
   DEFAULT_DATA_DIR,
-  roleOption,
-  ttlOption,
   type UpFlags,
 } from './options.ts';
 import type { PromoteFlags } from './promote.ts';
 import { addPromoteOptions } from './promote-options.ts';
 import { proxyOf } from './proxy.ts';
 import { addSnapshotDirOption } from './snapshot/options.ts';
+import { roleOption, ttlOption } from './token-options.ts';
 
 /**
  * The command line. Each command's code is loaded when it runs: `gantry version` should not pay for the server.

@@ -29,6 +29,7 @@ import { addResourceOptions, type ResourceFlags, resourceArguments } from './res
 import { addShutdownOptions, type ShutdownFlags, shutdownArguments } from './shutdown-options.ts';
 import { addSnapshotOptions, type SnapshotFlags, snapshotArguments } from './snapshot/options.ts';
 import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
+import { roleOption } from './token-options.ts';
 
 /** Flags of every command that runs a node. */
 export interface NodeFlags extends ResourceFlags, ShutdownFlags {
@@ -313,24 +314,6 @@ function etcdFlags(settings: Settings): string[][] {
     ['--etcd-server-name', etcdServerName],
   ];
   return flags.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
-}
-
-/** What a machine becomes. */
-export function roleOption(): Option {
-  return new Option('--role <role>', 'what the machine becomes').choices(['node', 'server']).default('node');
-}
-
-const DAY_MS = 24 * 3_600_000;
-
-/** How long a token can be used, in ms. */
-export function ttlOption(): Option {
-  return new Option('--ttl <duration>', 'how long it can be used, as 30m or 24h; 0 = until it is removed')
-    .argParser((text) => {
-      const ttlMs = parseGoDuration(text);
-      if (ttlMs === undefined || ttlMs < 0) throw new InvalidArgumentError('write it as 30m, 24h or 0.');
-      return ttlMs;
-    })
-    .default(DAY_MS, '24h');
 }
 
 /** A store, as flags name it. */
