@@ -75,7 +75,8 @@ export class Lab {
     const lines = ['set -e', 'ip link set lo up', 'echo 1 > /proc/sys/net/ipv4/ip_forward'];
     for (let at = 0; at < subnets; at++)
       lines.push(
-        `ip link add switch${at} mtu ${mtu} type bridge`,
+        // Of its own: else it is the lowest of its ports', and another one with each host or relay that comes or goes.
+        `ip link add switch${at} address 02:00:00:00:00:0${at + 1} mtu ${mtu} type bridge`,
         `ip address add ${SUBNETS[at]}.1/24 dev switch${at}`,
         `ip link set switch${at} up`,
       );
