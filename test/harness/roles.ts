@@ -7,7 +7,7 @@ export function roleOf(args: readonly string[]): Role | undefined {
   const program = args[0]?.split('/').at(-1);
   if (program === 'nsenter' || program === 'sh') return undefined;
   if (program === 'etcd') return 'etcd';
-  if (program === 'gantry-helper') return 'helper';
+  if (program === 'helper') return 'helper';
   // A spare one has no pod yet; the helper makes the next one by itself.
   if (program === 'gantry-monitor') return args[2]?.trim() === 'spare' ? undefined : 'monitor';
   if (args.includes('up') || args.includes('join')) return 'up';
