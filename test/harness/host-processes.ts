@@ -2,14 +2,17 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { eventually } from './run.ts';
 
 /**
- * Pids of what runs on a host of a lab: who is in its network namespace, and all that descend from those, such as
- * containers, which have namespaces of their own.
+ * Pids of what runs on a host of a lab: who is in its network namespace or, where it has some, in its control groups, and all that
+ * descend from those, such as containers, which have namespaces of their own.
  */
 export function hostProcesses(netns: string): number[] {
   const inode = statSync(`/run/netns/${netns}`).ino;
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   const parents = new Map(pids.map((pid) => [Number(pid), parentOf(Number(pid))]));
-  const found = new Set([...parents.keys()].filter((pid) => networkOf(pid) === inode));
+  // Whose parent was killed is nobody's child any more.
+  const group = new RegExp(`/${netns}(/|$)`, 'm');
+  const isHere = (pid: number) => networkOf(pid) === inode || group.test(groupsOf(pid));
+  const found = new Set([...parents.keys()].filter(isHere));
   for (let before = -1; before !== found.size; ) {
     before = found.size;
     for (const [pid, parent] of parents) if (parent !== undefined && found.has(parent)) found.add(pid);
@@ -48,6 +51,11 @@ export async function killHost(netns: string): Promise<void> {
 function statusOf(pid: number): string[] {
   const text = unlessGone(() => readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? ') X';
   return text.slice(text.lastIndexOf(')') + 2).split(' ');
+}
+
+/** Source: cgroups(7), /proc/pid/cgroup. */
+function groupsOf(pid: number): string {
+  return unlessGone(() => readFileSync(`/proc/${pid}/cgroup`, 'utf8')) ?? '';
 }
 
 function stateOf(pid: number): string {
