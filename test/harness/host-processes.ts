@@ -9,9 +9,10 @@ export function hostProcesses(netns: string): number[] {
   const inode = statSync(`/run/netns/${netns}`).ino;
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   const parents = new Map(pids.map((pid) => [Number(pid), parentOf(Number(pid))]));
-  // Whose parent was killed is nobody's child any more.
+  // Whose parent was killed is nobody's child any more. Of the dead only the group is left.
   const group = new RegExp(`/${netns}(/|$)`, 'm');
-  const isHere = (pid: number) => networkOf(pid) === inode || group.test(groupsOf(pid));
+  const isAlive = (pid: number) => !'ZX'.includes(stateOf(pid));
+  const isHere = (pid: number) => networkOf(pid) === inode || (group.test(groupsOf(pid)) && isAlive(pid));
   const found = new Set([...parents.keys()].filter(isHere));
   for (let before = -1; before !== found.size; ) {
     before = found.size;
