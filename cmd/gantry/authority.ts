@@ -1,9 +1,10 @@
 import * as https from 'node:https';
 import { WELL_KNOWN } from '#api/well-known.ts';
-import { systemClock } from '#machinery/clock.ts';
+import { type Http2Transport, http2Transport } from '#client/http2-transport.ts';
+import { type Clock, systemClock } from '#machinery/clock.ts';
 import { tlsThrough } from '#machinery/proxy/connect.ts';
 import { collect } from '#machinery/transport.ts';
-import { authoritiesWith, type JoinToken } from './join-token.ts';
+import { authoritiesWith, bearerOf, type JoinToken } from './join-token.ts';
 import { serverProxy } from './proxy.ts';
 
 /** Where every server shows the authority of its certificate, to anybody. */
@@ -38,9 +39,20 @@ async function fetchAuthority(url: string, signal: AbortSignal): Promise<string>
 }
 
 /** The authority (PEM) of the server at `url`, which the token vouches for. Throws when it is another one than the token's. */
-export async function vouchedAuthority(url: string, token: JoinToken, signal: AbortSignal): Promise<string> {
+async function vouchedAuthority(url: string, token: JoinToken, signal: AbortSignal): Promise<string> {
   const ca = authoritiesWith(await fetchAuthority(url, signal), token.authorityHash);
   if (ca === '')
     throw new Error(`${url} is not the server that this token is for: its authority has another hash`);
   return ca;
+}
+
+/** A way to that server with the rights of the token, and the authority (PEM) it was compared with. */
+export async function tokenTransport(
+  url: string,
+  token: JoinToken,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<{ ca: string; transport: Http2Transport }> {
+  const ca = await vouchedAuthority(url, token, signal);
+  const transport = http2Transport({ url, proxy: serverProxy(), clock, ca, token: () => bearerOf(token) });
+  return { ca, transport };
 }

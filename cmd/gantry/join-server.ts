@@ -1,18 +1,17 @@
 import { join as joinPath } from 'node:path';
 import { Command } from 'commander';
 import { CONTROL_PLANE_PATH } from '#api/well-known.ts';
-import { http2Transport } from '#client/http2-transport.ts';
 import { StatusError } from '#machinery/errors.ts';
 import type { Files } from '#machinery/io.ts';
 import { collect } from '#machinery/transport.ts';
-import { vouchedAuthority } from './authority.ts';
+import { tokenTransport } from './authority.ts';
 import {
   completeControlPlane,
   keptControlPlane,
   parseControlPlane,
   writeControlPlane,
 } from './control-plane.ts';
-import { bearerOf, type JoinToken } from './join-token.ts';
+import type { JoinToken } from './join-token.ts';
 import { readJoined } from './joined.ts';
 import type { AttendDeps } from './managed-etcd/attend.ts';
 import type { ManagedEtcdFlags } from './managed-etcd/options.ts';
@@ -20,7 +19,6 @@ import { hasEtcdData, MEMBERS_FILE, type MemberRecord, readMembers } from './man
 import { memberHere } from './managed-etcd/role.ts';
 import { addUpOptions, type NodeFlags, type Place, type Settings, type UpFlags } from './options.ts';
 import type { Paths } from './paths.ts';
-import { serverProxy } from './proxy.ts';
 
 /** A machine that is a server, or about to become one. */
 export interface ServerEntry {
@@ -88,14 +86,7 @@ async function refuseOthers(files: Files, paths: Paths): Promise<void> {
 }
 
 async function fetchControlPlane(server: string, token: JoinToken, { clock, signal }: AttendDeps) {
-  const ca = await vouchedAuthority(server, token, signal);
-  const transport = http2Transport({
-    url: server,
-    proxy: serverProxy(),
-    clock,
-    ca,
-    token: () => bearerOf(token),
-  });
+  const { transport } = await tokenTransport(server, token, { clock, signal });
   try {
     const request = { method: 'POST', path: CONTROL_PLANE_PATH, headers: {}, signal } as const;
     const { status, body } = await transport.request(request);

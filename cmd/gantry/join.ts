@@ -11,10 +11,10 @@ import { type KeyAndCertificate, validityOf } from '#machinery/pki/certificate.t
 import { makeSigningKey } from '#machinery/pki/signing-key.ts';
 import { CertificateRefusedError, requestCertificate } from '#node-agent/registration/certificate.ts';
 import { version } from './assets.ts';
-import { vouchedAuthority } from './authority.ts';
+import { tokenTransport } from './authority.ts';
 import { keptControlPlane } from './control-plane.ts';
 import { enterAsServer } from './join-server.ts';
-import { authoritiesWith, bearerOf, type JoinToken, parseJoinToken } from './join-token.ts';
+import { authoritiesWith, type JoinToken, parseJoinToken } from './join-token.ts';
 import { authorityPath, type Joined, readJoined, readPair, writeJoined, writePair } from './joined.ts';
 import type { ManagedEtcdFlags } from './managed-etcd/options.ts';
 import { type NodeFlags, type Place, settle } from './options.ts';
@@ -135,15 +135,8 @@ async function enterWith(
   { server, nodeName, paths }: { server: string; nodeName: string; paths: Paths },
   { log, signal }: Deps,
 ): Promise<Joined> {
-  const ca = await vouchedAuthority(server, token, signal);
+  const { ca, transport } = await tokenTransport(server, token, { clock, signal });
   log.info('Asking for a certificate', { server, node: nodeName });
-  const transport = http2Transport({
-    url: server,
-    proxy: serverProxy(),
-    clock,
-    ca,
-    token: () => bearerOf(token),
-  });
   try {
     const client = restClient({ transport, clock, userAgent: `gantry-join/${version}` });
     const key = await pendingKey(paths, nodeName);

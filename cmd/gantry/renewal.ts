@@ -1,9 +1,9 @@
-import { type Clock, rfc3339, sleep } from '#machinery/clock.ts';
+import { type Clock, rfc3339 } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import { validityOf } from '#machinery/pki/certificate.ts';
+import { keepRenewed, RENEWAL_RETRY_MS, renewalTime } from '#machinery/pki/renewal.ts';
 import type { Random } from '#machinery/random.ts';
-import { renewalTime } from '#node-agent/registration/certificate.ts';
 import type { Pki } from './pki.ts';
 
 export interface PkiRenewalDeps {
@@ -16,9 +16,6 @@ export interface PkiRenewalDeps {
 }
 
 const LEAVES = ['server', 'apiserver', 'controllers', 'scheduler', 'admin', 'node'] as const;
-const RETRY_MS = 60_000;
-/** No timer reaches further. */
-const LONGEST_SLEEP_MS = 24 * 3_600_000;
 
 /** When the first of the server's own certificates is to be renewed, in ms of the epoch. */
 function dueTime(pki: Pki, random: Random): number {
@@ -29,14 +26,11 @@ function dueTime(pki: Pki, random: Random): number {
 export async function keepPki(pki: Pki, deps: PkiRenewalDeps): Promise<void> {
   const { clock, random, log, signal } = deps;
   let current = pki;
-  let dueMs = dueTime(current, random);
-  while (!signal.aborted) {
-    try {
-      const leftMs = dueMs - clock.now();
-      if (leftMs > 0) {
-        await sleep(clock, Math.min(leftMs, LONGEST_SLEEP_MS), signal);
-        continue;
-      }
+  await keepRenewed({
+    clock,
+    signal,
+    dueMs: dueTime(current, random),
+    async renew() {
       const next = await deps.refresh();
       const made = renewed(current, next);
       for (const name of made)
@@ -45,13 +39,11 @@ export async function keepPki(pki: Pki, deps: PkiRenewalDeps): Promise<void> {
           until: rfc3339(validityOf(next[name].certificate).untilMs),
         });
       current = next;
-      dueMs = made.length > 0 ? dueTime(current, random) : clock.now() + RETRY_MS;
-    } catch (error) {
-      if (signal.aborted) return;
-      log.warn("The server's certificates could not be renewed", { error: messageOf(error) });
-      await sleep(clock, RETRY_MS, signal).catch(() => {}); // only the abort ends it early
-    }
-  }
+      return made.length > 0 ? dueTime(current, random) : clock.now() + RENEWAL_RETRY_MS;
+    },
+    failed: (error) =>
+      log.warn("The server's certificates could not be renewed", { error: messageOf(error) }),
+  });
 }
 
 function renewed(before: Pki, after: Pki): (typeof LEAVES)[number][] {

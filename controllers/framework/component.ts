@@ -6,7 +6,7 @@ import type { Clock } from '#machinery/clock.ts';
 import type { Component, Health, Running } from '#machinery/component.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
-import { Family, quoted } from '#machinery/metrics/exposition.ts';
+import { Family, labelText } from '#machinery/metrics/exposition.ts';
 import { QueueCounts, queueMetrics } from '#machinery/metrics/queue.ts';
 import type { Random } from '#machinery/random.ts';
 import type { AnyController } from './contract.ts';
@@ -101,10 +101,7 @@ function gauges(roster: readonly AnyController[], informers: Informers): string 
   return all
     .map(({ name, help, values }) => {
       const family = new Family(name, 'gauge', help);
-      for (const { labels = {}, value } of values) {
-        const pairs = Object.entries(labels).map(([label, text]) => `${label}=${quoted(text)}`);
-        family.value(pairs.join(','), value);
-      }
+      for (const { labels = {}, value } of values) family.value(labelText(labels), value);
       return family.text();
     })
     .join('');

@@ -1,8 +1,7 @@
 import { TestCluster } from '#test/harness/cluster.ts';
 import { Lab, type LabHost } from '#test/harness/lab.ts';
 import { TestMachine } from '#test/harness/machine.ts';
-import { eventually } from '#test/harness/run.ts';
-import { agentPid, cpuSeconds, kilobytes } from './processes.ts';
+import { agentPid, cpuSeconds, kilobytes, until } from './processes.ts';
 import { percentile, type Section } from './table.ts';
 
 const HOSTS = 10;
@@ -29,13 +28,6 @@ export const fleet: Section = async (report) => {
     await lab.remove();
   }
 };
-
-/** In seconds. */
-async function until(what: string, look: () => Promise<boolean>): Promise<number> {
-  const since = performance.now();
-  await eventually(what, async () => (await look()) || undefined, { timeoutMs: 120_000, everyMs: 50 });
-  return (performance.now() - since) / 1000;
-}
 
 async function measureJoins(cluster: TestCluster, machines: TestMachine[], report: Report): Promise<void> {
   const line = JSON.parse(await cluster.gantry(['token', 'create', '-o', 'json'])).command;

@@ -4,8 +4,8 @@ import { TestCluster } from '#test/harness/cluster.ts';
 import { TestEtcd } from '#test/harness/etcd.ts';
 import { Lab, type LabHost } from '#test/harness/lab.ts';
 import { TestMachine } from '#test/harness/machine.ts';
-import { eventually, mustRun, type Ran, run } from '#test/harness/run.ts';
-import { agentPid, kilobytes } from './processes.ts';
+import { mustRun, type Ran, run } from '#test/harness/run.ts';
+import { agentPid, kilobytes, until } from './processes.ts';
 import { percentile, type Section } from './table.ts';
 
 const IDLE_MS = 20_000;
@@ -77,13 +77,6 @@ class Machines {
     await this.etcd.remove();
     await this.lab.remove();
   }
-}
-
-/** How long it took, in seconds. */
-async function until(what: string, look: () => Promise<boolean>): Promise<number> {
-  const since = performance.now();
-  await eventually(what, async () => (await look()) || undefined, { timeoutMs: 90_000, everyMs: 20 });
-  return (performance.now() - since) / 1000;
 }
 
 type Report = Parameters<Section>[0];

@@ -1,4 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { pidsOf } from '#test/harness/roles.ts';
+import { eventually } from '#test/harness/run.ts';
 
 /** User and system time. Source: proc(5), /proc/pid/stat fields 14 and 15, in ticks of 10 ms. */
 export function cpuSeconds(pids: readonly number[]): number {
@@ -16,13 +18,14 @@ export function kilobytes(pid: number, field: 'Rss' | 'Pss'): number {
 
 /** The agent on that data directory. */
 export function agentPid(directory: string): number {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-      if (args.includes('agent') && args.includes(directory)) return Number(pid);
-    } catch {
-      // It ended between the listing and the look.
-    }
-  }
-  throw new Error(`no agent runs on ${directory}`);
+  const [pid] = pidsOf(directory, 'agent');
+  if (pid === undefined) throw new Error(`no agent runs on ${directory}`);
+  return pid;
+}
+
+/** How long it took until `look` was true, in seconds. */
+export async function until(what: string, look: () => Promise<boolean>): Promise<number> {
+  const since = performance.now();
+  await eventually(what, async () => (await look()) || undefined, { timeoutMs: 90_000, everyMs: 20 });
+  return (performance.now() - since) / 1000;
 }

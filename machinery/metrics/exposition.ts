@@ -55,6 +55,13 @@ export class Histogram {
   }
 }
 
+/** Labels as a line has them, without braces. */
+export function labelText(labels: Record<string, string>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${quoted(value)}`)
+    .join(',');
+}
+
 /** A label's value, quoted. Source: Prometheus exposition formats, comments and escaping. */
 export function quoted(value: string): string {
   const escaped = value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');

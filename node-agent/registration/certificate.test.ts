@@ -7,9 +7,10 @@ import { type LogLine, memoryLogger } from '#machinery/log.ts';
 import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { readCertificateRequest } from '#machinery/pki/certificate-request.ts';
 import { issueCertificate, makeAuthority } from '#machinery/pki/issue.ts';
+import { renewalTime } from '#machinery/pki/renewal.ts';
 import { makeSigningKey } from '#machinery/pki/signing-key.ts';
 import { seededRandom } from '#machinery/random.ts';
-import { keepCertificate, nodeSubject, renewalTime, requestCertificate, requestName } from './certificate.ts';
+import { keepCertificate, nodeSubject, requestCertificate, requestName } from './certificate.ts';
 
 const DAY_MS = 24 * 3_600_000;
 

@@ -6,6 +6,7 @@ import { type Clock, rfc3339, sleep } from '#machinery/clock.ts';
 import { isStatus, messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import { type KeyAndCertificate, validityOf } from '#machinery/pki/certificate.ts';
+import { keepRenewed, renewalTime } from '#machinery/pki/renewal.ts';
 import { makeSigningKey, signingKeyOf } from '#machinery/pki/signing-key.ts';
 import type { Random } from '#machinery/random.ts';
 
@@ -104,39 +105,21 @@ export interface RenewalDeps extends CertificateDeps {
   keep(pair: KeyAndCertificate): Promise<void>;
 }
 
-const RETRY_MS = 60_000;
-/** No timer reaches further. */
-const LONGEST_SLEEP_MS = 24 * 3_600_000;
-
-/**
- * When a certificate is to be renewed, in ms of the epoch: after 70 to 90 % of its life, so that nodes that joined together
- * do not ask together. Source: Kubernetes, client-go's certificate manager.
- */
-export function renewalTime(certificate: string, random: Random): number {
-  const { fromMs, untilMs } = validityOf(certificate);
-  return fromMs + (untilMs - fromMs) * (0.7 + 0.2 * random.next());
-}
-
 /** Renews the agent's certificate, each time with a new key, until the signal aborts. */
 export async function keepCertificate(nodeName: string, deps: RenewalDeps): Promise<void> {
   const { clock, log, random, signal } = deps;
-  let dueMs = renewalTime(deps.held().certificate, random);
-  while (!signal.aborted) {
-    try {
-      const leftMs = dueMs - clock.now();
-      if (leftMs > 0) {
-        await sleep(clock, Math.min(leftMs, LONGEST_SLEEP_MS), signal);
-        continue;
-      }
+  await keepRenewed({
+    clock,
+    signal,
+    dueMs: renewalTime(deps.held().certificate, random),
+    async renew() {
       const key = makeSigningKey();
       const certificate = await requestCertificate(key, nodeName, deps);
       await deps.keep({ key, certificate });
-      dueMs = renewalTime(certificate, random);
+      const dueMs = renewalTime(certificate, random);
       log.info("The node's certificate is renewed", { until: rfc3339(validityOf(certificate).untilMs) });
-    } catch (error) {
-      if (signal.aborted) return;
-      log.warn("The node's certificate could not be renewed", { error: messageOf(error) });
-      await sleep(clock, RETRY_MS, signal).catch(() => {}); // only the abort ends it early
-    }
-  }
+      return dueMs;
+    },
+    failed: (error) => log.warn("The node's certificate could not be renewed", { error: messageOf(error) }),
+  });
 }

@@ -1,5 +1,5 @@
 import type { NodeUse, PodUse, PressureUse } from '#api/node-link.ts';
-import { Family, quoted } from '#machinery/metrics/exposition.ts';
+import { Family, labelText } from '#machinery/metrics/exposition.ts';
 
 interface Metric {
   name: string;
@@ -128,9 +128,6 @@ function pressureMetric(resource: 'cpu' | 'memory' | 'io', kind: 'some' | 'full'
 
 function metric({ name, help, type }: Metric, samples: readonly Sample[]): string {
   const family = new Family(name, type, help);
-  for (const [labels, value] of samples) {
-    const pairs = Object.entries(labels).map(([key, text]) => `${key}=${quoted(text)}`);
-    family.value(pairs.join(','), value);
-  }
+  for (const [labels, value] of samples) family.value(labelText(labels), value);
   return family.text();
 }
