@@ -14,7 +14,7 @@ export function removalHandler(deps: RemovalDeps): PathHandler {
     verb: 'post',
     async serve(context) {
       const { path, query } = context.info;
-      const name = decodeURIComponent(PATH.exec(path)![1]!);
+      const name = PATH.exec(path)![1]!;
       const removal = await removeNode(name, query.get('force') === 'true', context, deps);
       return {
         status: 200,

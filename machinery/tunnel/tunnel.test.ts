@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import http2 from 'node:http2';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { type Duplex, PassThrough } from 'node:stream';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -69,6 +70,18 @@ describe('a peer that is gone', () => {
     await clock.advance(14_000);
     await refused;
   });
+});
+
+test('a reason that cannot be decoded breaks the one stream, not the process that reads it', async () => {
+  const [ours, theirs] = await tcpPair();
+  const far = http2.performServerHandshake(theirs);
+  far.on('stream', (stream) =>
+    stream.respond({ ':status': 502, 'gantry-error': '100%' }, { endStream: true }),
+  );
+  const tunnel = callTunnel(ours, 'bulk', systemClock);
+  await expect(tunnel.open({ kind: 'agent' })).rejects.toMatchObject({ message: '100%' });
+  far.destroy();
+  await tunnel.closed;
 });
 
 test('a stream too many is refused, and there is room again when one has ended', async () => {

@@ -108,8 +108,7 @@ function openStream(
       timer.cancel();
       if (answer[':status'] === 200) return resolve(stream);
       stream.destroy();
-      const why = answer[ERROR_HEADER];
-      reject(unavailable(typeof why === 'string' ? decodeURIComponent(why) : `answer ${answer[':status']}`));
+      reject(unavailable(reasonOf(answer[ERROR_HEADER]) ?? `answer ${answer[':status']}`));
     });
     stream.on('error', (error) => reject(unavailable(error.message)));
     stream.once('close', () => {
@@ -118,6 +117,16 @@ function openStream(
       reject(unavailable('the tunnel was closed'));
     });
   });
+}
+
+/** Why the far side refused. It is the far side's word: a header that cannot be read is shown as it came, and breaks nothing here. */
+function reasonOf(header: string | string[] | undefined): string | undefined {
+  if (typeof header !== 'string') return undefined;
+  try {
+    return decodeURIComponent(header);
+  } catch {
+    return header;
+  }
 }
 
 interface AnsweredTunnel {
@@ -143,7 +152,7 @@ export function answerTunnel(
     connect(stream, headers[OPEN_HEADER], targets).catch((error) => {
       if (stream.destroyed || stream.headersSent) return stream.destroy();
       stream.respond(
-        { ':status': 502, [ERROR_HEADER]: encodeURIComponent(messageOf(error)) },
+        { ':status': 502, [ERROR_HEADER]: encodeURIComponent(messageOf(error).toWellFormed()) },
         { endStream: true },
       );
     });

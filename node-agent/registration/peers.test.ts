@@ -90,6 +90,18 @@ test('heartbeats change nothing, and what fails is tried again', async () => {
   await end();
 });
 
+test('a node that has only just registered is waited for, without a warning', async () => {
+  const { client, lines, settles, end } = await world();
+  const c = node('c', '10.244.2.0/24', '192.0.2.3');
+  const { status, ...registered } = c;
+  const created = await client.create(NodeKind, registered);
+  await settles([B]);
+  await client.updateStatus(NodeKind, { ...created, ...(status && { status }) });
+  await settles([B, peer('c', '10.244.2.0/24', '192.0.2.3')]);
+  expect(lines).toEqual([]);
+  await end();
+});
+
 test('heartbeats leave nothing behind', async () => {
   const { client, settles, end, signal } = await world();
   await settles([B]);

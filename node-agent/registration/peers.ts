@@ -22,11 +22,12 @@ export interface PeersOptions {
 
 const RETRY_MS = 1_000;
 
-/** What the network must know of another node; undefined while it has no pods. */
+/** What the network must know of another node; undefined while it has no pods, or has not told where it is. */
 export function peerOf({ metadata, spec, status }: Node): NodePeer | undefined {
   const podCidrs = spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : []);
-  if (podCidrs.length === 0) return undefined;
-  const internal = (status?.addresses ?? []).filter(({ type }) => type === 'InternalIP');
+  const addresses = status?.addresses ?? [];
+  if (podCidrs.length === 0 || addresses.length === 0) return undefined;
+  const internal = addresses.filter(({ type }) => type === 'InternalIP');
   return { name: metadata.name, addresses: internal.map(({ address }) => address), podCidrs: [...podCidrs] };
 }
 
