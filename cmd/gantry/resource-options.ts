@@ -4,8 +4,12 @@ import {
   amountsText,
   DEFAULT_EVICTION,
   type EvictionSettings,
+  parseGracePeriods,
   parseReclaims,
+  parseSoftThresholds,
   parseThresholds,
+  periodsText,
+  softThresholds,
 } from '#node-agent/eviction/thresholds.ts';
 import { parseReserved, type Reserved, reservedText } from '#node-agent/registration/reservation.ts';
 import { SKEW_TOLERANCE_MS } from '#node-agent/registration/server-clock.ts';
@@ -19,6 +23,10 @@ export interface ResourceFlags {
   kubeReserved: Reserved;
   evictionHard: EvictionSettings['hard'];
   evictionMinimumReclaim: EvictionSettings['minimumReclaim'];
+  evictionSoft: ReturnType<typeof parseSoftThresholds>;
+  evictionSoftGracePeriod: ReturnType<typeof parseGracePeriods>;
+  /** Milliseconds. */
+  evictionMaxPodGracePeriod?: number;
   /** Milliseconds. */
   evictionPressureTransitionPeriod: number;
   /** Milliseconds. */
@@ -39,6 +47,22 @@ export function addResourceOptions(command: Command): Command {
   )
     .argParser(textOf(parseThresholds))
     .default(DEFAULT_EVICTION.hard, amountsText(DEFAULT_EVICTION.hard, '<').replace('104857600', '100Mi'));
+  const soft = new Option(
+    '--eviction-soft <thresholds>',
+    'below these for their grace period, pods are evicted with time to end: memory.available<300Mi',
+  )
+    .argParser(textOf(parseSoftThresholds))
+    .default({}, 'none');
+  const softPeriods = new Option(
+    '--eviction-soft-grace-period <periods>',
+    'how long each of those must be met first: memory.available=1m30s',
+  )
+    .argParser(textOf(parseGracePeriods))
+    .default({}, 'none');
+  const maxPodGrace = new Option(
+    '--eviction-max-pod-grace-period <duration>',
+    'the most that a pod has to end then (default: what it asks for itself)',
+  ).argParser(durationOf);
   const reclaim = new Option(
     '--eviction-minimum-reclaim <amounts>',
     'how much more has to be free then: memory.available=500Mi',
@@ -62,6 +86,9 @@ export function addResourceOptions(command: Command): Command {
     .addOption(reserved('--system-reserved', 'the machine'))
     .addOption(reserved('--kube-reserved', 'the agent and the runtime'))
     .addOption(hard)
+    .addOption(soft)
+    .addOption(softPeriods)
+    .addOption(maxPodGrace)
     .addOption(reclaim)
     .addOption(transition);
 }
@@ -72,15 +99,23 @@ export function resourceArguments(flags: ResourceFlags): string[][] {
     ['--system-reserved', reservedText(flags.systemReserved)],
     ['--kube-reserved', reservedText(flags.kubeReserved)],
     ['--eviction-hard', amountsText(flags.evictionHard, '<')],
+    ['--eviction-soft', amountsText(flags.evictionSoft, '<')],
+    ['--eviction-soft-grace-period', periodsText(flags.evictionSoftGracePeriod)],
+    ...(flags.evictionMaxPodGracePeriod === undefined
+      ? []
+      : [['--eviction-max-pod-grace-period', formatGoDuration(flags.evictionMaxPodGracePeriod)]]),
     ['--eviction-minimum-reclaim', amountsText(flags.evictionMinimumReclaim, '=')],
     ['--clock-skew-tolerance', formatGoDuration(flags.clockSkewTolerance)],
     ['--eviction-pressure-transition-period', formatGoDuration(flags.evictionPressureTransitionPeriod)],
   ];
 }
 
+/** Throws RangeError when a soft threshold has no grace period, or the other way round. */
 export function evictionSettings(flags: ResourceFlags): EvictionSettings {
   return {
     hard: flags.evictionHard,
+    soft: softThresholds(flags.evictionSoft, flags.evictionSoftGracePeriod),
+    maxPodGraceMs: flags.evictionMaxPodGracePeriod,
     minimumReclaim: flags.evictionMinimumReclaim,
     transitionMs: flags.evictionPressureTransitionPeriod,
   };

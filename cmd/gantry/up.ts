@@ -24,6 +24,7 @@ import {
 } from './options.ts';
 import { serverUrl } from './pki.ts';
 import { endLeftRoles, pidFileOf, runningPid } from './processes.ts';
+import { evictionSettings } from './resource-options.ts';
 import { shutdownTimes } from './shutdown-options.ts';
 import { inCharge, PromotedStoreError } from './store-record.ts';
 import { EXIT_ANEW, EXIT_FINAL, type Role, supervise } from './supervise.ts';
@@ -118,6 +119,8 @@ function roleOf(name: string, flags: string[], args: string[]): Role {
 export function agentRole(settings: AgentSettings, findsAddress = false): Role {
   const role = roleOf('agent', AGENT_FLAGS, agentArguments(settings, findsAddress));
   const { regularMs, criticalMs } = shutdownTimes(settings);
+  // Said here, once: an agent that cannot start would be started again and again.
+  evictionSettings(settings);
   return { ...role, environment: AGENT_ENVIRONMENT, stopDelayMs: regularMs + criticalMs };
 }
 

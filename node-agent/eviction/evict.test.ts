@@ -10,6 +10,8 @@ import { refusalUnder } from './words.ts';
 const MI = 2 ** 20;
 const GI = 2 ** 30;
 
+const SOFT = { 'memory.available': { amount: { units: 200 * MI }, graceMs: 60_000 } };
+
 let node: TestNode;
 let readings: Readings;
 /** Working sets by pod. */
@@ -23,7 +25,11 @@ beforeEach(async () => {
   node = new TestNode();
   [readings, used, told, reclaimed, stop] = [{}, {}, [], 0, new AbortController()];
   readings['memory.available'] = { available: GI, capacity: 4 * GI };
-  keeper = new EvictionKeeper(DEFAULT_EVICTION, async () => readings, node.clock);
+  keeper = new EvictionKeeper(
+    { ...DEFAULT_EVICTION, soft: SOFT, maxPodGraceMs: 20_000 },
+    async () => readings,
+    node.clock,
+  );
   node.refusal = (pod) => refusalUnder(keeper.pressure, pod);
   await node.start();
   const stats = async (sandbox: string) => {
@@ -129,6 +135,31 @@ describe('a node that runs short of memory', () => {
     );
   });
 });
+
+test.each([
+  ['as long as it wants itself', 7, 7_000],
+  ['no longer than the node lets it', 40, 20_000],
+])(
+  'below a soft threshold for its grace period, a pod is evicted and has time to end: %s',
+  async (_, own, granted) => {
+    const [stubborn] = requesting('1Mi').containers!;
+    const spec = {
+      containers: [{ ...stubborn!, command: ['stubborn'] }],
+      terminationGracePeriodSeconds: own,
+    };
+    await runs('a', 300 * MI, spec);
+    readings['memory.available'] = { available: 150 * MI, capacity: 4 * GI };
+    const evicted = () => told.some(({ reason }) => reason === 'Evicted');
+    await node.run(60_000);
+    expect([[...keeper.pressure], evicted()]).toEqual([['MemoryPressure'], false]);
+    while (!evicted()) await node.run(1_000);
+    await node.run(granted - 2_000);
+    expect(failed()).toEqual([]);
+    await node.run(4_000);
+    expect(node.pod('a')!.status).toMatchObject({ phase: 'Failed', reason: 'Evicted' });
+    expect(node.pod('a')!.status!.message).toContain('Threshold quantity: 200Mi, available: 150Mi');
+  },
+);
 
 test('a full disk is first cleared of what nobody needs', async () => {
   await runs('a', 5 * GI);

@@ -1,3 +1,4 @@
+import type { Pod } from '#api/objects.ts';
 import { podRequests } from '#api/semantics/resources.ts';
 import type { EventRecorder } from '#client/events.ts';
 import { type Clock, every } from '#machinery/clock.ts';
@@ -40,8 +41,10 @@ export interface EvictionOptions {
 /** Source: kubelet, how often the eviction manager looks, and how long it waits for a pod to be gone. */
 const LOOK_MS = 10_000;
 const ENDING_MS = 30_000;
-/** What an evicted pod has to end. Source: kubelet, for hard thresholds. */
-const GRACE_MS = 1_000;
+/** What an evicted pod has to end at a hard threshold. Source: kubelet. */
+const HARD_GRACE_MS = 1_000;
+/** Source: Kubernetes, DefaultTerminationGracePeriodSeconds. */
+const POD_GRACE_S = 30;
 
 /**
  * Looks at what the node runs short of, and while it does evicts one pod after the other. The conditions of the node are in `pressure`.
@@ -126,7 +129,13 @@ export class EvictionKeeper {
     log.warn('A pod is evicted', { pod: `${namespace}/${name}`, signal: shortage.signal });
     recorder.record(pod, 'Warning', { reason: 'Evicted', message });
     this.#evicted = { worker, sinceMs: this.#clock.now() };
-    worker.end({ phase: 'Failed', reason: 'Evicted', message, disruptedMs: GRACE_MS });
+    const disruptedMs = shortage.soft ? this.#softGraceMs(pod) : HARD_GRACE_MS;
+    worker.end({ phase: 'Failed', reason: 'Evicted', message, disruptedMs });
+  }
+
+  #softGraceMs({ spec }: Pod): number {
+    const own = (spec?.terminationGracePeriodSeconds ?? POD_GRACE_S) * 1_000;
+    return Math.min(own, this.#settings.maxPodGraceMs ?? own);
   }
 }
 

@@ -73,6 +73,34 @@ describe('a node', () => {
     expect(of(low(500 * MI), state, NOW, settings).shortages).toEqual([]);
   });
 
+  describe('with a soft threshold', () => {
+    const soft = { 'memory.available': { amount: { units: 300 * MI }, graceMs: 90_000 } };
+    const settings = { ...DEFAULT_EVICTION, soft };
+    const at = (available: number, before = NO_PRESSURE, ms = 0) =>
+      of(low(available), before, NOW + ms, settings);
+
+    test('is under pressure at once, and short of it only after the grace period', () => {
+      const first = at(299 * MI);
+      expect([[...first.pressure], first.shortages]).toEqual([['MemoryPressure'], []]);
+      const before = at(299 * MI, first.state, 89_999);
+      expect(before.shortages).toEqual([]);
+      expect(at(299 * MI, before.state, 90_000).shortages).toMatchObject([{ soft: true, starved: 'memory' }]);
+    });
+
+    test('counts anew once there was enough', () => {
+      const well = at(300 * MI, at(299 * MI).state, 80_000);
+      expect(at(299 * MI, well.state, 100_000).shortages).toEqual([]);
+    });
+
+    test('sees to the hard one first, which waits for nothing', () => {
+      expect(at(99 * MI).shortages).toMatchObject([{ soft: false }]);
+      expect(at(99 * MI, at(299 * MI).state, 90_000).shortages).toMatchObject([
+        { soft: false },
+        { soft: true },
+      ]);
+    });
+  });
+
   test('sees to memory first', () => {
     const both = { ...low(MI), 'pid.available': { available: 1, capacity: 1_000 } };
     expect(of(both).shortages.map(({ starved }) => starved)).toEqual(['memory', 'pids']);

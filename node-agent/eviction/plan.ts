@@ -24,20 +24,43 @@ const OF_SIGNAL: Record<Signal, { pressure: Pressure; starved: Starved }> = {
 
 /** What is remembered from one look to the next. */
 export interface PressureState {
-  met: readonly Signal[];
+  /** Since when each threshold has been met, ms since the epoch. */
+  met: Readonly<Record<string, number>>;
   /** When each condition was last true, ms since the epoch. */
   seenAt: Partial<Record<Pressure, number>>;
 }
 
-export const NO_PRESSURE: PressureState = { met: [], seenAt: {} };
+export const NO_PRESSURE: PressureState = { met: {}, seenAt: {} };
 
-/** A signal that is below its threshold. */
+/** A signal that is below its threshold, and has been for as long as that says. */
 export interface Shortage {
   signal: Signal;
   starved: Starved;
   threshold: Amount;
+  /** Pods have time to end. */
+  soft: boolean;
   reading: Reading;
 }
+
+interface Threshold {
+  signal: Signal;
+  amount: Amount;
+  soft: boolean;
+  graceMs: number;
+}
+
+/** In the order in which they are seen to: memory first, and of a signal the hard one. */
+function thresholdsOf({ hard, soft }: EvictionSettings): Threshold[] {
+  return SIGNALS.flatMap((signal): Threshold[] => {
+    const [sharp, gentle] = [hard[signal], soft[signal]];
+    return [
+      ...(sharp ? [{ signal, amount: sharp, soft: false, graceMs: 0 }] : []),
+      ...(gentle ? [{ signal, ...gentle, soft: true }] : []),
+    ];
+  });
+}
+
+const keyOf = ({ signal, soft }: Pick<Threshold, 'signal' | 'soft'>) => (soft ? `soft ${signal}` : signal);
 
 export interface Judged {
   state: PressureState;
@@ -48,32 +71,44 @@ export interface Judged {
 }
 
 /**
- * What the node is short of. A threshold that was met stays so until as much more as is asked for is free; a condition stays for a while,
- * so that a node does not go to and fro. Source: Kubernetes documentation, "Node-pressure Eviction".
+ * What the node is short of. A threshold that was met stays so until as much more as is asked for is free; a condition holds from the first look
+ * on that finds one met, a soft one too, and stays for a while, so that a node does not go to and fro. Source: Kubernetes documentation,
+ * "Node-pressure Eviction"; kubelet, eviction manager.
  */
 export function judge(
   readings: Readings,
-  { hard, minimumReclaim, transitionMs }: EvictionSettings,
+  settings: EvictionSettings,
   before: PressureState,
   nowMs: number,
 ): Judged {
-  const shortages = SIGNALS.flatMap((signal): Shortage[] => {
-    const [reading, threshold] = [readings[signal], hard[signal]];
-    if (!reading || !threshold) return [];
-    const reclaim = before.met.includes(signal) ? unitsOf(minimumReclaim[signal], reading.capacity) : 0;
-    if (reading.available >= unitsOf(threshold, reading.capacity) + reclaim) return [];
-    return [{ signal, starved: OF_SIGNAL[signal].starved, threshold, reading }];
-  });
+  const met: Record<string, number> = {};
   const seenAt = { ...before.seenAt };
-  for (const { signal } of shortages) seenAt[OF_SIGNAL[signal].pressure] = nowMs;
+  const shortages: Shortage[] = [];
+  for (const threshold of thresholdsOf(settings)) {
+    const { signal, amount, soft, graceMs } = threshold;
+    const reading = readings[signal];
+    const key = keyOf(threshold);
+    if (!reading || !isMet(reading, threshold, settings, key in before.met)) continue;
+    const since = before.met[key] ?? nowMs;
+    met[key] = since;
+    seenAt[OF_SIGNAL[signal].pressure] = nowMs;
+    if (nowMs - since >= graceMs)
+      shortages.push({ signal, starved: OF_SIGNAL[signal].starved, threshold: amount, soft, reading });
+  }
   const lately = (Object.keys(seenAt) as Pressure[]).filter(
-    (pressure) => nowMs - seenAt[pressure]! < transitionMs || seenAt[pressure] === nowMs,
+    (pressure) => nowMs - seenAt[pressure]! < settings.transitionMs || seenAt[pressure] === nowMs,
   );
-  return {
-    state: { met: shortages.map(({ signal }) => signal), seenAt },
-    pressure: new Set(lately),
-    shortages,
-  };
+  return { state: { met, seenAt }, pressure: new Set(lately), shortages };
+}
+
+function isMet(
+  { available, capacity }: Reading,
+  { signal, amount }: Threshold,
+  { minimumReclaim }: EvictionSettings,
+  wasMet: boolean,
+): boolean {
+  const reclaim = wasMet ? unitsOf(minimumReclaim[signal], capacity) : 0;
+  return available < unitsOf(amount, capacity) + reclaim;
 }
 
 /** What a pod uses and has asked for: bytes, bytes or inodes, processes. Undefined = it could not be told. */
