@@ -4,19 +4,31 @@ import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { StatusError } from '#machinery/errors.ts';
 import { seededRandom } from '#machinery/random.ts';
 import { FakeCluster } from './fake/fake-cluster.ts';
-import { renewNodeLease, runElection } from './leases.ts';
+import { type ElectionOptions, renewNodeLease, runElection } from './leases.ts';
 
 const ref = { namespace: 'kube-system', name: 'controllers' };
 
 function world() {
   const clock = new VirtualClock();
   const cluster = new FakeCluster({ clock, random: seededRandom(1) });
+  let silent = false;
+  /** Of a server whose store has no majority: what is asked is answered by nobody. */
+  const client = (identity: string): ElectionOptions['client'] => {
+    const answer = <T>(ask: () => Promise<T>) =>
+      silent && identity === 'a' ? new Promise<T>(() => {}) : ask();
+    const { client } = cluster;
+    return {
+      get: (kind, ref) => answer(() => client.get(kind, ref)),
+      create: (kind, object) => answer(() => client.create(kind, object)),
+      update: (kind, object) => answer(() => client.update(kind, object)),
+    };
+  };
   const leading = new Set<string>();
   let most = 0;
   const candidate = (identity: string) => {
     const stop = new AbortController();
     const options = {
-      client: cluster.client,
+      client: client(identity),
       clock,
       random: seededRandom(identity.length),
       ...ref,
@@ -30,7 +42,10 @@ function world() {
     });
     return { stop: () => stop.abort(), done };
   };
-  return { clock, cluster, leading, candidate, most: () => most };
+  const silence = () => {
+    silent = true;
+  };
+  return { clock, cluster, leading, candidate, silence, most: () => most };
 }
 
 describe('an election', () => {
@@ -58,6 +73,36 @@ describe('an election', () => {
     await clock.advance(5000);
     expect(leading.size).toBe(1);
     expect(most()).toBe(1);
+  });
+
+  it('is lost by a leader that is not answered any more, before another may win it', async () => {
+    const { clock, leading, candidate, silence, most } = world();
+    candidate('a');
+    await clock.advance(1000);
+    candidate('bb');
+    silence();
+    await clock.advance(12_500);
+    expect([...leading]).toEqual([]);
+    await clock.advance(8000);
+    expect([...leading]).toEqual(['bb']);
+    expect(most()).toBe(1);
+  });
+
+  it('is left within seconds by who stops and is not answered', async () => {
+    const { clock, leading, candidate, silence } = world();
+    const { stop, done } = candidate('a');
+    await clock.advance(1000);
+    silence();
+    await clock.advance(5000);
+    let ended = false;
+    void done.then(() => {
+      ended = true;
+    });
+    stop();
+    await clock.advance(1000);
+    expect([[...leading], ended]).toEqual([[], false]);
+    await clock.advance(1000);
+    expect(ended).toBe(true);
   });
 
   it('is won from one that died, after its lease stood still', async () => {

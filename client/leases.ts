@@ -11,7 +11,7 @@ import type { Random } from '#machinery/random.ts';
 import type { Client } from './contract.ts';
 
 export interface ElectionOptions {
-  client: Client;
+  client: Pick<Client, 'get' | 'create' | 'update'>;
   clock: Clock;
   random: Random;
   /** The Lease, `kube-system/gantry-controllers`. */
@@ -31,6 +31,8 @@ export interface ElectionOptions {
 const LEASE_MS = 15_000;
 const RENEW_DEADLINE_MS = 10_000;
 const RETRY_MS = 2_000;
+/** Who ends waits so long for the lease to be handed on; with a store that takes no writes it is left to run out. */
+const RELEASE_MS = 2_000;
 
 /**
  * Waits for leadership, calls `lead` with a signal that aborts when it is lost, and starts over, until `signal` aborts.
@@ -59,6 +61,7 @@ async function hold(
   const leading = new AbortController();
   const work = lead(AbortSignal.any([leading.signal, signal])).catch((error) => options.onError?.(error));
   let renewedAt = clock.monotonic();
+  let asking: Promise<unknown> = Promise.resolve();
   let finished = false;
   void work.then(() => {
     finished = true;
@@ -67,12 +70,39 @@ async function hold(
     await sleep(clock, retryMs, signal).catch(() => undefined);
     if (signal.aborted || finished) break;
     const askedAt = clock.monotonic();
-    if (await candidate.attempt()) renewedAt = askedAt;
+    const attempt = candidate.attempt();
+    asking = attempt;
+    // An answer that is late is none: the others count the lease's time, whatever became of it.
+    const renewed = await within(clock, renewedAt + renewDeadlineMs - askedAt, attempt, signal);
+    if (renewed) renewedAt = askedAt;
     else if (candidate.lost || clock.monotonic() - renewedAt >= renewDeadlineMs) break;
   }
   leading.abort();
   await work;
-  await candidate.release();
+  await within(
+    clock,
+    RELEASE_MS,
+    asking.then(() => candidate.release()),
+  );
+}
+
+/** What it comes to; undefined when that takes longer, or the signal aborts first. */
+async function within<T>(
+  clock: Clock,
+  ms: number,
+  work: Promise<T>,
+  signal?: AbortSignal,
+): Promise<T | undefined> {
+  const enough = new AbortController();
+  const late = sleep(clock, ms, AbortSignal.any([enough.signal, ...(signal ? [signal] : [])])).then(
+    () => undefined,
+    () => undefined, // it is over before
+  );
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    enough.abort();
+  }
 }
 
 class Candidate {
