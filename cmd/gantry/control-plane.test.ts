@@ -51,6 +51,8 @@ const node = () => {
     'warn',
     '--system-reserved',
     'memory=1Gi',
+    '--tls-san',
+    'two.example.org',
   ];
   const { nodeIp, ...flags } = addJoinOptions(new Command()).parse(args, { from: 'user' }).opts<JoinFlags>();
   return settle({ ...flags, ...(nodeIp && { advertiseAddress: nodeIp }) });
@@ -66,6 +68,8 @@ test('what one server gives makes another one of the same cluster', async () => 
     '5s',
     '--vxlan',
     '7:4790',
+    '--tls-san',
+    'api.example.org',
   ]);
   const plane = parseControlPlane(JSON.stringify(controlPlaneOf(first)));
   const second = node();
@@ -80,6 +84,7 @@ test('what one server gives makes another one of the same cluster', async () => 
       podCidr: '10.9.0.0/16',
       leaderLease: 5000,
       vxlan: { id: 7, port: 4790 },
+      tlsSan: ['api.example.org', 'two.example.org'],
       systemReserved: { memory: 2 ** 30 },
       agent: true,
     },

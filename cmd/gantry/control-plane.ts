@@ -82,6 +82,7 @@ function sharedArguments(settings: Settings): string[] {
     ['--leader-lease', `${leaderLease}ms`],
     ['--node-grace-period', `${settings.nodeGracePeriod}ms`],
     ['--vxlan', `${settings.vxlan.id}:${settings.vxlan.port}`],
+    ...settings.tlsSan.map((name) => ['--tls-san', name]),
     ...managedEtcdArguments(settings),
     ...(etcdServerName === undefined ? [] : [['--etcd-server-name', etcdServerName]]),
     ...(etcdUsername === undefined ? [] : [['--etcd-username', etcdUsername]]),

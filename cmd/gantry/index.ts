@@ -22,6 +22,7 @@ import {
 import type { PromoteFlags } from './promote.ts';
 import { addPromoteOptions } from './promote-options.ts';
 import { proxyOf } from './proxy.ts';
+import { serverOption } from './server-url.ts';
 import { addSnapshotDirOption } from './snapshot/options.ts';
 import { roleOption, ttlOption } from './token-options.ts';
 
@@ -56,6 +57,7 @@ token
   .description('make one, and print the line by which a machine joins')
   .addOption(roleOption())
   .addOption(ttlOption())
+  .addOption(serverOption())
   .option('--description <text>', 'what it is for')
   .option('-o, --output <format>', 'json')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
@@ -114,6 +116,7 @@ program
   .description('make a token, and print the user data by which a virtual machine joins at its first start')
   .addOption(roleOption())
   .addOption(ttlOption())
+  .addOption(serverOption())
   .option('--proxy <url>', 'HTTP proxy by which the machine gets out', proxyOf)
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
   .action(async (flags) => finish((await import('./token.ts')).cloudConfig(flags)));
@@ -278,6 +281,7 @@ addTimeoutOption(
 program
   .command('kubeconfig')
   .description("print the admin's kubeconfig")
+  .addOption(serverOption())
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
   .action(async (flags) => finish((await import('./kubeconfig.ts')).kubeconfig(flags)));
 

@@ -30,7 +30,7 @@ export interface ServerEntry {
   complete?: (signal: AbortSignal) => Promise<void>;
 }
 
-type NodePart = Omit<NodeFlags, 'dataDir'> & Place & Partial<ManagedEtcdFlags>;
+type NodePart = Omit<NodeFlags, 'dataDir'> & Place & Pick<UpFlags, 'tlsSan'> & Partial<ManagedEtcdFlags>;
 
 /**
  * Makes this machine one more server of the cluster at `server`, or finds that it is one. It gets all keys of the cluster, so the token
@@ -107,5 +107,5 @@ function settingsOf(args: readonly string[], node: NodePart): Settings {
     .exitOverride()
     .parse([...args], { from: 'user' });
   const { dataDir: _, advertiseAddress: __, ...flags } = shared.opts<UpFlags>();
-  return { ...flags, ...node };
+  return { ...flags, ...node, tlsSan: [...new Set([...flags.tlsSan, ...node.tlsSan])] };
 }

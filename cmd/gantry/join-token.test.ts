@@ -42,7 +42,12 @@ describe('join tokens', () => {
 
 describe('user data for cloud-init', () => {
   const line = {
-    ...{ pin: 'a/b=', server: 'https://h:6443', token: 'a.b.c', args: 'https://h:6443 --role server' },
+    ...{
+      pin: 'sha256//a/b=',
+      server: 'https://h:6443',
+      token: 'a.b.c',
+      args: 'https://h:6443 --role server',
+    },
   };
   let directory: string;
   beforeEach(() => {

@@ -17,15 +17,17 @@ import { enterAsServer } from './join-server.ts';
 import { authoritiesWith, type JoinToken, parseJoinToken } from './join-token.ts';
 import { authorityPath, type Joined, readJoined, readPair, writeJoined, writePair } from './joined.ts';
 import type { ManagedEtcdFlags } from './managed-etcd/options.ts';
-import { type NodeFlags, type Place, settle } from './options.ts';
+import { type NodeFlags, type Place, settle, type UpFlags } from './options.ts';
 import type { Paths } from './paths.ts';
 import { SERVER_PROXY, serverProxy } from './proxy.ts';
+import { serverUrlOf } from './server-url.ts';
 import { learnedServers } from './servers.ts';
 import { EXIT_FINAL } from './supervise.ts';
 import { agentRole, serverRoles, superviseHere } from './up.ts';
 
 export interface JoinFlags
   extends NodeFlags,
+    Pick<UpFlags, 'tlsSan'>,
     Partial<Pick<ManagedEtcdFlags, 'etcdClientPort' | 'etcdPeerPort'>> {
   token?: string;
   nodeIp?: string;
@@ -49,7 +51,7 @@ export async function join(server: string, flags: JoinFlags): Promise<number> {
     process.stderr.write('gantry: containers need root: use sudo\n');
     return EXIT_FINAL;
   }
-  const url = urlOf(server);
+  const url = serverUrlOf(server);
   const token = tokenOf(flags);
   const { token: _, nodeIp, role, proxy, ...rest } = flags;
   if (proxy) process.env[SERVER_PROXY] = proxy;
@@ -63,13 +65,6 @@ export async function join(server: string, flags: JoinFlags): Promise<number> {
     const place = { ...settings, ...cluster, nodeGracePeriod: nodeGraceMs, server: joined.server };
     return [agentRole(place, nodeIp === undefined)];
   });
-}
-
-function urlOf(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol !== 'https:' || url.pathname !== '/' || url.search !== '')
-    throw new Error(`${JSON.stringify(text)} is no server: write it as https://10.0.0.1:6443`);
-  return url.origin;
 }
 
 interface Deps {

@@ -149,12 +149,6 @@ export function addUpOptions(command: Command): Command {
   const listen = new Option('--listen <host:port>', 'where the API is served')
     .argParser(listenOf)
     .default({ host: '127.0.0.1', port: 6443 }, '127.0.0.1:6443');
-  const names = new Option(
-    '--tls-san <name>',
-    'one more name or address in the server certificate (repeatable)',
-  )
-    .argParser(collect)
-    .default([], 'none');
   return addClusterOptions(
     addNodeOptions(
       addSnapshotOptions(
@@ -163,8 +157,17 @@ export function addUpOptions(command: Command): Command {
     ),
   )
     .addOption(listen)
-    .addOption(names)
+    .addOption(namesOption())
     .option('--no-agent', 'run only the server, no containers on this machine');
+}
+
+function namesOption(): Option {
+  return new Option(
+    '--tls-san <name>',
+    "one more name or address in servers' certificates, by which all of them are reached (repeatable)",
+  )
+    .argParser((text, before: string[]) => collect(serverNameOf(text), before))
+    .default([], 'none');
 }
 
 /** Those of ClusterFlags. */
@@ -206,6 +209,7 @@ export function addAgentOptions(command: Command): Command {
 export function addJoinOptions(command: Command): Command {
   return addEtcdPortOptions(addNodeOptions(command))
     .addOption(roleOption())
+    .addOption(namesOption())
     .option('--token <token>', 'of "gantry token create"; needed once (or in $GANTRY_TOKEN)')
     .option(
       '--node-ip <ip>',
@@ -332,6 +336,16 @@ function listenOf(text: string) {
 
 function addressOf(text: string): string {
   if (isIP(text) === 0) throw new InvalidArgumentError('it is not an IP address.');
+  return text;
+}
+
+/** A name may have `*` for its first label (RFC 6125). */
+function serverNameOf(text: string): string {
+  if (
+    isIP(text) === 0 &&
+    !/^(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/i.test(text)
+  )
+    throw new InvalidArgumentError('it is neither a DNS name, as api.example.org, nor an IP address.');
   return text;
 }
 

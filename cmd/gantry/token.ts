@@ -1,8 +1,5 @@
-import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
 import { SecretKind } from '#api/kinds/secret.ts';
 import type { Secret } from '#api/objects.ts';
 import {
@@ -16,17 +13,16 @@ import {
   SERVER_TOKEN_GROUP,
 } from '#api/semantics/bootstrap-tokens.ts';
 import { WELL_KNOWN } from '#api/well-known.ts';
-import type { Client } from '#client/contract.ts';
 import { rfc3339, systemClock } from '#machinery/clock.ts';
 import { isStatus } from '#machinery/errors.ts';
 import { parseProxy } from '#machinery/proxy/rules.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { humanDuration } from '#machinery/values/duration.ts';
-import { hostPort } from '#machinery/values/host-port.ts';
 import { withAdmin } from './connect.ts';
 import { joinTokenText, makeJoinToken } from './join-token.ts';
 import { authorityPath } from './joined.ts';
 import { pathsOf } from './paths.ts';
+import { doorOf } from './server-keys.ts';
 import { formatTable } from './table.ts';
 
 /** May ask for certificates of nodes, and gets them approved; gets all that makes a server. */
@@ -43,6 +39,8 @@ interface MakeFlags extends Flags {
   ttl: number;
   role: Role;
   description?: string;
+  /** Where machines are to ask, instead of at the first of the servers. */
+  server?: string;
 }
 
 /** A new token, and the lines by which a machine joins with it: one that installs gantry first, one where it is installed. */
@@ -54,7 +52,8 @@ async function makeLines(flags: MakeFlags) {
   const { id, secret } = token;
   const { description } = flags;
   const groups = [GROUPS[flags.role]];
-  const server = await withAdmin(flags, async (client) => {
+  const { server, pin } = await withAdmin(flags, async (client) => {
+    const found = await doorOf({ ...flags, authority, client, clock: systemClock });
     await client.create(
       SecretKind,
       bootstrapTokenSecret({
@@ -65,13 +64,12 @@ async function makeLines(flags: MakeFlags) {
         ...(description && { description }),
       }),
     );
-    return await serverOf(client);
+    return found;
   });
   const text = joinTokenText(token);
   const role = flags.role === 'server' ? ' --role server' : '';
   const rest = `${server} --token ${text}${role}`;
   const command = `gantry join ${rest}`;
-  const pin = keyPin(flags);
   const install = `${fetchLine(pin, server)} | sh -s -- ${rest}`;
   return { server, token: text, command, install, args: `${server}${role}`, pin, expires };
 }
@@ -131,25 +129,7 @@ ${way}  command -v curl >/dev/null || { apt-get update && apt-get install -y cur
 
 /** curl takes the script from the holder of the server's key alone: nobody on the way can give another one. */
 function fetchLine(pin: string, server: string, more = ''): string {
-  return `curl -fsSk ${more && `${more} `}--pinnedpubkey 'sha256//${pin}' ${server}${WELL_KNOWN}/join.sh`;
-}
-
-function keyPin({ dataDir }: Flags): string {
-  const certificate = new X509Certificate(readFileSync(join(pathsOf(dataDir).pki, 'server.crt')));
-  const key = certificate.publicKey.export({ type: 'spki', format: 'der' });
-  return createHash('sha256').update(key).digest('base64');
-}
-
-/** Where the server says that others reach it. */
-async function serverOf(client: Client): Promise<string> {
-  const { endpoints, ports } = await client.get(EndpointSliceKind, {
-    name: 'kubernetes',
-    namespace: 'default',
-  });
-  const address = endpoints?.[0]?.addresses[0];
-  const port = ports?.[0]?.port;
-  if (!address || !port) throw new Error('the server does not say where it can be reached');
-  return `https://${hostPort(address, port)}`;
+  return `curl -fsSk ${more && `${more} `}--pinnedpubkey '${pin}' ${server}${WELL_KNOWN}/join.sh`;
 }
 
 interface TokenRow {
