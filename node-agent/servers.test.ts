@@ -57,6 +57,8 @@ test('a tunnel is open to each server, as they come and go', async () => {
     },
     trusted: () => '',
     trust: async () => {},
+    held: () => ({ certificate: '', key: '' }),
+    keep: async () => {},
   };
   const stop = new AbortController();
   const deps = { servers, client, clock, random, log: silentLogger, signal: stop.signal };

@@ -1,12 +1,12 @@
 import type { Server } from 'node:http';
 import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
 import type { EndpointSlice } from '#api/objects.ts';
-import { TRUST } from '#api/semantics/authorities.ts';
 import type { Client } from '#client/contract.ts';
 import { startInformer } from '#client/informer.ts';
 import type { Clock } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
+import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import type { Random } from '#machinery/random.ts';
 import type { Transport } from '#machinery/transport.ts';
 import { STREAM_CLASSES } from '#machinery/tunnel/tunnel.ts';
@@ -26,6 +26,10 @@ export interface Servers {
   trusted(): string;
   /** Trusts these from now on; they outlive the agent. */
   trust(authorities: string): Promise<void>;
+  /** What the agent signs in with now. */
+  held(): KeyAndCertificate;
+  /** Signs in with that one from now on; it outlives the agent. */
+  keep(pair: KeyAndCertificate): Promise<void>;
 }
 
 interface Deps {
@@ -80,7 +84,7 @@ export function keepTunnels(
   });
   const authorities = new TrustFollower({ servers, client, clock, log, signal, node: tunnel.node });
   slices.onChange(({ type, object }) => {
-    if (type !== 'deleted') authorities.told(object.metadata.annotations?.[TRUST]);
+    if (type !== 'deleted') authorities.told(object.metadata.annotations);
     const urls = type === 'deleted' ? [] : serverUrls(object);
     // A list without any is no reason to forget where they were.
     if (urls.length === 0) return;

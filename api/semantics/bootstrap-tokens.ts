@@ -1,6 +1,7 @@
 /** Secrets that are bootstrap tokens. Source: Kubernetes "Authenticating with Bootstrap Tokens". */
 import { rfc3339 } from '#machinery/clock.ts';
 import type { Secret } from '../objects.ts';
+import { VOUCHED_BY } from './authorities.ts';
 
 export const BOOTSTRAP_TOKEN_TYPE = 'bootstrap.kubernetes.io/token';
 export const BOOTSTRAP_TOKEN_NAMESPACE = 'kube-system';
@@ -30,6 +31,8 @@ export interface BootstrapToken {
   /** When it ends, in ms since the epoch; never when left out. */
   expiresMs?: number;
   description?: string;
+  /** Hex SHA-256 of the key of the authority that is given with it. */
+  vouchedBy?: string;
 }
 
 /** The Secret of a token that authenticates. */
@@ -46,7 +49,10 @@ export function bootstrapTokenSecret(token: BootstrapToken): Secret {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: { name: bootstrapTokenName(token.id), namespace: BOOTSTRAP_TOKEN_NAMESPACE },
+    metadata: {
+      ...{ name: bootstrapTokenName(token.id), namespace: BOOTSTRAP_TOKEN_NAMESPACE },
+      ...(token.vouchedBy && { annotations: { [VOUCHED_BY]: token.vouchedBy } }),
+    },
     type: BOOTSTRAP_TOKEN_TYPE,
     data: Object.fromEntries(encoded),
   };

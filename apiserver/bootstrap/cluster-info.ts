@@ -17,7 +17,7 @@ export async function clusterInfo(
   if (!advertise || !certificateAuthority) return;
   const replaced = engine.get(ConfigMapKind, AUTHORITIES.name, AUTHORITIES.namespace);
   // One that this server has not yet: it may have been away meanwhile.
-  const authority = authorityState(replaced?.data)?.bundle ?? certificateAuthority;
+  const authority = authorityState(replaced?.data, 'server-ca')?.bundle ?? certificateAuthority;
   const server = `https://${hostPort(advertise.address, advertise.port)}`;
   await put(engine, ConfigMapKind, {
     apiVersion: 'v1',

@@ -28,7 +28,7 @@ export interface BootstrapConfig {
   /** PEM of the authority that signs what servers show; everybody is told by `kube-public/cluster-info`. */
   certificateAuthority?: string;
   /** See ServersDeps. */
-  authorities?: () => string;
+  authorities?: () => Record<string, string>;
   /** What nodes that join are told; nothing when left out. */
   settings?: ClusterSettings;
   /** The node on this server's machine, if there is one. */

@@ -3,12 +3,13 @@ import { EndpointSliceKind } from '#api/kinds/endpoint-slice.ts';
 import { EndpointsKind } from '#api/kinds/endpoints.ts';
 import { LeaseKind } from '#api/kinds/lease.ts';
 import type { Lease } from '#api/objects.ts';
-import { AUTHORITIES, authorityState, SERVER_AUTHORITIES, TRUST } from '#api/semantics/authorities.ts';
+import { AUTHORITIES, authorityState, CERTIFIED_BY, TRUST } from '#api/semantics/authorities.ts';
 import { serverSkew } from '#api/semantics/version-skew.ts';
 import { type Clock, every, rfc3339Micro } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
 import { bundleHash } from '#machinery/pki/bundle.ts';
+import { keyHashOf } from '#machinery/pki/certificate.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
 import type { Engine, ObjectReader } from '../contract.ts';
 import { put } from './ensure.ts';
@@ -43,8 +44,8 @@ export interface ServersDeps {
   clock: Clock;
   log: Logger;
   self: ServerAddress;
-  /** What its Lease tells of its authorities: the hash of those it has, and of the key that signed what it shows. */
-  authorities?: () => string;
+  /** What its Lease tells of its authorities, by annotation. */
+  authorities?: () => Record<string, string>;
   /** Of the program; servers that are too far apart are kept out. */
   version?: string;
   /** Others may share the store: else this server is all there is, and keeps no Lease. */
@@ -72,7 +73,7 @@ export async function joinServers(deps: ServersDeps, signal: AbortSignal): Promi
   const clocks = new OtherClocks(log);
   const work = async (renewMs: number | undefined) => {
     const skew = clocks.look(renewalsOf(othersOf(engine.list(LeaseKind, NAMESPACE), self)), clock.now());
-    const told = { [VERSION]: version, [CLOCK_SKEW]: skew, [SERVER_AUTHORITIES]: authorities?.() };
+    const told = { [VERSION]: version, [CLOCK_SKEW]: skew, ...authorities?.() };
     await put(engine, LeaseKind, leaseOf(self, told, renewMs));
     // Its own end may not have come back to its cache yet.
     const known = serversOf(engine.list(LeaseKind, NAMESPACE), clock.now()).filter(
@@ -179,11 +180,16 @@ function addressOf(text: string | undefined): ServerAddress | undefined {
   }
 }
 
-/** Nodes watch these endpoints, and so learn of authorities they shall trust. */
+/** Nodes watch these endpoints, and so learn of authorities they shall trust and be certified by. */
 function trustOf(engine: Engine): { annotations?: Record<string, string> } {
   const map = engine.get(ConfigMapKind, AUTHORITIES.name, AUTHORITIES.namespace);
-  const state = authorityState(map?.data);
-  return state ? { annotations: { [TRUST]: bundleHash(state.bundle) } } : {};
+  const servers = authorityState(map?.data, 'server-ca');
+  const clients = authorityState(map?.data, 'client-ca');
+  const annotations = {
+    ...(servers && { [TRUST]: bundleHash(servers.bundle) }),
+    ...(clients && { [CERTIFIED_BY]: keyHashOf(clients.bundle) }),
+  };
+  return Object.keys(annotations).length > 0 ? { annotations } : {};
 }
 
 /** Of one family: an EndpointSlice holds no other. Servers of the other one are left out, as Kubernetes leaves them. */

@@ -38,7 +38,7 @@ export interface ListenAddress {
 
 export interface HttpListener {
   address: ListenAddress;
-  /** Shows other certificates to new connections; those that are open go on. */
+  /** Shows other certificates to new connections; those that are open go on, but for clients whose authority is trusted no more. */
   renew(tls: TlsFiles): void;
   /** Asks clients to go elsewhere (GOAWAY); what they have asked for goes on. */
   drain(): void;
@@ -58,12 +58,19 @@ interface ListenParts {
   limits?: Partial<HttpLimits>;
 }
 
+interface ServeParts extends ListenParts {
+  /** Authorities (PEM) that client certificates must come from now. */
+  trusted(): string;
+}
+
 export async function listenHttps(
   chain: RequestChain,
   tls: TlsFiles,
   listen: ListenAddress,
-  parts: ListenParts,
+  given: ListenParts,
 ): Promise<HttpListener> {
+  let { clientAuthority } = tls;
+  const parts: ServeParts = { ...given, trusted: () => clientAuthority };
   const limits = { ...DEFAULT_LIMITS, ...parts.limits };
   const app = fastify({
     http2: true,
@@ -111,7 +118,10 @@ export async function listenHttps(
   const bound = server.address() as { port: number };
   return {
     address: { host: listen.host, port: bound.port },
-    renew: (next) => server.setSecureContext(secureContext(next)),
+    renew(next) {
+      server.setSecureContext(secureContext(next));
+      clientAuthority = next.clientAuthority;
+    },
     drain: () => connections.drain(),
     async close() {
       const force = parts.clock.timer(CLOSE_GRACE_MS, () => connections.destroy());
@@ -145,7 +155,7 @@ function sendStatus(reply: StatusReply, error: StatusError): void {
 }
 
 /** Takes HTTP/2 from fastify, which goes on with HTTP/1. */
-function serveStreams(server: Http2SecureServer, chain: RequestChain, parts: ListenParts): void {
+function serveStreams(server: Http2SecureServer, chain: RequestChain, parts: ServeParts): void {
   server.removeAllListeners('stream');
   server.on('stream', (stream: ServerHttp2Stream, headers) => {
     const request = requestOf(stream, headers);
@@ -172,7 +182,7 @@ async function serve(
   raw: Head,
   body: Readable,
   reply: ServerResponse | StreamReply,
-  { clock, log }: ListenParts,
+  { clock, log, trusted }: ServeParts,
 ): Promise<void> {
   const { method = 'GET', url = '/' } = raw;
   const info = requestInfo(method, url);
@@ -193,7 +203,7 @@ async function serve(
     method,
     path: url,
     headers: raw.headers as Record<string, string>,
-    credentials: credentialsOf(raw),
+    credentials: credentialsOf(raw, trusted()),
     signal: abort.signal,
     info,
     ...(mayHaveBody(method) && { readBody: () => readBody(body, raw.headers) }),

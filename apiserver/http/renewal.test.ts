@@ -67,3 +67,41 @@ test('new connections are shown the new certificate and trusted by the new autho
   expect(await who(second)).toEqual({ status: 200, closed: false });
   second.destroy();
 });
+
+test('a client whose authority is trusted no more is nobody, also on a connection that is open', async () => {
+  const others = await makeAuthority('third-client-ca', 3_600_000, systemClock, systemRandom);
+  const order = {
+    ...{ subject: { commonName: 'apiserver' }, usages: ['server' as const], lifetimeMs: 3_600_000 },
+    subjectAlternativeNames: [HOST],
+  };
+  const own = await issueCertificate(api.authority, order, systemClock, systemRandom);
+  const both = `${api.clientAuthority.certificate}\n${others.certificate}`;
+  api.server.renewTls({ ...own, clientAuthority: both });
+  const clientOf = async (by: typeof others) => {
+    const subject = { commonName: 'somebody', organizations: ['system:masters'] };
+    const client = { subject, usages: ['client' as const], lifetimeMs: 3_600_000 };
+    const { certificate, key } = await issueCertificate(by, client, systemClock, systemRandom);
+    return http2.connect(`https://${HOST}:${api.port}`, {
+      ...{ ca: api.authority.certificate, cert: certificate, key },
+    });
+  };
+  const [dropped, kept, silent] = [
+    await clientOf(others),
+    await clientOf(api.clientAuthority),
+    await clientOf(others),
+  ];
+  const statusOf = (over: http2.ClientHttp2Session) =>
+    new Promise<number>((resolve, reject) => {
+      const stream = over.request({ ':path': '/api/v1/namespaces' });
+      stream.once('response', (headers) => {
+        resolve(Number(headers[':status']));
+        stream.close();
+      });
+      stream.once('error', reject);
+    });
+  await new Promise((resolve) => silent.once('remoteSettings', resolve));
+  expect(await Promise.all([dropped, kept].map(statusOf))).toEqual([200, 200]);
+  api.server.renewTls({ ...own, clientAuthority: api.clientAuthority.certificate });
+  expect(await Promise.all([dropped, kept, silent].map(statusOf))).toEqual([403, 200, 403]);
+  for (const session of [dropped, kept, silent]) session.destroy();
+});

@@ -14,7 +14,7 @@ export async function serveUpgrade(
   message: IncomingMessage,
   socket: Duplex,
   head: Buffer,
-  { clock, log }: { clock: Clock; log: Logger },
+  { clock, log, trusted }: { clock: Clock; log: Logger; trusted(): string },
 ): Promise<void> {
   const abort = new AbortController();
   socket.once('close', () => abort.abort());
@@ -27,7 +27,7 @@ export async function serveUpgrade(
         method: message.method ?? 'GET',
         path: message.url ?? '/',
         headers: message.headers as Record<string, string>,
-        credentials: credentialsOf(message as Parameters<typeof credentialsOf>[0]),
+        credentials: credentialsOf(message as Parameters<typeof credentialsOf>[0], trusted()),
         signal: abort.signal,
       },
       socket,

@@ -161,19 +161,17 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
 
 function serversFor(
   { paths, server, nodeGracePeriod }: AgentSettings,
-  { trusted, trust, held }: NodeIdentity,
+  { trusted, trust, held, keep }: NodeIdentity,
 ) {
   return openServers(systemFiles(), paths, server, {
     trusted,
     ...(trust && { trust }),
+    held,
+    ...(keep && { keep }),
     clock: systemClock,
     proxy: serverProxy(),
     // As often as heartbeats: a server that cannot be heard is left before it gives this node up.
     pingIntervalMs: Math.min(nodeGracePeriod / 4, LONGEST_PING_MS),
-    certificate() {
-      const { certificate, key } = held();
-      return { cert: certificate, key };
-    },
   });
 }
 

@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { AUTHORITY_NAMES } from '#api/semantics/authorities.ts';
 import { CONTROL_PLANE_PATH } from '#api/well-known.ts';
 import type { PathHandler } from '#apiserver/contract.ts';
 import { StatusError } from '#machinery/errors.ts';
 import type { Files } from '#machinery/io.ts';
-import { nextKeyName } from '#machinery/pki/directory.ts';
+import { crossName, nextKeyName } from '#machinery/pki/directory.ts';
 import { encryptionArguments } from './encryption-options.ts';
 import { managedEtcdArguments } from './managed-etcd/options.ts';
 import { MEMBERS_FILE } from './managed-etcd/record.ts';
@@ -26,10 +27,9 @@ export interface ControlPlane {
 
 const VERSION = 1;
 
-const AUTHORITIES = ['server-ca', 'client-ca', 'node-ca'];
-const PKI = [...AUTHORITIES.flatMap((name) => [`${name}.crt`, `${name}.key`]), 'service-account.key'];
-
-const NEXT_KEY = nextKeyName('server-ca');
+const PKI = [...AUTHORITY_NAMES.flatMap((name) => [`${name}.crt`, `${name}.key`]), 'service-account.key'];
+/** While an authority is being replaced. */
+const NEXT = AUTHORITY_NAMES.flatMap((name) => [nextKeyName(name), crossName(name)]);
 
 const ETCD_FILES: [flag: string, name: keyof EtcdFlags][] = [
   ['--etcd-ca', 'etcdCa'],
@@ -49,9 +49,10 @@ export function controlPlaneOf(settings: Settings): ControlPlane {
   const files = store.kind === 'managed-etcd' ? managedFiles(settings) : {};
   const fileArgs: Record<string, string> = {};
   for (const name of PKI) files[`pki/${name}`] = readFileSync(join(paths.pki, name), 'utf8');
-  // While an authority is being replaced.
-  const next = join(paths.pki, NEXT_KEY);
-  if (existsSync(next)) files[`pki/${NEXT_KEY}`] = readFileSync(next, 'utf8');
+  for (const name of NEXT) {
+    const path = join(paths.pki, name);
+    if (existsSync(path)) files[`pki/${name}`] = readFileSync(path, 'utf8');
+  }
   for (const [flag, name] of ETCD_FILES) {
     const path = settings[name];
     if (path === undefined) continue;

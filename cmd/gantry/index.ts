@@ -266,17 +266,19 @@ certs
 addTimeoutOption(
   addAdminOptions(
     certs
-      .command('rotate')
+      .command('rotate [authorities...]')
       .description(
-        'replace the authority that certifies servers; what trusts the old one goes on until that is dropped',
+        'replace authorities (server-ca, client-ca, node-ca; all of them); what knows the old one goes on until that is dropped',
       ),
   ),
   'how long to wait for servers, nodes and pods to follow; 0 = for ever',
 )
-  .option('--drop-old', 'end the trust in the authority that was replaced')
+  .option('--drop-old', 'end the trust in authorities that were replaced')
   .option('--force', 'without those that do not follow')
   .option('-o, --output <format>', 'json')
-  .action(async (flags) => finish((await import('./authorities/rotate.ts')).rotateAuthority(flags)));
+  .action(async (names, flags) =>
+    finish((await import('./authorities/rotate.ts')).rotateAuthorities(names, flags)),
+  );
 
 program
   .command('kubeconfig')

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { systemClock } from '#machinery/clock.ts';
+import { bundleOf } from '#machinery/pki/bundle.ts';
 import { keyHashOf } from '#machinery/pki/certificate.ts';
-import { makeAuthority } from '#machinery/pki/issue.ts';
+import { crossCertify, issueCertificate, makeAuthority } from '#machinery/pki/issue.ts';
 import { seededRandom, systemRandom } from '#machinery/random.ts';
 import { authoritiesWith, joinTokenText, makeJoinToken, parseJoinToken } from './join-token.ts';
 import { cloudConfigText } from './token.ts';
@@ -37,6 +38,26 @@ describe('join tokens', () => {
     expect(authoritiesWith(`${other}\n${own}`, hash).trim()).toBe(own.trim());
     expect(authoritiesWith(other, hash)).toBe('');
     expect(authoritiesWith('nonsense', hash)).toBe('');
+  });
+
+  test('believe the one that took its place, when theirs has certified it', async () => {
+    const make = (name: string) => makeAuthority(name, 3_600_000, systemClock, systemRandom);
+    const [old, made, stranger] = await Promise.all([make('old'), make('made'), make('stranger')]);
+    const hash = keyHashOf(old.certificate);
+    const cross = await crossCertify(old, made.certificate, systemClock, systemRandom);
+    const all = bundleOf([made.certificate, old.certificate, cross, stranger.certificate]);
+    const both = bundleOf([made.certificate, old.certificate]);
+    expect(authoritiesWith(all, hash)).toBe(both);
+    expect(authoritiesWith(all, keyHashOf(made.certificate))).toBe(bundleOf([made.certificate]));
+    const forged = await crossCertify(stranger, made.certificate, systemClock, systemRandom);
+    expect(authoritiesWith(bundleOf([made.certificate, old.certificate, forged]), hash)).toBe(
+      bundleOf([old.certificate]),
+    );
+    // What a server shows is certified by it, too, and is no authority.
+    const order = { subject: { commonName: 'x' }, usages: ['server' as const], lifetimeMs: 1e6 };
+    const leaf = await issueCertificate(old, order, systemClock, systemRandom, stranger.key);
+    const posing = bundleOf([stranger.certificate, old.certificate, leaf.certificate]);
+    expect(authoritiesWith(posing, hash)).toBe(bundleOf([old.certificate]));
   });
 });
 

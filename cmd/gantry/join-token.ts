@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { keyHashOf } from '#machinery/pki/certificate.ts';
-import { pemBlocks } from '#machinery/pki/pem.ts';
+import { bundleOf, certificatesIn } from '#machinery/pki/bundle.ts';
+import { isSignedBy, keyHashOf } from '#machinery/pki/certificate.ts';
 import type { Random } from '#machinery/random.ts';
 
 /**
@@ -46,11 +46,19 @@ export function makeJoinToken(authority: string, random: Random): JoinToken {
   return { id: characters(6), secret: characters(16), authorityHash: keyHashOf(authority) };
 }
 
-/** Of several authorities (PEM) those with that hash: others, whoever sent them, are not believed. */
+/**
+ * Of several authorities (PEM) the one with that hash, and the one that takes its place when it has certified that: others, whoever sent
+ * them, are not believed. Empty when there is none.
+ */
 export function authoritiesWith(pem: string, hash: string): string {
-  const blocks = pemBlocks(pem).filter(({ label }) => label === 'CERTIFICATE');
-  return blocks
-    .map(({ der }) => new X509Certificate(der).toString())
-    .filter((one) => keyHashOf(one) === hash)
-    .join('');
+  const all = certificatesIn(pem).map((one) => ({ one, key: keyHashOf(one) }));
+  const known = all.filter(({ key }) => key === hash);
+  // A leaf signs nobody: whoever holds the key of one must not pass for an authority.
+  const vouched = all.filter(
+    ({ one }) => new X509Certificate(one).ca && known.some((root) => isSignedBy(one, root.one)),
+  );
+  const keys = new Set([hash, ...vouched.map(({ key }) => key)]);
+  const isCross = ({ one, key }: (typeof all)[number]) =>
+    !isSignedBy(one, one) && all.some((other) => other.one !== one && other.key === key);
+  return bundleOf(all.filter((each) => keys.has(each.key) && !isCross(each)).map(({ one }) => one));
 }

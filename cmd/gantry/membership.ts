@@ -64,7 +64,6 @@ export async function openDoors(
   { url, ca, pair }: Membership,
   clock: Http2Options['clock'],
 ): Promise<ServerDoors> {
-  const certificate = () => ({ cert: pair.certificate, key: pair.key });
   await files.mkdir(paths.agent, 0o700);
-  return await openServers(files, paths, url, { clock, trusted: () => ca, certificate });
+  return await openServers(files, paths, url, { clock, trusted: () => ca, held: () => pair });
 }

@@ -1,9 +1,12 @@
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { SERVERS_GROUP } from '#api/node-link.ts';
+import { AUTHORITY_NAMES, type AuthorityName } from '#api/semantics/authorities.ts';
+import type { TlsFiles } from '#apiserver/http/index.ts';
 import { type Clock, systemClock } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
-import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
-import { type IssueOptions, pkiDirectory } from '#machinery/pki/directory.ts';
+import { isSignedBy, type KeyAndCertificate } from '#machinery/pki/certificate.ts';
+import { crossName, type IssueOptions, pkiDirectory } from '#machinery/pki/directory.ts';
 import { kubeconfigYaml } from '#machinery/pki/kubeconfig.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts';
@@ -19,13 +22,15 @@ const CLIENTS = {
 } as const;
 
 export interface Pki {
-  /** Those that may have signed what a server shows, PEM. */
-  serverCa: string;
+  /** Each authority and those that are trusted beside it while one takes the place of another, PEM. */
+  trusted: Record<AuthorityName, string>;
   /** Signs clients. */
   clientAuthority: KeyAndCertificate;
   /** Signs what nodes serve; apart from servers, since a node says itself which addresses it has. */
   nodeAuthority: KeyAndCertificate;
   server: KeyAndCertificate;
+  /** Shown after it to those who only know the authority that was replaced, PEM. */
+  serverCross?: string;
   /** By which the other servers know this one. */
   apiserver: KeyAndCertificate;
   /** PEM of the key that signs service-account tokens. */
@@ -54,8 +59,6 @@ export async function preparePki(
   const files = systemFiles();
   const directory = pkiDirectory(settings.paths.pki, { files, clock, random: systemRandom });
   await directory.authority('server-ca', 'gantry-server-ca');
-  // Beside the one that issues there may be one that it takes the place of, or that takes its.
-  const trusted = await directory.trusted('server-ca');
   const clientCa = await directory.authority('client-ca', 'gantry-client-ca');
   const client = (
     name: string,
@@ -80,11 +83,16 @@ export async function preparePki(
   };
   // Lines by which machines join, and user data of those to come, pin its key.
   const server = await directory.certificate('server', 'server-ca', order, { keepKey: true });
+  const nodeAuthority = await directory.authority('node-ca', 'gantry-node-ca');
+  // Beside the one that issues there may be one that it takes the place of, or that takes its.
+  const [servers, clients, nodes] = await Promise.all(AUTHORITY_NAMES.map((name) => directory.trusted(name)));
+  const trusted = { 'server-ca': servers!, 'client-ca': clients!, 'node-ca': nodes! };
+  const cross = await files.read(join(settings.paths.pki, crossName('server-ca')));
   const admin = await client('admin', CLIENTS.admin);
   const kubeconfig = kubeconfigYaml({
     name: 'gantry',
     server: serverUrl(settings),
-    certificateAuthority: trusted,
+    certificateAuthority: trusted['server-ca'],
     user: 'admin',
     credentials: admin,
   });
@@ -94,10 +102,11 @@ export async function preparePki(
   }
   const { nodeName } = settings;
   return {
-    serverCa: trusted,
+    trusted,
     clientAuthority: clientCa,
-    nodeAuthority: await directory.authority('node-ca', 'gantry-node-ca'),
+    nodeAuthority,
     server,
+    ...(cross && { serverCross: Buffer.from(cross).toString() }),
     apiserver: await client('apiserver', CLIENTS.apiserver),
     signingKey: await directory.signingKey('service-account'),
     controllers: await client('controllers', CLIENTS.controllers),
@@ -109,6 +118,21 @@ export async function preparePki(
       beforeNode,
     ),
   };
+}
+
+/** What it shows to those who connect, and whom it believes. */
+export function tlsOf({ server, serverCross, trusted }: Pki): TlsFiles {
+  const isBelow = serverCross && isSignedBy(server.certificate, serverCross);
+  return {
+    certificate: isBelow ? `${server.certificate.trimEnd()}\n${serverCross}` : server.certificate,
+    key: server.key,
+    clientAuthority: trusted['client-ca'],
+  };
+}
+
+/** With what lets who knows an older one believe in the one that takes its place. */
+export function publicAuthorities({ trusted, serverCross }: Pki): string {
+  return `${trusted['server-ca'].trimEnd()}\n${serverCross ?? ''}`;
 }
 
 /** Where clients on this machine reach the API. */

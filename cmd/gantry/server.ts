@@ -6,7 +6,6 @@ import { bindOwnNode } from '#apiserver/bootstrap/own-node.ts';
 import { ServerSkewError } from '#apiserver/bootstrap/servers.ts';
 import type { ObjectReader } from '#apiserver/contract.ts';
 import { EncryptionKeyError } from '#apiserver/encryption/codec.ts';
-import type { TlsFiles } from '#apiserver/http/index.ts';
 import { NotPromotedError } from '#apiserver/promotion/finish.ts';
 import { WriteGate } from '#apiserver/promotion/gate.ts';
 import { type ApiServer, type ApiServerConfig, apiServer } from '#apiserver/server.ts';
@@ -23,7 +22,7 @@ import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
 import { type Store, StoreLockedError } from '#store/contract.ts';
 import { generated, version } from './assets.ts';
-import { authoritiesText } from './authorities/plan.ts';
+import { authoritiesTold } from './authorities/plan.ts';
 import { AuthorityRotation } from './authorities/rotation.ts';
 import { type Control, type ControlHealth, startControl } from './control/start.ts';
 import { controlPlaneHandler } from './control-plane.ts';
@@ -36,7 +35,7 @@ import { processMetrics } from './metrics.ts';
 import { bundles } from './node-bundle.ts';
 import { notify } from './notify.ts';
 import { type Settings, settle, toArguments, type UpFlags } from './options.ts';
-import { type Pki, preparePki, serverUrl } from './pki.ts';
+import { type Pki, preparePki, publicAuthorities, serverUrl, tlsOf } from './pki.ts';
 import { endPromotion, promotionHandlers } from './promotion.ts';
 import { publicDocuments } from './public-documents.ts';
 import { keepPki } from './renewal.ts';
@@ -115,11 +114,11 @@ async function run(
       peer: peerDoor(() => held.pki),
       metrics: [processMetrics(), () => controlMetrics(control, log), async () => snapshots.metrics()],
       paths: [
-        ...publicDocuments(() => held.pki.serverCa, bundles(join(settings.paths.root, 'bundle'))),
+        ...publicDocuments(() => publicAuthorities(held.pki), bundles(join(settings.paths.root, 'bundle'))),
         controlPlaneHandler(settings),
         ...rotation.handlers,
         ...promotionHandlers({
-          ...{ settings, store, gate, clock, random, log, authority: pki.serverCa },
+          ...{ settings, store, gate, clock, random, log, authority: pki.trusted['server-ca'] },
           switched: (store) => switched.abort(store),
         }),
       ],
@@ -181,14 +180,6 @@ function refreshOf(
   };
 }
 
-function tlsOf({ server, clientAuthority }: Pki): TlsFiles {
-  return {
-    certificate: server.certificate,
-    key: server.key,
-    clientAuthority: clientAuthority.certificate,
-  };
-}
-
 /** The node of this machine passes with its next key, too, before it has it. */
 async function bindNode(
   { engine }: ApiServer,
@@ -218,8 +209,8 @@ function configOf(settings: Settings, pki: () => Pki): ApiServerConfig {
     serviceCidr,
     nodePorts: nodePortRange,
     advertise: { address: advertiseAddress, port: listen.port },
-    certificateAuthority: pki().serverCa,
-    authorities: () => authoritiesText(pki()),
+    certificateAuthority: pki().trusted['server-ca'],
+    authorities: () => authoritiesTold(pki()),
     settings: {
       podCidr: settings.podCidr,
       serviceCidr,
@@ -237,7 +228,7 @@ function peerDoor(pki: () => Pki) {
     http2Transport({
       url: `https://${hostPort(address, port)}`,
       clock: systemClock,
-      ca: () => pki().serverCa,
+      ca: () => pki().trusted['server-ca'],
       certificate() {
         const { certificate, key } = pki().apiserver;
         return { cert: certificate, key };

@@ -7,6 +7,8 @@ import { learnedServers, openServers } from './servers.ts';
 const FIRST = 'https://192.0.2.11:6443';
 const OTHERS = ['https://192.0.2.12:6443', 'https://192.0.2.13:6443'];
 
+const OPTIONS = { clock: systemClock, trusted: () => '', held: () => ({ certificate: '', key: '' }) };
+
 async function node() {
   const [files, paths] = [new MemoryFiles(), pathsOf('/nowhere/gantry')];
   await files.mkdir(paths.agent, 0o700);
@@ -16,12 +18,12 @@ async function node() {
 test('what a node was told of servers is there at its next start', async () => {
   const { files, paths } = await node();
   expect(await learnedServers(files, paths)).toEqual([]);
-  const doors = await openServers(files, paths, FIRST, { clock: systemClock, trusted: () => '' });
+  const doors = await openServers(files, paths, FIRST, OPTIONS);
   expect(doors.each()).toEqual([FIRST]);
   await doors.learn(OTHERS);
   doors.close();
   expect(await learnedServers(files, paths)).toEqual(OTHERS);
-  const again = await openServers(files, paths, FIRST, { clock: systemClock, trusted: () => '' });
+  const again = await openServers(files, paths, FIRST, OPTIONS);
   expect(again.each()).toEqual(OTHERS);
   again.close();
 });

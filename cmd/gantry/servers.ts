@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type Http2Options, http2Transport } from '#client/http2-transport.ts';
 import type { Files } from '#machinery/io.ts';
+import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import type { Transport } from '#machinery/transport.ts';
 import type { Servers } from '#node-agent/servers.ts';
 import type { Paths } from './paths.ts';
@@ -12,11 +13,14 @@ export interface ServerDoors extends Servers {
   close(): void;
 }
 
-export interface DoorOptions extends Omit<Http2Options, 'url' | 'ca'> {
+export interface DoorOptions extends Omit<Http2Options, 'url' | 'ca' | 'certificate'> {
   /** See Servers. */
   trusted(): string;
   /** Left out where somebody else sees to it. */
   trust?(authorities: string): Promise<void>;
+  held(): KeyAndCertificate;
+  /** Left out where somebody else sees to it. */
+  keep?(pair: KeyAndCertificate): Promise<void>;
 }
 
 const LEARNED = 'servers.json';
@@ -34,9 +38,10 @@ export async function openServers(
   files: Files,
   { agent }: Paths,
   first: string,
-  { trusted, trust = async () => {}, ...more }: DoorOptions,
+  { trusted, trust = async () => {}, held, keep = async () => {}, ...more }: DoorOptions,
 ): Promise<ServerDoors> {
-  const options = { ...more, ca: trusted };
+  const certificate = () => ({ cert: held().certificate, key: held().key });
+  const options = { ...more, ca: trusted, certificate };
   const path = join(agent, LEARNED);
   let learned = await learnedServers(files, { agent });
   const any = http2Transport({ ...options, url: () => [...new Set([first, ...learned])] });
@@ -45,6 +50,8 @@ export async function openServers(
     any,
     trusted,
     trust,
+    held,
+    keep,
     each: () => (learned.length > 0 ? learned : [first]),
     async learn(urls) {
       if (JSON.stringify(urls) === JSON.stringify(learned)) return;

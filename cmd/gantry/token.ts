@@ -60,6 +60,7 @@ async function makeLines(flags: MakeFlags) {
         id,
         secret,
         groups,
+        vouchedBy: token.authorityHash,
         ...(expiresMs && { expiresMs }),
         ...(description && { description }),
       }),

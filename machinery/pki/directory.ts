@@ -41,7 +41,7 @@ export interface PkiDirectory {
 export interface IssueOptions {
   /** Called with a new pair before it is there to be read. */
   beforeUse?(made: KeyAndCertificate): Promise<void>;
-  /** A renewal by the same CA is for the same key, for there are those who know it by that. */
+  /** A renewal is for the same key, for there are those who know it by that; also by the CA that takes the place of another one. */
   keepKey?: boolean;
 }
 
@@ -109,8 +109,12 @@ export function pkiDirectory(path: string, deps: PkiDeps): PkiDirectory {
         return { certificate, key };
       }
       const { issueCertificate } = await import('./issue.ts');
+      const trusted = certificatesIn((await read(authorityName)).certificate ?? '');
       const isOurs =
-        certificate && key && isPair({ certificate, key }) && isSignedBy(certificate, authority.certificate);
+        certificate &&
+        key &&
+        isPair({ certificate, key }) &&
+        trusted.some((one) => isSignedBy(certificate, one));
       const made = await issueCertificate(
         authority,
         order,
@@ -137,6 +141,11 @@ export function pkiDirectory(path: string, deps: PkiDeps): PkiDirectory {
 /** The key of the authority that is to take the place of `name`. */
 export function nextKeyName(name: string): string {
   return `${name}.next.key`;
+}
+
+/** The authority `name` as certified by the one whose place it took, while that one is trusted. */
+export function crossName(name: string): string {
+  return `${name}.cross.crt`;
 }
 
 function textOf(bytes: Uint8Array | undefined): string | undefined {

@@ -20,7 +20,7 @@ const EXTENDED_USAGE: Record<Usage, x509.ExtendedKeyUsage> = {
   client: x509.ExtendedKeyUsage.clientAuth,
 };
 
-/** A new self-signed CA that may sign leaves only. */
+/** A new self-signed CA, which signs leaves and, once, its successor. */
 export async function makeAuthority(
   commonName: string,
   lifetimeMs: number,
@@ -34,13 +34,47 @@ export async function makeAuthority(
     ...validity(clock, lifetimeMs),
     signingAlgorithm: ALGORITHM,
     keys,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
+    extensions: await authorityExtensions(keys.publicKey, 1),
   });
   return { certificate: certificate.toString('pem'), key: await privatePem(keys) };
+}
+
+/**
+ * The CA `successor` (PEM) as certified by `authority`, for as long as that one lasts: who trusts `authority` alone finds by it what its
+ * successor signs. It signs leaves only. Source: RFC 4210, 4.4, "Root CA Key Update".
+ */
+export async function crossCertify(
+  authority: KeyAndCertificate,
+  successor: string,
+  clock: Clock,
+  random: Random,
+): Promise<string> {
+  const issuer = new x509.X509Certificate(authority.certificate);
+  const next = new x509.X509Certificate(successor);
+  const publicKey = await next.publicKey.export();
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serial(random),
+    subject: next.subjectName,
+    issuer: issuer.subjectName,
+    ...validity(clock, next.notAfter.getTime() - clock.now(), issuer.notAfter),
+    signingAlgorithm: ALGORITHM,
+    publicKey,
+    signingKey: await importKey(authority.key),
+    extensions: [
+      ...(await authorityExtensions(publicKey, 0)),
+      await x509.AuthorityKeyIdentifierExtension.create(await issuer.publicKey.export()),
+    ],
+  });
+  return certificate.toString('pem');
+}
+
+/** `below`: how many CAs there may be between it and a leaf. */
+async function authorityExtensions(publicKey: CryptoKey, below: number): Promise<x509.Extension[]> {
+  return [
+    new x509.BasicConstraintsExtension(true, below, true),
+    new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+    await x509.SubjectKeyIdentifierExtension.create(publicKey),
+  ];
 }
 
 /** A certificate signed by `authority` for `key` (PKCS #8 PEM), or for a new one. */

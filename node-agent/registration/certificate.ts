@@ -97,12 +97,25 @@ function passOver(error: unknown, reason: 'AlreadyExists'): void {
   if (!isStatus(error, reason)) throw error;
 }
 
-export interface RenewalDeps extends CertificateDeps {
+/** What takes a new pair into use, for good. */
+export interface KeepDeps extends CertificateDeps {
+  keep(pair: KeyAndCertificate): Promise<void>;
+}
+
+/** Has the agent's certificate made anew, with a new key; gives the certificate (PEM). */
+export async function renewCertificate(nodeName: string, deps: KeepDeps): Promise<string> {
+  const key = makeSigningKey();
+  const certificate = await requestCertificate(key, nodeName, deps);
+  await deps.keep({ key, certificate });
+  const until = rfc3339(validityOf(certificate).untilMs);
+  deps.log.info("The node's certificate is renewed", { until });
+  return certificate;
+}
+
+export interface RenewalDeps extends KeepDeps {
   random: Random;
   /** What is in use now. */
   held(): KeyAndCertificate;
-  /** Takes a new pair into use, for good. */
-  keep(pair: KeyAndCertificate): Promise<void>;
 }
 
 /** Renews the agent's certificate, each time with a new key, until the signal aborts. */
@@ -112,14 +125,7 @@ export async function keepCertificate(nodeName: string, deps: RenewalDeps): Prom
     clock,
     signal,
     dueMs: renewalTime(deps.held().certificate, random),
-    async renew() {
-      const key = makeSigningKey();
-      const certificate = await requestCertificate(key, nodeName, deps);
-      await deps.keep({ key, certificate });
-      const dueMs = renewalTime(certificate, random);
-      log.info("The node's certificate is renewed", { until: rfc3339(validityOf(certificate).untilMs) });
-      return dueMs;
-    },
+    renew: async () => renewalTime(await renewCertificate(nodeName, deps), random),
     failed: (error) => log.warn("The node's certificate could not be renewed", { error: messageOf(error) }),
   });
 }

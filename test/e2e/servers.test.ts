@@ -2,7 +2,10 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Deployment, EndpointSlice, Lease, Node, Pod } from '#api/objects.ts';
+import type { RotationAnswer } from '#cmd/gantry/authorities/plan.ts';
+import type { Rotated } from '#cmd/gantry/authorities/rotate.ts';
 import { certificatesIn } from '#machinery/pki/bundle.ts';
+import { isSignedBy } from '#machinery/pki/certificate.ts';
 import { TestCluster } from '../harness/cluster.ts';
 import { TestEtcd } from '../harness/etcd.ts';
 import { whyNoHost } from '../harness/host.ts';
@@ -141,55 +144,92 @@ describe.skipIf(whyNoHost())('two servers', () => {
     for (const leader of leaders) expect(leader).not.toBe('');
   });
 
-  test('the authority of servers is replaced while everything goes on', async () => {
+  test('all authorities are replaced while everything goes on; what knows the old ones goes on until they are dropped', async () => {
+    const pki = (name: string, of = cluster.directory) => readFileSync(join(of, 'pki', name), 'utf8');
     const rotate = (...args: string[]) =>
       cluster.inside(join(ROOT, 'bin/gantry'), [
         ...['certs', 'rotate', '--timeout', '60s', '-o', 'json', '--data-dir', cluster.directory],
         ...args,
       ]);
-    /** Whether each server shows what that authority has signed. */
-    const isShown = async (authority: string) => {
-      const file = join(cluster.directory, 'one-authority.crt');
-      writeFileSync(file, authority);
-      const urls = [one, two].map(({ address }) => `https://${address}:6443/version`);
-      const answers = await Promise.all(
-        urls.map((url) => cluster.inside('curl', ['-sS', '--cacert', file, url])),
+    const old = Object.fromEntries(
+      ['server-ca.crt', 'admin.crt', 'admin.key'].map((name) => {
+        const path = join(cluster.directory, `old-${name}`);
+        writeFileSync(path, pki(name));
+        return [name, path];
+      }),
+    );
+    /** What each server answers to the administrator of before. */
+    const answers = async (authority: string) => {
+      const client = ['--cert', old['admin.crt']!, '--key', old['admin.key']!, '--cacert', authority];
+      const calls = [one, two].map(({ address }) =>
+        cluster.inside('curl', [
+          ...['-s', '-o', '/dev/null', '-w', '%{http_code}', ...client],
+          `https://${address}:6443/api/v1/nodes`,
+        ]),
       );
-      return answers.map(({ code }) => code === 0);
+      return (await Promise.all(calls)).map(({ stdout }) => stdout);
     };
-    const old = readFileSync(join(cluster.directory, 'pki/server-ca.crt'), 'utf8');
-    expect(await isShown(old)).toEqual([true, true]);
+    const other = new TestMachine(three, 'node-8');
+    const oldLine = `${await line('node')} --role server`;
+    const joins = async () => (await other.run(oldLine)).stderr;
+    const names = ['server-ca', 'client-ca', 'node-ca'] as const;
+    const firsts = Object.fromEntries(names.map((name) => [name, certificatesIn(pki(`${name}.crt`))[0]!]));
+    expect(await answers(old['server-ca.crt']!)).toEqual(['200', '200']);
 
+    const rotating = { done: false };
+    const meanwhile = (async () => {
+      const all: string[] = [];
+      while (!rotating.done) all.push(...(await answers(old['server-ca.crt']!)));
+      return all;
+    })();
     const rotated = await rotate();
+    rotating.done = true;
+    const seen = await meanwhile;
+    console.log(`      ${seen.length} requests while all three were replaced`);
+    expect(seen.filter((status) => status !== '200')).toEqual([]);
     expect(
       rotated,
       `${cluster.log.split('\n').slice(-30).join('\n')}\n--\n${node.log.split('\n').slice(-20).join('\n')}`,
     ).toMatchObject({ code: 0 });
-    expect(JSON.parse(rotated.stdout)).toMatchObject({
-      phase: 'issue',
-      waitsFor: { servers: [], nodes: [] },
-    });
-    const [made] = certificatesIn(readFileSync(join(cluster.directory, 'pki/server-ca.crt'), 'utf8'));
-    expect(await isShown(`${made}\n`)).toEqual([true, true]);
-    expect(await isShown(old)).toEqual([false, false]);
-    expect((await must(['exec', 'far', '--', 'hostname'])).trim()).toBe('far');
+    const told = JSON.parse(rotated.stdout) as RotationAnswer;
+    for (const one of told.authorities)
+      expect(one).toMatchObject({ phase: 'issue', waitsFor: { servers: [], nodes: [] } });
+    expect(told.authorities.map(({ name }) => name)).toEqual([...names]);
+    const tokens = told.authorities.flatMap((one) => one.tokens);
+    expect(tokens.length).toBeGreaterThanOrEqual(3);
+    const made = Object.fromEntries(names.map((name) => [name, certificatesIn(pki(`${name}.crt`))[0]!]));
+    for (const name of names) expect(made[name]).not.toBe(firsts[name]);
+    const held = readFileSync(join(node.directory, 'pki/node-node-3.pem'), 'utf8');
+    expect(isSignedBy(held.slice(held.indexOf('-----BEGIN CERT')), made['client-ca']!)).toBe(true);
+    expect(isSignedBy(pki('server.crt', second.directory), made['server-ca']!)).toBe(true);
+    expect(await answers(old['server-ca.crt']!)).toEqual(['200', '200']);
+    expect(await joins()).toContain('this token makes nodes');
     expect(await rotate()).toMatchObject({ code: 1, stderr: expect.stringContaining('--drop-old first') });
 
-    const trusts = async () =>
-      (await cluster.json<Node>(['get', 'node', 'node-3'])).metadata.annotations!['gantry.dev/trusts']!;
-    const hash = await trusts();
-    await cluster.must(['annotate', '--overwrite', 'node', 'node-3', 'gantry.dev/trusts=another']);
+    const by = async () =>
+      (await cluster.json<Node>(['get', 'node', 'node-3'])).metadata.annotations!['gantry.dev/certified-by']!;
+    const hash = await by();
+    await cluster.must(['annotate', '--overwrite', 'node', 'node-3', 'gantry.dev/certified-by=another']);
     expect(await rotate('--drop-old')).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('nodes node-3'),
+      stderr: expect.stringContaining('client-ca yet: nodes node-3'),
     });
-    await cluster.must(['annotate', '--overwrite', 'node', 'node-3', `gantry.dev/trusts=${hash}`]);
-    const dropped = await rotate('--drop-old');
-    expect(JSON.parse(dropped.stdout)).toMatchObject({ phase: 'stable', authorities: [{}] });
+    await cluster.must(['annotate', '--overwrite', 'node', 'node-3', `gantry.dev/certified-by=${hash}`]);
+    const dropped = JSON.parse((await rotate('--drop-old')).stdout) as Rotated;
+    expect(dropped).toMatchObject({ endedTokens: tokens });
+    for (const one of dropped.authorities) expect(one).toMatchObject({ phase: 'stable', authorities: [{}] });
     for (const directory of [cluster.directory, second.directory, node.directory])
-      expect(certificatesIn(readFileSync(join(directory, 'pki/server-ca.crt'), 'utf8'))).toEqual([made]);
-    const told = await must(['get', 'configmap', 'kube-root-ca.crt', '-o', 'jsonpath={.data.ca\\.crt}']);
-    expect(certificatesIn(told)).toEqual([made]);
+      expect(certificatesIn(pki('server-ca.crt', directory))).toEqual([made['server-ca']]);
+    for (const name of ['client-ca', 'node-ca'] as const)
+      expect(certificatesIn(pki(`${name}.crt`, second.directory))).toEqual([made[name]]);
+    const root = await must(['get', 'configmap', 'kube-root-ca.crt', '-o', 'jsonpath={.data.ca\\.crt}']);
+    expect(certificatesIn(root)).toEqual([made['server-ca']]);
+    expect(await answers(old['server-ca.crt']!)).toEqual(['000', '000']);
+    expect(await answers(join(cluster.directory, 'pki/server-ca.crt'))).toEqual(['403', '403']);
+    expect(await joins()).toContain('its authority has another hash');
+    // What is left on that host is the node's that runs there.
+    await other.destroy();
+    await must(['logs', 'far']);
 
     await node.stop();
     node.start(`gantry join https://${one.address}:6443`);

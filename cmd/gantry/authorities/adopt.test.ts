@@ -1,12 +1,14 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { AuthorityState } from '#api/semantics/authorities.ts';
 import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { MemoryFiles } from '#machinery/files-memory.ts';
+import type { Files } from '#machinery/io.ts';
 import { bundleOf, certificatesIn } from '#machinery/pki/bundle.ts';
-import { isPair, type KeyAndCertificate } from '#machinery/pki/certificate.ts';
+import { isPair, isSignedBy, type KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { pkiDirectory } from '#machinery/pki/directory.ts';
 import { makeAuthority } from '#machinery/pki/issue.ts';
 import { seededRandom } from '#machinery/random.ts';
-import { AuthorityKeyError, adopt, makeSuccessor } from './adopt.ts';
+import { AuthorityKeyError, adopt as adoptOne, makeSuccessor } from './adopt.ts';
 import { afterStep } from './plan.ts';
 
 const PKI = '/d/pki';
@@ -35,24 +37,30 @@ const nobody = () => Promise.reject(new Error('nobody is to be asked'));
 const authority = () => pkiDirectory(PKI, { files, clock, random }).authority('server-ca', 'other');
 
 const STABLE = () => ({ bundle: old.certificate, phase: 'stable' as const });
-const TRUST = () => afterStep(STABLE(), 'trust', made.certificate);
-const ISSUE = () => afterStep(TRUST(), 'issue');
-const DROP = () => afterStep(ISSUE(), 'drop');
+const TRUST = () => afterStep(STABLE(), 'trust', 0, { made: made.certificate, cross: 'CROSS' });
+const ISSUE = () => afterStep(TRUST(), 'issue', 0);
+const DROP = () => afterStep(ISSUE(), 'drop', 0);
+const adopt = (files: Files, state: AuthorityState, others: () => Promise<string[]>) =>
+  adoptOne(files, PKI, 'server-ca', state, others);
 
 describe('a server follows', () => {
   test('each step, with the keys it made itself', async () => {
-    const certificate = await makeSuccessor(files, PKI, { clock, random });
-    const trust = afterStep(STABLE(), 'trust', certificate);
-    expect(await adopt(files, PKI, trust, nobody)).toBe(true);
-    expect(await adopt(files, PKI, trust, nobody)).toBe(false);
+    const successor = await makeSuccessor(files, PKI, 'server-ca', { clock, random });
+    const { made: certificate, cross } = successor;
+    expect(isSignedBy(cross!, old.certificate)).toBe(true);
+    const trust = afterStep(STABLE(), 'trust', 0, successor);
+    expect(await adopt(files, trust, nobody)).toBe(true);
+    expect(await adopt(files, trust, nobody)).toBe(false);
     expect(await authority()).toMatchObject({ key: old.key });
-    const issue = afterStep(trust, 'issue');
-    expect(await adopt(files, PKI, issue, nobody)).toBe(true);
+    const issue = afterStep(trust, 'issue', 0);
+    expect(await adopt(files, issue, nobody)).toBe(true);
     expect((await authority()).certificate).toBe(certificate.trimEnd());
     expect(isPair(await authority())).toBe(true);
     expect(await text('server-ca.next.key')).toBeUndefined();
-    expect(await adopt(files, PKI, afterStep(issue, 'drop'), nobody)).toBe(true);
+    expect(await text('server-ca.cross.crt')).toBe(cross);
+    expect(await adopt(files, afterStep(issue, 'drop', 0), nobody)).toBe(true);
     expect(certificatesIn((await text('server-ca.crt'))!)).toEqual([certificate.trimEnd()]);
+    expect(await text('server-ca.cross.crt')).toBeUndefined();
   });
 
   test('with keys that it gets from another one, also one that was away meanwhile', async () => {
@@ -62,25 +70,25 @@ describe('a server follows', () => {
         asked.push(state.phase);
         return [old.key, made.key];
       };
-      expect(await adopt(files, PKI, state, others)).toBe(true);
+      expect(await adopt(files, state, others)).toBe(true);
       expect(asked).toHaveLength(state.phase === 'trust' ? 1 : 0);
-      expect(await adopt(files, PKI, state, nobody)).toBe(false);
+      expect(await adopt(files, state, nobody)).toBe(false);
     }
     await put('server-ca.crt', old.certificate);
     await put('server-ca.key', old.key);
-    expect(await adopt(files, PKI, DROP(), async () => [made.key])).toBe(true);
+    expect(await adopt(files, DROP(), async () => [made.key])).toBe(true);
     expect(await authority()).toMatchObject({ key: made.key });
   });
 
   test('not without the key: nothing is changed', async () => {
     const before = new Map([...['server-ca.crt', 'server-ca.key']].map((name) => [name, text(name)]));
-    await expect(adopt(files, PKI, ISSUE(), async () => [old.key])).rejects.toThrow(AuthorityKeyError);
+    await expect(adopt(files, ISSUE(), async () => [old.key])).rejects.toThrow(AuthorityKeyError);
     for (const [name, content] of before) expect(await text(name)).toBe(await content);
   });
 
   test('whatever write is the last before a crash: it starts, and goes on', async () => {
-    await adopt(files, PKI, TRUST(), async () => [made.key]);
-    const writes = 4;
+    await adopt(files, TRUST(), async () => [made.key]);
+    const writes = 5;
     for (let last = 0; last < writes; last++) {
       const crashing = new MemoryFiles();
       await crashing.mkdir(PKI, 0o700);
@@ -98,10 +106,10 @@ describe('a server follows', () => {
           };
         },
       });
-      await adopt(failing, PKI, ISSUE(), nobody).catch(() => {});
+      await adopt(failing, ISSUE(), nobody).catch(() => {});
       const started = pkiDirectory(PKI, { files: crashing, clock, random });
       expect(isPair(await started.authority('server-ca', 'x')), String(last)).toBe(true);
-      await adopt(crashing, PKI, ISSUE(), nobody);
+      await adopt(crashing, ISSUE(), nobody);
       expect(await started.authority('server-ca', 'x')).toMatchObject({ key: made.key });
       expect(await started.trusted('server-ca')).toBe(bundleOf([made.certificate, old.certificate]));
     }

@@ -1,14 +1,21 @@
-import type { ConfigMap, Lease, Namespace, Node } from '#api/objects.ts';
+import type { ConfigMap, Lease, Namespace, Node, Secret } from '#api/objects.ts';
 import {
+  AUTHORITY_NAMES,
+  type AuthorityName,
   type AuthorityState,
+  CERTIFIED_BY,
   type RotationPhase,
   SERVER_AUTHORITIES,
   TRUSTED,
+  VOUCHED_BY,
 } from '#api/semantics/authorities.ts';
+import { bootstrapTokenEndMs, bootstrapTokenField } from '#api/semantics/bootstrap-tokens.ts';
 import { rfc3339 } from '#machinery/clock.ts';
 import { StatusError } from '#machinery/errors.ts';
 import { bundleHash, bundleOf, certificatesIn } from '#machinery/pki/bundle.ts';
 import { isSignedBy, keyHashOf, validityOf } from '#machinery/pki/certificate.ts';
+import type { Pki } from '../pki.ts';
+import type { Successor } from './adopt.ts';
 
 export const ROTATION_STEPS = ['trust', 'issue', 'drop'] as const;
 export type RotationStep = (typeof ROTATION_STEPS)[number];
@@ -16,17 +23,24 @@ export type RotationStep = (typeof ROTATION_STEPS)[number];
 /** The phase that each step leads out of. */
 const FROM: Record<RotationStep, RotationPhase> = { trust: 'stable', issue: 'trust', drop: 'issue' };
 
-/** What the authorities are after a step. `made`: the certificate of the new one. Throws Conflict out of turn. */
-export function afterStep(state: AuthorityState, step: RotationStep, made = ''): AuthorityState {
+/** What the authority is after a step at `atMs`. `successor`: the new one. Throws Conflict out of turn. */
+export function afterStep(
+  state: AuthorityState,
+  step: RotationStep,
+  atMs: number,
+  { made, cross }: Successor = { made: '' },
+): AuthorityState {
   if (state.phase !== FROM[step])
     throw new StatusError(
       'Conflict',
       `the authority is in the phase "${state.phase}", which "${step}" does not follow`,
     );
   const [first, second] = certificatesIn(state.bundle);
-  if (step === 'trust') return { bundle: bundleOf([first!, made]), phase: 'trust' };
-  if (step === 'issue') return { bundle: bundleOf([second!, first!]), phase: 'issue' };
-  return { bundle: bundleOf([first!]), phase: 'stable' };
+  const since = { sinceMs: atMs };
+  if (step === 'trust')
+    return { bundle: bundleOf([first!, made]), phase: 'trust', ...since, ...(cross && { cross }) };
+  if (step === 'issue') return { ...state, bundle: bundleOf([second!, first!]), phase: 'issue', ...since };
+  return { bundle: bundleOf([first!]), phase: 'stable', ...since };
 }
 
 export interface Observed {
@@ -36,6 +50,8 @@ export interface Observed {
   /** In which pods trust what `kube-root-ca.crt` says. */
   namespaces: readonly Namespace[];
   rootCas: readonly ConfigMap[];
+  /** Tokens by which machines join. */
+  tokens: readonly Secret[];
 }
 
 /** Who has not followed yet. */
@@ -45,22 +61,28 @@ export interface Lagging {
   namespaces: string[];
 }
 
-export function lagging(
-  { bundle }: AuthorityState,
-  { servers, nodes, namespaces, rootCas }: Observed,
-): Lagging {
+export function lagging(name: AuthorityName, { bundle }: AuthorityState, observed: Observed): Lagging {
+  const { servers, nodes } = observed;
   const hash = bundleHash(bundle);
-  const told = serverText(hash, keyHashOf(bundle));
-  const maps = new Map(rootCas.map(({ metadata, data }) => [metadata.namespace, data?.['ca.crt'] ?? '']));
+  const issuer = keyHashOf(bundle);
+  const told = serverText(hash, issuer);
+  const wanted = { 'server-ca': [TRUSTED, hash], 'client-ca': [CERTIFIED_BY, issuer], 'node-ca': undefined };
+  const [annotation, value] = wanted[name] ?? [];
+  const tells = ({ metadata }: Lease | Node, key: string) => metadata.annotations?.[key];
   return {
-    servers: namesOf(servers.filter(({ metadata }) => metadata.annotations?.[SERVER_AUTHORITIES] !== told)),
-    nodes: namesOf(nodes.filter(({ metadata }) => metadata.annotations?.[TRUSTED] !== hash)),
-    namespaces: namesOf(
-      namespaces.filter(
-        ({ metadata }) => !metadata.deletionTimestamp && bundleHash(maps.get(metadata.name) ?? '') !== hash,
-      ),
-    ),
+    servers: namesOf(servers.filter((one) => tells(one, SERVER_AUTHORITIES[name]) !== told)),
+    nodes: namesOf(annotation ? nodes.filter((one) => tells(one, annotation) !== value) : []),
+    namespaces: name === 'server-ca' ? namespacesWithout(hash, observed) : [],
   };
+}
+
+function namespacesWithout(hash: string, { namespaces, rootCas }: Observed): string[] {
+  const maps = new Map(rootCas.map(({ metadata, data }) => [metadata.namespace, data?.['ca.crt'] ?? '']));
+  return namesOf(
+    namespaces.filter(
+      ({ metadata }) => !metadata.deletionTimestamp && bundleHash(maps.get(metadata.name) ?? '') !== hash,
+    ),
+  );
 }
 
 /** What a server tells: the hash of the authorities it has, and of the key that signed what it shows. */
@@ -68,16 +90,22 @@ export function serverText(hash: string, issuerKeyHash: string): string {
   return `${hash} ${issuerKeyHash}`;
 }
 
-/** The same, of what a server has and shows. */
-export function authoritiesText({
-  serverCa,
-  server,
-}: {
-  serverCa: string;
-  server: { certificate: string };
-}): string {
-  const issuer = certificatesIn(serverCa).find((one) => isSignedBy(server.certificate, one));
-  return serverText(bundleHash(serverCa), issuer === undefined ? '' : keyHashOf(issuer));
+/** The same of each authority, by annotation, of what a server has. */
+export function authoritiesTold({ trusted, ...pki }: Pki): Record<string, string> {
+  const clients = [pki.apiserver, pki.controllers, pki.scheduler, pki.admin, pki.node];
+  const signed = { 'server-ca': [pki.server], 'client-ca': clients, 'node-ca': [] };
+  return Object.fromEntries(
+    AUTHORITY_NAMES.map((name) => {
+      const authorities = certificatesIn(trusted[name]);
+      const issuer = authorities.find((one) =>
+        signed[name].every(({ certificate }) => isSignedBy(certificate, one)),
+      );
+      return [
+        SERVER_AUTHORITIES[name],
+        serverText(bundleHash(trusted[name]), issuer ? keyHashOf(issuer) : ''),
+      ];
+    }),
+  );
 }
 
 function namesOf(objects: readonly { metadata: { name: string } }[]): string[] {
@@ -101,21 +129,51 @@ function listed(names: readonly string[]): string {
   return names.slice(0, TOLD).join(', ') + more;
 }
 
-/** What is told of a rotation. */
+/** What is told of the rotation of an authority. */
 export interface RotationStatus {
+  name: AuthorityName;
   phase: RotationPhase;
+  /** Since when, RFC 3339. */
+  since?: string;
   /** The one that issues first. */
   authorities: { keyHash: string; until: string }[];
   waitsFor: Lagging;
+  /** Ids of the tokens of use that the old one vouches for: they end with it. */
+  tokens: string[];
 }
 
-export function rotationStatus(state: AuthorityState, observed: Observed): RotationStatus {
+/** What is answered to whoever asks or takes a step. */
+export interface RotationAnswer {
+  authorities: RotationStatus[];
+}
+
+export function rotationStatus(
+  name: AuthorityName,
+  state: AuthorityState,
+  observed: Observed,
+  now: number,
+): RotationStatus {
+  const { bundle, phase, sinceMs } = state;
   return {
-    phase: state.phase,
-    authorities: certificatesIn(state.bundle).map((one) => ({
+    name,
+    phase,
+    ...(sinceMs !== undefined && { since: rfc3339(sinceMs) }),
+    authorities: certificatesIn(bundle).map((one) => ({
       keyHash: keyHashOf(one),
       until: rfc3339(validityOf(one).untilMs),
     })),
-    waitsFor: lagging(state, observed),
+    waitsFor: lagging(name, state, observed),
+    tokens: name === 'server-ca' && phase === 'issue' ? tokensOfOthers(bundle, observed.tokens, now) : [],
   };
+}
+
+/** Those that say of none by which authority they are were made before that was noted. */
+function tokensOfOthers(bundle: string, tokens: readonly Secret[], now: number): string[] {
+  const issuer = keyHashOf(bundle);
+  return tokens
+    .filter(
+      (token) => token.metadata.annotations?.[VOUCHED_BY] !== issuer && bootstrapTokenEndMs(token) > now,
+    )
+    .map((token) => bootstrapTokenField(token, 'token-id'))
+    .sort();
 }

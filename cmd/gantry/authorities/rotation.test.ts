@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect, createServer, type TlsOptions } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ConfigMapKind } from '#api/kinds/config-map.ts';
 import { NamespaceKind } from '#api/kinds/namespace.ts';
@@ -12,11 +13,13 @@ import { systemClock } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { silentLogger } from '#machinery/log.ts';
 import { bundleHash, certificatesIn } from '#machinery/pki/bundle.ts';
-import { isSignedBy } from '#machinery/pki/certificate.ts';
+import { isSignedBy, keyHashOf } from '#machinery/pki/certificate.ts';
 import { systemRandom } from '#machinery/random.ts';
+import { authoritiesWith, makeJoinToken } from '../join-token.ts';
 import type { Settings } from '../options.ts';
 import { pathsOf } from '../paths.ts';
-import { type Pki, preparePki } from '../pki.ts';
+import { type Pki, preparePki, publicAuthorities, tlsOf } from '../pki.ts';
+import type { RotationAnswer } from './plan.ts';
 import { AuthorityRotation } from './rotation.ts';
 
 /** A server with its files, and what nodes and the controller of root CAs do beside it. */
@@ -54,7 +57,14 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const step = (name: string, more = '') => call('POST', `${ROTATE_AUTHORITY_PATH}?step=${name}${more}`);
+async function step(name: string, more = '', authority = 'server-ca') {
+  const { status, body } = await call(
+    'POST',
+    `${ROTATE_AUTHORITY_PATH}?authority=${authority}&step=${name}${more}`,
+  );
+  const answer = body as Partial<RotationAnswer>;
+  return { status, body: answer.authorities?.find((one) => one.name === authority) ?? body };
+}
 const bundle = () => readFileSync(join(directory, 'pki/server-ca.crt'), 'utf8');
 const issuer = () => certificatesIn(bundle()).findIndex((one) => isSignedBy(pki.server.certificate, one));
 
@@ -79,10 +89,13 @@ async function follow(): Promise<void> {
 
 test('step by step, each when all have followed the one before', async () => {
   const [old] = certificatesIn(bundle());
-  expect((await call('GET', ROTATE_AUTHORITY_PATH)).body).toMatchObject({
-    phase: 'stable',
-    waitsFor: { servers: [], nodes: [], namespaces: [] },
-  });
+  const before = (await call('GET', ROTATE_AUTHORITY_PATH)).body as RotationAnswer;
+  expect(before.authorities.map(({ name }) => name)).toEqual(['server-ca', 'client-ca', 'node-ca']);
+  for (const one of before.authorities)
+    expect(one).toMatchObject({
+      phase: 'stable',
+      waitsFor: { servers: [], nodes: [], namespaces: [] },
+    });
   expect(await step('trust')).toMatchObject({ status: 200, body: { phase: 'trust' } });
   const [, made] = certificatesIn(bundle());
   expect(certificatesIn(bundle())).toEqual([old, made]);
@@ -118,6 +131,7 @@ test('out of turn, or a step that is none, changes nothing', async () => {
   });
   expect((await step('drop')).status).toBe(409);
   expect((await step('all')).status).toBe(400);
+  expect((await step('trust', '', 'etcd-ca')).status).toBe(400);
   expect(bundle()).toBe(before);
   expect(server.engine.get(ConfigMapKind, 'gantry-authorities', 'kube-system')).toBeUndefined();
 });
@@ -127,3 +141,81 @@ test('forced, nobody is waited for', async () => {
     expect(await step(name, '&force=true'), name).toMatchObject({ status: 200 });
   expect(certificatesIn(bundle())).toHaveLength(1);
 });
+
+test('who knows the old authority of servers alone goes on until it is dropped, and lines that join do too', async () => {
+  const old = bundle();
+  const token = makeJoinToken(old, systemRandom);
+  const shown = pki.server;
+  const met = async () => {
+    const tls = tlsOf(pki);
+    return await handshake({ cert: tls.certificate, key: tls.key }, old);
+  };
+  expect(await met()).toBe(true);
+  for (const name of ['trust', 'issue']) await step(name, '&force=true');
+  expect(isSignedBy(pki.server.certificate, old)).toBe(false);
+  expect(keyHashOf(pki.server.certificate)).toBe(keyHashOf(shown.certificate));
+  expect(await met()).toBe(true);
+  expect(authoritiesWith(publicAuthorities(pki), token.authorityHash)).toBe(bundle());
+  await step('drop', '&force=true');
+  expect(await met()).toBe(false);
+  expect(authoritiesWith(publicAuthorities(pki), token.authorityHash)).toBe('');
+});
+
+test.each(['client-ca', 'node-ca'])(
+  '%s: all that this server holds follows, beside the others',
+  async (name) => {
+    const file = () => readFileSync(join(directory, `pki/${name}.crt`), 'utf8');
+    const [old] = certificatesIn(file());
+    const issuers = () =>
+      ['apiserver', 'controllers', 'scheduler', 'admin', 'node'].map((leaf) =>
+        certificatesIn(pki.trusted['client-ca']).findIndex((one) =>
+          isSignedBy(pki[leaf as 'admin'].certificate, one),
+        ),
+      );
+    expect(await step('trust', '', name)).toMatchObject({ status: 200, body: { phase: 'trust' } });
+    const [, made] = certificatesIn(file());
+    expect(issuers()).toEqual([0, 0, 0, 0, 0]);
+    expect(tlsOf(pki).clientAuthority).toBe(pki.trusted['client-ca']);
+    const agent = async () => {
+      const by = keyHashOf(file());
+      const merge = { 'content-type': 'application/merge-patch+json' };
+      const body = { metadata: { annotations: { 'gantry.dev/certified-by': by } } };
+      await call('PATCH', '/api/v1/nodes/far', body, merge);
+    };
+    if (name === 'client-ca')
+      expect(await step('issue', '', name)).toMatchObject({
+        status: 409,
+        body: { message: expect.stringContaining('client-ca yet: nodes far') },
+      });
+    await agent();
+    expect(await step('issue', '', name)).toMatchObject({ status: 200, body: { phase: 'issue' } });
+    expect(certificatesIn(file())).toEqual([made, old]);
+    expect(issuers()).toEqual([0, 0, 0, 0, 0]);
+    const authority = name === 'client-ca' ? pki.clientAuthority : pki.nodeAuthority;
+    expect(authority.certificate.trimEnd()).toBe(made);
+    await agent();
+    expect(await step('drop', '', name)).toMatchObject({ status: 200, body: { phase: 'stable' } });
+    expect(certificatesIn(file())).toEqual([made]);
+    expect(pki.trusted['server-ca']).toBe(bundle());
+    const others = (await call('GET', ROTATE_AUTHORITY_PATH)).body as RotationAnswer;
+    expect(others.authorities.filter(({ since }) => since).map((one) => one.name)).toEqual([name]);
+  },
+);
+
+/** Whether a client that trusts `ca` alone believes who shows that. */
+async function handshake(options: TlsOptions, ca: string): Promise<boolean> {
+  const listener = createServer(options, (socket) => socket.end());
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  const { port } = listener.address() as { port: number };
+  try {
+    return await new Promise<boolean>((resolve) => {
+      const socket = connect({ host: '127.0.0.1', port, ca, servername: 'localhost' }, () => {
+        resolve(true);
+        socket.destroy();
+      });
+      socket.once('error', () => resolve(false));
+    });
+  } finally {
+    listener.close();
+  }
+}

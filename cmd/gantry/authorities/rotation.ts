@@ -2,13 +2,17 @@ import { ConfigMapKind } from '#api/kinds/config-map.ts';
 import { LeaseKind } from '#api/kinds/lease.ts';
 import { NamespaceKind } from '#api/kinds/namespace.ts';
 import { NodeKind } from '#api/kinds/node.ts';
+import { SecretKind } from '#api/kinds/secret.ts';
 import type { ConfigMap } from '#api/objects.ts';
 import {
   AUTHORITIES,
+  AUTHORITY_NAMES,
+  type AuthorityName,
   type AuthorityState,
-  authorityData,
   authorityState,
+  withAuthority,
 } from '#api/semantics/authorities.ts';
+import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from '#api/semantics/bootstrap-tokens.ts';
 import { ROTATE_AUTHORITY_PATH } from '#api/well-known.ts';
 import { BOOTSTRAP_ACTOR } from '#apiserver/authorization/reconcile.ts';
 import { liveServers, NAMESPACE } from '#apiserver/bootstrap/servers.ts';
@@ -29,6 +33,8 @@ import {
   laggingText,
   type Observed,
   ROTATION_STEPS,
+  type RotationAnswer,
+  type RotationStatus,
   type RotationStep,
   rotationStatus,
 } from './plan.ts';
@@ -53,10 +59,10 @@ interface Follower {
 const ROOT_CA = 'kube-root-ca.crt';
 const RETRY_MS = 5_000;
 /** Before the first rotation nobody has anything to follow. */
-const NOBODY: Observed = { servers: [], nodes: [], namespaces: [], rootCas: [] };
+const NOBODY: Observed = { servers: [], nodes: [], namespaces: [], rootCas: [], tokens: [] };
 
 /**
- * Replaces the authority of servers. Any server can be asked to take the next step, which it writes into a ConfigMap; all of them
+ * Replaces authorities. Any server can be asked to take the next step of one, which it writes into a ConfigMap; all of them
  * follow what that says, and take keys that they have not from one that does.
  */
 export class AuthorityRotation {
@@ -89,73 +95,82 @@ export class AuthorityRotation {
     return this.#follower.server.engine;
   }
 
-  /** undefined: there was no rotation yet. */
-  #recorded(): AuthorityState | undefined {
-    return authorityState(this.#engine.get(ConfigMapKind, AUTHORITIES.name, AUTHORITIES.namespace)?.data);
+  get #data(): Record<string, string> | undefined {
+    return this.#engine.get(ConfigMapKind, AUTHORITIES.name, AUTHORITIES.namespace)?.data;
   }
 
   /** Before the first rotation it is this server's own. */
-  #present(): AuthorityState {
-    return this.#recorded() ?? { bundle: this.#deps.pki().serverCa, phase: 'stable' };
+  #present(name: AuthorityName): AuthorityState {
+    return authorityState(this.#data, name) ?? { bundle: this.#deps.pki().trusted[name], phase: 'stable' };
   }
 
-  #observed(): Observed {
-    if (!this.#recorded()) return NOBODY;
+  #observed(name: AuthorityName): Observed {
+    if (!authorityState(this.#data, name)) return NOBODY;
     const engine = this.#engine;
     return {
       servers: liveServers(engine.list(LeaseKind, NAMESPACE), this.#deps.clock.now()),
       nodes: engine.list(NodeKind),
       namespaces: engine.list(NamespaceKind),
       rootCas: engine.list(ConfigMapKind).filter(({ metadata }) => metadata.name === ROOT_CA),
+      tokens: engine
+        .list(SecretKind, BOOTSTRAP_TOKEN_NAMESPACE)
+        .filter(({ type }) => type === BOOTSTRAP_TOKEN_TYPE),
     };
+  }
+
+  #statusOf(name: AuthorityName): RotationStatus {
+    return rotationStatus(name, this.#present(name), this.#observed(name), this.#deps.clock.now());
   }
 
   async #status(): Promise<TransportResponse> {
     await this.#engine.fresh();
+    const answer: RotationAnswer = { authorities: AUTHORITY_NAMES.map((name) => this.#statusOf(name)) };
     return {
       status: 200,
       headers: { 'content-type': 'application/json' },
-      body: Buffer.from(`${JSON.stringify(rotationStatus(this.#present(), this.#observed()))}\n`),
+      body: Buffer.from(`${JSON.stringify(answer)}\n`),
     };
   }
 
   async #serveStep({ info: { query } }: RequestContext): Promise<TransportResponse> {
+    const name = AUTHORITY_NAMES.find((one) => one === query.get('authority'));
+    if (!name) throw new StatusError('BadRequest', `authority is one of ${AUTHORITY_NAMES.join(', ')}`);
     const step = ROTATION_STEPS.find((one) => one === query.get('step'));
     if (!step) throw new StatusError('BadRequest', `step is one of ${ROTATION_STEPS.join(', ')}`);
     await this.#engine.fresh();
-    await this.#take(step, query.get('force') === 'true');
+    await this.#take(name, step, query.get('force') === 'true');
     return this.#status();
   }
 
-  async #take(step: RotationStep, force: boolean): Promise<void> {
-    const { files, paths } = this.#deps;
-    const state = this.#present();
+  async #take(name: AuthorityName, step: RotationStep, force: boolean): Promise<void> {
+    const { files, paths, clock } = this.#deps;
+    const state = this.#present(name);
     // Out of turn: before anything is made.
-    afterStep(state, step, state.bundle);
-    const waits = laggingText(rotationStatus(state, this.#observed()).waitsFor);
+    afterStep(state, step, clock.now(), { made: state.bundle });
+    const waits = laggingText(this.#statusOf(name).waitsFor);
     if (waits !== undefined && !force)
-      throw new StatusError('Conflict', `these have not followed the last step yet: ${waits}`);
-    const made = step === 'trust' ? await makeSuccessor(files, paths.pki, this.#deps) : undefined;
-    await this.#record(state, afterStep(state, step, made));
+      throw new StatusError('Conflict', `these have not followed the last step of ${name} yet: ${waits}`);
+    const made = step === 'trust' ? await makeSuccessor(files, paths.pki, name, this.#deps) : undefined;
+    await this.#record(name, state, afterStep(state, step, clock.now(), made));
     await this.#catchUp();
   }
 
   /** Rejects with Conflict when another server was asked meanwhile. */
-  async #record(before: AuthorityState, after: AuthorityState): Promise<void> {
-    const { name, namespace } = AUTHORITIES;
-    const data = authorityData(after);
+  async #record(name: AuthorityName, before: AuthorityState, after: AuthorityState): Promise<void> {
     const conflict = new StatusError('Conflict', 'another server replaces the authority now: ask again');
-    if (!this.#recorded()) {
+    if (!this.#data) {
+      const data = withAuthority(undefined, name, after);
       const map: ConfigMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { ...AUTHORITIES }, data };
       await this.#engine.create(ConfigMapKind, map, BOOTSTRAP_ACTOR).catch((error: unknown) => {
         throw isStatus(error, 'AlreadyExists') ? conflict : error;
       });
       return;
     }
-    await this.#engine.update(ConfigMapKind, name, namespace, BOOTSTRAP_ACTOR, (map) => {
-      const found = authorityState(map.data);
-      if (found?.bundle !== before.bundle || found.phase !== before.phase) throw conflict;
-      return { ...map, data };
+    const at = [AUTHORITIES.name, AUTHORITIES.namespace] as const;
+    await this.#engine.update(ConfigMapKind, ...at, BOOTSTRAP_ACTOR, (map) => {
+      const found = authorityState(map.data, name) ?? { ...before, phase: 'stable' };
+      if (found.bundle !== before.bundle || found.phase !== before.phase) throw conflict;
+      return { ...map, data: withAuthority(map.data, name, after) };
     });
   }
 
@@ -169,13 +184,20 @@ export class AuthorityRotation {
   async #adopt(): Promise<void> {
     const { files, paths, log, pki } = this.#deps;
     await this.#engine.fresh();
-    const state = this.#recorded();
-    if (!state || !this.#follower) return;
+    const data = this.#data;
+    if (!data || !this.#follower) return;
     const leases = this.#engine.list(LeaseKind, NAMESPACE);
-    const others = () => fetchKeys(leases, state, { ...this.#deps, pki: pki() });
-    if (await adopt(files, paths.pki, state, others)) {
+    const servers = authorityState(data, 'server-ca')?.bundle ?? '';
+    const changed: string[] = [];
+    for (const name of AUTHORITY_NAMES) {
+      const state = authorityState(data, name);
+      const others = () => fetchKeys(name, leases, servers, { ...this.#deps, pki: pki() });
+      if (state && (await adopt(files, paths.pki, name, state, others)))
+        changed.push(`${name}: ${state.phase}`);
+    }
+    if (changed.length > 0) {
       await this.#follower.refresh();
-      log.info('The authorities of the cluster have changed', { phase: state.phase });
+      log.info('The authorities of the cluster have changed', { changed });
     }
     await this.#follower.server.tellAuthorities();
   }

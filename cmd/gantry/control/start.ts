@@ -107,8 +107,8 @@ export async function startControl(settings: Settings, pki: Pki, log: Logger): P
 }
 
 function credentialsOf(pki: Pki): ControlCredentials {
-  const { serverCa: ca, controllers, scheduler, clientAuthority, nodeAuthority } = pki;
-  return { ca, controllers, scheduler, clientAuthority, nodeAuthority };
+  const { trusted, controllers, scheduler, clientAuthority, nodeAuthority } = pki;
+  return { ca: trusted['server-ca'], controllers, scheduler, clientAuthority, nodeAuthority };
 }
 
 function questionsTo(worker: Worker, send: (message: ControlMessage) => void): Control['ask'] {
