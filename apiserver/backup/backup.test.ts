@@ -38,8 +38,8 @@ async function* inChunks(bytes: Uint8Array, size = 100_000) {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-const restore = (store: Store, file: Uint8Array, force = false) =>
-  restoreBackup({ store, keys, cluster: CLUSTER, read: () => inChunks(file), force, now: () => 9 });
+const restore = (store: Store, file: Uint8Array, force = false, now = 9) =>
+  restoreBackup({ store, keys, cluster: CLUSTER, read: () => inChunks(file), force, now: () => now });
 
 async function contents(store: Store): Promise<Record<string, string>> {
   const { entries } = await store.list(keys.root);
@@ -243,6 +243,15 @@ describe('after a restore', () => {
     expect(first.resourceVersion).toBeGreaterThan(before);
     const again = await restore(store, file, true);
     expect(again.resourceVersion).toBeGreaterThan(first.resourceVersion);
+  });
+
+  test('into a new store, when another one that was filled with the same backup is lost: above that one too', async () => {
+    const file = await backupOf(await filled(memory()));
+    const lost = memory();
+    const { resourceVersion } = await restore(lost, file, false, 1_700_000_000_000);
+    for (let i = 0; i < 50; i++) await put(lost, 'busy', `${i}`);
+    const again = await restore(memory(), file, false, 1_700_000_000_000 + 60_000);
+    expect(again.resourceVersion).toBeGreaterThan(resourceVersion + 50);
   });
 
   test('that was interrupted at any commit, the server refuses to start until it is run to its end', async () => {
