@@ -39,14 +39,14 @@ const KEEP_REVISIONS = 1_000;
 export async function status(flags: EtcdCommandFlags): Promise<number> {
   const members = await etcdStatus(await connectionOf(flags));
   if (flags.output === 'json') process.stdout.write(`${JSON.stringify(members, null, 2)}\n`);
-  else process.stdout.write(formatTable([HEAD, ...members.map(row)]));
+  else process.stdout.write(formatTable([HEAD, ...members.map(row)]) + faultsText(members));
   return members.some((member) => 'fault' in member || member.alarms.length > 0) ? 1 : 0;
 }
 
 const HEAD = ['ENDPOINT', 'VERSION', 'LEADER', 'REVISION', 'SIZE', 'IN USE', 'ALARMS'];
 
 function row(member: MemberStatus | MemberFault): string[] {
-  if ('fault' in member) return [member.endpoint, '-', '-', '-', '-', '-', member.fault];
+  if ('fault' in member) return [member.endpoint, '-', '-', '-', '-', '-', 'no answer'];
   const { endpoint, version, isLeader, revision, sizeBytes, usedBytes, alarms } = member;
   return [
     endpoint,
@@ -57,6 +57,12 @@ function row(member: MemberStatus | MemberFault): string[] {
     formatBytes(usedBytes),
     alarms.join(',') || 'none',
   ];
+}
+
+/** Why members do not answer, once where it is the same for several. */
+function faultsText(members: readonly (MemberStatus | MemberFault)[]): string {
+  const faults = members.flatMap((member) => ('fault' in member ? [member.fault] : []));
+  return [...new Set(faults)].map((fault) => `\n${fault}\n`).join('');
 }
 
 /** `gantry etcd defrag`: one member after the other, the leader last; stops at the first that cannot be. */

@@ -86,7 +86,8 @@ export async function createToken(flags: MakeFlags): Promise<number> {
   const until = expires ? `for ${humanDuration(flags.ttl)}` : 'until it is removed';
   process.stderr.write(`Run this as root on the machine that is to join. It can be used ${until}.\n\n`);
   process.stdout.write(`${install}\n`);
-  process.stderr.write(`\nWhere gantry is installed already: ${command}\n`);
+  process.stderr.write('\nFor systemd to run it from each start on: put GANTRY_SERVICE=1 before "sh".\n');
+  process.stderr.write(`Where gantry is installed already: ${command}\n`);
   return 0;
 }
 

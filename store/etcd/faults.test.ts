@@ -297,7 +297,11 @@ describe.skipIf(MISSING)(`etcd: servers that stop${MISSING ? ` (${MISSING})` : '
         const [gone, ...others] = await etcdStatus(options);
         expect(gone).toHaveProperty('fault');
         for (const other of others)
-          expect(other).toEqual(expect.objectContaining({ revision: expect.any(Number) }));
+          expect(other).toEqual(expect.objectContaining({ revision: expect.any(Number), alarms: [] }));
+        await members[1]!.kill();
+        const [, second, last] = await etcdStatus(options);
+        expect(second).toHaveProperty('fault');
+        expect(last).toMatchObject({ revision: expect.any(Number), alarms: ['NOLEADER'] });
       } finally {
         await store.close();
         await Promise.all(members.map((member) => member.remove()));

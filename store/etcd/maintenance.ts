@@ -12,7 +12,7 @@ export interface MemberStatus {
   /** Of its database file, and how much of that holds data. */
   sizeBytes: number;
   usedBytes: number;
-  /** `NOSPACE`, `CORRUPT`. */
+  /** `NOSPACE`, `CORRUPT`; `NOLEADER` when it answers but cannot learn of alarms, for it has no majority with it. */
   alarms: string[];
 }
 
@@ -57,18 +57,26 @@ function statusOf(options: ConnectionOptions, endpoint: string): Promise<MemberS
     const { maintenance } = connection.etcd;
     const status = await connection.repeat((call) => maintenance.status(call));
     const request = { action: GET, alarm: ALL, memberID: 0 };
-    const { alarms } = await connection.repeat(() =>
-      maintenance.alarm(request, connection.deadline(ALARM_MS)),
-    );
     const member = status.header.member_id;
+    // Only a majority knows of alarms; what a member says of itself is worth more than nothing.
+    const alarms = await connection
+      .repeat(() => maintenance.alarm(request, connection.deadline(ALARM_MS)))
+      .then(({ alarms }) =>
+        alarms.filter(({ memberID }) => memberID === member).map(({ alarm }) => `${alarm}`),
+      )
+      .catch((error: unknown) => {
+        if (faultOf(error) !== 'unavailable') throw error;
+        return ['NOLEADER'];
+      });
     return {
       endpoint,
       version: status.version,
-      isLeader: status.leader === member,
+      // One that has lost its majority may not know it yet.
+      isLeader: status.leader === member && !alarms.includes('NOLEADER'),
       revision: Number(status.header.revision),
       sizeBytes: Number(status.dbSize),
       usedBytes: Number(status.dbSizeInUse),
-      alarms: alarms.filter(({ memberID }) => memberID === member).map(({ alarm }) => alarm.toUpperCase()),
+      alarms: alarms.map((alarm) => alarm.toUpperCase()),
     };
   });
 }

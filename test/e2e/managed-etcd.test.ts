@@ -13,6 +13,7 @@ interface Member {
   endpoint: string;
   isLeader?: boolean;
   fault?: string;
+  alarms?: string[];
 }
 
 /** Three servers that run their etcd themselves, and what goes on when parts of it go. */
@@ -52,7 +53,7 @@ describe.skipIf(whyNoHost())('managed etcd', () => {
   const voting = (count: number, machine?: TestMachine | TestCluster) =>
     orLog(`${count} members answer`, async () => {
       const found = await members(machine);
-      return found.length === count && found.every(({ fault }) => fault === undefined) ? found : undefined;
+      return found.length === count && found.every(({ alarms }) => alarms?.length === 0) ? found : undefined;
     });
   const joins = async (machine: TestMachine) => {
     const made = await cluster.gantry(['token', 'create', '--role', 'server', '-o', 'json']);

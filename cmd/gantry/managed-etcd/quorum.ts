@@ -39,7 +39,7 @@ export function memberText({ name, peerUrls, clientUrls }: Member): string {
 export function whyNoQuorum(members: readonly MemberState[]): string | undefined {
   const { voters, needed, present, away } = quorumOf(members);
   if (present >= needed) return undefined;
-  const who = away.map(memberText).join(', ');
+  const who = away.map(memberText).sort().join(', ');
   return (
     `${present} of ${voters} members of etcd ${present === 1 ? 'answers' : 'answer'} and ${needed} are needed; away: ${who}. ` +
     'Start their machines again; if those are gone for good, "gantry recover" goes on with the data of this one'

@@ -32,6 +32,8 @@ export async function etcdRole(
   return {
     name: 'etcd',
     command: commandOf(args),
+    // It would tell systemd that the whole unit is up.
+    environment: { NOTIFY_SOCKET: '' },
     ownSession: true,
     final: {
       codes: [0],
