@@ -17,3 +17,11 @@ export function leavePath(node: string): string {
 
 /** The ConfigMap that tells everybody where the server is and which authority to trust. Source: kubeadm. */
 export const CLUSTER_INFO = { name: 'cluster-info', namespace: 'kube-public' };
+
+/** Which version a server runs, and of which machines it has programs: `{ version, architecture }`. */
+export const VERSION_PATH = `${WELL_KNOWN}/version.json`;
+
+/** The programs themselves, for machines of an architecture as Node names it: `x64`, `arm64`. */
+export function programsPath(architecture: string): string {
+  return `${WELL_KNOWN}/node-${architecture}.tar.gz`;
+}

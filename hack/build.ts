@@ -1,7 +1,17 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { build, type Plugin } from 'esbuild';
 
 /**
@@ -57,31 +67,59 @@ async function buildEtcdClient(directory: string): Promise<void> {
   writeFileSync(join(directory, 'package.json'), JSON.stringify({ name: 'etcd3', exports: './index.mjs' }));
 }
 
-rmSync(out, { recursive: true, force: true });
-await build({
-  absWorkingDir: root,
-  entryPoints: {
-    gantry: 'cmd/gantry/index.ts',
-    'store-worker': 'store/sqlite/worker.ts',
-    'control-worker': 'cmd/gantry/control/worker.ts',
-  },
-  outdir: out,
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node24',
-  minifySyntax: true,
-  minifyWhitespace: true,
-  legalComments: 'none',
-  external: ['etcd3', 'esbuild'],
-  plugins: [onlyUsedNames],
-  // CommonJS packages in the bundle still call require.
-  banner: {
-    js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);",
-  },
-  logLevel: 'warning',
-});
-await buildEtcdClient(join(out, 'node_modules', 'etcd3'));
-execFileSync('make', ['-s', '-C', join(root, 'runtime', 'helper'), `-j2`], { stdio: 'inherit' });
-console.log('built dist/gantry and dist/bin');
+async function buildAll(): Promise<void> {
+  rmSync(out, { recursive: true, force: true });
+  await build({
+    absWorkingDir: root,
+    entryPoints: {
+      gantry: 'cmd/gantry/index.ts',
+      'store-worker': 'store/sqlite/worker.ts',
+      'control-worker': 'cmd/gantry/control/worker.ts',
+    },
+    outdir: out,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    external: ['etcd3', 'esbuild'],
+    plugins: [onlyUsedNames],
+    // CommonJS packages in the bundle still call require.
+    banner: {
+      js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);",
+    },
+    logLevel: 'warning',
+  });
+  await buildEtcdClient(join(out, 'node_modules', 'etcd3'));
+  execFileSync('make', ['-s', '-C', join(root, 'runtime', 'helper'), `-j2`], { stdio: 'inherit' });
+  console.log('built dist/gantry and dist/bin');
+}
+
+function putAs(version: string, folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true });
+  for (const part of ['LICENSE', 'bin/gantry', 'dist/gantry', 'generated'])
+    cpSync(join(root, part), join(folder, part), { recursive: true });
+  for (const name of ['helper', 'monitor', 'unpack']) {
+    const program = join(folder, 'dist/bin', name);
+    cpSync(join(root, 'dist/bin', name), program);
+    // What runs is compared by its hash: behind an ELF file may stand what one likes.
+    appendFileSync(program, `gantry ${version}\n`);
+  }
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
+  symlinkSync(realpathSync(join(root, 'node_modules/.bin/node')), join(folder, 'node_modules/.bin/node'));
+  console.log(`put it into ${folder} as ${version}`);
+}
+
+/**
+ * `--as VERSION --to FOLDER` builds nothing, but puts what is built into a folder as another version, for tests of upgrades: a version
+ * stands in package.json alone.
+ */
+const { values: other } = parseArgs({ options: { as: { type: 'string' }, to: { type: 'string' } } });
+if (other.as !== undefined && other.to !== undefined) putAs(other.as, resolve(other.to));
+else if (other.as !== undefined || other.to !== undefined) throw new Error('--as and --to belong together');
+else await buildAll();

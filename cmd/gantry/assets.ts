@@ -30,7 +30,8 @@ function workerUrl(inBundle: string, source: string): URL {
   return pathToFileURL(bundled ? join(here, `${inBundle}.js`) : join(root, source));
 }
 
-function findRoot(from: string): string {
+/** The folder of the program that a file belongs to. */
+export function findRoot(from: string): string {
   for (let at = from; ; at = dirname(at)) {
     if (existsSync(join(at, 'package.json'))) return at;
     if (at === dirname(at)) throw new Error(`no package.json above ${from}: the installation is not whole`);

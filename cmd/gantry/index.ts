@@ -25,6 +25,7 @@ import { proxyOf } from './proxy.ts';
 import { serverOption } from './server-url.ts';
 import { addSnapshotDirOption } from './snapshot/options.ts';
 import { roleOption, ttlOption } from './token-options.ts';
+import { addUpgradeOptions } from './upgrade/options.ts';
 
 /**
  * The command line. Each command's code is loaded when it runs: `gantry version` should not pay for the server.
@@ -301,6 +302,12 @@ addDrainOptions(
   .option('-o, --output <format>', 'json')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
   .action(async (flags) => finish((await import('./leave.ts')).leave(flags)));
+
+addUpgradeOptions(
+  program
+    .command('upgrade')
+    .description('have this machine run another version: that of the servers, unless it is told which'),
+).action(async (flags) => finish((await import('./upgrade/command.ts')).upgrade(flags)));
 
 program
   .command('purge')

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type InstallFlags, install, uninstallUnitOf } from './install.ts';
+import { type InstallFlags, install, repointUnitOf, uninstallUnitOf } from './install.ts';
 
 let unitDir: string;
 const flags = (change: Partial<InstallFlags> = {}): InstallFlags => ({
@@ -61,4 +61,21 @@ test('the unit of an instance is taken away with it, and no other one', () => {
 test.each([[[]], [['purge', '--yes']]])('what is not to be run for ever is refused: %j', (command) => {
   expect(() => install(command, flags())).toThrow('say what it shall run');
   expect(existsSync(join(unitDir, 'gantry-test-unit.service'))).toBe(false);
+});
+
+test('a unit gets another program, its arguments stay as they were', () => {
+  const args = ['--token', 'abc', '--node-name', 'a b$c', '--data-dir', '/data'];
+  install(['join', 'https://h:6443', ...args], flags());
+  const before = read('gantry-test-unit.service');
+  const named = { name: 'gantry-test-unit', unitDir };
+  repointUnitOf('/data', '/opt/new one/bin/gantry', named);
+  const after = read('gantry-test-unit.service');
+  expect(after).toContain(
+    'ExecStart="/opt/new one/bin/gantry" join https://h:6443 --node-name "a b$$c" --data-dir /data',
+  );
+  expect(after.replace(/^ExecStart.*$/m, '')).toBe(before.replace(/^ExecStart.*$/m, ''));
+  // That of another instance is left alone, and none is no error.
+  repointUnitOf('/other', '/opt/x/bin/gantry', named);
+  repointUnitOf('/data', '/opt/x/bin/gantry', { ...named, name: 'gantry-none' });
+  expect(read('gantry-test-unit.service')).toBe(after);
 });

@@ -1,11 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { root } from './assets.ts';
 import { dataDirectoryOf } from './processes.ts';
 import { PROXY_VARIABLES, SERVER_PROXY, variable } from './proxy.ts';
 import { systemdRunsHere } from './systemd.ts';
-import { unitCommand, unitText } from './unit.ts';
+import { unitCommand, unitText, unitWithProgram } from './unit.ts';
 
 export interface InstallFlags {
   /** Of the unit. */
@@ -64,6 +72,20 @@ export function uninstallUnitOf(
   if (!existsSync(unit) || !runs(readFileSync(unit, 'utf8'), root)) return false;
   uninstall(name, unit, join(unitDir, `${name}.env`));
   return true;
+}
+
+/** Has the unit that runs an instance start another program from its next start on, if there is one. */
+export function repointUnitOf(
+  root: string,
+  program: string,
+  { name, unitDir }: Pick<InstallFlags, 'name' | 'unitDir'>,
+): void {
+  const unit = join(unitDir, `${name}.service`);
+  const text = existsSync(unit) ? readFileSync(unit, 'utf8') : '';
+  if (!runs(text, root)) return;
+  writeFileSync(`${unit}.new`, unitWithProgram(text, program), { mode: 0o644 });
+  renameSync(`${unit}.new`, unit);
+  if (isInUse(unitDir)) systemctl('daemon-reload');
 }
 
 function runs(unit: string, root: string): boolean {

@@ -131,9 +131,9 @@ async function standingOf(client: Client, name: string): Promise<Standing> {
 }
 
 /** URLs of servers at work that are not of this machine: its own certificate names its addresses. */
-async function otherServersOf({ pki }: Paths, client: Client): Promise<string[]> {
+export async function otherServersOf({ pki }: Paths, client: Client): Promise<string[]> {
   const certificate = await systemFiles().read(join(pki, 'server.crt'));
-  const own = new Set(alternativeNamesOf(Buffer.from(certificate ?? '').toString()));
+  const own = new Set(certificate ? alternativeNamesOf(Buffer.from(certificate).toString()) : []);
   const slice = await client.get(EndpointSliceKind, { name: 'kubernetes', namespace: 'default' });
   const port = slice.ports?.[0]?.port ?? 6443;
   const addresses = (slice.endpoints ?? []).flatMap((endpoint) => endpoint.addresses);

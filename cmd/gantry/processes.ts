@@ -30,6 +30,13 @@ export function runningPid(pidFile: string, root: string): number | undefined {
     : undefined;
 }
 
+/** What a supervisor was started with: the file that is its program, and the arguments of `up` or `join`. */
+export function supervisorCommand(pid: number): { main: string; args: string[] } | undefined {
+  const all = commandLine(pid);
+  const at = all.findIndex((arg) => arg === 'up' || arg === 'join');
+  return at < 1 ? undefined : { main: all[at - 1]!, args: all.slice(at) };
+}
+
 /** Whether a role serves the data directory, or an `up` that will start them. */
 export function isInUse({ root, run }: Paths): boolean {
   return runningPid(pidFileOf(run), root) !== undefined || leftRoles(root).length > 0;

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { WELL_KNOWN } from '#api/well-known.ts';
+import { programsPath, VERSION_PATH, WELL_KNOWN } from '#api/well-known.ts';
 import type { PathHandler } from '#apiserver/contract.ts';
 import { version } from './assets.ts';
 import { joinScript } from './join-script.ts';
@@ -7,8 +7,8 @@ import { bundleArchitecture, type NodeBundle } from './node-bundle.ts';
 
 /** What anybody may read, because a machine that is to join knows nobody yet. None of it is secret. */
 export function publicDocuments(authority: () => string, bundle: () => Promise<NodeBundle>): PathHandler[] {
-  const text = (name: string, type: string, content: () => Promise<string>): PathHandler => ({
-    path: `${WELL_KNOWN}/${name}`,
+  const text = (path: string, type: string, content: () => Promise<string>): PathHandler => ({
+    path,
     verb: 'get',
     serve: async () => ({
       status: 200,
@@ -17,12 +17,15 @@ export function publicDocuments(authority: () => string, bundle: () => Promise<N
     }),
   });
   return [
-    text('ca.pem', 'application/x-pem-file', async () => authority()),
-    text('join.sh', 'text/x-shellscript', async () =>
+    text(`${WELL_KNOWN}/ca.pem`, 'application/x-pem-file', async () => authority()),
+    text(`${WELL_KNOWN}/join.sh`, 'text/x-shellscript', async () =>
       joinScript(await bundle(), version, bundleArchitecture),
     ),
+    text(VERSION_PATH, 'application/json', async () =>
+      JSON.stringify({ version, architecture: bundleArchitecture }),
+    ),
     {
-      path: `${WELL_KNOWN}/node-${bundleArchitecture}.tar.gz`,
+      path: programsPath(bundleArchitecture),
       verb: 'get',
       async serve() {
         const { path, bytes } = await bundle();

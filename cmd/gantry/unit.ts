@@ -64,3 +64,10 @@ export function unitCommand(text: string): string[] {
     return plain.replaceAll('$$', '$').replaceAll('%%', '%');
   });
 }
+
+/** A unit of unitText, with another program and the same arguments. */
+export function unitWithProgram(text: string, program: string): string {
+  const [, ...args] = unitCommand(text);
+  const line = `ExecStart=${[program, ...args].map(quote).join(' ')}`;
+  return text.replace(/^ExecStart=.*$/m, () => line);
+}

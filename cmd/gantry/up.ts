@@ -3,7 +3,7 @@ import { systemClock } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { type Logger, textLogger } from '#machinery/log.ts';
-import { mainProgram } from './assets.ts';
+import { mainProgram, root as ownProgram } from './assets.ts';
 import { keptControlPlane } from './control-plane.ts';
 import type { ServerEntry } from './join-server.ts';
 import { readJoined } from './joined.ts';
@@ -28,6 +28,13 @@ import { evictionSettings } from './resource-options.ts';
 import { shutdownTimes } from './shutdown-options.ts';
 import { inCharge, PromotedStoreError } from './store-record.ts';
 import { EXIT_ANEW, EXIT_FINAL, type Role, supervise } from './supervise.ts';
+import {
+  becomeProgram,
+  fallBack,
+  HANDOVER_SIGNAL,
+  type HandoverDeps,
+  handOver,
+} from './upgrade/supervisor.ts';
 
 /** `gantry up`: the server and the agent of this machine, in the foreground, until SIGTERM or SIGINT. */
 export async function up(flags: UpFlags): Promise<number> {
@@ -60,12 +67,16 @@ export async function up(flags: UpFlags): Promise<number> {
 /** Starting again changes nothing: somebody has to do something first. */
 const FINAL = [PromotedStoreError, OtherStoreError, EtcdProgramError, EtcdDataLostError];
 
-/** Runs the roles of this machine, the only ones of the data directory, until SIGTERM or SIGINT; `rolesOf` prepares them. */
+/**
+ * Runs the roles of this machine, the only ones of the data directory, until SIGTERM or SIGINT; `rolesOf` prepares them. At SIGUSR2 they
+ * stop, and this process becomes the program that `gantry upgrade` has put there.
+ */
 export async function superviseHere(
-  { paths: { root, run }, instance, nodeName }: Place & { nodeName: string },
+  { paths, instance, nodeName }: Place & { nodeName: string },
   log: Logger,
   rolesOf: (signal: AbortSignal) => Promise<Role[]>,
 ): Promise<number> {
+  const { root, run } = paths;
   const pidFile = pidFileOf(run);
   makePrivate(run);
   const other = runningPid(pidFile, root);
@@ -73,31 +84,64 @@ export async function superviseHere(
     process.stderr.write(`gantry: ${root} is in use by process ${other}; stop it first\n`);
     return EXIT_FINAL;
   }
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
+  const asked: Asked = { stop: stop.signal, next: new AbortController() };
+  process.on(HANDOVER_SIGNAL, () => asked.next.abort());
   // A file that is there was left by an end without a stop: its roles may still be on their way out.
   if (existsSync(pidFile)) await endLeftRoles(root, systemClock, log);
   writeFileSync(pidFile, `${process.pid}\n`);
-  const stop = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
   log.info('Starting', { dataDir: root, instance, node: nodeName });
   keepWatched(systemClock, log, stop.signal);
   // Timers of the clock do not keep a process alive; a supervisor between two starts must be.
   const hold = setInterval(() => {}, 2 ** 30);
+  const become = (program: string) => becomeProgram(program, ownProgram);
+  const deps: HandoverDeps = { files: systemFiles(), log, own: ownProgram, become };
   try {
-    for (;;) {
-      const roles = await rolesOf(stop.signal);
-      const code = await supervise(roles, { clock: systemClock, log, signal: stop.signal });
-      if (code !== EXIT_ANEW) return code;
-      if (stop.signal.aborted) return 0;
-      log.info('The roles of this machine are others now');
-    }
+    const code = await superviseUntil(asked, { root }, deps, rolesOf);
+    if (code === EXIT_FINAL && !stop.signal.aborted)
+      await fallBack(paths, 'a role has ended for good; the log says why', deps);
+    return code;
   } catch (error) {
     if (stop.signal.aborted) return 0;
+    await fallBack(paths, messageOf(error), deps);
     if (!FINAL.some((kind) => error instanceof kind)) throw error;
     process.stderr.write(`gantry: ${messageOf(error)}\n`);
     return EXIT_FINAL;
   } finally {
     clearInterval(hold);
     rmSync(pidFile, { force: true });
+  }
+}
+
+/** What a supervisor is asked to do: to end, or to become another program, as often as that fails. */
+interface Asked {
+  stop: AbortSignal;
+  next: AbortController;
+}
+
+async function superviseUntil(
+  asked: Asked,
+  paths: { root: string },
+  deps: HandoverDeps,
+  rolesOf: (signal: AbortSignal) => Promise<Role[]>,
+): Promise<number> {
+  for (;;) {
+    const signal = AbortSignal.any([asked.stop, asked.next.signal]);
+    const code = await rolesOf(signal)
+      .then((roles) => supervise(roles, { clock: systemClock, log: deps.log, signal }))
+      .catch((error: unknown) => {
+        if (!asked.next.signal.aborted) throw error;
+        return 0;
+      });
+    if (asked.stop.aborted) return code === EXIT_ANEW ? 0 : code;
+    if (asked.next.signal.aborted) {
+      asked.next = new AbortController();
+      await handOver(paths, deps).catch((error) => {
+        deps.log.error('The other program cannot be run: this one goes on', { error: messageOf(error) });
+      });
+    } else if (code === EXIT_ANEW) deps.log.info('The roles of this machine are others now');
+    else return code;
   }
 }
 

@@ -60,3 +60,17 @@ export function whyNotRemove(members: readonly MemberState[], leaving: Member): 
     `first bring back, or remove, ${away.map(memberText).join(', ')}`
   );
 }
+
+/**
+ * Why a member must not be stopped for a while: the others would be no majority then. undefined also where they cannot be, with one
+ * member or two: writes wait meanwhile.
+ */
+export function whyNotStop(members: readonly MemberState[], name: string): string | undefined {
+  const { voters, needed, present, away } = quorumOf(members);
+  const own = members.find((member) => member.name === name);
+  if (voters < 3 || !own || own.isLearner) return undefined;
+  const others = present - (own.answer === undefined ? 0 : 1);
+  if (others >= needed) return undefined;
+  const missing = away.filter(({ id }) => id !== own.id).map(memberText);
+  return `while ${name} is stopped, ${others} of ${voters} members of etcd would answer where ${needed} are needed: first bring back ${missing.join(', ')}`;
+}
