@@ -3,7 +3,8 @@ import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { keyHashOf } from '#machinery/pki/certificate.ts';
 import { issueCertificate, makeAuthority } from '#machinery/pki/issue.ts';
 import { seededRandom } from '#machinery/random.ts';
-import { certificateRows, certificateTable } from './certificate-table.ts';
+import { rotationStatus } from './authorities/plan.ts';
+import { certificateRows, certificateTable, rotationTable } from './certificate-table.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const clock = new VirtualClock();
@@ -46,4 +47,21 @@ test('one that has ended is told so', () => {
   expect(rows.map(({ leftMs }) => leftMs > 0)).toEqual([true, false]);
   expect(certificateTable(rows)).toMatch(/node-n1 .*<expired>\n/);
   expect(certificateTable([])).toContain('no certificates');
+});
+
+test('of each authority it is told what is done about it, from when, and who is waited for', () => {
+  const state = { bundle: authority.certificate, phase: 'stable' as const };
+  const nobody = { servers: [], nodes: [], namespaces: [], rootCas: [], tokens: [] };
+  const nodes = [{ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } }];
+  const at = { now: clock.now(), leafMs: 365 * DAY_MS };
+  const authorities = [
+    rotationStatus('client-ca', state, nobody, at),
+    rotationStatus('server-ca', state, { ...nobody, nodes }, at),
+  ];
+  expect(rotationTable({ authorities, mode: 'auto' })).toBe(`\
+AUTHORITY   PHASE    NEXT (auto)                       WAITS FOR
+client-ca   stable   trust from 2033-12-29T23:59:00Z   <nobody>
+server-ca   stable   trust from 2033-12-29T23:59:00Z   nodes n1
+`);
+  expect(rotationTable({ authorities, mode: 'manual' })).toContain('trust due 2033-12-29');
 });

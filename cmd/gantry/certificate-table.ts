@@ -3,6 +3,7 @@ import { rfc3339 } from '#machinery/clock.ts';
 import { keyHashOf, subjectOf, validityOf } from '#machinery/pki/certificate.ts';
 import { pemBlocks } from '#machinery/pki/pem.ts';
 import { humanDuration } from '#machinery/values/duration.ts';
+import { laggingText, type RotationAnswer } from './authorities/plan.ts';
 import { formatTable } from './table.ts';
 
 /** One certificate that lies on this machine. */
@@ -53,6 +54,15 @@ export function certificateTable(rows: readonly CertificateRow[]): string {
   if (rows.length === 0) return 'no certificates: this machine is in no cluster\n';
   const cells = rows.map((row) => [row.name, row.for, row.by, row.until, leftText(row.leftMs)]);
   return formatTable([['NAME', 'FOR', 'BY', 'UNTIL', 'LEFT'], ...cells]);
+}
+
+/** What is done about each authority, and from when. */
+export function rotationTable({ authorities, mode }: RotationAnswer): string {
+  const rows = authorities.map(({ name, phase, next, waitsFor }) => [
+    ...[name, phase, `${next.step} ${mode === 'auto' ? 'from' : 'due'} ${next.at}`],
+    ...[laggingText(waitsFor) ?? '<nobody>'],
+  ]);
+  return formatTable([['AUTHORITY', 'PHASE', `NEXT (${mode})`, 'WAITS FOR'], ...rows]);
 }
 
 function leftText(leftMs: number): string {

@@ -81,6 +81,7 @@ function sharedArguments(settings: Settings): string[] {
     ['--service-cidr', serviceCidr],
     ['--node-port-range', `${nodePortRange.from}-${nodePortRange.to}`],
     ['--leader-lease', `${leaderLease}ms`],
+    ['--rotate-authorities', settings.rotateAuthorities],
     ['--node-grace-period', `${settings.nodeGracePeriod}ms`],
     ['--vxlan', `${settings.vxlan.id}:${settings.vxlan.port}`],
     ...settings.tlsSan.map((name) => ['--tls-san', name]),

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CERTIFICATE_LIFETIME_MS } from '#machinery/pki/directory.ts';
 import { parseGoDuration } from '#machinery/values/duration.ts';
+import type { RotationMode } from './authorities/automatic.ts';
 
 /** How much the server bears at once, and how it stops. Names and meaning are those of kube-apiserver's flags. */
 export interface OperationFlags {
@@ -12,6 +13,8 @@ export interface OperationFlags {
   leaderLease: number;
   /** Of the certificates that the server makes for itself and its machine, in ms. */
   certificateLifetime: number;
+  /** Whether the servers replace authorities that near their end. */
+  rotateAuthorities: RotationMode;
 }
 
 export function addOperationOptions(command: Command): Command {
@@ -39,7 +42,14 @@ export function addOperationOptions(command: Command): Command {
   )
     .argParser(lifetimeOf)
     .default(CERTIFICATE_LIFETIME_MS, '8760h');
-  return command.addOption(inflight).addOption(delay).addOption(lease).addOption(lifetime);
+  const rotate = new Option(
+    '--rotate-authorities <mode>',
+    'auto: the servers replace authorities when a fifth of their life is left; manual: "gantry certs rotate" does',
+  )
+    .choices(['auto', 'manual'])
+    .default('auto');
+  for (const option of [inflight, delay, lease, lifetime, rotate]) command.addOption(option);
+  return command;
 }
 
 /** The flags again as arguments. */
@@ -48,12 +58,14 @@ export function operationArguments({
   shutdownDelayDuration,
   leaderLease,
   certificateLifetime,
+  rotateAuthorities,
 }: OperationFlags): string[][] {
   return [
     ['--max-requests-inflight', String(maxRequestsInflight)],
     ['--shutdown-delay-duration', `${shutdownDelayDuration}ms`],
     ['--leader-lease', `${leaderLease}ms`],
     ['--certificate-lifetime', `${certificateLifetime}ms`],
+    ['--rotate-authorities', rotateAuthorities],
   ];
 }
 

@@ -16,6 +16,7 @@ import { messageOf, StatusError } from '#machinery/errors.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { type Logger, textLogger } from '#machinery/log.ts';
 import { type KeyAndCertificate, keyHashOf } from '#machinery/pki/certificate.ts';
+import { CERTIFICATE_LIFETIME_MS } from '#machinery/pki/directory.ts';
 import { signingKeyOf } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
@@ -24,6 +25,7 @@ import { type Store, StoreLockedError } from '#store/contract.ts';
 import { generated, version } from './assets.ts';
 import { authoritiesTold } from './authorities/plan.ts';
 import { AuthorityRotation } from './authorities/rotation.ts';
+import { serveRotation } from './authorities/serve.ts';
 import { type Control, type ControlHealth, startControl } from './control/start.ts';
 import { controlPlaneHandler } from './control-plane.ts';
 import { encryptionOf, UnknownKindError } from './encryption.ts';
@@ -39,6 +41,7 @@ import { type Pki, preparePki, publicAuthorities, serverUrl, tlsOf } from './pki
 import { endPromotion, promotionHandlers } from './promotion.ts';
 import { publicDocuments } from './public-documents.ts';
 import { keepPki } from './renewal.ts';
+import { serverEvents } from './server-events.ts';
 import { saveSnapshots, snapshotSchedule } from './snapshot/serve.ts';
 import { stopSignal } from './stop.ts';
 import { CLUSTER, openStore } from './store.ts';
@@ -91,6 +94,9 @@ async function run(
   const rotation = new AuthorityRotation({
     ...{ paths: settings.paths, files: systemFiles(), clock, random, log, signal },
     pki: () => held.pki,
+    mode: settings.rotateAuthorities,
+    // Those by request live for as long as that, too.
+    leafMs: Math.max(settings.certificateLifetime, CERTIFICATE_LIFETIME_MS),
   });
   const crash = new AbortController();
   let control: Control | undefined;
@@ -112,7 +118,11 @@ async function run(
       }),
       tokens: (objects) => tokensOf(pki, objects),
       peer: peerDoor(() => held.pki),
-      metrics: [processMetrics(), () => controlMetrics(control, log), async () => snapshots.metrics()],
+      metrics: [
+        processMetrics(),
+        () => controlMetrics(control, log),
+        async () => `${snapshots.metrics()}${rotation.metrics()}`,
+      ],
       paths: [
         ...publicDocuments(() => publicAuthorities(held.pki), bundles(join(settings.paths.root, 'bundle'))),
         controlPlaneHandler(settings),
@@ -140,8 +150,10 @@ async function run(
   const over = AbortSignal.any([signal, switched.signal]);
   const refresh = refreshOf(settings, clock, held, running, control);
   void keepPki(pki, { clock, random, log, signal: over, refresh });
-  rotation.follow({ server: running, refresh });
-  const saving = saveSnapshots(snapshots, settings, running, over);
+  const events = serverEvents(running, settings.nodeName, over);
+  const leads = async () => (await control?.ask('leads')) ?? false;
+  serveRotation(rotation, { server: running, events, refresh, leads }, { clock, log, signal: over });
+  const saving = saveSnapshots(snapshots, settings, events, over);
   await Promise.race([aborted(over), control.failed, lostStore(running, signal)]);
   await control.stop();
   await running.stop();

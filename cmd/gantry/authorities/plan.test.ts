@@ -123,7 +123,7 @@ test('who has not followed is named: servers, nodes, and namespaces whose pods t
   );
   expect(laggingText({ servers: [], nodes: [], namespaces: [] })).toBeUndefined();
   expect(laggingText({ ...behind, nodes: ['1', '2', '3', '4', '5', '6', '7'] })).toContain('5 and 2 more');
-  expect(rotationStatus('server-ca', state, found, 0)).toMatchObject({
+  expect(rotationStatus('server-ca', state, found, { now: 0, leafMs: 1 })).toMatchObject({
     ...{ name: 'server-ca', phase: 'issue', since: '1970-01-01T00:00:00Z' },
     authorities: [{ keyHash: keyHashOf(made.certificate) }, { keyHash: keyHashOf(old.certificate) }],
   });
@@ -169,7 +169,7 @@ test('tokens that the old one vouches for are counted, unless they have ended be
     ...[token('new', madeHash), token('c')],
   ];
   const status = (name: 'server-ca' | 'client-ca', of = state) =>
-    rotationStatus(name, of, { ...NOBODY, tokens }, 6_000).tokens;
+    rotationStatus(name, of, { ...NOBODY, tokens }, { now: 6_000, leafMs: 1 }).tokens;
   expect(status('server-ca')).toEqual(['a', 'b', 'c']);
   expect(status('client-ca')).toEqual([]);
   expect(status('server-ca', trusting())).toEqual([]);

@@ -16,6 +16,8 @@ import { bundleHash, bundleOf, certificatesIn } from '#machinery/pki/bundle.ts';
 import { isSignedBy, keyHashOf, validityOf } from '#machinery/pki/certificate.ts';
 import type { Pki } from '../pki.ts';
 import type { Successor } from './adopt.ts';
+import type { RotationMode } from './automatic.ts';
+import { dueStep } from './due.ts';
 
 export const ROTATION_STEPS = ['trust', 'issue', 'drop'] as const;
 export type RotationStep = (typeof ROTATION_STEPS)[number];
@@ -140,20 +142,25 @@ export interface RotationStatus {
   waitsFor: Lagging;
   /** Ids of the tokens of use that the old one vouches for: they end with it. */
   tokens: string[];
+  /** The next step, from when the servers take it by themselves, and from when without those that have not followed. RFC 3339. */
+  next: { step: RotationStep; at: string; forcedAt: string };
 }
 
 /** What is answered to whoever asks or takes a step. */
 export interface RotationAnswer {
   authorities: RotationStatus[];
+  /** Whether the servers take the steps by themselves. */
+  mode: RotationMode;
 }
 
 export function rotationStatus(
   name: AuthorityName,
   state: AuthorityState,
   observed: Observed,
-  now: number,
+  { now, leafMs }: { now: number; leafMs: number },
 ): RotationStatus {
   const { bundle, phase, sinceMs } = state;
+  const { step, dueMs, forcedMs } = dueStep(state, leafMs);
   return {
     name,
     phase,
@@ -164,6 +171,7 @@ export function rotationStatus(
     })),
     waitsFor: lagging(name, state, observed),
     tokens: name === 'server-ca' && phase === 'issue' ? tokensOfOthers(bundle, observed.tokens, now) : [],
+    next: { step, at: rfc3339(dueMs), forcedAt: rfc3339(forcedMs) },
   };
 }
 

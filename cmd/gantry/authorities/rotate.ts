@@ -46,7 +46,7 @@ export interface RotateDeps {
 }
 
 /** Of the authorities that were chosen; and the tokens that have ended with an old one. */
-export interface Rotated extends RotationAnswer {
+export interface Rotated extends Pick<RotationAnswer, 'authorities'> {
   endedTokens?: string[];
 }
 
@@ -118,7 +118,12 @@ function take(name: AuthorityName, step: RotationStep, { force }: RotateFlags, d
   return ask(deps, 'POST', `?authority=${name}&step=${step}${force ? '&force=true' : ''}`);
 }
 
-async function ask({ transport }: RotateDeps, method: string, query = ''): Promise<RotationAnswer> {
+/** How the authorities of the cluster are. */
+export async function ask(
+  { transport }: Pick<RotateDeps, 'transport'>,
+  method: 'GET' | 'POST',
+  query = '',
+): Promise<RotationAnswer> {
   const request = { method, path: ROTATE_AUTHORITY_PATH + query, headers: {} };
   const { status, body } = await transport.request(request);
   const answer = JSON.parse(Buffer.from(await collect(body)).toString());

@@ -27,6 +27,8 @@ let directory: string;
 let server: ApiServer;
 let call: ReturnType<typeof callsTo>;
 let pki: Pki;
+/** Reasons of events. */
+let told: string[];
 const stop = { now: new AbortController() };
 
 beforeEach(async () => {
@@ -42,12 +44,14 @@ beforeEach(async () => {
   const rotation = new AuthorityRotation({
     ...{ paths: settings.paths, files: systemFiles(), clock: systemClock, random: systemRandom },
     ...{ log: silentLogger, signal: stop.now.signal, pki: () => pki },
+    ...{ mode: 'auto', leafMs: 3_600_000 },
   });
   server = await startTestServer({ paths: rotation.handlers });
   const refresh = async () => {
     pki = await prepare();
   };
-  rotation.follow({ server, refresh });
+  told = [];
+  rotation.follow({ server, refresh, tell: (_, { reason }) => told.push(reason) });
   call = callsTo(server);
   await server.engine.create(NodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'far' } }, 't');
 });
@@ -121,6 +125,7 @@ test('step by step, each when all have followed the one before', async () => {
   expect(await step('drop')).toMatchObject({ status: 200, body: { phase: 'stable', authorities: [{}] } });
   expect(certificatesIn(bundle())).toEqual([made]);
   expect(issuer()).toBe(0);
+  expect(told).toEqual(['AuthorityTrusted', 'AuthorityIssues', 'AuthorityDropped']);
 });
 
 test('out of turn, or a step that is none, changes nothing', async () => {

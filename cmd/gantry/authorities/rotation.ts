@@ -14,6 +14,7 @@ import {
 } from '#api/semantics/authorities.ts';
 import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from '#api/semantics/bootstrap-tokens.ts';
 import { ROTATE_AUTHORITY_PATH } from '#api/well-known.ts';
+import type { Why } from '#api/why.ts';
 import { BOOTSTRAP_ACTOR } from '#apiserver/authorization/reconcile.ts';
 import { liveServers, NAMESPACE } from '#apiserver/bootstrap/servers.ts';
 import type { PathHandler, RequestContext } from '#apiserver/contract.ts';
@@ -27,7 +28,10 @@ import type { TransportResponse } from '#machinery/transport.ts';
 import type { Paths } from '../paths.ts';
 import type { Pki } from '../pki.ts';
 import { adopt, makeSuccessor } from './adopt.ts';
+import type { Pending, RotationMode } from './automatic.ts';
+import { dueStep } from './due.ts';
 import { fetchKeys } from './fetch-keys.ts';
+import { rotationMetrics } from './metrics.ts';
 import {
   afterStep,
   laggingText,
@@ -47,6 +51,9 @@ export interface RotationDeps {
   log: Logger;
   signal: AbortSignal;
   pki(): Pki;
+  mode: RotationMode;
+  /** How long a certificate lives at most that an authority signs. */
+  leafMs: number;
 }
 
 /** The server that follows. */
@@ -54,7 +61,20 @@ interface Follower {
   server: Pick<ApiServer, 'engine' | 'tellAuthorities'>;
   /** Makes anew what the authorities sign, and takes all into use. */
   refresh(): Promise<unknown>;
+  /** An event. */
+  tell(type: 'Normal' | 'Warning', why: Why): void;
 }
+
+const REASONS: Record<RotationStep, string> = {
+  trust: 'AuthorityTrusted',
+  issue: 'AuthorityIssues',
+  drop: 'AuthorityDropped',
+};
+const TAKEN: Record<RotationStep, string> = {
+  trust: 'a new authority is trusted beside the one that signs',
+  issue: 'the new authority signs, the old one is trusted beside it',
+  drop: 'the old authority is trusted no more',
+};
 
 const ROOT_CA = 'kube-root-ca.crt';
 const RETRY_MS = 5_000;
@@ -78,6 +98,10 @@ export class AuthorityRotation {
       { path, verb: 'get', serve: () => this.#status() },
       { path, verb: 'post', serve: (context) => this.#serveStep(context) },
     ];
+  }
+
+  get mode(): RotationMode {
+    return this.#deps.mode;
   }
 
   /** Keeps this server with the authorities of the cluster, from now on. */
@@ -119,12 +143,31 @@ export class AuthorityRotation {
   }
 
   #statusOf(name: AuthorityName): RotationStatus {
-    return rotationStatus(name, this.#present(name), this.#observed(name), this.#deps.clock.now());
+    const { clock, leafMs } = this.#deps;
+    return rotationStatus(name, this.#present(name), this.#observed(name), { now: clock.now(), leafMs });
+  }
+
+  /** What there is to do about each, and when. */
+  async pending(): Promise<Pending[]> {
+    await this.#engine.fresh();
+    return AUTHORITY_NAMES.map((name) => {
+      const waits = laggingText(this.#statusOf(name).waitsFor);
+      const due = dueStep(this.#present(name), this.#deps.leafMs);
+      return { name, due, ...(waits !== undefined && { waits }) };
+    });
+  }
+
+  /** In the Prometheus exposition format. */
+  metrics(): string {
+    return this.#follower ? rotationMetrics(AUTHORITY_NAMES.map((name) => this.#statusOf(name))) : '';
   }
 
   async #status(): Promise<TransportResponse> {
     await this.#engine.fresh();
-    const answer: RotationAnswer = { authorities: AUTHORITY_NAMES.map((name) => this.#statusOf(name)) };
+    const answer: RotationAnswer = {
+      authorities: AUTHORITY_NAMES.map((name) => this.#statusOf(name)),
+      mode: this.#deps.mode,
+    };
     return {
       status: 200,
       headers: { 'content-type': 'application/json' },
@@ -138,11 +181,12 @@ export class AuthorityRotation {
     const step = ROTATION_STEPS.find((one) => one === query.get('step'));
     if (!step) throw new StatusError('BadRequest', `step is one of ${ROTATION_STEPS.join(', ')}`);
     await this.#engine.fresh();
-    await this.#take(name, step, query.get('force') === 'true');
+    await this.take(name, step, query.get('force') === 'true');
     return this.#status();
   }
 
-  async #take(name: AuthorityName, step: RotationStep, force: boolean): Promise<void> {
+  /** Takes a step. Throws Conflict out of turn, and while somebody has not followed the last one unless it is forced. */
+  async take(name: AuthorityName, step: RotationStep, force: boolean): Promise<void> {
     const { files, paths, clock } = this.#deps;
     const state = this.#present(name);
     // Out of turn: before anything is made.
@@ -152,6 +196,8 @@ export class AuthorityRotation {
       throw new StatusError('Conflict', `these have not followed the last step of ${name} yet: ${waits}`);
     const made = step === 'trust' ? await makeSuccessor(files, paths.pki, name, this.#deps) : undefined;
     await this.#record(name, state, afterStep(state, step, clock.now(), made));
+    const left = waits === undefined ? '' : `, without ${waits}`;
+    this.#follower?.tell('Normal', { reason: REASONS[step], message: `${name}: ${TAKEN[step]}${left}` });
     await this.#catchUp();
   }
 

@@ -38,6 +38,8 @@ export interface ControlAnswers {
   health: ControlHealth;
   /** In the Prometheus exposition format. */
   metrics: string;
+  /** Whether the controllers run here, and not at another server. */
+  leads: boolean;
 }
 
 /** To the worker: to stop, new credentials, or a question with its number. */

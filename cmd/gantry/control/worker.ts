@@ -77,6 +77,7 @@ const scheduler = await inTurn('kube-scheduler', schedulerClient, turns, (signal
 const parts = { 'kube-controller-manager': controllers, 'kube-scheduler': scheduler };
 const answers: { [K in keyof ControlAnswers]: () => ControlAnswers[K] } = {
   health: () => ({ controllers: controllers.health(), scheduler: scheduler.health() }),
+  leads: () => controllers.leads(),
   metrics() {
     const leads = new Family(
       'leader_election_master_status',
