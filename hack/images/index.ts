@@ -20,8 +20,10 @@ async function main(names: string[]): Promise<void> {
     if (names.length > 0 && !names.includes(recipe.name)) continue;
     const path = join(directory, `${recipe.name.replace(/[/:]/g, '-')}.tar`);
     if (names.length > 0 || !existsSync(path)) {
-      writeFileSync(`${path}.new`, await dockerArchive(recipe));
-      renameSync(`${path}.new`, path);
+      // Of this process: several may make the same.
+      const made = `${path}.${process.pid}`;
+      writeFileSync(made, await dockerArchive(recipe));
+      renameSync(made, path);
     }
     console.log(path);
   }

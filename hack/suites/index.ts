@@ -1,5 +1,5 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterSecondTry, type Outcome, SUITES, type Suite, worthSecondTry } from './suites.ts';
@@ -24,7 +24,7 @@ const none = (failures: string[] = []): Outcome => ({
   ...{ passed: [], failures, skips: [], flaky: [], failedFiles: [] },
 });
 
-function main(args: string[]): number {
+async function main(args: string[]): Promise<number> {
   if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(USAGE);
     return 0;
@@ -34,32 +34,71 @@ function main(args: string[]): number {
   if (full) process.env['GANTRY_FULL'] = '1';
   const filter = args.filter((arg) => !arg.startsWith('--'));
   const total = none();
-  for (const suite of SUITES) {
-    if (suite.kind === 'vitest' && suite.full && !full) continue;
-    if (suite.kind === 'command' && !suite.gate && filter.length > 0) continue;
-    const outcome = run(suite, filter);
+  const add = (outcome: Outcome) => {
     total.passed.push(...outcome.passed);
     total.failures.push(...outcome.failures);
     total.skips.push(...outcome.skips);
     total.flaky.push(...outcome.flaky);
+  };
+  const besides: Promise<Told>[] = [];
+  for (const suite of SUITES) {
+    if (suite.kind === 'vitest' && suite.full && !full) continue;
+    if (suite.kind === 'command' && !suite.gate && filter.length > 0) continue;
+    if (suite.kind === 'vitest' && suite.beside) {
+      console.log(`\n== ${suite.name}: begins, and is told at its end`);
+      besides.push(runBeside(suite, filter));
+      continue;
+    }
+    const outcome = await run(suite, filter);
+    add(outcome);
     if (suite.kind === 'command' && suite.gate && outcome.failures.length > 0) break;
+    for (const { text, outcome: beside } of await Promise.all(besides.splice(0))) {
+      process.stdout.write(text);
+      add(beside);
+    }
   }
   summarize(total);
   return total.failures.length > 0 || total.passed.length === 0 ? 1 : 0;
 }
 
-function run(suite: Suite, filter: string[]): Outcome {
+async function run(suite: Suite, filter: string[]): Promise<Outcome> {
   console.log(`\n== ${suite.name}`);
   const started = performance.now();
-  const outcome = suite.kind === 'command' ? runCommand(suite) : runTwiceAtMost(suite, filter);
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  console.log(`== ${suite.name}: ${outcome.failures.length === 0 ? 'ok' : 'FAILED'} in ${seconds} s`);
+  const outcome =
+    suite.kind === 'command' ? await runCommand(suite) : await runTwiceAtMost(suite, filter, 'inherit');
+  console.log(endOf(suite, outcome, started));
   return outcome;
 }
 
-function runCommand(suite: Suite & { kind: 'command' }): Outcome {
+/** What a suite printed while others had the terminal, and what it found. */
+interface Told {
+  text: string;
+  outcome: Outcome;
+}
+
+async function runBeside(suite: Suite & { kind: 'vitest' }, filter: string[]): Promise<Told> {
+  const directory = mkdtempSync(join(tmpdir(), 'gantry-test-'));
+  const path = join(directory, 'output');
+  const output = openSync(path, 'a');
+  try {
+    const started = performance.now();
+    const outcome = await runTwiceAtMost(suite, filter, output);
+    const printed = readFileSync(path, 'utf8');
+    return { text: `\n== ${suite.name}\n${printed}${endOf(suite, outcome, started)}\n`, outcome };
+  } finally {
+    closeSync(output);
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function endOf({ name }: Suite, { failures }: Outcome, started: number): string {
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  return `== ${name}: ${failures.length === 0 ? 'ok' : 'FAILED'} in ${seconds} s`;
+}
+
+async function runCommand(suite: Suite & { kind: 'command' }): Promise<Outcome> {
   const [command, ...args] = suite.command;
-  const ok = spawn(command!, args, {}) === 0;
+  const ok = (await runProgram(command!, args, 'inherit')) === 0;
   return ok ? { ...none(), passed: [suite.name] } : none([suite.name]);
 }
 
@@ -67,23 +106,32 @@ function runCommand(suite: Suite & { kind: 'command' }): Outcome {
  * On shared CI machines a file that failed is run once more, from scratch, so that what the first try left behind cannot
  * make it fail again. The summary names what passed only then.
  */
-function runTwiceAtMost(suite: Suite & { kind: 'vitest' }, filter: string[]): Outcome {
-  const outcome = runVitest(suite, filter);
+async function runTwiceAtMost(
+  suite: Suite & { kind: 'vitest' },
+  filter: string[],
+  output: Output,
+): Promise<Outcome> {
+  const outcome = await runVitest(suite, filter, output);
   const files = process.env['CI'] ? worthSecondTry(outcome) : [];
   if (files.length === 0) return outcome;
-  console.log(`\n== ${suite.name}: a second try of ${files.join(', ')}`);
-  return afterSecondTry(outcome, runVitest(suite, [...files]));
+  const line = `\n== ${suite.name}: a second try of ${files.join(', ')}\n`;
+  writeSync(output === 'inherit' ? process.stdout.fd : output, line);
+  return afterSecondTry(outcome, await runVitest(suite, [...files], output));
 }
 
-function runVitest(suite: Suite & { kind: 'vitest' }, filter: string[]): Outcome {
+async function runVitest(
+  suite: Suite & { kind: 'vitest' },
+  filter: string[],
+  output: Output,
+): Promise<Outcome> {
   const directory = mkdtempSync(join(tmpdir(), 'gantry-test-'));
   const path = join(directory, 'outcome.json');
   try {
     const reporters = ['--reporter=default', '--reporter=./hack/suites/reporter.ts', '--passWithNoTests'];
     const args = ['run', ...suite.args, ...reporters, ...filter];
     const code = suite.machine
-      ? spawn('hack/vms', [...inMachine(directory), ...args], {})
-      : spawn('vitest', args, { ...suite.env, GANTRY_OUTCOME: path });
+      ? await runProgram('hack/vms', [...inMachine(directory), ...args], output)
+      : await runProgram('vitest', args, output, { ...suite.env, GANTRY_OUTCOME: path });
     const outcome = JSON.parse(readFileSync(path, 'utf8')) as Outcome;
     if (code !== 0 && outcome.failures.length === 0)
       outcome.failures.push(`${suite.name}: vitest ended with ${code}`);
@@ -104,13 +152,30 @@ function inMachine(directory: string): string[] {
   ];
 }
 
-function spawn(command: string, args: string[], env: Record<string, string>): number {
+/** Where a program's output goes: the terminal, or an open file. */
+type Output = 'inherit' | number;
+
+/** Its exit code; 1 when it could not be started or was killed. */
+function runProgram(
+  command: string,
+  args: string[],
+  output: Output,
+  env: Record<string, string> = {},
+): Promise<number> {
   const path = [join(process.cwd(), 'node_modules', '.bin'), process.env['PATH'], '/usr/sbin', '/sbin'].join(
     delimiter,
   );
-  const result = spawnSync(command, args, { stdio: 'inherit', env: { ...process.env, PATH: path, ...env } });
-  if (result.error) console.error(`${command}: ${result.error.message}`);
-  return result.status ?? 1;
+  const child = spawn(command, args, {
+    stdio: ['inherit', output, output],
+    env: { ...process.env, PATH: path, ...env },
+  });
+  return new Promise((resolve) => {
+    child.on('error', (error) => {
+      console.error(`${command}: ${error.message}`);
+      resolve(1);
+    });
+    child.on('close', (code) => resolve(code ?? 1));
+  });
 }
 
 function summarize({ passed, failures, skips, flaky }: Outcome): void {
@@ -124,4 +189,4 @@ function summarize({ passed, failures, skips, flaky }: Outcome): void {
   );
 }
 
-process.exitCode = main(process.argv.slice(2));
+process.exitCode = await main(process.argv.slice(2));

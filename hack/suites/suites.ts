@@ -33,7 +33,8 @@ export function afterSecondTry(first: Outcome, second: Outcome): Outcome {
 
 /**
  * One step of `hack/test`. A `command` suite passes or fails as a whole; a `vitest` suite counts its tests. `gate`: what
- * follows makes no sense when it fails; `machine`: runs in a virtual machine with another kernel (hack/vms).
+ * follows makes no sense when it fails; `machine`: runs in a virtual machine with another kernel (hack/vms); `beside`: runs
+ * at the same time as the suite that follows.
  */
 export type Suite =
   | { name: string; kind: 'command'; command: string[]; gate?: true }
@@ -44,6 +45,7 @@ export type Suite =
       env?: Record<string, string>;
       full?: true;
       machine?: true;
+      beside?: true;
     };
 
 /** In order: the cheap ones first, so that a mistake is told within seconds. */
@@ -60,6 +62,7 @@ export const SUITES: readonly Suite[] = [
     kind: 'vitest',
     args: ['--config', 'hack/machines/vitest.config.ts'],
     machine: true,
+    beside: true,
   },
   { name: 'e2e', kind: 'vitest', args: ['--config', 'test/vitest.config.ts'] },
   {

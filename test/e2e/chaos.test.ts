@@ -9,8 +9,7 @@ import { timeline } from '#hack/chaos-run/schedule.ts';
 import { whyNoHost } from '../harness/host.ts';
 import { eventually, run } from '../harness/run.ts';
 
-const FULL = process.env['GANTRY_FULL'] !== undefined;
-const CHAOS_MS = FULL ? 300_000 : 60_000;
+const CHAOS_MS = 300_000;
 const SIZE = { hosts: 5, servers: 3 };
 
 /**
