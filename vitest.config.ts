@@ -1,4 +1,25 @@
 import { defineConfig } from 'vitest/config';
+import { beginWith } from './hack/suites/order.ts';
+
+/** What takes ten seconds or more. */
+const LONGEST = [
+  'hack/fuzz/fuzz.test.ts',
+  'hack/hosts-lab/hosts.test.ts',
+  'network/peers/native.test.ts',
+  'runtime/native/oci.test.ts',
+  'runtime/native/kills.test.ts',
+  'store/etcd/faults.test.ts',
+  'store/sqlite/damage.test.ts',
+  'store/sqlite/crash.test.ts',
+  'network/attacks.test.ts',
+  'simulator/simulator.test.ts',
+  'store/sqlite/power-cut.test.ts',
+  'runtime/native/execs.test.ts',
+  'apiserver/http/limits.test.ts',
+  'apiserver/tunnel/node-link.test.ts',
+  'cmd/gantry/managed-etcd/run.test.ts',
+  'store/sqlite/disk-faults.test.ts',
+];
 
 /** Unit tests sit beside the source they test; what crosses rooms lives in test/ and has its own runner. */
 export default defineConfig({
@@ -8,6 +29,7 @@ export default defineConfig({
     globalSetup: ['hack/generate/global-setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: beginWith(LONGEST) },
     testTimeout: 20_000,
   },
 });

@@ -1,29 +1,19 @@
 import { defineConfig } from 'vitest/config';
-import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { beginWith } from '#hack/suites/order.ts';
 
-/** What takes a minute or more, the longest first: begun last, it would be waited for alone. */
+/** What takes a minute or more. */
 const LONGEST = [
-  'e2e/chaos',
-  'e2e/transcripts',
-  'clients/kubectl',
-  'e2e/managed-etcd',
-  'e2e/join',
-  'e2e/servers',
+  'test/e2e/chaos.test.ts',
+  'test/e2e/transcripts.test.ts',
+  'test/clients/kubectl.test.ts',
+  'test/e2e/managed-etcd.test.ts',
+  'test/e2e/join.test.ts',
+  'test/e2e/servers.test.ts',
 ];
-
-class LongestFirst extends BaseSequencer {
-  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const rank = ({ moduleId }: TestSpecification) => {
-      const at = LONGEST.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
-      return at === -1 ? LONGEST.length : at;
-    };
-    return (await super.sort(files)).sort((one, other) => rank(one) - rank(other));
-  }
-}
 
 /**
  * Whole clusters in network namespaces of their own, two at a time: for half of it they wait, for probes, leases and elections.
- * Each test file names all that it makes after itself, and its waits are bounded.
+ * Each test file has names of its own for all that it makes, and its waits are bounded.
  */
 export default defineConfig({
   test: {
@@ -31,7 +21,7 @@ export default defineConfig({
     exclude: ['test/soak/**', 'test/machines/**'],
     pool: 'forks',
     maxWorkers: 2,
-    sequence: { sequencer: LongestFirst },
+    sequence: { sequencer: beginWith(LONGEST) },
     testTimeout: 120_000,
     hookTimeout: 240_000,
   },

@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Served } from '#apiserver/testing/served.ts';
-import { findKubectl } from '../harness/kubectl.ts';
+import { findKubectl, KUBECTL_ENV } from '../harness/kubectl.ts';
 import { blessSteps, type Outcome, playSteps } from '../harness/play.ts';
 import { run } from '../harness/run.ts';
 import { formatTranscript, normalize, parseTranscript, type Transcript } from '../harness/transcript.ts';
@@ -84,6 +84,7 @@ async function shellOf({ kubeconfig, client, home, port }: Served, binary: strin
   const admin = await kubeconfig('admin', await client('admin', ['system:masters']));
   const ann = await kubeconfig('ann', await client('ann', ['dev']));
   const env = {
+    ...KUBECTL_ENV,
     PATH: `${bin}:${process.env['PATH']}`,
     ...{ HOME: home, KUBECONFIG: admin, ANN: ann, KUBECACHEDIR: join(home, 'cache'), TZ: 'UTC' },
   };

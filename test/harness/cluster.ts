@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { instanceOf } from '#cmd/gantry/paths.ts';
 import { TestEtcd } from './etcd.ts';
 import { TestHost } from './host.ts';
-import { anyKubectl } from './kubectl.ts';
+import { anyKubectl, KUBECTL_ENV } from './kubectl.ts';
 import { commandLine, pidsOf, type Role } from './roles.ts';
 import { eventually, mustRun, type Ran, type RunOptions, run } from './run.ts';
 
@@ -99,7 +99,7 @@ export class TestCluster {
   /** Any command on the cluster's host, with KUBECONFIG set and `kubectl` the chosen one. */
   inside(command: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
     const [first, all] = this.host.inside(command, args);
-    const env = { KUBECONFIG: this.kubeconfig, HOME: this.directory, ...options.env };
+    const env = { ...KUBECTL_ENV, KUBECONFIG: this.kubeconfig, HOME: this.directory, ...options.env };
     return run(first, all, { ...options, env });
   }
 
