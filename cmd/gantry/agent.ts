@@ -29,7 +29,7 @@ import { type ImageDoor, imageApi } from './image-api.ts';
 import { makePrivate, memoryDirectory } from './memory-dir.ts';
 import { openNode } from './node.ts';
 import { notify } from './notify.ts';
-import { optimizeWhenBusy, switchOptimizerOn, usedCpuMs } from './optimizer.ts';
+import { garbageCollected, optimizeWhenBusy, switchOptimizerOn, usedCpuMs } from './optimizer.ts';
 import { type AgentFlags, type AgentSettings, settle } from './options.ts';
 import { movedFrom, systemAddresses } from './own-address.ts';
 import { securityProfiles } from './profiles.ts';
@@ -150,7 +150,8 @@ async function run(settings: AgentSettings, log: Logger, signal: AbortSignal): P
   const ready = running.ready.then(() => {
     log.info('The node is at work', { node: nodeName });
     notify(log, '--ready', '--status=The node is at work');
-    void optimizeWhenBusy({ clock, signal, cpuMs: usedCpuMs, optimize: switchOptimizerOn });
+    const work = { clock, signal, cpuMs: usedCpuMs, onGarbage: garbageCollected };
+    optimizeWhenBusy({ ...work, optimize: switchOptimizerOn });
   });
   await Promise.race([ready.then(() => aborted(signal)), aborted(signal)]);
   door.close();

@@ -1,5 +1,6 @@
+import { PerformanceObserver } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
-import { type Clock, sleep } from '#machinery/clock.ts';
+import type { Clock } from '#machinery/clock.ts';
 
 /** Starts Node without its optimizing compilers: to have compiled one function leaves 6 MB in memory that a process at rest needs for nothing. */
 export const WITHOUT_OPTIMIZER = ['--no-maglev', '--no-opt'];
@@ -14,26 +15,38 @@ export interface Work {
   signal: AbortSignal;
   /** What this process has used of the CPUs so far. */
   cpuMs(): number;
+  /** Has `collected` called after garbage collections, until what it returns is called. */
+  onGarbage(collected: () => void): () => void;
   /** Called at most once. */
   optimize(): void;
 }
 
-/** Has the code optimized of a process that was started without, once it has been busy for a second: when pods come, or ask its DNS a lot. */
-export async function optimizeWhenBusy({ clock, signal, cpuMs, optimize }: Work): Promise<void> {
+/**
+ * Has the code optimized of a process that was started without, once it has been busy for a second: when pods come, or ask its DNS a lot.
+ * Whoever works makes garbage: a process at rest is not woken for this.
+ */
+export function optimizeWhenBusy({ clock, signal, cpuMs, onGarbage, optimize }: Work): void {
   let before = cpuMs();
   let since = clock.monotonic();
-  while (await waited(clock, signal)) {
+  const stop = onGarbage(() => {
     const now = clock.monotonic();
+    if (now - since < LOOK_MS) return;
     const used = cpuMs();
-    if (used - before >= BUSY_SHARE * (now - since)) return optimize();
+    if (used - before >= BUSY_SHARE * (now - since)) {
+      stop();
+      optimize();
+    }
     before = used;
     since = now;
-  }
+  });
+  signal.addEventListener('abort', stop, { once: true });
 }
 
-async function waited(clock: Clock, signal: AbortSignal): Promise<boolean> {
-  await sleep(clock, LOOK_MS, signal).catch(() => {}); // only the abort ends it early
-  return !signal.aborted;
+/** Of this process's main thread. */
+export function garbageCollected(collected: () => void): () => void {
+  const observer = new PerformanceObserver(collected);
+  observer.observe({ entryTypes: ['gc'] });
+  return () => observer.disconnect();
 }
 
 /** Of this process, all its threads. */

@@ -59,6 +59,22 @@ describe('a peer that is gone', () => {
     await tunnel.closed;
   });
 
+  test('is not one that is asked and hears the questions, nor the one that hears the answers', async () => {
+    const [ours, theirs] = await tcpPair();
+    const clock = new VirtualClock();
+    const targets = { agent: echo, dial: () => Promise.reject(new Error('nothing')) };
+    void answerTunnel(theirs, { use: 'bulk', targets, clock });
+    const tunnel = callTunnel(ours, 'bulk', clock);
+    for (let seconds = 0; seconds < 60; seconds += 5) {
+      const before = [ours.bytesRead, theirs.bytesRead];
+      await clock.advance(5_000);
+      while (ours.bytesRead === before[0] || theirs.bytesRead === before[1])
+        await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect([ours.destroyed, theirs.destroyed]).toEqual([false, false]);
+    tunnel.close();
+  });
+
   test('ends the streams with what was noticed', async () => {
     const [ours] = await tcpPair();
     const clock = new VirtualClock();

@@ -61,7 +61,7 @@ export function callTunnel(connection: Duplex, use: StreamClass, clock: Clock): 
     maxSessionMemory: MAX_SESSION_MEMORY_MB,
   });
   widen(session, use);
-  const closed = watchSession(session, connection, clock);
+  const closed = watchSession(session, connection, 'asks', clock);
   let streams = 0;
   return {
     closed,
@@ -159,7 +159,9 @@ export function answerTunnel(
   });
   const end = () => session.destroy();
   signal?.addEventListener('abort', end, { once: true });
-  return watchSession(session, connection, clock).finally(() => signal?.removeEventListener('abort', end));
+  return watchSession(session, connection, 'is asked', clock).finally(() =>
+    signal?.removeEventListener('abort', end),
+  );
 }
 
 async function connect(

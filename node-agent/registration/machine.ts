@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import type { NodeUse } from '#api/node-link.ts';
@@ -21,35 +22,29 @@ export interface Machine {
 const ARCHITECTURES: Partial<Record<NodeJS.Architecture, string>> = { x64: 'amd64', arm64: 'arm64' };
 
 export async function readMachine(directory: string): Promise<Machine> {
-  const [kernel, release, machineId, bootId, pids, disk] = await Promise.all([
-    textOf('/proc/sys/kernel/osrelease'),
+  const [release, machineId, disk] = await Promise.all([
     textOf('/etc/os-release'),
     textOf('/etc/machine-id'),
-    textOf('/proc/sys/kernel/random/boot_id'),
-    mostPids(),
     statfs(directory),
   ]);
   return {
     cpus: availableParallelism(),
     memoryBytes: totalmem(),
     architecture: ARCHITECTURES[process.arch] ?? process.arch,
-    kernelVersion: kernel,
+    kernelVersion: kernelText('/proc/sys/kernel/osrelease'),
     osImage: /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(release)?.[1] ?? 'Linux',
     machineId,
-    bootId,
+    bootId: kernelText('/proc/sys/kernel/random/boot_id'),
     storageBytes: disk.blocks * disk.bsize,
-    pids,
+    pids: mostPids(),
   };
 }
 
 /** A look at what runs short, `directory` being on the file system of pods and images. */
 export async function readSignals(directory: string): Promise<Readings> {
-  const [meminfo, load, pids, disk] = await Promise.all([
-    textOf('/proc/meminfo'),
-    textOf('/proc/loadavg'),
-    mostPids(),
-    statfs(directory),
-  ]);
+  const disk = await statfs(directory);
+  const pids = mostPids();
+  const [meminfo, load] = [kernelText('/proc/meminfo'), kernelText('/proc/loadavg')];
   const available = Number(/^MemAvailable: +(\d+) kB/m.exec(meminfo)?.[1] ?? 0) * 1024;
   const threads = Number(/ \d+\/(\d+) /.exec(load)?.[1] ?? 0);
   const bytes = { available: disk.bavail * disk.bsize, capacity: disk.blocks * disk.bsize };
@@ -65,11 +60,14 @@ export async function readSignals(directory: string): Promise<Readings> {
 }
 
 /** Source: proc(5): the lesser of pid_max and threads-max, as the kubelet has it. */
-async function mostPids(): Promise<number> {
-  const limits = await Promise.all(
-    ['pid_max', 'threads-max'].map((name) => textOf(`/proc/sys/kernel/${name}`)),
-  );
+function mostPids(): number {
+  const limits = ['pid_max', 'threads-max'].map((name) => kernelText(`/proc/sys/kernel/${name}`));
   return Math.min(...limits.map(Number));
+}
+
+/** Of a file that the kernel makes up: to have a thread read it takes five waits, each longer than the reading. */
+function kernelText(path: string): string {
+  return readFileSync(path, 'utf8').trim();
 }
 
 /** proc(5): /proc/stat counts in ticks of USER_HZ, which is 100 on every architecture of ours. */

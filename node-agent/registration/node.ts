@@ -1,6 +1,7 @@
 import type { Node } from '#api/objects.ts';
 import { rfc3339 } from '#machinery/clock.ts';
-import { quantityOfMilli } from '#machinery/values/quantity.ts';
+import { canonicalQuantity, quantityOfMilli } from '#machinery/values/quantity.ts';
+import { sameJson } from '#machinery/values/same-json.ts';
 import type { Image } from '#oci/contract.ts';
 import type { RuntimeInfo } from '#runtime/contract.ts';
 import type { Pressure } from '../eviction/plan.ts';
@@ -65,8 +66,8 @@ export function nodeStatus(
 ): Node['status'] {
   const quantities = {
     cpu: String(facts.cpus),
-    memory: `${Math.floor(facts.memoryBytes / MI)}Mi`,
-    'ephemeral-storage': `${Math.floor(facts.storageBytes / MI)}Mi`,
+    memory: mebibytes(facts.memoryBytes),
+    'ephemeral-storage': mebibytes(facts.storageBytes),
     pods: String(facts.podLimit),
   };
   return {
@@ -98,15 +99,37 @@ export function nodeStatus(
   };
 }
 
+/** Source: Kubernetes, "Node heartbeats", nodeStatusReportFrequency: a status that says nothing new is written after five minutes. */
+const REPORT_MS = 5 * 60_000;
+
+/** Whether the API shall be told: every write goes to all who watch nodes, and each node does. */
+export function isStatusDue(old: Node['status'], next: Node['status'], nowMs: number): boolean {
+  const ready = old?.conditions?.find(({ type }) => type === 'Ready');
+  const toldMs = Date.parse(String(ready?.lastHeartbeatTime));
+  // Of a clock that was set back the time of the last one says nothing.
+  const isRecent = toldMs <= nowMs && nowMs - toldMs < REPORT_MS;
+  return !isRecent || !sameJson(withoutHeartbeats(old), withoutHeartbeats(next));
+}
+
+function withoutHeartbeats(status: Node['status']): object {
+  const conditions = status?.conditions?.map(({ lastHeartbeatTime: _, ...condition }) => condition);
+  return { ...status, conditions };
+}
+
 /** As status.allocatable has it. */
 export function allocatableQuantities({
   allocatable,
 }: Pick<MachineFacts, 'allocatable'>): Record<string, string> {
   return {
     cpu: quantityOfMilli(allocatable.cpuMilli),
-    memory: `${Math.floor(allocatable.memoryBytes / MI)}Mi`,
-    'ephemeral-storage': `${Math.floor(allocatable.storageBytes / MI)}Mi`,
+    memory: mebibytes(allocatable.memoryBytes),
+    'ephemeral-storage': mebibytes(allocatable.storageBytes),
   };
+}
+
+/** As the API writes it back: else each look would find the status another one. */
+function mebibytes(bytes: number): string {
+  return canonicalQuantity(`${Math.floor(bytes / MI)}Mi`);
 }
 
 /** Source: Kubernetes, kubelet nodeStatusMaxImages, and the names of each that it tells. */

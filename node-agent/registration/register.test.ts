@@ -100,9 +100,9 @@ describe('the status of a node', () => {
     });
     expect(later.conditions![0]).toEqual({ type: 'Other', status: 'True' });
     expect(later.images).toEqual([]);
-    const amounts = { cpu: '2', memory: '4096Mi', 'ephemeral-storage': '20480Mi', pods: '110' };
+    const amounts = { cpu: '2', memory: '4Gi', 'ephemeral-storage': '20Gi', pods: '110' };
     expect(later.capacity).toEqual(amounts);
-    const less = { cpu: '1500m', memory: '3072Mi', 'ephemeral-storage': '18432Mi' };
+    const less = { cpu: '1500m', memory: '3Gi', 'ephemeral-storage': '18Gi' };
     expect(later.allocatable).toEqual({ ...amounts, ...less });
     expect(later.addresses?.map(({ address }) => address)).toEqual(['192.0.2.1', '2001:db8::1', 'node-1']);
   });
@@ -144,7 +144,7 @@ describe('registration', () => {
     expect((await registered).metadata.name).toBe('node-1');
   });
 
-  test('then beats: the Lease every ten seconds, the status every minute, also after the server was away', async () => {
+  test('then beats: the Lease every ten seconds, the status now and then, also after the server was away', async () => {
     keepRegistered(await registerNode(options), options);
     await clock.advance(0);
     expect(isReady()).toBe(true);
@@ -156,8 +156,32 @@ describe('registration', () => {
     back();
     await clock.advance(11_000);
     expect(Date.parse(String(lease()))).toBeGreaterThan(NOW + 69_000);
-    const heartbeat = held()?.status?.conditions?.find(({ type }) => type === 'Ready')?.lastHeartbeatTime;
-    expect(Date.parse(String(heartbeat))).toBeGreaterThan(NOW + 60_000);
+    const heartbeatOf = () =>
+      Date.parse(String(held()?.status?.conditions?.find(({ type }) => type === 'Ready')?.lastHeartbeatTime));
+    expect(heartbeatOf()).toBe(NOW);
+    await clock.advance(5 * 60_000);
+    expect(heartbeatOf()).toBeGreaterThanOrEqual(NOW + 5 * 60_000);
+  });
+
+  test('writes a status that is another one within a minute, and none that says nothing new', async () => {
+    let health = HEALTHY;
+    const { touch } = keepRegistered(await registerNode(options), { ...options, health: async () => health });
+    await clock.advance(0);
+    const written = () => held()?.metadata.resourceVersion;
+    const first = written();
+    touch();
+    await clock.advance(4 * 60_000);
+    expect(written()).toBe(first);
+    cluster.change(NodeKind, { name: 'node-1' }, (node) => {
+      node.status!.conditions!.at(-1)!.status = 'Unknown';
+    });
+    await clock.advance(60_000);
+    expect(isReady()).toBe(true);
+    health = { ...HEALTHY, pressure: new Set(['DiskPressure'] as const) };
+    touch();
+    await clock.advance(0);
+    const pressure = held()?.status?.conditions?.find(({ type }) => type === 'DiskPressure');
+    expect(pressure?.status).toBe('True');
   });
 
   test('a Node that somebody deletes comes back', async () => {

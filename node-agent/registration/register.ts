@@ -6,7 +6,14 @@ import { renewNodeLease } from '#client/leases.ts';
 import { type Clock, every, sleep } from '#machinery/clock.ts';
 import { isStatus, messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
-import { featureAnnotations, type MachineFacts, type NodeHealth, nodeObject, nodeStatus } from './node.ts';
+import {
+  featureAnnotations,
+  isStatusDue,
+  type MachineFacts,
+  type NodeHealth,
+  nodeObject,
+  nodeStatus,
+} from './node.ts';
 
 export interface RegistrationOptions {
   client: Client;
@@ -21,11 +28,11 @@ export interface RegistrationOptions {
 }
 
 export interface Registration {
-  /** Writes the status now: something important has changed. */
+  /** Looks at the status now: something important has changed. */
   touch(): void;
 }
 
-/** Source: Kubernetes, "Node heartbeats": the Lease often, the status when it changes and now and then. */
+/** How often the status is compared with what the API has. Source: Kubernetes, "Node heartbeats": the Lease is what beats. */
 const STATUS_MS = 60_000;
 const RETRY_MS = 1_000;
 
@@ -114,5 +121,6 @@ async function writeStatus({ client, clock, facts, health }: RegistrationOptions
     throw error;
   });
   const status = nodeStatus(facts, look, node.status, clock.now());
+  if (!isStatusDue(node.status, status, clock.now())) return;
   await client.updateStatus(NodeKind, { ...node, status });
 }
