@@ -52,8 +52,9 @@ import { internalContext } from './engine/parts.ts';
 import { Storage } from './engine/storage.ts';
 import { type FlowObjects, followFlowObjects } from './fairness/objects.ts';
 import type { Check } from './health.ts';
-import { type HttpListener, type ListenAddress, listenHttps, type TlsFiles } from './http/index.ts';
+import type { ListenAddress, TlsFiles } from './http/index.ts';
 import { inProcessTransport } from './in-process.ts';
+import { Listeners } from './listeners.ts';
 import type { ObjectCount } from './metrics/requests.ts';
 import { openApiDocuments, type ReadyDocuments } from './openapi/documents.ts';
 import { Operation, type OperationSettings } from './operation.ts';
@@ -135,6 +136,10 @@ export interface ApiServer extends Running {
   tellAuthorities(): Promise<void>;
   /** Where it listens, with the ports that were chosen. */
   addresses: readonly ListenAddress[];
+  /** Listens there too, on an address that has come; it is heard from then on whenever this machine has it. */
+  listen(address: ListenAddress): Promise<void>;
+  /** Ends the connections that were made to this address, which will be another machine's. */
+  leave(host: string): Promise<void>;
 }
 
 export interface ApiServerComponent extends Component<ApiServerDeps> {
@@ -214,15 +219,15 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
     transport: (identity) => inProcessTransport(chain, identity),
     engine,
     tellAuthorities: () => tellAuthorities(engine, config, servers),
-    renewTls: (tls) => renewAll(listeners, tls),
-    addresses: listeners.map(({ address }) => address),
+    renewTls: (tls) => listeners.renew(tls),
+    addresses: listeners.addresses,
+    listen: (address) => listeners.open(address),
+    leave: (host) => listeners.leave(host),
     async stop() {
       await servers?.leave();
-      await shutdown.run(() => {
-        for (const listener of listeners) listener.drain();
-      });
+      await shutdown.run(() => listeners.drain());
       stop.abort();
-      await Promise.all(listeners.splice(0).map((listener) => listener.close()));
+      await listeners.close();
       tunnels?.close();
       standard?.close();
     },
@@ -232,11 +237,9 @@ async function startApiServer(deps: ApiServerDeps, signal: AbortSignal): Promise
 async function listen(
   chain: RequestChain,
   { tls, listen = [], operation, clock, log }: ApiServerDeps,
-): Promise<HttpListener[]> {
-  const listeners: HttpListener[] = [];
-  if (!tls) return listeners;
-  for (const address of listen)
-    listeners.push(await listenHttps(chain, tls, address, { clock, log, limits: operation?.http ?? {} }));
+): Promise<Listeners> {
+  const listeners = new Listeners(chain, tls, { clock, log, limits: operation?.http ?? {} });
+  for (const address of listen) await listeners.open(address);
   return listeners;
 }
 
@@ -247,10 +250,6 @@ async function tellAuthorities(
 ): Promise<void> {
   await clusterInfo(engine, config);
   await servers?.tell();
-}
-
-function renewAll(listeners: readonly HttpListener[], tls: TlsFiles): void {
-  for (const listener of listeners) listener.renew(tls);
 }
 
 /** As far as it is beyond its budget, until `signal` aborts. */

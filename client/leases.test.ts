@@ -25,7 +25,7 @@ function world() {
   };
   const leading = new Set<string>();
   let most = 0;
-  const candidate = (identity: string) => {
+  const candidate = (identity: string, more: Partial<ElectionOptions> = {}) => {
     const stop = new AbortController();
     const options = {
       client: client(identity),
@@ -33,6 +33,7 @@ function world() {
       random: seededRandom(identity.length),
       ...ref,
       identity,
+      ...more,
     };
     const done = runElection(options, stop.signal, async (signal) => {
       leading.add(identity);
@@ -60,6 +61,34 @@ describe('an election', () => {
     await clock.advance(3000);
     expect([...leading]).toEqual(['bb']);
     expect(most()).toBe(1);
+  });
+
+  it('is given up at once by a leader that is not fit any more, to one that is', async () => {
+    const { clock, leading, candidate } = world();
+    const fit = { a: true, bb: false };
+    candidate('a', { isFit: () => fit.a });
+    await clock.advance(1000);
+    candidate('bb', { isFit: () => fit.bb });
+    fit.a = false;
+    await clock.advance(10_000);
+    expect([...leading]).toEqual([]);
+    fit.bb = true;
+    await clock.advance(3000);
+    expect([...leading]).toEqual(['bb']);
+  });
+
+  it('says until when the lease is nobody else’s, from before it was asked for', async () => {
+    const { clock, cluster, candidate, leading } = world();
+    const untils: number[] = [];
+    candidate('a', { onRenewed: (untilMs) => untils.push(untilMs - clock.monotonic()) });
+    await clock.advance(7000);
+    expect(untils.length).toBeGreaterThan(2);
+    for (const leftMs of untils) expect(leftMs).toBeLessThanOrEqual(15_000);
+    const count = untils.length;
+    cluster.intercept(() => new StatusError('ServiceUnavailable', 'cut off'));
+    await clock.advance(12_500);
+    expect(untils).toHaveLength(count);
+    expect(leading.size).toBe(0);
   });
 
   it('is lost by a leader that cannot renew, before another may win it', async () => {

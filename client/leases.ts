@@ -25,6 +25,10 @@ export interface ElectionOptions {
   renewDeadlineMs?: number;
   /** Between attempts. Default 2 s. */
   retryMs?: number;
+  /** Who is not fit takes no lease, and gives up the one it has. Asked before each attempt. */
+  isFit?: () => boolean;
+  /** The lease is ours, and nobody else's before `untilMs` of the clock's monotonic time. */
+  onRenewed?: (untilMs: number) => void;
   onError?: (error: unknown) => void;
 }
 
@@ -43,10 +47,10 @@ export async function runElection(
   signal: AbortSignal,
   lead: (leading: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  const { clock, random, retryMs = RETRY_MS } = options;
+  const { clock, random, retryMs = RETRY_MS, isFit = () => true } = options;
   const candidate = new Candidate(options);
   while (!signal.aborted) {
-    if (await candidate.attempt()) await hold(options, candidate, signal, lead);
+    if (isFit() && (await candidate.attempt())) await hold(options, candidate, signal, lead);
     else await sleep(clock, retryMs * (1 + random.next() / 5), signal).catch(() => undefined);
   }
 }
@@ -57,7 +61,7 @@ async function hold(
   signal: AbortSignal,
   lead: (leading: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  const { clock, retryMs = RETRY_MS, renewDeadlineMs = RENEW_DEADLINE_MS } = options;
+  const { clock, retryMs = RETRY_MS, renewDeadlineMs = RENEW_DEADLINE_MS, isFit = () => true } = options;
   const leading = new AbortController();
   const work = lead(AbortSignal.any([leading.signal, signal])).catch((error) => options.onError?.(error));
   let renewedAt = clock.monotonic();
@@ -68,7 +72,7 @@ async function hold(
   });
   while (!signal.aborted && !finished) {
     await sleep(clock, retryMs, signal).catch(() => undefined);
-    if (signal.aborted || finished) break;
+    if (signal.aborted || finished || !isFit()) break;
     const askedAt = clock.monotonic();
     const attempt = candidate.attempt();
     asking = attempt;
@@ -119,6 +123,15 @@ class Candidate {
 
   /** True when the lease is ours now. */
   async attempt(): Promise<boolean> {
+    const { clock, leaseMs = LEASE_MS, onRenewed } = this.#options;
+    const askedAt = clock.monotonic();
+    const isOurs = await this.#claimed();
+    // Others count from when they see it, which is later.
+    if (isOurs) onRenewed?.(askedAt + leaseMs);
+    return isOurs;
+  }
+
+  async #claimed(): Promise<boolean> {
     const { client, namespace, name, identity, clock, leaseMs = LEASE_MS, onError } = this.#options;
     try {
       const current = await this.#read();

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
+import { type Clock, sleep } from '#machinery/clock.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { HttpLimits } from './limits.ts';
 
@@ -48,6 +49,16 @@ export class Connections {
     });
     session.setTimeout(this.#idleMs);
     if (this.#draining) session.close();
+  }
+
+  /** As `drain`, and `destroy` after `graceMs`, for those alone that were made to this address. */
+  async leave(host: string, clock: Clock, graceMs: number): Promise<void> {
+    const isThere = ({ localAddress }: Socket) => localAddress === host || localAddress === `::ffff:${host}`;
+    const sockets = [...this.#sockets].filter(isThere);
+    if (sockets.length === 0) return;
+    for (const session of this.#sessions) if (isThere(session.socket)) session.close();
+    await sleep(clock, graceMs);
+    for (const socket of sockets) socket.destroy();
   }
 
   /** Tells clients to open no new streams; those that are open end by themselves. */

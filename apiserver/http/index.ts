@@ -42,6 +42,8 @@ export interface HttpListener {
   renew(tls: TlsFiles): void;
   /** Asks clients to go elsewhere (GOAWAY); what they have asked for goes on. */
   drain(): void;
+  /** Ends the connections that were made to this address, which will be another machine's; it goes on listening there. */
+  leave(host: string): Promise<void>;
   /** Stops accepting, lets answers be sent for a moment, then closes what is left. */
   close(): Promise<void>;
 }
@@ -51,6 +53,8 @@ const STREAM_WINDOW_BYTES = 1024 * 1024;
 /** Above this Node refuses new streams of a connection; its default of 10 MB is one large list and a few slow watches. */
 const SESSION_MEMORY_MB = 256;
 const CLOSE_GRACE_MS = 2_000;
+/** So long requests under way may still be answered when their address goes: nobody answers there meanwhile. */
+const LEAVE_GRACE_MS = 200;
 
 interface ListenParts {
   clock: Clock;
@@ -123,6 +127,7 @@ export async function listenHttps(
       clientAuthority = next.clientAuthority;
     },
     drain: () => connections.drain(),
+    leave: (host) => connections.leave(host, parts.clock, LEAVE_GRACE_MS),
     async close() {
       const force = parts.clock.timer(CLOSE_GRACE_MS, () => connections.destroy());
       connections.drain();

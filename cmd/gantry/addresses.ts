@@ -1,12 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 
-/** IPv4 address of the interface that holds the default route, else the first that is not loopback or ours. */
-export function nodeAddress(ownBridge: string): string | undefined {
-  const interfaces = networkInterfaces();
-  const addressOf = (name: string) =>
-    interfaces[name]?.find(({ family, internal }) => family === 'IPv4' && !internal);
-  const preferred = defaultRouteInterface();
+/**
+ * IPv4 address of the interface that holds the default route, else the first that is not loopback or ours. One without a subnet may be a
+ * virtual address, which moves to another machine: it is only taken where there is no other one.
+ */
+export function nodeAddress(
+  ownBridge: string,
+  interfaces = networkInterfaces(),
+  preferred = defaultRouteInterface(),
+): string | undefined {
+  const addressOf = (name: string) => {
+    const all = interfaces[name]?.filter(({ family, internal }) => family === 'IPv4' && !internal) ?? [];
+    return all.find(({ netmask }) => netmask !== '255.255.255.255') ?? all[0];
+  };
   const names = [...(preferred ? [preferred] : []), ...Object.keys(interfaces).sort()];
   for (const name of names) {
     const found = name === ownBridge ? undefined : addressOf(name);

@@ -70,6 +70,8 @@ test('what one server gives makes another one of the same cluster', async () => 
     '7:4790',
     '--tls-san',
     'api.example.org',
+    '--virtual-address',
+    '192.0.2.100%eth0',
   ]);
   const plane = parseControlPlane(JSON.stringify(controlPlaneOf(first)));
   const second = node();
@@ -85,6 +87,7 @@ test('what one server gives makes another one of the same cluster', async () => 
       leaderLease: 5000,
       vxlan: { id: 7, port: 4790 },
       tlsSan: ['api.example.org', 'two.example.org'],
+      virtualAddress: [{ address: '192.0.2.100' }],
       systemReserved: { memory: 2 ** 30 },
       agent: true,
     },

@@ -85,6 +85,8 @@ function sharedArguments(settings: Settings): string[] {
     ['--node-grace-period', `${settings.nodeGracePeriod}ms`],
     ['--vxlan', `${settings.vxlan.id}:${settings.vxlan.port}`],
     ...settings.tlsSan.map((name) => ['--tls-san', name]),
+    // Interfaces have other names elsewhere.
+    ...settings.virtualAddress.map(({ address }) => ['--virtual-address', address]),
     ...managedEtcdArguments(settings),
     ...(etcdServerName === undefined ? [] : [['--etcd-server-name', etcdServerName]]),
     ...(etcdUsername === undefined ? [] : [['--etcd-username', etcdUsername]]),

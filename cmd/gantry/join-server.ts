@@ -19,6 +19,7 @@ import { hasEtcdData, MEMBERS_FILE, type MemberRecord, readMembers } from './man
 import { memberHere } from './managed-etcd/role.ts';
 import { addUpOptions, type NodeFlags, type Place, type Settings, type UpFlags } from './options.ts';
 import type { Paths } from './paths.ts';
+import { mergeVirtualAddresses } from './virtual-address/address.ts';
 
 /** A machine that is a server, or about to become one. */
 export interface ServerEntry {
@@ -30,7 +31,10 @@ export interface ServerEntry {
   complete?: (signal: AbortSignal) => Promise<void>;
 }
 
-type NodePart = Omit<NodeFlags, 'dataDir'> & Place & Pick<UpFlags, 'tlsSan'> & Partial<ManagedEtcdFlags>;
+type NodePart = Omit<NodeFlags, 'dataDir'> &
+  Place &
+  Pick<UpFlags, 'tlsSan' | 'virtualAddress'> &
+  Partial<ManagedEtcdFlags>;
 
 /**
  * Makes this machine one more server of the cluster at `server`, or finds that it is one. It gets all keys of the cluster, so the token
@@ -107,5 +111,10 @@ function settingsOf(args: readonly string[], node: NodePart): Settings {
     .exitOverride()
     .parse([...args], { from: 'user' });
   const { dataDir: _, advertiseAddress: __, ...flags } = shared.opts<UpFlags>();
-  return { ...flags, ...node, tlsSan: [...new Set([...flags.tlsSan, ...node.tlsSan])] };
+  return {
+    ...flags,
+    ...node,
+    tlsSan: [...new Set([...flags.tlsSan, ...node.tlsSan])],
+    virtualAddress: mergeVirtualAddresses(flags.virtualAddress, node.virtualAddress),
+  };
 }

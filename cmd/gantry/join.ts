@@ -27,7 +27,7 @@ import { agentRole, serverRoles, superviseHere } from './up.ts';
 
 export interface JoinFlags
   extends NodeFlags,
-    Pick<UpFlags, 'tlsSan'>,
+    Pick<UpFlags, 'tlsSan' | 'virtualAddress'>,
     Partial<Pick<ManagedEtcdFlags, 'etcdClientPort' | 'etcdPeerPort'>> {
   token?: string;
   nodeIp?: string;

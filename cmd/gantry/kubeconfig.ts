@@ -1,23 +1,31 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseDocument } from 'yaml';
+import { parse, parseDocument } from 'yaml';
 import { pathsOf } from './paths.ts';
 import { hostOf, isNamedBy } from './server-url.ts';
+import { virtualUrl } from './virtual-address/record.ts';
 
 export interface KubeconfigFlags {
   dataDir: string;
-  /** Instead of this machine's own server. */
+  /** Instead of the virtual address, or else this machine's own server. */
   server?: string;
 }
 
 /** `gantry kubeconfig`: to be saved or used as `KUBECONFIG=<(gantry kubeconfig)`. */
 export async function kubeconfig({ dataDir, server }: KubeconfigFlags): Promise<number> {
-  const { adminKubeconfig: path, pki } = pathsOf(dataDir);
+  const paths = pathsOf(dataDir);
+  const { adminKubeconfig: path, pki } = paths;
   if (!existsSync(path)) throw new Error(`${path} does not exist: start the cluster with "gantry up"`);
   const text = readFileSync(path, 'utf8');
-  if (server) requireNamed(readFileSync(join(pki, 'server.crt'), 'utf8'), server);
-  process.stdout.write(server ? kubeconfigFor(text, server) : text);
+  const url = server ?? virtualUrl(paths, serverOf(text));
+  if (url) requireNamed(readFileSync(join(pki, 'server.crt'), 'utf8'), url);
+  process.stdout.write(url ? kubeconfigFor(text, url) : text);
   return 0;
+}
+
+/** The URL of a kubeconfig's one cluster. */
+export function serverOf(kubeconfig: string): string {
+  return (parse(kubeconfig) as { clusters: { cluster: { server: string } }[] }).clusters[0]!.cluster.server;
 }
 
 /** The same kubeconfig for another address of the servers. */

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import type { Http2Options } from '#client/http2-transport.ts';
 import type { Files } from '#machinery/io.ts';
 import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { readJoined, readPair } from './joined.ts';
+import { serverOf } from './kubeconfig.ts';
 import type { Paths } from './paths.ts';
 import { openServers, type ServerDoors } from './servers.ts';
 
@@ -44,10 +44,6 @@ export async function membershipOf(
   const pair = { certificate: await text('admin.crt'), key: await text('admin.key') };
   const nodeName = await ownNodeName(paths, hint);
   return { role: 'server', nodeName, url, ca: await text('server-ca.crt'), pair };
-}
-
-function serverOf(kubeconfig: string): string {
-  return (parse(kubeconfig) as { clusters: { cluster: { server: string } }[] }).clusters[0]!.cluster.server;
 }
 
 /** The server makes a certificate for the node of its machine, under its name. */

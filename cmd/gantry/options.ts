@@ -30,6 +30,11 @@ import { addShutdownOptions, type ShutdownFlags, shutdownArguments } from './shu
 import { addSnapshotOptions, type SnapshotFlags, snapshotArguments } from './snapshot/options.ts';
 import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
 import { roleOption } from './token-options.ts';
+import {
+  type VirtualAddress,
+  virtualAddressArguments,
+  virtualAddressOption,
+} from './virtual-address/address.ts';
 
 /** Flags of every command that runs a node. */
 export interface NodeFlags extends ResourceFlags, ShutdownFlags {
@@ -62,6 +67,7 @@ export interface UpFlags
   listen: { host: string; port: number };
   advertiseAddress?: string;
   tlsSan: string[];
+  virtualAddress: VirtualAddress[];
   agent: boolean;
 }
 
@@ -158,6 +164,7 @@ export function addUpOptions(command: Command): Command {
   )
     .addOption(listen)
     .addOption(namesOption())
+    .addOption(virtualAddressOption())
     .option('--no-agent', 'run only the server, no containers on this machine');
 }
 
@@ -210,6 +217,7 @@ export function addJoinOptions(command: Command): Command {
   return addEtcdPortOptions(addNodeOptions(command))
     .addOption(roleOption())
     .addOption(namesOption())
+    .addOption(virtualAddressOption())
     .option('--token <token>', 'of "gantry token create"; needed once (or in $GANTRY_TOKEN)')
     .option(
       '--node-ip <ip>',
@@ -264,6 +272,7 @@ export function toArguments(settings: Settings): string[] {
     ...nodeArguments(settings),
     ['--listen', `${host}:${listen.port}`],
     ...settings.tlsSan.map((name) => ['--tls-san', name]),
+    ...virtualAddressArguments(settings.virtualAddress),
     // What was not asked for by name must not look as if it were.
     ...(isDefault(settings.store) ? [] : [['--store', storeText(settings.store)]]),
     ...etcdFlags(settings),

@@ -153,6 +153,7 @@ function serverNames(settings: Settings): string[] {
     settings.advertiseAddress,
     firstAddress(settings.serviceCidr),
     ...settings.tlsSan,
+    ...settings.virtualAddress.map(({ address }) => address),
   ]);
   if (settings.listen.host !== '0.0.0.0' && settings.listen.host !== '::') names.add(settings.listen.host);
   return [...names];

@@ -4,11 +4,13 @@ import { basename, join } from 'node:path';
 import { systemClock } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { textLogger } from '#machinery/log.ts';
+import { NativeAddressKernel } from '#network/virtual-address/kernel.ts';
 import { networkConfigPath } from '#node-agent/paths.ts';
 import { memoryDirectory } from './memory-dir.ts';
 import { openNode } from './node.ts';
 import { instanceOf, type Paths, pathsOf } from './paths.ts';
 import { endLeftRoles, pidFileOf, runningPid } from './processes.ts';
+import { takeOff } from './virtual-address/record.ts';
 
 /** `gantry purge --yes`: nothing the instance made on this machine stays. */
 export async function purge({ dataDir, yes }: { dataDir: string; yes?: boolean }): Promise<number> {
@@ -38,6 +40,8 @@ export async function removeInstance(paths: Paths, keepImages = false): Promise<
   const log = textLogger((line) => process.stderr.write(line), 'warn', systemClock, { part: 'purge' });
   await endLeftRoles(paths.root, systemClock, log);
   const { runtime, network, snapshots } = await openNode(paths, instance);
+  const { helper } = runtime;
+  await takeOff(paths, new NativeAddressKernel({ netlink: helper, frames: helper, clock: systemClock }));
   const sandboxes = await runtime.list();
   await Promise.all(sandboxes.map(({ id }) => runtime.removeSandbox(id)));
   for (const id of await snapshots.list()) await snapshots.remove(id);

@@ -23,7 +23,13 @@ beforeEach(() => {
   clock = new VirtualClock();
   stop.now = new AbortController();
   settings = {
-    ...{ paths: pathsOf(directory), nodeName: 'n1', advertiseAddress: '192.0.2.1', tlsSan: [] },
+    ...{
+      paths: pathsOf(directory),
+      nodeName: 'n1',
+      advertiseAddress: '192.0.2.1',
+      tlsSan: [],
+      virtualAddress: [],
+    },
     ...{ listen: { host: '127.0.0.1', port: 6443 }, serviceCidr: '10.96.0.0/16' },
     certificateLifetime: 10 * HOUR_MS,
   } as unknown as Settings;

@@ -10,6 +10,7 @@ import { hostPort } from '#machinery/values/host-port.ts';
 import { requireNamed } from './kubeconfig.ts';
 import { pathsOf } from './paths.ts';
 import { hostOf, isNamedBy } from './server-url.ts';
+import { virtualUrl } from './virtual-address/record.ts';
 
 export interface ServerAt {
   address: string;
@@ -73,7 +74,7 @@ export function pinOf(certificates: readonly (string | Uint8Array)[]): string {
 
 export interface DoorOptions {
   dataDir: string;
-  /** The URL, when it is not that of the first server. */
+  /** The URL, when it is not the virtual address, or else that of the first server. */
   server?: string;
   /** PEM. */
   authority: string;
@@ -89,11 +90,14 @@ export async function doorOf({
   client,
   clock,
 }: DoorOptions): Promise<{ server: string; pin: string }> {
-  const own = readFileSync(join(pathsOf(dataDir).pki, 'server.crt'), 'utf8');
-  if (server) requireNamed(own, server);
+  const paths = pathsOf(dataDir);
+  const own = readFileSync(join(paths.pki, 'server.crt'), 'utf8');
   const servers = await serversOf(client);
+  const first = `https://${hostPort(servers[0]!.address, servers[0]!.port)}`;
+  const shared = server ?? virtualUrl(paths, first);
+  if (shared) requireNamed(own, shared);
+  const url = shared ?? first;
   const shown = await shownBy(servers, authority, clock);
-  const url = server ?? `https://${hostPort(servers[0]!.address, servers[0]!.port)}`;
   for (const fault of doorFaults(shown, url)) process.stderr.write(`gantry: ${fault}\n`);
   const certificates = shown.flatMap((one) => ('certificate' in one ? [one.certificate] : []));
   return { server: url, pin: pinOf([own, ...certificates]) };

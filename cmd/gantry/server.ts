@@ -47,6 +47,8 @@ import { stopSignal } from './stop.ts';
 import { CLUSTER, openStore } from './store.ts';
 import { inCharge, PromotedStoreError } from './store-record.ts';
 import { EXIT_ANEW, EXIT_FINAL } from './supervise.ts';
+import { writeVirtualAddresses } from './virtual-address/record.ts';
+import type { VirtualAddresses, VirtualAddressParts } from './virtual-address/serve.ts';
 import { aborted } from './wait.ts';
 
 const HEALTH_EVERY_MS = 1_000;
@@ -100,10 +102,8 @@ async function run(
   });
   const crash = new AbortController();
   let control: Control | undefined;
-  const probe = (part: keyof ControlHealth) => async () => {
-    const health = (await control?.ask('health'))?.[part] ?? { ok: false, message: 'not started yet' };
-    return health.ok ? undefined : health.message;
-  };
+  let addresses: VirtualAddresses | undefined;
+  const probe = probesOf(() => control);
   const snapshots = snapshotSchedule(settings, store, log);
   const running = await apiServer.start(
     {
@@ -121,7 +121,7 @@ async function run(
       metrics: [
         processMetrics(),
         () => controlMetrics(control, log),
-        async () => `${snapshots.metrics()}${rotation.metrics()}`,
+        async () => `${snapshots.metrics()}${rotation.metrics()}${addresses?.metrics() ?? ''}`,
       ],
       paths: [
         ...publicDocuments(() => publicAuthorities(held.pki), bundles(join(settings.paths.root, 'bundle'))),
@@ -132,11 +132,7 @@ async function run(
           switched: (store) => switched.abort(store),
         }),
       ],
-      operation: {
-        concurrency: settings.maxRequestsInflight,
-        shutdown: { delayMs: settings.shutdownDelayDuration },
-        flags: toArguments(settings),
-      },
+      operation: operationOf(settings),
       probes: { scheduler: probe('scheduler'), 'controller-manager': probe('controllers') },
       tls: tlsOf(pki),
       listen: listenAddresses(settings),
@@ -153,8 +149,12 @@ async function run(
   const events = serverEvents(running, settings.nodeName, over);
   const leads = async () => (await control?.ask('leads')) ?? false;
   serveRotation(rotation, { server: running, events, refresh, leads }, { clock, log, signal: over });
+  addresses = await virtualAddressesOf(settings, { server: running, events, log, signal: over });
   const saving = saveSnapshots(snapshots, settings, events, over);
-  await Promise.race([aborted(over), control.failed, lostStore(running, signal)]);
+  const faults = [control.failed, lostStore(running, signal), ...(addresses ? [addresses.done] : [])];
+  await Promise.race([aborted(over), ...faults]);
+  // The next server may answer there while this one ends.
+  await addresses?.done;
   await control.stop();
   await running.stop();
   await saving;
@@ -199,6 +199,33 @@ async function bindNode(
   made: KeyAndCertificate,
 ): Promise<void> {
   await bindOwnNode(engine, { name: nodeName, keyHash: keyHashOf(made.certificate) });
+}
+
+/** Loaded where there are some. */
+async function virtualAddressesOf(
+  settings: Settings,
+  parts: VirtualAddressParts,
+): Promise<VirtualAddresses | undefined> {
+  await writeVirtualAddresses(systemFiles(), settings.paths, settings.virtualAddress);
+  if (settings.virtualAddress.length === 0) return undefined;
+  const { holdVirtualAddresses } = await import('./virtual-address/serve.ts');
+  return holdVirtualAddresses(settings, parts);
+}
+
+/** How the parts beside the server are: what is wrong, or nothing. */
+function probesOf(control: () => Control | undefined) {
+  return (part: keyof ControlHealth) => async () => {
+    const health = (await control()?.ask('health'))?.[part] ?? { ok: false, message: 'not started yet' };
+    return health.ok ? undefined : health.message;
+  };
+}
+
+function operationOf(settings: Settings) {
+  return {
+    concurrency: settings.maxRequestsInflight,
+    shutdown: { delayMs: settings.shutdownDelayDuration },
+    flags: toArguments(settings),
+  };
 }
 
 /** Nothing while the controllers are not there or do not answer: the rest is told all the same. */

@@ -1,4 +1,5 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { systemClock } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import { systemFiles } from '#machinery/files.ts';
@@ -35,6 +36,7 @@ import {
   type HandoverDeps,
   handOver,
 } from './upgrade/supervisor.ts';
+import { clusterFault, linkOf } from './virtual-address/address.ts';
 
 /** `gantry up`: the server and the agent of this machine, in the foreground, until SIGTERM or SIGINT. */
 export async function up(flags: UpFlags): Promise<number> {
@@ -47,6 +49,11 @@ export async function up(flags: UpFlags): Promise<number> {
     return EXIT_FINAL;
   }
   const settings: Settings = settle(flags);
+  const fault = virtualAddressFault(settings);
+  if (fault) {
+    process.stderr.write(`gantry: ${fault}\n`);
+    return EXIT_FINAL;
+  }
   const log = textLogger((line) => process.stderr.write(line), settings.logLevel, systemClock, {
     part: 'up',
   });
@@ -62,6 +69,14 @@ export async function up(flags: UpFlags): Promise<number> {
     const member = await memberHere(settings, files);
     return await serverRoles({ settings: { ...settings, store }, member }, log);
   });
+}
+
+/** Why this machine cannot have its virtual addresses; undefined when it can. */
+function virtualAddressFault(settings: Settings): string | undefined {
+  const { virtualAddress, instance } = settings;
+  if (virtualAddress.length > 0 && process.getuid?.() !== 0) return 'a virtual address needs root: use sudo';
+  const places = virtualAddress.map((one) => linkOf(one, networkInterfaces(), `g${instance}`));
+  return clusterFault(settings) ?? places.flatMap((place) => ('why' in place ? [place.why] : []))[0];
 }
 
 /** Starting again changes nothing: somebody has to do something first. */

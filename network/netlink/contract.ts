@@ -15,3 +15,8 @@ export interface Netlink {
   /** All messages up to the ACK, error or DONE that answers the last message of the request. */
   exchange(request: NetlinkRequest): Promise<Uint8Array>;
 }
+
+/** The door by which whole Ethernet frames go out of a link of the node's own network namespace. Source: packet(7). */
+export interface Frames {
+  transmit(link: number, frame: Uint8Array): Promise<void>;
+}

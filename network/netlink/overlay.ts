@@ -29,11 +29,11 @@ import {
 
 /** VXLAN devices, and what they know of the other ends. Source: <linux/if_link.h>, <linux/neighbour.h>, RFC 7348. */
 
-const RTM_NEWNEIGH = 28;
-const RTM_DELNEIGH = 29;
+export const RTM_NEWNEIGH = 28;
+export const RTM_DELNEIGH = 29;
 const RTM_GETNEIGH = 30;
 const VXLAN = { id: 1, local: 4, learning: 7, port: 15, local6: 17 } as const;
-const NDA = { destination: 1, mac: 2 } as const;
+export const NDA = { destination: 1, mac: 2 } as const;
 const NUD_PERMANENT = 0x80;
 const NTF_SELF = 2;
 const AF_BRIDGE = 7;
@@ -95,7 +95,7 @@ export interface Forward {
   to: string;
 }
 
-function neighbourHeader(family: number, index = 0, state = 0, flags = 0): Buffer {
+export function neighbourHeader(family: number, index = 0, state = 0, flags = 0): Buffer {
   const header = Buffer.alloc(12);
   header[0] = family;
   header.writeInt32LE(index, 4);
@@ -159,7 +159,7 @@ export function parseForward(message: Message): Forward | undefined {
   return { index: found.index, mac: found.mac, to: found.address };
 }
 
-function entryOf({ type, body }: Message) {
+export function entryOf({ type, body }: Message) {
   if (type !== RTM_NEWNEIGH) return undefined;
   const attributes = parseAttributes(body.subarray(12));
   const [destination, mac] = [attributes.get(NDA.destination), attributes.get(NDA.mac)];

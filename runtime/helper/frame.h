@@ -55,6 +55,7 @@ enum op {
 	OP_EXITED = 54,
 	/* helper */
 	OP_CGROUP_MAKE = 70,
+	OP_TRANSMIT = 71,
 	/* on the connection of an exec or attach, to it */
 	OP_SIGNAL = 80,
 };
@@ -135,6 +136,7 @@ enum tag {
 	TAG_PROGRAM = 101,
 	TAG_SYNC = 102,
 	TAG_SHARED_PROC = 110,
+	TAG_LINK = 130,
 };
 
 struct frame {

@@ -28,6 +28,7 @@
 #include "listen.h"
 #include "monitors.h"
 #include "netlink.h"
+#include "packet.h"
 #include "user-namespace.h"
 
 #define EXIT_ALREADY_RUNNING 3
@@ -62,6 +63,18 @@ static void netlink(struct connection *connection, const struct frame *frame)
 			connection_flush(connection);
 	}
 	buffer_free(&reply);
+}
+
+static void transmit(struct connection *connection, const struct frame *frame)
+{
+	struct failure failure = { 0 };
+	struct tlv data;
+	int link = (int)tlv_number(frame->payload, frame->length, TAG_LINK, 0);
+	if (!tlv_find(frame->payload, frame->length, TAG_DATA, &data))
+		fail_with(&failure, EINVAL, "send frame", "no data");
+	else if (packet_send(link, data.value, data.length, &failure) == 0)
+		return reply_ok(connection, frame->id);
+	reply_failure(connection, frame->id, &failure);
 }
 
 static void sandbox(struct connection *connection, const struct frame *frame)
@@ -147,6 +160,8 @@ static void handle(struct connection *connection, const struct frame *frame)
 		return reply_hello(connection, frame->id, monitors_program());
 	case OP_NETLINK:
 		return netlink(connection, frame);
+	case OP_TRANSMIT:
+		return transmit(connection, frame);
 	case OP_SANDBOX:
 		return sandbox(connection, frame);
 	case OP_ADOPT:

@@ -84,6 +84,11 @@ export class HelperClient {
     return answer.bytes(TAG.DATA) ?? new Uint8Array();
   }
 
+  /** Sends a whole Ethernet frame out of the link with that index, in the helper's own network namespace. */
+  async transmit(link: number, frame: Uint8Array): Promise<void> {
+    await this.request(OP.TRANSMIT, new Payload().number(TAG.LINK, link).bytes(TAG.DATA, frame));
+  }
+
   /** One request to the helper; Refusals come as RuntimeError Kernel. */
   async request(op: number, payload?: Payload) {
     const peer = await this.#connected();

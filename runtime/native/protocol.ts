@@ -40,6 +40,7 @@ export const OP = {
   STDERR: 52,
   EXITED: 54,
   CGROUP_MAKE: 70,
+  TRANSMIT: 71,
   SIGNAL: 80,
 } as const;
 
@@ -118,6 +119,7 @@ export const TAG = {
   PROGRAM: 101,
   SYNC: 102,
   SHARED_PROC: 110,
+  LINK: 130,
 } as const;
 
 export interface Frame {

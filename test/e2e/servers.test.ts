@@ -6,30 +6,34 @@ import type { RotationAnswer } from '#cmd/gantry/authorities/plan.ts';
 import type { Rotated } from '#cmd/gantry/authorities/rotate.ts';
 import { certificatesIn } from '#machinery/pki/bundle.ts';
 import { isSignedBy } from '#machinery/pki/certificate.ts';
+import { asking } from '../harness/asking.ts';
 import { TestCluster } from '../harness/cluster.ts';
 import { TestEtcd } from '../harness/etcd.ts';
 import { whyNoHost } from '../harness/host.ts';
-import { Lab } from '../harness/lab.ts';
+import { pauseHost, signalHost } from '../harness/host-processes.ts';
+import { Lab, type LabHost } from '../harness/lab.ts';
 import { requestLoad } from '../harness/load.ts';
 import { TestMachine } from '../harness/machine.ts';
-import { eventually, type Ran, run } from '../harness/run.ts';
+import { eventually, mustRun, type Ran, run } from '../harness/run.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
+
+/** Of both servers: a name that has the address of each, and an address that one of them has. */
+const NAME = 'api.gantry.test';
+const VIRTUAL = '192.0.2.100';
 
 /** Two servers on one etcd, and a node of its own: what goes on when one of the servers goes. */
 describe.skipIf(whyNoHost())('two servers', () => {
   const lab = new Lab({ hosts: 4 });
-  const [one, two, three, four] = lab.hosts as [
-    Lab['hosts'][0],
-    Lab['hosts'][0],
-    Lab['hosts'][0],
-    Lab['hosts'][0],
-  ];
+  const [one, two, three, four] = lab.hosts as [LabHost, LabHost, LabHost, LabHost];
   const etcd = new TestEtcd(four, four.address);
   const cluster = new TestCluster(one);
   const second = new TestMachine(two, 'node-2');
   const node = new TestMachine(three, 'node-3');
-  const flags = ['--store', etcd.store, '--leader-lease', '3s'];
+  const flags = [
+    ...['--store', etcd.store, '--leader-lease', '3s'],
+    ...['--tls-san', NAME, '--virtual-address', VIRTUAL],
+  ];
 
   /** kubectl on the second server, asking that one. */
   const there = async (args: readonly string[], input?: string): Promise<Ran> => {
@@ -69,6 +73,55 @@ describe.skipIf(whyNoHost())('two servers', () => {
         (await there(['wait', '--for=condition=Ready', `node/${name}`, '--timeout=1s'])).code === 0 ||
         undefined,
     );
+
+  /** Asks from the third host, on and on, by the name or the virtual address; `stop` says what came of it. */
+  const byAll = async (how: 'name' | 'virtual address') => {
+    const hosts = join(cluster.directory, 'hosts');
+    const kubeconfig = join(cluster.directory, `${how}.kubeconfig`);
+    writeFileSync(hosts, `127.0.0.1 localhost\n${one.address} ${NAME}\n${two.address} ${NAME}\n`);
+    const server = how === 'name' ? ['--server', `https://${NAME}:6443`] : [];
+    const text = await cluster.gantry(['kubeconfig', ...server]);
+    expect(text).toContain(how === 'name' ? `https://${NAME}:6443` : `https://${VIRTUAL}:6443`);
+    writeFileSync(kubeconfig, text);
+    const script = `mount --bind '${hosts}' /etc/hosts && exec ${cluster.kubectlBinary} get --raw /readyz --request-timeout=3s`;
+    const [command, args] = three.inside('unshare', ['--mount', 'sh', '-c', script]);
+    const env = { KUBECONFIG: kubeconfig, HOME: cluster.directory };
+    const asked = asking(async () => (await run(command, args, { env, timeoutMs: 20_000 })).code === 0);
+    return {
+      async stop(when: string) {
+        const { answered, failed, longestGapMs } = await asked.stop();
+        const gap = `${Math.round(longestGapMs)} ms`;
+        console.log(
+          `      ${when}: no answer by the ${how} for ${gap}, ${failed} of ${answered + failed} failed`,
+        );
+        expect(answered).toBeGreaterThanOrEqual(3);
+      },
+    };
+  };
+  /** Hosts that have the virtual address. */
+  const holders = async () => {
+    const found: LabHost[] = [];
+    for (const host of [one, two])
+      if ((await mustRun(...host.inside('ip', ['-o', 'address', 'show', 'to', VIRTUAL]))) !== '')
+        found.push(host);
+    return found;
+  };
+  const heldBy = (host: LabHost) =>
+    orLog(`${host.address} has the virtual address alone`, async () => {
+      const found = await holders();
+      return (found.length === 1 && found[0] === host) || undefined;
+    });
+  /** The other one gets it, and at no time both have it. */
+  const handsOver = async (from: LabHost, to: LabHost) => {
+    const began = performance.now();
+    await orLog(`${to.address} takes the virtual address`, async () => {
+      const found = await holders();
+      expect(found.length).toBeLessThan(2);
+      return found[0] === to || undefined;
+    });
+    const ms = Math.round(performance.now() - began);
+    console.log(`      ${to.address} has the address ${ms} ms after ${from.address} could not keep it`);
+  };
 
   beforeAll(async () => {
     await lab.create();
@@ -237,6 +290,29 @@ describe.skipIf(whyNoHost())('two servers', () => {
     expect((await must(['exec', 'far', '--', 'hostname'])).trim()).toBe('far');
   });
 
+  test('the virtual address is at one server, and never at two, whatever happens to it', async () => {
+    await heldBy(one);
+    const status = await cluster.must(['get', 'lease', '-n', 'kube-system', 'virtual-address-192-0-2-100']);
+    expect(status).toContain('node-1');
+    await pauseHost(one.name);
+    await handsOver(one, two);
+    signalHost(one.name, 'SIGCONT');
+    for (const end = performance.now() + 2_000; performance.now() < end; )
+      expect(await holders()).toEqual([two]);
+    await lab.cut(two);
+    await handsOver(two, one);
+    await lab.cut(two, false);
+    await ready('node-2');
+    await heldBy(one);
+    const { items } = await cluster.json<{ items: { message: string }[] }>([
+      ...['get', 'events', '--field-selector', 'reason=VirtualAddressTaken'],
+    ]);
+    expect(items.map(({ message }) => message)).toContain(`${VIRTUAL} is on uplink of node-2 now`);
+    // A pod, and the node's own addresses, know nothing of it.
+    const { status: node1 } = await cluster.json<Node>(['get', 'node', 'node-1']);
+    expect(node1!.addresses!.map(({ address }) => address)).not.toContain(VIRTUAL);
+  });
+
   test('when the first dies everything goes on: nodes, pods, controllers, the Service', async () => {
     // What is placed there before it is known to be dead would wait for it.
     await must(['cordon', 'node-1']);
@@ -245,6 +321,9 @@ describe.skipIf(whyNoHost())('two servers', () => {
     await must(['rollout', 'status', 'deployment/web', '--timeout=60s']);
     const port = (await must(['get', 'service', 'web', '-o', 'jsonpath={.spec.ports[0].nodePort}'])).trim();
     const load = requestLoad({ host: four }, `http://${three.address}:${port}/healthz`);
+    const byAny = await line('node', 'install');
+    expect(byAny).toContain(`https://${VIRTUAL}:6443`);
+    const [byName, byVirtual] = [await byAll('name'), await byAll('virtual address')];
     for (const role of ['up', 'server', 'agent'] as const)
       for (const pid of cluster.pids(role)) process.kill(pid, 'SIGKILL');
     const died = Date.now();
@@ -257,6 +336,12 @@ describe.skipIf(whyNoHost())('two servers', () => {
       (await servers()).join() === two.address ? true : undefined,
     );
     await ready('node-3');
+    await heldBy(two);
+    await byName.stop('a server was killed');
+    await byVirtual.stop('a server was killed');
+    const late = new TestMachine(four, 'node-4');
+    late.start(byAny);
+    await ready('node-4');
     const { answered, failed } = await load.stop();
     console.log(`      ${failed} of ${answered + failed} requests failed meanwhile`);
     expect(answered).toBeGreaterThan(100);
@@ -265,6 +350,8 @@ describe.skipIf(whyNoHost())('two servers', () => {
       items: Pod[];
     };
     expect(items.filter(({ status }) => status?.phase === 'Running')).toHaveLength(4);
+    expect(await late.run('gantry leave')).toMatchObject({ code: 0 });
+    expect(await late.destroy()).toEqual([]);
   });
 
   test('it comes back, and the other one may go in peace', async () => {
@@ -273,7 +360,11 @@ describe.skipIf(whyNoHost())('two servers', () => {
     await orLog('both are known', async () =>
       (await servers()).join() === [one.address, two.address].join() ? true : undefined,
     );
+    const [byName, byVirtual] = [await byAll('name'), await byAll('virtual address')];
     await second.stop();
+    await heldBy(one);
+    await byName.stop('a server was stopped');
+    await byVirtual.stop('a server was stopped');
     const left = Date.now();
     await cluster.must(['scale', 'deployment', 'web', '--replicas=1']);
     await eventually(

@@ -35,7 +35,13 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'gantry-rotation-'));
   stop.now = new AbortController();
   const settings = {
-    ...{ paths: pathsOf(directory), nodeName: 'n1', advertiseAddress: '192.0.2.1', tlsSan: [] },
+    ...{
+      paths: pathsOf(directory),
+      nodeName: 'n1',
+      advertiseAddress: '192.0.2.1',
+      tlsSan: [],
+      virtualAddress: [],
+    },
     ...{ listen: { host: '127.0.0.1', port: 6443 }, serviceCidr: '10.96.0.0/16' },
     certificateLifetime: 3_600_000,
   } as unknown as Settings;
