@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { decodeValue, encodeValue, VALUE_ENCODING, VALUE_FORMAT, ValueFormatError } from './value.ts';
+import {
+  decodeValue,
+  encodeValue,
+  NewerValueError,
+  VALUE_ENCODING,
+  VALUE_FORMAT,
+  ValueFormatError,
+} from './value.ts';
 
 const header = { time: 1_700_000_000_123, actor: 'system:admin', cause: 'Scaled: größer (42)' };
 const body = Buffer.from('{"kind":"Pod","metadata":{"name":"ä"}}');
@@ -35,6 +42,12 @@ describe('a stored value', () => {
     const read = () => decodeValue(damage(Buffer.from(encodeValue(header, body))));
     expect(read).toThrow(ValueFormatError);
     expect(read).toThrow(message);
+  });
+
+  test('of a newer version is told from a damaged one: that ends a server for good', () => {
+    const value = Buffer.from(encodeValue(header, body));
+    expect(() => decodeValue(Buffer.from(value).fill(2, 0, 1))).toThrow(NewerValueError);
+    expect(() => decodeValue(value.subarray(0, 10))).not.toThrow(NewerValueError);
   });
 
   test('whose header does not fit its length is refused on writing', () => {

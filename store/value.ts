@@ -31,6 +31,18 @@ export class ValueFormatError extends Error {
   override readonly name = 'ValueFormatError';
 }
 
+/**
+ * A value in a form that a newer version writes. What a version writes the one before it can read, for both serve one cluster while it is
+ * upgraded: a new form is read by one version and first written by the next.
+ */
+export class NewerValueError extends ValueFormatError {
+  constructor(what: string) {
+    super(
+      `stored value of unknown ${what}: a newer version of this program wrote it, and this one cannot go back behind it`,
+    );
+  }
+}
+
 /** A value taken apart; all of it are views. */
 export interface ValueParts {
   encoding: ValueEncoding;
@@ -72,10 +84,10 @@ export function joinValue(...parts: Uint8Array[]): Uint8Array {
 export function takeApart(value: Uint8Array): ValueParts {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.length);
   if (bytes.length < 4) throw new ValueFormatError('a stored value is shorter than its header');
-  if (bytes[0] !== VALUE_FORMAT) throw new ValueFormatError(`stored value of unknown format ${bytes[0]}`);
+  if (bytes[0] !== VALUE_FORMAT) throw new NewerValueError(`format ${bytes[0]}`);
   const encoding = bytes[1] as ValueEncoding;
   if (encoding !== VALUE_ENCODING.json && encoding !== VALUE_ENCODING.sealed)
-    throw new ValueFormatError(`stored value of unknown encoding ${encoding}`);
+    throw new NewerValueError(`encoding ${encoding}`);
   const end = 4 + bytes.readUInt16BE(2);
   if (bytes.length < end) throw new ValueFormatError('a stored value is cut inside its header');
   const head = bytes.subarray(0, end);

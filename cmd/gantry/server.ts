@@ -22,6 +22,7 @@ import { systemRandom } from '#machinery/random.ts';
 import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
 import { type Store, StoreLockedError } from '#store/contract.ts';
+import { NewerValueError } from '#store/value.ts';
 import { generated, version } from './assets.ts';
 import { authoritiesTold } from './authorities/plan.ts';
 import { AuthorityRotation } from './authorities/rotation.ts';
@@ -75,6 +76,7 @@ function isFinal(error: unknown): boolean {
   const kinds = [
     ...[StoreLockedError, HalfRestoredError, PromotedStoreError, NotPromotedError],
     ...[EncryptionKeyError, UnknownKindError, OtherStoreError, RemovedMemberError, ServerSkewError],
+    NewerValueError,
   ];
   return kinds.some((kind) => error instanceof kind) || isAddressFault(error);
 }

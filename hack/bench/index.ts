@@ -1,6 +1,7 @@
 import { api } from './api.ts';
 import { cluster } from './cluster.ts';
 import { etcd } from './etcd.ts';
+import { failover } from './failover.ts';
 import { fleet } from './fleet.ts';
 import { large } from './large.ts';
 import { network } from './network.ts';
@@ -21,6 +22,7 @@ const SECTIONS: Record<string, Section> = {
   cluster,
   nodes,
   servers,
+  failover,
   fleet,
   tunnel,
 };

@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Node, Pod } from '#api/objects.ts';
+import type { ConfigMap, Node, Pod } from '#api/objects.ts';
 import { conditionOf } from '#api/semantics/conditions.ts';
 import { TestCluster } from '../harness/cluster.ts';
 import { whyNoHost } from '../harness/host.ts';
@@ -77,6 +77,20 @@ describe.skipIf(whyNoHost())('an upgrade', () => {
     const node = (await nodes()).find(({ metadata }) => metadata.name === name);
     return conditionOf(node?.status?.conditions, 'VersionSkew');
   };
+  /** What `kubectl get --watch` tells, through that server. */
+  const watchOf = (machine: TestMachine) => {
+    const command = ['get', 'configmaps', '--watch', '-o', 'name'];
+    const [first, args] = machine.host.inside(cluster.kubectlBinary, command);
+    const env = { ...process.env, KUBECONFIG: join(machine.directory, 'admin.kubeconfig') };
+    const child = spawn(first, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    child.stdout.on('data', (chunk) => {
+      text += chunk;
+    });
+    ended.push(() => child.kill());
+    const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
+    return { lines: () => text.split('\n').length, hasEnded };
+  };
   /** Of every container of the workload: its id, and how often it was started. */
   const containers = async () => {
     const pods = await cluster.json<{ items: Pod[] }>(['get', 'pods', '-l', 'app=web']);
@@ -94,15 +108,16 @@ describe.skipIf(whyNoHost())('an upgrade', () => {
       return (await cluster.kubectl(args)).code === 0 || undefined;
     });
 
-  let port = '';
   /** Of what was started and may still run. */
   const ended: (() => unknown)[] = [];
+  let requests: ReturnType<typeof requestLoad>;
+  let writes: ReturnType<typeof failoverWriteLoad>;
+  let before: string[];
 
   beforeAll(async () => {
     await lab.create();
     const build = ['hack/build.ts', '--as', NEXT, '--to', folderOf(NEXT)];
-    const built = mustRun(process.execPath, build, { cwd: ROOT });
-    await built;
+    await mustRun(process.execPath, build, { cwd: ROOT });
     for (const version of [BROKEN, FAR]) {
       cpSync(folderOf(NEXT), folderOf(version), { recursive: true, verbatimSymlinks: true });
       const manifest = join(folderOf(version), 'package.json');
@@ -119,6 +134,7 @@ describe.skipIf(whyNoHost())('an upgrade', () => {
       await isReady(machine);
     }
     for (const machine of [fourth, fifth]) await isReady(machine);
+    await cluster.loadImages(['gantry/hello:1']);
     await cluster.gantry(['image', 'load', join(ROOT, 'dist/images/gantry-hello-1.tar')]);
     await cluster.must([
       'create',
@@ -130,7 +146,14 @@ describe.skipIf(whyNoHost())('an upgrade', () => {
     ]);
     await cluster.must(['expose', 'deployment', 'web', '--port=80', '--target-port=8080', '--type=NodePort']);
     await cluster.must(['rollout', 'status', 'deployment/web', '--timeout=60s']);
-    port = await cluster.must(['get', 'service', 'web', '-o', 'jsonpath={.spec.ports[0].nodePort}']);
+    const port = await cluster.must(['get', 'service', 'web', '-o', 'jsonpath={.spec.ports[0].nodePort}']);
+    before = await containers();
+    requests = requestLoad({ host: hosts[4] }, `http://${hosts[3].address}:${port}/healthz`, {
+      seconds: 240,
+      pauseSeconds: 0.05,
+    });
+    writes = failoverWriteLoad(servers.map(at), 'w', 100);
+    ended.push(requests.stop, writes.stop);
   });
   afterAll(async () => {
     for (const end of ended) await end();
@@ -142,31 +165,8 @@ describe.skipIf(whyNoHost())('an upgrade', () => {
     expect(left).toEqual([]);
   });
 
-  test('goes on while everything runs, forth and back and forth', async () => {
-    const before = await containers();
+  test('the first server goes to the next version, and it is told that its node is ahead', async () => {
     expect(before).toHaveLength(4);
-    const requests = requestLoad({ host: hosts[4] }, `http://${hosts[3].address}:${port}/healthz`, {
-      seconds: 180,
-      pauseSeconds: 0.05,
-    });
-    const writes = failoverWriteLoad(servers.map(at), 'w', 100);
-    ended.push(requests.stop, writes.stop);
-    const [command, args] = third.host.inside(cluster.kubectlBinary, [
-      'get',
-      'configmaps',
-      '-w',
-      '-o',
-      'name',
-    ]);
-    const env = { ...process.env, KUBECONFIG: join(third.directory, 'admin.kubeconfig') };
-    const watch = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
-    let watched = '';
-    watch.stdout.on('data', (text) => {
-      watched += text;
-    });
-    ended.push(() => watch.kill());
-
-    // The first server, of which the others take what they run afterwards.
     expect(await upgrade(cluster, '--from', folderOf(NEXT))).toMatchObject({ from: NOW, to: NEXT });
     const told = await orLogs('the newer node is told of', async () => {
       const skew = await skewOf('node-1');
@@ -175,21 +175,26 @@ describe.skipIf(whyNoHost())('an upgrade', () => {
     expect(told.message).toContain(`the node runs ${NEXT}, the server ${NOW}`);
     const script = await cluster.inside('curl', ['-sk', 'https://127.0.0.1:6443/.well-known/gantry/join.sh']);
     expect(script.stdout).toContain(`fetching gantry ${NEXT}`);
+  });
 
-    // Nodes do not go before the servers, nor servers by two versions.
+  test('nodes do not go before the servers, nor servers by two versions', async () => {
     const early = await tryUpgrade(fourth);
     expect(early).toMatchObject({ code: 1, stderr: expect.stringContaining('upgrade the servers first') });
     const far = await tryUpgrade(second, '--from', folderOf(FAR));
     expect(far).toMatchObject({ code: 1, stderr: expect.stringContaining('one minor version apart') });
+  });
 
+  test('the second one goes there and back, while a watch of the third goes on', async () => {
+    const watched = watchOf(third);
     expect(await upgrade(second)).toMatchObject({ from: NOW, to: NEXT });
-    const { program } = JSON.parse(readFileSync(join(second.directory, 'upgrade.json'), 'utf8'));
     expect(await upgrade(second, '--back')).toMatchObject({ from: NEXT, to: NOW });
-    expect({ code: watch.exitCode, signal: watch.signalCode }).toEqual({ code: null, signal: null });
-    const seen = watched.split('\n').length;
-    await orLogs('the watch goes on', async () => watched.split('\n').length > seen + 2 || undefined);
+    const seen = watched.lines();
+    await orLogs('the watch goes on', async () => watched.lines() > seen + 2 || undefined);
+    expect(watched.hasEnded()).toBe(false);
+  });
 
-    // Without the command: whoever starts another version stops the one and starts the other.
+  test('without the command: one that is too far away does not start beside the others', async () => {
+    const { before: program } = JSON.parse(readFileSync(join(second.directory, 'upgrade.json'), 'utf8'));
     await second.stop();
     const words = `join https://${hosts[0].address}:6443 --role server`;
     const refused = await second.run(`${join(folderOf(FAR), 'bin/gantry')} ${words}`);
@@ -198,38 +203,34 @@ describe.skipIf(whyNoHost())('an upgrade', () => {
       stderr: expect.stringContaining(`this server is version ${FAR}`),
     });
     second.start(`${join(program, 'bin/gantry')} ${words}`);
-    await isReady(second);
+    await orLogs('it serves again', async () =>
+      (await at(second)(['get', '--raw', '/readyz'])).code === 0 ? true : undefined,
+    );
+  });
 
-    watch.kill();
+  test('the third server goes, then the nodes; what does not come up is undone', async () => {
     expect(await upgrade(third)).toMatchObject({ from: NOW, to: NEXT });
-
-    // The nodes; what does not come up is undone.
     const broken = await tryUpgrade(fourth, '--from', folderOf(BROKEN), '--timeout', '3s');
     expect(broken).toMatchObject({ code: 1, stderr: expect.stringContaining(`${NOW} runs again`) });
-    for (const machine of [fourth, fifth])
-      expect(await upgrade(machine)).toMatchObject({ from: NOW, to: NEXT });
-
+    for (const done of await Promise.all([upgrade(fourth), upgrade(fifth)]))
+      expect(done).toMatchObject({ from: NOW, to: NEXT });
     await orLogs('nobody differs any more', async () => {
-      const all = await nodes();
-      const differs = all.filter(
-        ({ status }) => conditionOf(status?.conditions, 'VersionSkew')?.status === 'True',
-      );
-      return differs.length === 0 || undefined;
+      const isAhead = ({ status }: Node) => conditionOf(status?.conditions, 'VersionSkew')?.status === 'True';
+      return !(await nodes()).some(isAhead) || undefined;
     });
-    expect((await nodes()).map(({ status }) => status?.nodeInfo?.kubeletVersion)).toEqual(
-      Array.from({ length: 5 }, () => `v${NEXT}`),
-    );
+    const versions = (await nodes()).map(({ status }) => status?.nodeInfo?.kubeletVersion);
+    expect(versions).toEqual(Array.from({ length: 5 }, () => `v${NEXT}`));
+  });
+
+  test('no request failed, no write is missing, and no container was started anew', async () => {
     const { answered, failed } = await requests.stop();
     const { ledger, longestMs } = await writes.stop();
     console.log(`      ${failed} of ${answered + failed} requests failed`);
     console.log(`      ${ledger.size} writes, the longest pause ${Math.round(longestMs)} ms`);
     expect(answered).toBeGreaterThan(100);
     expect(failed).toBe(0);
-    const maps = await cluster.json<{ items: { metadata: { name: string }; data?: { n: string } }[] }>([
-      'get',
-      'configmaps',
-    ]);
-    const found = new Map(maps.items.map(({ metadata, data }) => [metadata.name, Number(data?.n)]));
+    const maps = await cluster.json<{ items: ConfigMap[] }>(['get', 'configmaps']);
+    const found = new Map(maps.items.map(({ metadata, data }) => [metadata.name!, Number(data?.['n'])]));
     expect(ledger.lost(found)).toEqual([]);
     expect(await containers()).toEqual(before);
     await cluster.must(['scale', 'deployment', 'web', '--replicas=6']);

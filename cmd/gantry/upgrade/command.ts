@@ -21,6 +21,7 @@ import { type Program, programIn, type Source, sourceAt, sourceOf } from './prog
 import { readUpgrade, writeUpgrade } from './record.ts';
 import { HANDOVER_SIGNAL } from './supervisor.ts';
 import { lookAround, type Scene, versionAt } from './surroundings.ts';
+import { inTurn } from './turn.ts';
 
 /** As join.sh puts them. */
 const prefix = () => process.env['GANTRY_PREFIX'] ?? '/opt/gantry';
@@ -50,15 +51,25 @@ export async function upgrade(flags: UpgradeFlags): Promise<number> {
   const client = restClient({ transport: doors.any, clock: systemClock, userAgent: `gantry/${version}` });
   const scene: Scene = { paths, machine, client, doors, clock: systemClock };
   try {
-    const around = await lookAround(scene);
-    const source = await sourceFor(flags, scene, running.program, around);
-    if (flags.check) return showCheck(flags, running.program, around, source);
-    if (!source)
-      throw new Error('no other server has programs for this kind of machine: name them with --from');
-    const reasons = whyNotUpgrade(source.version, around);
-    if (reasons.length > 0)
-      throw new Error(`this machine cannot run ${source.version} now:\n  ${reasons.join('\n  ')}`);
-    return await change(flags, scene, running.program, source);
+    if (flags.check) {
+      const around = await lookAround(scene);
+      return showCheck(
+        flags,
+        running.program,
+        around,
+        await sourceFor(flags, scene, running.program, around),
+      );
+    }
+    return await inTurn(scene, tell, async () => {
+      const around = await lookAround(scene);
+      const source = await sourceFor(flags, scene, running.program, around);
+      if (!source)
+        throw new Error('no other server has programs for this kind of machine: name them with --from');
+      const reasons = whyNotUpgrade(source.version, around);
+      if (reasons.length > 0)
+        throw new Error(`this machine cannot run ${source.version} now:\n  ${reasons.join('\n  ')}`);
+      return await change(flags, scene, running.program, source);
+    });
   } finally {
     doors.close();
   }
