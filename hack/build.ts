@@ -3,6 +3,7 @@ import {
   appendFileSync,
   cpSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -67,6 +68,13 @@ async function buildEtcdClient(directory: string): Promise<void> {
   writeFileSync(join(directory, 'package.json'), JSON.stringify({ name: 'etcd3', exports: './index.mjs' }));
 }
 
+/** Of a namespace that is passed about as a value every name is read, WebSocket too. */
+function refuseWholeModules(directory: string): void {
+  for (const name of readdirSync(directory).filter((each) => each.endsWith('.js')))
+    if (/\ball\d*\.WebSocket\b/.test(readFileSync(join(directory, name), 'utf8')))
+      throw new Error(`${name} uses node:http as a whole: import the names that it needs`);
+}
+
 async function buildAll(): Promise<void> {
   rmSync(out, { recursive: true, force: true });
   await build({
@@ -93,6 +101,7 @@ async function buildAll(): Promise<void> {
     },
     logLevel: 'warning',
   });
+  refuseWholeModules(out);
   await buildEtcdClient(join(out, 'node_modules', 'etcd3'));
   execFileSync('make', ['-s', '-C', join(root, 'runtime', 'helper'), `-j2`], { stdio: 'inherit' });
   console.log('built dist/gantry and dist/bin');

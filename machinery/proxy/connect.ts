@@ -1,5 +1,5 @@
-import * as http from 'node:http';
-import * as https from 'node:https';
+import { type ClientRequest, type IncomingMessage, request as overTcp } from 'node:http';
+import { request as overTls } from 'node:https';
 import type { Socket } from 'node:net';
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { Clock } from '../clock.ts';
@@ -63,7 +63,7 @@ export function dialThrough(
 
 /** The beginning of a plain text; pages for browsers say no more than the status does. */
 async function wordsOf(
-  { headers }: http.IncomingMessage,
+  { headers }: IncomingMessage,
   socket: Socket,
   head: Buffer,
   clock: Clock,
@@ -111,8 +111,9 @@ export function requestTo(
     ...options
   }: { method: string; path: string; headers: Record<string, string>; signal?: AbortSignal | undefined },
   ca: string | undefined,
-): http.ClientRequest {
-  return (proxy.protocol === 'https:' ? https : http).request({
+): ClientRequest {
+  const request = proxy.protocol === 'https:' ? overTls : overTcp;
+  return request({
     ...options,
     host: bare(proxy.hostname),
     port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),
