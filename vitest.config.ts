@@ -21,15 +21,29 @@ const LONGEST = [
   'store/sqlite/disk-faults.test.ts',
 ];
 
+/** Rooms of which no module keeps anything but what it has made out of constants: their test files can share workers. */
+const PURE = ['api', 'machinery', 'client', 'controllers', 'scheduler', 'oci', 'apiserver'];
+const pure = PURE.map((room) => `${room}/**/*.test.ts`);
+
 /** Unit tests sit beside the source they test; what crosses rooms lives in test/ and has its own runner. */
 export default defineConfig({
   test: {
-    include: ['**/*.test.ts'],
-    exclude: ['node_modules/**', 'dist/**', 'test/**'],
     globalSetup: ['hack/generate/global-setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
     sequence: { sequencer: beginWith(LONGEST) },
     testTimeout: 20_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'kernel',
+          include: ['**/*.test.ts'],
+          exclude: ['node_modules/**', 'dist/**', 'test/**', ...pure],
+        },
+      },
+      // To begin a process and load the same modules once more for each file costs as much as its tests.
+      { extends: true, test: { name: 'pure', include: pure, isolate: false } },
+    ],
   },
 });

@@ -14,6 +14,8 @@ const kubectl = existsSync('/usr/bin/kubectl')
   ? join(dirname(realpathSync('/usr/bin/kubectl')), 'kubectl.1.33')
   : '';
 const CASES = 40;
+/** A start of kubectl each. */
+const CASES_MS = 2000 * CASES;
 
 let folder = '';
 beforeAll(() => {
@@ -90,30 +92,34 @@ function patchOf(pick: Pick): JsonObject {
   };
 }
 
-test.skipIf(!existsSync(kubectl))(`${CASES} random patches come out as kubectl makes them`, async () => {
-  const pod = generatedSchemas().type('io.k8s.api.core.v1.Pod');
-  const file = join(folder, 'pod.json');
-  for (let at = 0; at < CASES; at++) {
-    const pick = seeded(at + 1);
-    const live = livePod(pick);
-    const patch = patchOf(pick);
-    writeFileSync(file, JSON.stringify(live));
-    const parameters = [
-      'patch',
-      '--local',
-      '-f',
-      file,
-      '--type=strategic',
-      '-o',
-      'json',
-      '-p',
-      JSON.stringify(patch),
-    ];
-    const { stdout } = await promisify(execFile)(kubectl, parameters, { timeout: 10_000 });
-    const ours = structuredClone(applyStrategicMergePatch(live, patch, pod));
-    const theirs = JSON.parse(stdout) as JsonObject;
-    expect(decodeParsed(ours, pod).object, JSON.stringify({ live, patch })).toEqual(
-      decodeParsed(theirs, pod).object,
-    );
-  }
-});
+test.skipIf(!existsSync(kubectl))(
+  `${CASES} random patches come out as kubectl makes them`,
+  async () => {
+    const pod = generatedSchemas().type('io.k8s.api.core.v1.Pod');
+    const file = join(folder, 'pod.json');
+    for (let at = 0; at < CASES; at++) {
+      const pick = seeded(at + 1);
+      const live = livePod(pick);
+      const patch = patchOf(pick);
+      writeFileSync(file, JSON.stringify(live));
+      const parameters = [
+        'patch',
+        '--local',
+        '-f',
+        file,
+        '--type=strategic',
+        '-o',
+        'json',
+        '-p',
+        JSON.stringify(patch),
+      ];
+      const { stdout } = await promisify(execFile)(kubectl, parameters, { timeout: 10_000 });
+      const ours = structuredClone(applyStrategicMergePatch(live, patch, pod));
+      const theirs = JSON.parse(stdout) as JsonObject;
+      expect(decodeParsed(ours, pod).object, JSON.stringify({ live, patch })).toEqual(
+        decodeParsed(theirs, pod).object,
+      );
+    }
+  },
+  CASES_MS,
+);
