@@ -7,8 +7,11 @@ import { rfc3339 } from '#machinery/clock.ts';
  */
 export const AUTHORITIES = { name: 'gantry-authorities', namespace: 'kube-system' } as const;
 
-/** They sign what servers show; what clients, nodes and servers among them, sign in with; what nodes serve by. */
-export const AUTHORITY_NAMES = ['server-ca', 'client-ca', 'node-ca'] as const;
+/**
+ * They sign what servers show; what clients, nodes and servers among them, sign in with; what nodes serve by; tokens of service accounts,
+ * whose key is kept with a certificate that says how long it is in use.
+ */
+export const AUTHORITY_NAMES = ['server-ca', 'client-ca', 'node-ca', 'service-account'] as const;
 export type AuthorityName = (typeof AUTHORITY_NAMES)[number];
 
 /** Annotations of a server's Lease: the hash of the authorities it has, and of the key that signed what it has of them. */
@@ -16,6 +19,7 @@ export const SERVER_AUTHORITIES: Record<AuthorityName, string> = {
   'server-ca': 'gantry.dev/authorities',
   'client-ca': 'gantry.dev/client-authorities',
   'node-ca': 'gantry.dev/serving-authorities',
+  'service-account': 'gantry.dev/token-keys',
 };
 /** Annotation of the endpoints of the servers: the hash of the authorities that nodes shall trust. */
 export const TRUST = 'gantry.dev/authorities';

@@ -6,7 +6,7 @@ import { ServiceAccountKind } from '#api/kinds/service-account.ts';
 import type { Pod, TokenRequest, TokenReview } from '#api/objects.ts';
 import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { issueCertificate, makeAuthority } from '#machinery/pki/issue.ts';
-import { makeSigningKey, signingKeyOf } from '#machinery/pki/signing-key.ts';
+import { makeSigningKey, signingKeyOf, type VerificationKey } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
 import type { Identity } from '#machinery/transport.ts';
 import type { RequestContext } from '../contract.ts';
@@ -48,7 +48,7 @@ function pod(uid: string): Pod {
 
 function make(keys: [typeof key, ...(typeof key)[]]): ServiceAccountTokens {
   return serviceAccountTokens({
-    keys,
+    keys: () => keys,
     issuer: ISSUER,
     audiences: [ISSUER],
     objects,
@@ -119,6 +119,28 @@ describe('anonymous', () => {
 });
 
 describe('service-account tokens', () => {
+  test('goes on while its key is in use beside the one that signs, and ends with that, also when it was seen before', async () => {
+    const made = signingKeyOf(makeSigningKey());
+    const { privateKey: _, ...old } = key;
+    let keys: readonly [typeof key, ...VerificationKey[]] = [key];
+    tokens = serviceAccountTokens({
+      ...{ keys: () => keys, issuer: ISSUER, audiences: [ISSUER], objects, clock, random: systemRandom },
+    });
+    const of = async () => (await request()).status!.token!;
+    const first = await of();
+    await bearer(first);
+    keys = [made, old];
+    const second = await of();
+    for (const token of [first, second]) await bearer(token);
+    expect((tokens.jwks() as { keys: { kid: string }[] }).keys.map(({ kid }) => kid)).toEqual([
+      made.id,
+      key.id,
+    ]);
+    keys = [made];
+    await bearer(second);
+    await expect(bearer(first)).rejects.toMatchObject({ reason: 'Unauthorized' });
+  });
+
   test('a token bound to a pod names the account, its groups, the pod and its node', async () => {
     const made = await request({
       boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name: 'p', uid: 'pod-1' },

@@ -5,7 +5,7 @@ import { SecretKind } from '#api/kinds/secret.ts';
 import { ServiceAccountKind } from '#api/kinds/service-account.ts';
 import type { Clock } from '#machinery/clock.ts';
 import { StatusError } from '#machinery/errors.ts';
-import type { SigningKey } from '#machinery/pki/signing-key.ts';
+import type { SigningKey, VerificationKey } from '#machinery/pki/signing-key.ts';
 import { type Random, uuid } from '#machinery/random.ts';
 import type { Identity } from '#machinery/transport.ts';
 import type { ObjectReader } from '../contract.ts';
@@ -66,9 +66,15 @@ interface Claims {
   'kubernetes.io': KubernetesClaim;
 }
 
+/** What is remembered of a token, as long as its key is in use. */
+interface Verified {
+  claims: Claims;
+  keyId: string | undefined;
+}
+
 export interface TokenDeps {
-  /** The first signs; all verify, so that a key can be replaced without breaking tokens. */
-  keys: readonly [SigningKey, ...SigningKey[]];
+  /** Those of now. The first signs; all verify, so that a key can be replaced without breaking tokens. */
+  keys(): readonly [SigningKey, ...VerificationKey[]];
   issuer: string;
   audiences: string[];
   objects: ObjectReader;
@@ -85,32 +91,32 @@ export const AUTHENTICATED_GROUP = 'system:authenticated';
 
 export function serviceAccountTokens(deps: TokenDeps): ServiceAccountTokens {
   const { keys, issuer, audiences, objects, clock, random } = deps;
-  const remembered = new Map<string, Claims>();
+  const remembered = new Map<string, Verified>();
 
-  async function signatureHolds(token: string): Promise<Claims> {
+  async function signatureHolds(token: string): Promise<Verified> {
     const { jwtVerify } = await import('jose');
     const verified = await jwtVerify(
       token,
       (header) => {
-        const key = keys.find((each) => each.id === header.kid && each.algorithm === header.alg);
+        const key = keys().find((each) => each.id === header.kid && each.algorithm === header.alg);
         if (!key) throw new Error('no such key');
         return key.publicKey;
       },
       { issuer, algorithms: ['ES256', 'RS256'], currentDate: new Date(clock.now()) },
     );
-    return verified.payload as unknown as Claims;
+    return { claims: verified.payload as unknown as Claims, keyId: verified.protectedHeader.kid };
   }
 
   async function claimsOf(token: string): Promise<Claims> {
     const hash = createHash('sha256').update(token).digest('base64');
     const known = remembered.get(hash);
-    if (known) return known;
-    const claims = await signatureHolds(token).catch(() => {
+    if (known && keys().some(({ id }) => id === known.keyId)) return known.claims;
+    const verified = await signatureHolds(token).catch(() => {
       throw unauthorized();
     });
     if (remembered.size >= REMEMBERED) remembered.delete(remembered.keys().next().value!);
-    remembered.set(hash, claims);
-    return claims;
+    remembered.set(hash, verified);
+    return verified.claims;
   }
 
   return {
@@ -121,7 +127,7 @@ export function serviceAccountTokens(deps: TokenDeps): ServiceAccountTokens {
       const { SignJWT } = await import('jose');
       const now = Math.floor(clock.now() / 1000);
       const exp = now + Math.floor(order.lifetimeMs / 1000);
-      const key = keys[0];
+      const key = keys()[0];
       const payload: Omit<Claims, 'iss' | 'sub' | 'aud' | 'iat' | 'nbf' | 'exp' | 'jti'> = {
         'kubernetes.io': {
           namespace: order.namespace,
@@ -157,7 +163,7 @@ export function serviceAccountTokens(deps: TokenDeps): ServiceAccountTokens {
     },
 
     jwks: () => ({
-      keys: keys.map((key) => ({
+      keys: keys().map((key) => ({
         use: 'sig',
         kid: key.id,
         alg: key.algorithm,

@@ -106,12 +106,12 @@ async function start(
     subjectAlternativeNames: [HOST],
     lifetimeMs: HOUR_MS,
   });
-  const keys = [signingKeyOf(await pki.signingKey('sa'))] as const;
+  const keys = [signingKeyOf((await pki.signingKey('sa', 'tokens')).key)] as const;
   return startTestServer({
     random: systemRandom,
     tokens: (objects) =>
       serviceAccountTokens({
-        keys,
+        keys: () => keys,
         issuer: ISSUER,
         audiences: [ISSUER],
         objects,

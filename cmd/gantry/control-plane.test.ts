@@ -29,6 +29,7 @@ function serverWith(args: string[]): Settings {
     'client-ca.key',
     'node-ca.crt',
     'node-ca.key',
+    'service-account.crt',
     'service-account.key',
   ])
     writeFileSync(join(dataDir, 'pki', name), `${name} of one`);

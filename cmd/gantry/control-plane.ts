@@ -27,7 +27,7 @@ export interface ControlPlane {
 
 const VERSION = 1;
 
-const PKI = [...AUTHORITY_NAMES.flatMap((name) => [`${name}.crt`, `${name}.key`]), 'service-account.key'];
+const PKI = AUTHORITY_NAMES.flatMap((name) => [`${name}.crt`, `${name}.key`]);
 /** While an authority is being replaced. */
 const NEXT = AUTHORITY_NAMES.flatMap((name) => [nextKeyName(name), crossName(name)]);
 

@@ -269,7 +269,7 @@ addTimeoutOption(
     certs
       .command('rotate [authorities...]')
       .description(
-        'replace authorities (server-ca, client-ca, node-ca; all of them); what knows the old one goes on until that is dropped',
+        'replace authorities (server-ca, client-ca, node-ca, service-account; all of them); what knows the old one goes on until that is dropped',
       ),
   ),
   'how long to wait for servers, nodes and pods to follow; 0 = for ever',

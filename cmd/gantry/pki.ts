@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { SERVERS_GROUP } from '#api/node-link.ts';
@@ -5,9 +6,16 @@ import { AUTHORITY_NAMES, type AuthorityName } from '#api/semantics/authorities.
 import type { TlsFiles } from '#apiserver/http/index.ts';
 import { type Clock, systemClock } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
+import { certificatesIn } from '#machinery/pki/bundle.ts';
 import { isSignedBy, type KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { crossName, type IssueOptions, pkiDirectory } from '#machinery/pki/directory.ts';
 import { kubeconfigYaml } from '#machinery/pki/kubeconfig.ts';
+import {
+  type SigningKey,
+  signingKeyOf,
+  type VerificationKey,
+  verificationKeyOf,
+} from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { formatAddress, nthAddress, parseCidr } from '#machinery/values/cidr.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
@@ -83,10 +91,11 @@ export async function preparePki(
   };
   // Lines by which machines join, and user data of those to come, pin its key.
   const server = await directory.certificate('server', 'server-ca', order, { keepKey: true });
+  const signing = await directory.signingKey('service-account', 'gantry-service-account');
   const nodeAuthority = await directory.authority('node-ca', 'gantry-node-ca');
   // Beside the one that issues there may be one that it takes the place of, or that takes its.
-  const [servers, clients, nodes] = await Promise.all(AUTHORITY_NAMES.map((name) => directory.trusted(name)));
-  const trusted = { 'server-ca': servers!, 'client-ca': clients!, 'node-ca': nodes! };
+  const bundles = AUTHORITY_NAMES.map(async (name) => [name, await directory.trusted(name)] as const);
+  const trusted = Object.fromEntries(await Promise.all(bundles)) as Record<AuthorityName, string>;
   const cross = await files.read(join(settings.paths.pki, crossName('server-ca')));
   const admin = await client('admin', CLIENTS.admin);
   const kubeconfig = kubeconfigYaml({
@@ -108,7 +117,7 @@ export async function preparePki(
     server,
     ...(cross && { serverCross: Buffer.from(cross).toString() }),
     apiserver: await client('apiserver', CLIENTS.apiserver),
-    signingKey: await directory.signingKey('service-account'),
+    signingKey: signing.key,
     controllers: await client('controllers', CLIENTS.controllers),
     scheduler: await client('scheduler', CLIENTS.scheduler),
     admin,
@@ -133,6 +142,15 @@ export function tlsOf({ server, serverCross, trusted }: Pki): TlsFiles {
 /** With what lets who knows an older one believe in the one that takes its place. */
 export function publicAuthorities({ trusted, serverCross }: Pki): string {
   return `${trusted['server-ca'].trimEnd()}\n${serverCross ?? ''}`;
+}
+
+/** By which tokens of service accounts are signed, the first, and verified. */
+export function tokenKeys({ signingKey, trusted }: Pki): [SigningKey, ...VerificationKey[]] {
+  const first = signingKeyOf(signingKey);
+  const all = certificatesIn(trusted['service-account']).map((one) =>
+    verificationKeyOf(new X509Certificate(one).publicKey),
+  );
+  return [first, ...all.filter(({ id }) => id !== first.id)];
 }
 
 /** Where clients on this machine reach the API. */

@@ -17,7 +17,6 @@ import { systemFiles } from '#machinery/files.ts';
 import { type Logger, textLogger } from '#machinery/log.ts';
 import { type KeyAndCertificate, keyHashOf } from '#machinery/pki/certificate.ts';
 import { CERTIFICATE_LIFETIME_MS } from '#machinery/pki/directory.ts';
-import { signingKeyOf } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { loadDescriptions, loadSchemas } from '#machinery/schema/load.ts';
 import { hostPort } from '#machinery/values/host-port.ts';
@@ -38,7 +37,7 @@ import { processMetrics } from './metrics.ts';
 import { bundles } from './node-bundle.ts';
 import { notify } from './notify.ts';
 import { type Settings, settle, toArguments, type UpFlags } from './options.ts';
-import { type Pki, preparePki, publicAuthorities, serverUrl, tlsOf } from './pki.ts';
+import { type Pki, preparePki, publicAuthorities, serverUrl, tlsOf, tokenKeys } from './pki.ts';
 import { endPromotion, promotionHandlers } from './promotion.ts';
 import { publicDocuments } from './public-documents.ts';
 import { keepPki } from './renewal.ts';
@@ -118,7 +117,7 @@ async function run(
       ...(settings.store.kind === 'managed-etcd' && {
         leaveStore: (node: string) => leaveStore(settings, node, signal),
       }),
-      tokens: (objects) => tokensOf(pki, objects),
+      tokens: (objects) => tokensOf(() => held.pki, objects),
       peer: peerDoor(() => held.pki),
       metrics: [
         processMetrics(),
@@ -165,9 +164,13 @@ async function run(
   return switched.signal.reason?.kind === 'managed-etcd' ? EXIT_ANEW : 0;
 }
 
-function tokensOf({ signingKey }: Pki, objects: ObjectReader): ServiceAccountTokens {
+function tokensOf(pki: () => Pki, objects: ObjectReader): ServiceAccountTokens {
   const names = { issuer: ISSUER, audiences: [ISSUER] };
-  const keys = [signingKeyOf(signingKey)] as const;
+  let known: { of: Pki; keys: ReturnType<typeof tokenKeys> } | undefined;
+  const keys = () => {
+    if (known?.of !== pki()) known = { of: pki(), keys: tokenKeys(pki()) };
+    return known.keys;
+  };
   return serviceAccountTokens({ ...names, keys, objects, clock: systemClock, random: systemRandom });
 }
 

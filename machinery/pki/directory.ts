@@ -34,8 +34,8 @@ export interface PkiDirectory {
     order: CertificateOrder,
     more?: IssueOptions,
   ): Promise<KeyAndCertificate>;
-  /** The private key (PKCS #8 PEM) that signs service-account tokens. */
-  signingKey(name: string): Promise<string>;
+  /** The key `name`, which signs no certificates, with one that says how long it is in use; both made where they are missing. */
+  signingKey(name: string, commonName: string): Promise<KeyAndCertificate>;
 }
 
 export interface IssueOptions {
@@ -58,36 +58,7 @@ export interface PkiDeps {
 
 export function pkiDirectory(path: string, deps: PkiDeps): PkiDirectory {
   const { files, clock, random } = deps;
-
-  async function read(name: string): Promise<Partial<KeyAndCertificate>> {
-    const [certificate, key] = await Promise.all([
-      files.read(join(path, `${name}.crt`)),
-      files.read(join(path, `${name}.key`)),
-    ]);
-    return { certificate: textOf(certificate), key: textOf(key) };
-  }
-
-  async function write(name: string, pair: KeyAndCertificate): Promise<KeyAndCertificate> {
-    await files.mkdir(path, 0o700);
-    await files.write(join(path, `${name}.key`), pair.key, 0o600);
-    await files.write(join(path, `${name}.crt`), pair.certificate, 0o600);
-    return pair;
-  }
-
-  async function existingAuthority(name: string): Promise<KeyAndCertificate | undefined> {
-    const { certificate: text, key } = await read(name);
-    const [certificate] = certificatesIn(text ?? '');
-    if (certificate === undefined) return undefined; // a key alone is what a crash between the writes leaves
-    const next = textOf(await files.read(join(path, nextKeyName(name))));
-    // Its successor's key lies beside its own, until the certificate is the successor's.
-    if (next !== undefined && isPair({ certificate, key: next })) return { certificate, key: next };
-    if (key === undefined || !isPair({ certificate, key })) {
-      throw new Error(
-        `${join(path, name)}.crt has no matching key: restore ${name}.key, or remove both to make a new CA`,
-      );
-    }
-    return { certificate, key };
-  }
+  const { read, write, existingAuthority, successorKey } = pairFiles(path, files);
 
   return {
     async authority(name, commonName) {
@@ -126,16 +97,57 @@ export function pkiDirectory(path: string, deps: PkiDeps): PkiDirectory {
       return write(name, made);
     },
 
-    async signingKey(name) {
-      const file = join(path, `${name}.key`);
-      const found = textOf(await files.read(file));
-      if (found !== undefined) return found;
-      const made = makeSigningKey();
-      await files.mkdir(path, 0o700);
-      await files.write(file, made, 0o600);
-      return made;
+    async signingKey(name, commonName) {
+      const { certificate: text = '', key = makeSigningKey() } = await read(name);
+      // One alone that is of another key was left behind by whoever brought that.
+      const keys = [key, (await successorKey(name)) ?? key];
+      const isStale = certificatesIn(text).length < 2 && !keys.some((one) => isOf(one, text));
+      const found = isStale ? undefined : await existingAuthority(name);
+      if (found) return found;
+      const { makeAuthority } = await import('./issue.ts');
+      return write(name, {
+        ...(await makeAuthority(commonName, AUTHORITY_LIFETIME_MS, clock, random, key)),
+        key,
+      });
     },
   };
+}
+
+/** Pairs as they are on the disk. */
+function pairFiles(path: string, files: Files) {
+  async function read(name: string): Promise<Partial<KeyAndCertificate>> {
+    const [certificate, key] = await Promise.all([
+      files.read(join(path, `${name}.crt`)),
+      files.read(join(path, `${name}.key`)),
+    ]);
+    return { certificate: textOf(certificate), key: textOf(key) };
+  }
+
+  async function write(name: string, pair: KeyAndCertificate): Promise<KeyAndCertificate> {
+    await files.mkdir(path, 0o700);
+    await files.write(join(path, `${name}.key`), pair.key, 0o600);
+    await files.write(join(path, `${name}.crt`), pair.certificate, 0o600);
+    return pair;
+  }
+
+  const successorKey = async (name: string) => textOf(await files.read(join(path, nextKeyName(name))));
+
+  async function existingAuthority(name: string): Promise<KeyAndCertificate | undefined> {
+    const { certificate: text, key } = await read(name);
+    const [certificate] = certificatesIn(text ?? '');
+    if (certificate === undefined) return undefined; // a key alone is what a crash between the writes leaves
+    // Its successor's key lies beside its own, until the certificate is the successor's.
+    const next = await successorKey(name);
+    if (next !== undefined && isOf(next, certificate)) return { certificate, key: next };
+    if (key === undefined || !isPair({ certificate, key })) {
+      throw new Error(
+        `${join(path, name)}.crt has no matching key: restore ${name}.key, or remove both to make a new CA`,
+      );
+    }
+    return { certificate, key };
+  }
+
+  return { read, write, existingAuthority, successorKey };
 }
 
 /** The key of the authority that is to take the place of `name`. */
@@ -146,6 +158,10 @@ export function nextKeyName(name: string): string {
 /** The authority `name` as certified by the one whose place it took, while that one is trusted. */
 export function crossName(name: string): string {
   return `${name}.cross.crt`;
+}
+
+function isOf(key: string, certificate: string): boolean {
+  return certificatesIn(certificate).length > 0 && isPair({ certificate, key });
 }
 
 function textOf(bytes: Uint8Array | undefined): string | undefined {

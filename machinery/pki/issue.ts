@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 import type { Clock } from '../clock.ts';
@@ -12,6 +13,9 @@ import type { CertificateOrder, KeyAndCertificate, Subject, Usage } from './cert
  */
 export const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
+/** Of keys that come from elsewhere. */
+const RSA = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' } as const;
+
 /** Clocks of machines differ: a certificate is valid from this long before it is made, or a tenth of its life. */
 const BACKDATE_MS = 5 * 60_000;
 
@@ -20,19 +24,21 @@ const EXTENDED_USAGE: Record<Usage, x509.ExtendedKeyUsage> = {
   client: x509.ExtendedKeyUsage.clientAuth,
 };
 
-/** A new self-signed CA, which signs leaves and, once, its successor. */
+/** A self-signed CA, which signs leaves and, once, its successor: of a new key, or of `key` (PEM, EC P-256 or RSA). */
 export async function makeAuthority(
   commonName: string,
   lifetimeMs: number,
   clock: Clock,
   random: Random,
+  key?: string,
 ): Promise<KeyAndCertificate> {
-  const keys = await newKeys();
+  const algorithm = key === undefined ? ALGORITHM : algorithmOf(key);
+  const keys = key === undefined ? await newKeys() : await importKeys(key, algorithm);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(random),
     name: nameOf({ commonName }),
     ...validity(clock, lifetimeMs),
-    signingAlgorithm: ALGORITHM,
+    signingAlgorithm: algorithm,
     keys,
     extensions: await authorityExtensions(keys.publicKey, 1),
   });
@@ -176,12 +182,21 @@ function newKeys() {
 }
 
 /** Both halves: the public one is in the private key. */
-export async function importKeys(pem: string): Promise<{ privateKey: CryptoKey; publicKey: CryptoKey }> {
-  const der = x509.PemConverter.decodeFirst(pem);
-  const privateKey = await crypto.subtle.importKey('pkcs8', der, ALGORITHM, true, ['sign']);
-  const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', privateKey);
-  const publicKey = await crypto.subtle.importKey('jwk', { kty, crv, x, y }, ALGORITHM, true, ['verify']);
+export async function importKeys(
+  pem: string,
+  algorithm: KeyAlgorithm = ALGORITHM,
+): Promise<{ privateKey: CryptoKey; publicKey: CryptoKey }> {
+  const der = createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' });
+  const privateKey = await crypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign']);
+  const spki = createPublicKey(pem).export({ type: 'spki', format: 'der' });
+  const publicKey = await crypto.subtle.importKey('spki', spki, algorithm, true, ['verify']);
   return { privateKey, publicKey };
+}
+
+type KeyAlgorithm = typeof ALGORITHM | typeof RSA;
+
+function algorithmOf(key: string): KeyAlgorithm {
+  return createPrivateKey(key).asymmetricKeyType === 'rsa' ? RSA : ALGORITHM;
 }
 
 async function privatePem(keys: { privateKey: CryptoKey }): Promise<string> {

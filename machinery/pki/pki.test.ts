@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { load } from 'js-yaml';
 import { expect, test } from 'vitest';
@@ -35,7 +35,7 @@ test('what was made is used again, and secrets are readable by their owner only'
   const first = await pki.certificate('apiserver', 'server-ca', server);
   expect(await pki.authority('server-ca', 'gantry-server')).toEqual(authority);
   expect(await pki.certificate('apiserver', 'server-ca', server)).toEqual(first);
-  expect(await pki.signingKey('sa')).toBe(await pki.signingKey('sa'));
+  expect(await pki.signingKey('sa', 'tokens')).toEqual(await pki.signingKey('sa', 'tokens'));
   expect(files.mode('/pki/apiserver.key')).toBe(0o600);
   expect(files.mode('/pki/sa.key')).toBe(0o600);
   expect(isSignedBy(first.certificate, authority.certificate)).toBe(true);
@@ -123,10 +123,35 @@ test('TLS accepts the server by each of its names, and a client only of the clie
 });
 
 test('a signing key says its algorithm and has the id Kubernetes would give it', async () => {
-  const key = signingKeyOf(await room().pki.signingKey('sa'));
+  const key = signingKeyOf((await room().pki.signingKey('sa', 'tokens')).key);
   expect(key.algorithm).toBe('ES256');
   expect(key.id).toMatch(/^[\w-]{43}$/);
 });
+
+test.each(['ec', 'rsa', 'rsa of another form'])(
+  'a signing key that was brought (%s) is used, and is told until when',
+  async (type) => {
+    const { files, pki, clock } = room();
+    const { privateKey } =
+      type === 'ec'
+        ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+        : generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const form = type === 'rsa of another form' ? 'pkcs1' : 'pkcs8';
+    const pem = privateKey.export({ type: form as 'pkcs8', format: 'pem' }).toString();
+    await files.mkdir('/pki', 0o700);
+    const first = await pki.signingKey('sa', 'tokens');
+    await files.write('/pki/sa.key', pem, 0o600);
+    const brought = await pki.signingKey('sa', 'tokens');
+    expect(brought.key).toBe(pem);
+    expect(brought.certificate).not.toBe(first.certificate);
+    expect(isSignedBy(brought.certificate, brought.certificate)).toBe(true);
+    expect(validityOf(brought.certificate).untilMs - clock.now()).toBeGreaterThan(3649 * DAY_MS);
+    expect(await pki.signingKey('sa', 'tokens')).toMatchObject({ key: pem });
+    // While it is being replaced nothing is made in its place.
+    await files.write('/pki/sa.crt', `${first.certificate}\n${brought.certificate}`, 0o600);
+    await expect(pki.signingKey('sa', 'tokens')).rejects.toThrow('no matching key');
+  },
+);
 
 test('a kubeconfig is YAML with the data a client needs', () => {
   const yaml = kubeconfigYaml({

@@ -222,10 +222,23 @@ describe.skipIf(whyNoHost())('two servers', () => {
       );
       return (await Promise.all(calls)).map(({ stdout }) => stdout);
     };
+    /** What each server answers to an account that may do nothing: it is known (403), or nobody's (401). */
+    const token = (await must(['create', 'token', 'default'])).trim();
+    const asAccount = async () => {
+      const header = `authorization: Bearer ${token}`;
+      const calls = [one, two].map(({ address }) =>
+        cluster.inside('curl', [
+          ...['-s', '-o', '/dev/null', '-w', '%{http_code}', '-H', header],
+          ...['--cacert', join(cluster.directory, 'pki/server-ca.crt')],
+          `https://${address}:6443/api/v1/nodes`,
+        ]),
+      );
+      return (await Promise.all(calls)).map(({ stdout }) => stdout);
+    };
     const other = new TestMachine(three, 'node-8');
     const oldLine = `${await line('node')} --role server`;
     const joins = async () => (await other.run(oldLine)).stderr;
-    const names = ['server-ca', 'client-ca', 'node-ca'] as const;
+    const names = ['server-ca', 'client-ca', 'node-ca', 'service-account'] as const;
     const firsts = Object.fromEntries(names.map((name) => [name, certificatesIn(pki(`${name}.crt`))[0]!]));
     expect(await answers(old['server-ca.crt']!)).toEqual(['200', '200']);
 
@@ -238,7 +251,7 @@ describe.skipIf(whyNoHost())('two servers', () => {
     const rotated = await rotate();
     rotating.done = true;
     const seen = await meanwhile;
-    console.log(`      ${seen.length} requests while all three were replaced`);
+    console.log(`      ${seen.length} requests while all four were replaced`);
     expect(seen.filter((status) => status !== '200')).toEqual([]);
     expect(
       rotated,
@@ -256,6 +269,7 @@ describe.skipIf(whyNoHost())('two servers', () => {
     expect(isSignedBy(held.slice(held.indexOf('-----BEGIN CERT')), made['client-ca']!)).toBe(true);
     expect(isSignedBy(pki('server.crt', second.directory), made['server-ca']!)).toBe(true);
     expect(await answers(old['server-ca.crt']!)).toEqual(['200', '200']);
+    expect(await asAccount()).toEqual(['403', '403']);
     expect(await joins()).toContain('this token makes nodes');
     expect(await rotate()).toMatchObject({ code: 1, stderr: expect.stringContaining('--drop-old first') });
 
@@ -269,11 +283,14 @@ describe.skipIf(whyNoHost())('two servers', () => {
     });
     await cluster.must(['annotate', '--overwrite', 'node', 'node-3', `gantry.dev/certified-by=${hash}`]);
     const dropped = JSON.parse((await rotate('--drop-old')).stdout) as Rotated;
-    expect(dropped).toMatchObject({ endedTokens: tokens });
+    expect(dropped).toMatchObject({ endedTokens: tokens, kept: [{ name: 'service-account' }] });
     for (const one of dropped.authorities) expect(one).toMatchObject({ phase: 'stable', authorities: [{}] });
     for (const directory of [cluster.directory, second.directory, node.directory])
       expect(certificatesIn(pki('server-ca.crt', directory))).toEqual([made['server-ca']]);
-    for (const name of ['client-ca', 'node-ca'] as const)
+    expect(await asAccount()).toEqual(['403', '403']);
+    expect(await rotate('--drop-old', '--force', 'service-account')).toMatchObject({ code: 0 });
+    expect(await asAccount()).toEqual(['401', '401']);
+    for (const name of ['client-ca', 'node-ca', 'service-account'] as const)
       expect(certificatesIn(pki(`${name}.crt`, second.directory))).toEqual([made[name]]);
     const root = await must(['get', 'configmap', 'kube-root-ca.crt', '-o', 'jsonpath={.data.ca\\.crt}']);
     expect(certificatesIn(root)).toEqual([made['server-ca']]);

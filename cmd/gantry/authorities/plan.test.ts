@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 import type { ConfigMap, Lease, Namespace, Node } from '#api/objects.ts';
-import { authorityState, withAuthority } from '#api/semantics/authorities.ts';
+import { AUTHORITY_NAMES, authorityState, withAuthority } from '#api/semantics/authorities.ts';
 import { bootstrapTokenSecret } from '#api/semantics/bootstrap-tokens.ts';
 import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { bundleHash, bundleOf } from '#machinery/pki/bundle.ts';
@@ -91,7 +91,7 @@ const sign = (by: typeof old) =>
 /** What a server tells that has these authorities, and leaves that they signed. */
 async function told(bundle: string, by: typeof old, admin = by): Promise<Record<string, string>> {
   const [leaf, other] = [await sign(by), await sign(admin)];
-  const trusted = { 'server-ca': bundle, 'client-ca': bundle, 'node-ca': bundle };
+  const trusted = Object.fromEntries(AUTHORITY_NAMES.map((name) => [name, bundle]));
   const leaves = { apiserver: leaf, controllers: leaf, scheduler: leaf, node: leaf, admin: other };
   return authoritiesTold({ trusted, server: leaf, ...leaves } as unknown as Pki);
 }

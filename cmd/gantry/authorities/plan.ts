@@ -68,7 +68,12 @@ export function lagging(name: AuthorityName, { bundle }: AuthorityState, observe
   const hash = bundleHash(bundle);
   const issuer = keyHashOf(bundle);
   const told = serverText(hash, issuer);
-  const wanted = { 'server-ca': [TRUSTED, hash], 'client-ca': [CERTIFIED_BY, issuer], 'node-ca': undefined };
+  const wanted = {
+    'server-ca': [TRUSTED, hash],
+    'client-ca': [CERTIFIED_BY, issuer],
+    'node-ca': undefined,
+    'service-account': undefined,
+  };
   const [annotation, value] = wanted[name] ?? [];
   const tells = ({ metadata }: Lease | Node, key: string) => metadata.annotations?.[key];
   return {
@@ -95,7 +100,7 @@ export function serverText(hash: string, issuerKeyHash: string): string {
 /** The same of each authority, by annotation, of what a server has. */
 export function authoritiesTold({ trusted, ...pki }: Pki): Record<string, string> {
   const clients = [pki.apiserver, pki.controllers, pki.scheduler, pki.admin, pki.node];
-  const signed = { 'server-ca': [pki.server], 'client-ca': clients, 'node-ca': [] };
+  const signed = { 'server-ca': [pki.server], 'client-ca': clients, 'node-ca': [], 'service-account': [] };
   return Object.fromEntries(
     AUTHORITY_NAMES.map((name) => {
       const authorities = certificatesIn(trusted[name]);
@@ -131,6 +136,15 @@ function listed(names: readonly string[]): string {
   return names.slice(0, TOLD).join(', ') + more;
 }
 
+/** Tokens of pods live for an hour unless the pod says otherwise, and are renewed by then. Source: Kubernetes, projected tokens. */
+const TOKEN_MS = 3_600_000;
+
+/** When the old one may be dropped without ending what it signed a moment before the new one; undefined: at once. */
+export function droppableMs(name: AuthorityName, { phase, sinceMs }: AuthorityState): number | undefined {
+  const isOfTokens = name === 'service-account' && phase === 'issue';
+  return isOfTokens && sinceMs !== undefined ? sinceMs + TOKEN_MS : undefined;
+}
+
 /** What is told of the rotation of an authority. */
 export interface RotationStatus {
   name: AuthorityName;
@@ -142,6 +156,8 @@ export interface RotationStatus {
   waitsFor: Lagging;
   /** Ids of the tokens of use that the old one vouches for: they end with it. */
   tokens: string[];
+  /** What it signed for pods, which get it anew, has ended by then; RFC 3339. */
+  droppableAt?: string;
   /** The next step, from when the servers take it by themselves, and from when without those that have not followed. RFC 3339. */
   next: { step: RotationStep; at: string; forcedAt: string };
 }
@@ -161,6 +177,7 @@ export function rotationStatus(
 ): RotationStatus {
   const { bundle, phase, sinceMs } = state;
   const { step, dueMs, forcedMs } = dueStep(state, leafMs);
+  const droppable = droppableMs(name, state);
   return {
     name,
     phase,
@@ -171,6 +188,7 @@ export function rotationStatus(
     })),
     waitsFor: lagging(name, state, observed),
     tokens: name === 'server-ca' && phase === 'issue' ? tokensOfOthers(bundle, observed.tokens, now) : [],
+    ...(droppable !== undefined && { droppableAt: rfc3339(droppable) }),
     next: { step, at: rfc3339(dueMs), forcedAt: rfc3339(forcedMs) },
   };
 }

@@ -24,7 +24,9 @@ export async function rotateAuthorities(names: readonly string[], flags: RotateF
     const line = progressLine();
     try {
       const deps = { transport, clock: systemClock, show: line.show };
-      return await (flags.dropOld ? dropOld(chosen, flags, deps) : rotate(chosen, flags, deps));
+      return await (flags.dropOld
+        ? dropOld(chosen, flags, deps, names.length > 0)
+        : rotate(chosen, flags, deps));
     } finally {
       line.end();
     }
@@ -48,6 +50,8 @@ export interface RotateDeps {
 /** Of the authorities that were chosen; and the tokens that have ended with an old one. */
 export interface Rotated extends Pick<RotationAnswer, 'authorities'> {
   endedTokens?: string[];
+  /** Those that could not be dropped yet. */
+  kept?: RotationStatus[];
 }
 
 type Names = readonly AuthorityName[];
@@ -68,21 +72,36 @@ export async function rotate(names: Names, flags: RotateFlags, deps: RotateDeps)
   return { authorities: await followed(waiting, flags, deps) };
 }
 
-export async function dropOld(names: Names, flags: RotateFlags, deps: RotateDeps): Promise<Rotated> {
+/** `named`: they were asked for by name, so that none may be kept back. */
+export async function dropOld(
+  names: Names,
+  flags: RotateFlags,
+  deps: RotateDeps,
+  named = false,
+): Promise<Rotated> {
   const old = (await statuses(names, deps)).filter(({ phase }) => phase !== 'stable');
-  if (old.length === 0) throw new Error('there is no old authority: "gantry certs rotate" makes a new one');
+  const isEarly = ({ droppableAt = '' }: RotationStatus) =>
+    !flags.force && Date.parse(droppableAt) > deps.clock.now();
+  const early = old.filter(isEarly);
+  const now = old.filter((one) => !isEarly(one));
+  if (early.length > 0 && (named || now.length === 0)) throw new Error(early.map(earlyText).join('; '));
+  if (now.length === 0) throw new Error('there is no old authority: "gantry certs rotate" makes a new one');
   // All or none: what would be refused is known before anything has ended.
-  for (const { name, phase, waitsFor } of old) {
+  for (const { name, phase, waitsFor } of now) {
     if (phase !== 'issue')
       throw new Error(`the new ${name} does not issue yet: run "gantry certs rotate ${name}" again`);
     const waits = laggingText(waitsFor);
     if (waits !== undefined && !flags.force)
       throw new Error(`these have not followed the last step of ${name} yet: ${waits}`);
   }
-  const endedTokens = old.flatMap(({ tokens }) => tokens);
-  const dropped = old.map(({ name }) => name);
+  const endedTokens = now.flatMap(({ tokens }) => tokens);
+  const dropped = now.map(({ name }) => name);
   for (const name of dropped) await take(name, 'drop', flags, deps);
-  return { authorities: await followed(dropped, flags, deps), endedTokens };
+  return { authorities: await followed(dropped, flags, deps), endedTokens, kept: early };
+}
+
+function earlyText({ name, droppableAt }: RotationStatus): string {
+  return `what the old ${name} signed for pods ends at ${droppableAt}: it can be dropped then, or with --force`;
 }
 
 /** Waits until everybody has followed the last step; with `force` for nobody. */
@@ -131,13 +150,14 @@ export async function ask(
   return answer as RotationAnswer;
 }
 
-export function textOf({ authorities, endedTokens = [] }: Rotated): string {
+export function textOf({ authorities, endedTokens = [], kept = [] }: Rotated): string {
   const lines = authorities.map(({ name, phase, authorities: [first] }) =>
     phase === 'stable'
       ? `${name}: only the authority with the key ${first!.keyHash} is trusted, until ${first!.until}`
       : `${name}: a new authority signs, with the key ${first!.keyHash}, until ${first!.until}; the old one is trusted beside it`,
   );
   if (authorities.some(({ phase }) => phase === 'issue')) lines.push(...adviceOf(authorities));
+  lines.push(...kept.map(earlyText));
   if (endedTokens.length > 0) lines.push(`${tokensText(endedTokens)} ended with the old one`);
   return `${lines.join('\n')}\n`;
 }

@@ -14,11 +14,12 @@ import { systemFiles } from '#machinery/files.ts';
 import { silentLogger } from '#machinery/log.ts';
 import { bundleHash, certificatesIn } from '#machinery/pki/bundle.ts';
 import { isSignedBy, keyHashOf } from '#machinery/pki/certificate.ts';
+import { signingKeyOf } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { authoritiesWith, makeJoinToken } from '../join-token.ts';
 import type { Settings } from '../options.ts';
 import { pathsOf } from '../paths.ts';
-import { type Pki, preparePki, publicAuthorities, tlsOf } from '../pki.ts';
+import { type Pki, preparePki, publicAuthorities, tlsOf, tokenKeys } from '../pki.ts';
 import type { RotationAnswer } from './plan.ts';
 import { AuthorityRotation } from './rotation.ts';
 
@@ -100,7 +101,12 @@ async function follow(): Promise<void> {
 test('step by step, each when all have followed the one before', async () => {
   const [old] = certificatesIn(bundle());
   const before = (await call('GET', ROTATE_AUTHORITY_PATH)).body as RotationAnswer;
-  expect(before.authorities.map(({ name }) => name)).toEqual(['server-ca', 'client-ca', 'node-ca']);
+  expect(before.authorities.map(({ name }) => name)).toEqual([
+    'server-ca',
+    'client-ca',
+    'node-ca',
+    'service-account',
+  ]);
   for (const one of before.authorities)
     expect(one).toMatchObject({
       phase: 'stable',
@@ -212,6 +218,26 @@ test.each(['client-ca', 'node-ca'])(
     expect(others.authorities.filter(({ since }) => since).map((one) => one.name)).toEqual([name]);
   },
 );
+
+test('service-account: the new key signs once all verify by it; the old one ends an hour later, or by force', async () => {
+  const ids = () => tokenKeys(pki).map(({ id }) => id);
+  const [old] = ids();
+  expect(await step('trust', '', 'service-account')).toMatchObject({ status: 200 });
+  const [, made] = ids();
+  expect(ids()).toEqual([old, made]);
+  expect(await step('issue', '', 'service-account')).toMatchObject({
+    status: 200,
+    body: { droppableAt: expect.stringMatching(/^20/) },
+  });
+  expect(ids()).toEqual([made, old]);
+  expect(signingKeyOf(pki.signingKey).id).toBe(made);
+  expect(await step('drop', '', 'service-account')).toMatchObject({
+    status: 409,
+    body: { message: expect.stringContaining('signed for pods ends at 20') },
+  });
+  expect(await step('drop', '&force=true', 'service-account')).toMatchObject({ status: 200 });
+  expect(ids()).toEqual([made]);
+});
 
 /** Whether a client that trusts `ca` alone believes who shows that. */
 async function handshake(options: TlsOptions, ca: string): Promise<boolean> {

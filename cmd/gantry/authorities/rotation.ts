@@ -19,7 +19,7 @@ import { BOOTSTRAP_ACTOR } from '#apiserver/authorization/reconcile.ts';
 import { liveServers, NAMESPACE } from '#apiserver/bootstrap/servers.ts';
 import type { PathHandler, RequestContext } from '#apiserver/contract.ts';
 import type { ApiServer } from '#apiserver/server.ts';
-import { type Clock, sleep } from '#machinery/clock.ts';
+import { type Clock, rfc3339, sleep } from '#machinery/clock.ts';
 import { isStatus, messageOf, StatusError } from '#machinery/errors.ts';
 import type { Files } from '#machinery/io.ts';
 import type { Logger } from '#machinery/log.ts';
@@ -34,6 +34,7 @@ import { fetchKeys } from './fetch-keys.ts';
 import { rotationMetrics } from './metrics.ts';
 import {
   afterStep,
+  droppableMs,
   laggingText,
   type Observed,
   ROTATION_STEPS,
@@ -194,6 +195,9 @@ export class AuthorityRotation {
     const waits = laggingText(this.#statusOf(name).waitsFor);
     if (waits !== undefined && !force)
       throw new StatusError('Conflict', `these have not followed the last step of ${name} yet: ${waits}`);
+    const droppable = (step === 'drop' && droppableMs(name, state)) || 0;
+    if (clock.now() < droppable && !force)
+      throw new StatusError('Conflict', `what the old ${name} signed for pods ends at ${rfc3339(droppable)}`);
     const made = step === 'trust' ? await makeSuccessor(files, paths.pki, name, this.#deps) : undefined;
     await this.#record(name, state, afterStep(state, step, clock.now(), made));
     const left = waits === undefined ? '' : `, without ${waits}`;
