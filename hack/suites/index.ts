@@ -41,6 +41,12 @@ async function main(args: string[]): Promise<number> {
     total.flaky.push(...outcome.flaky);
   };
   const besides: Promise<Told>[] = [];
+  const tellBesides = async () => {
+    for (const { text, outcome } of await Promise.all(besides.splice(0))) {
+      process.stdout.write(text);
+      add(outcome);
+    }
+  };
   for (const suite of SUITES) {
     if (suite.kind === 'vitest' && suite.full && !full) continue;
     if (suite.kind === 'command' && !suite.gate && filter.length > 0) continue;
@@ -52,11 +58,9 @@ async function main(args: string[]): Promise<number> {
     const outcome = await run(suite, filter);
     add(outcome);
     if (suite.kind === 'command' && suite.gate && outcome.failures.length > 0) break;
-    for (const { text, outcome: beside } of await Promise.all(besides.splice(0))) {
-      process.stdout.write(text);
-      add(beside);
-    }
+    await tellBesides();
   }
+  await tellBesides();
   summarize(total);
   return total.failures.length > 0 || total.passed.length === 0 ? 1 : 0;
 }
