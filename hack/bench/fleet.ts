@@ -1,12 +1,18 @@
+import { spawn } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
 import { TestCluster } from '#test/harness/cluster.ts';
 import { Lab, type LabHost } from '#test/harness/lab.ts';
 import { TestMachine } from '#test/harness/machine.ts';
 import { agentPid, cpuSeconds, kilobytes, until } from './processes.ts';
-import { percentile, type Section } from './table.ts';
+import { type Measure, percentile, type Section } from './table.ts';
 
 const HOSTS = 10;
 const REPLICAS = 60;
-const IDLE_MS = 20_000;
+/** After a join code is compiled and garbage collected: for a minute that is most of what happens. */
+const SETTLE_MS = 60_000;
+const IDLE_MS = 60_000;
+/** What a process of Node takes that does nothing but wait for one timer a second. */
+const FLOOR = ['--eval', 'setInterval(() => {}, 1_000)'];
 
 type Report = Parameters<Section>[0];
 
@@ -42,26 +48,51 @@ async function measureJoins(cluster: TestCluster, machines: TestMachine[], repor
 
 async function measureIdling(cluster: TestCluster, machines: TestMachine[], report: Report): Promise<void> {
   const server = cluster.pids('server')[0]!;
-  const agents = machines.map(({ directory }) => agentPid(directory));
-  const before = { server: cpuSeconds([server]), agents: cpuSeconds(agents) };
-  await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-  const share = (seconds: number) => (seconds / (IDLE_MS / 1000)) * 100;
-  report({
-    what: `idle CPU of the server, ${HOSTS} nodes`,
-    value: share(cpuSeconds([server]) - before.server),
-    unit: '%',
-  });
-  report({
-    what: 'idle CPU of an agent',
-    value: share(cpuSeconds(agents) - before.agents) / agents.length,
-    unit: '%',
-  });
-  report({ what: 'memory of the server, RSS', value: kilobytes(server, 'Rss') / 1024, unit: 'MB' });
-  const value = percentile(
-    agents.map((pid) => kilobytes(pid, 'Rss') / 1024),
-    0.5,
-  );
-  report({ what: 'memory of an agent, RSS, p50', value, unit: 'MB', mark: { at: 'most', value: 70 } });
+  const agents = agentsOf(machines);
+  const idler = spawn(process.execPath, FLOOR, { stdio: 'ignore' });
+  try {
+    await pause(SETTLE_MS);
+    const parts = [[server], agents, [idler.pid!]];
+    const before = parts.map(cpuSeconds);
+    await pause(IDLE_MS);
+    const shares = parts.map(
+      (pids, at) => ((cpuSeconds(pids) - before[at]!) / pids.length / (IDLE_MS / 1000)) * 100,
+    );
+    const floor = { what: 'empty Node', value: shares[2]! };
+    const unit = '%';
+    report({ what: `idle CPU of the server, ${HOSTS} nodes`, value: shares[0]!, unit, floor });
+    report({ what: 'idle CPU of an agent', value: shares[1]!, unit, floor });
+    const memory = { what: 'empty Node', value: megabytes(idler.pid!, 'Rss') };
+    const value = megabytes(server, 'Rss');
+    report({ what: 'memory of the server, RSS', value, unit: 'MB', floor: memory });
+    reportAgents('memory of an agent, RSS, p50', agents, report, memory);
+  } finally {
+    idler.kill();
+  }
+}
+
+function agentsOf(machines: TestMachine[]): number[] {
+  return machines.map(({ directory }) => agentPid(directory));
+}
+
+function megabytes(pid: number, field: 'Rss' | 'Pss'): number {
+  return kilobytes(pid, field) / 1024;
+}
+
+/** Most of the resident set is the program of Node, which all on a machine share: their own part is the proportional one. */
+function reportAgents(
+  what: string,
+  agents: readonly number[],
+  report: Report,
+  floor?: Measure['floor'],
+): void {
+  const p50 = (field: 'Rss' | 'Pss') =>
+    percentile(
+      agents.map((pid) => megabytes(pid, field)),
+      0.5,
+    );
+  report({ what, value: p50('Rss'), unit: 'MB', mark: { at: 'most', value: 70 }, ...(floor && { floor }) });
+  report({ what: what.replace('RSS', `PSS among ${agents.length}`), value: p50('Pss'), unit: 'MB' });
 }
 
 async function measureRollout(cluster: TestCluster, machines: TestMachine[], report: Report): Promise<void> {
@@ -88,4 +119,7 @@ async function measureRollout(cluster: TestCluster, machines: TestMachine[], rep
   report({ what, value: REPLICAS / seconds, unit: '/s' });
   const each = ((cpuSeconds([server]) - before) / REPLICAS) * 1000;
   report({ what: 'server CPU for each of these pods', value: each, unit: 'ms' });
+  await pause(SETTLE_MS);
+  const running = agentsOf(machines);
+  reportAgents(`memory of an agent with ${REPLICAS / HOSTS} pods, RSS, p50`, running, report);
 }

@@ -107,13 +107,18 @@ describe.skipIf(reason !== undefined)(`sweep (${reason ?? 'as root'})`, () => {
 
   test('a process that only says it is a monitor of ours is left alone', async () => {
     const run = join(node.base, 'run');
-    await writeFile(join(run, 'index.js'), 'process.stdout.write("up"); setInterval(() => {}, 1000);');
+    const script = `
+      require('node:fs').writeFileSync('/proc/self/comm', 'gantry-monitor');
+      process.stdout.write('up');
+      setInterval(() => {}, 1000);`;
+    await writeFile(join(run, 'index.js'), script);
     const impostor = spawn(process.execPath, [run, '0123456789abcdef.sock'], { argv0: 'gantry-monitor' });
     try {
       await new Promise((resolve) => impostor.stdout.once('data', resolve));
       expect(await readFile(`/proc/${impostor.pid}/cmdline`, 'utf8')).toBe(
         `gantry-monitor\0${run}\x000123456789abcdef.sock\0`,
       );
+      expect(await readFile(`/proc/${impostor.pid}/comm`, 'utf8')).toBe('gantry-monitor\n');
       expect((await runtime.sweep()).monitors).toEqual([]);
       expect(isAlive(impostor.pid!)).toBe(true);
     } finally {

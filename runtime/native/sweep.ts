@@ -1,4 +1,4 @@
-import { unlinkSync } from 'node:fs';
+import { readFileSync, unlinkSync } from 'node:fs';
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CgroupLayout } from './cgroup.ts';
@@ -85,7 +85,7 @@ export function unlessGone(act: () => void): boolean {
 /** Monitors that have a sandbox: spares end with their helper. */
 async function findMonitors(runDirectory: string): Promise<{ pid: number; socket: string }[]> {
   const here = await stat(runDirectory);
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && isNamedAsOurs(name));
   const found = await Promise.all(
     pids.map(async (pid) => {
       try {
@@ -104,6 +104,19 @@ async function findMonitors(runDirectory: string): Promise<{ pid: number; socket
     }),
   );
   return found.flat();
+}
+
+/**
+ * What a process calls itself can be read at once; for its command line the kernel waits for the process, so that a thread has to. On a
+ * machine with two hundred processes that was most of what a sweep took.
+ */
+function isNamedAsOurs(pid: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('gantry-');
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
 }
 
 async function findCgroups({ cgroups, cgroupRoot }: SweepPlaces): Promise<Orphans['cgroups']> {
