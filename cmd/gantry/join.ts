@@ -24,6 +24,7 @@ import { serverUrlOf } from './server-url.ts';
 import { learnedServers } from './servers.ts';
 import { EXIT_FINAL } from './supervise.ts';
 import { agentRole, serverRoles, superviseHere } from './up.ts';
+import { clusterFault } from './virtual-address/address.ts';
 
 export interface JoinFlags
   extends NodeFlags,
@@ -58,8 +59,12 @@ export async function join(server: string, flags: JoinFlags): Promise<number> {
   const settings = settle({ ...rest, ...(nodeIp && { advertiseAddress: nodeIp }) }, '--node-ip');
   const log = textLogger((line) => process.stderr.write(line), settings.logLevel, clock, { part: 'join' });
   return await superviseHere(settings, log, async (signal) => {
-    if (role === 'server' || (await keptControlPlane(files, settings.paths)))
-      return await serverRoles(await enterAsServer(url, token, settings, { files, clock, log, signal }), log);
+    if (role === 'server' || (await keptControlPlane(files, settings.paths))) {
+      const entry = await enterAsServer(url, token, settings, { files, clock, log, signal });
+      const fault = clusterFault(entry.settings);
+      if (fault) throw new Error(fault);
+      return await serverRoles(entry, log);
+    }
     const joined = await enter(url, token, settings, { log, signal });
     const { nodeGraceMs, ...cluster } = joined.settings;
     const place = { ...settings, ...cluster, nodeGracePeriod: nodeGraceMs, server: joined.server };

@@ -74,7 +74,8 @@ export async function up(flags: UpFlags): Promise<number> {
 /** Why this machine cannot have its virtual addresses; undefined when it can. */
 function virtualAddressFault(settings: Settings): string | undefined {
   const { virtualAddress, instance } = settings;
-  if (virtualAddress.length > 0 && process.getuid?.() !== 0) return 'a virtual address needs root: use sudo';
+  if (virtualAddress.length > 0 && !settings.agent)
+    return "a virtual address is set by the agent's programs: not with --no-agent";
   const places = virtualAddress.map((one) => linkOf(one, networkInterfaces(), `g${instance}`));
   return clusterFault(settings) ?? places.flatMap((place) => ('why' in place ? [place.why] : []))[0];
 }

@@ -124,6 +124,22 @@ describe.skipIf(!root)('helper (needs root: it enters network namespaces)', () =
     expect((await client.hello()).pid).not.toBe(pid);
   });
 
+  test('is not started by who only joins it, who finds the next one when it dies', async () => {
+    const base = mkdtempSync(join(tmpdir(), 'gantry-helper-'));
+    cleanups.push(() => rmSync(base, { recursive: true, force: true }));
+    const options = { clock: systemClock, runDirectory: base, binDirectory: BIN_DIRECTORY };
+    const joining = new HelperClient({ ...options, joinsOnly: true });
+    cleanups.push(() => joining.close());
+    await expect(joining.hello()).rejects.toMatchObject({ code: 'Unavailable' });
+    const starter = clientOf(base);
+    const { pid } = await starter.hello();
+    expect((await joining.hello()).pid).toBe(pid);
+    process.kill(pid, 'SIGKILL');
+    const dump = { protocol: NETLINK_ROUTE, request: getLink(NLM_F_DUMP, 1), repeatable: true };
+    expect(types(await joining.exchange(dump))).toContain(NLMSG_DONE);
+    expect((await joining.hello()).pid).toBe((await starter.hello()).pid);
+  });
+
   test('two clients that start at once share one helper', async () => {
     const base = mkdtempSync(join(tmpdir(), 'gantry-helper-'));
     cleanups.push(() => rmSync(base, { recursive: true, force: true }));

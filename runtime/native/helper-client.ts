@@ -14,6 +14,8 @@ export interface HelperOptions {
   runDirectory: string;
   /** Directory of the programs built by runtime/helper/Makefile. */
   binDirectory: string;
+  /** Starts none where none runs: for who is not in charge of the node, and may be of another version than who is. */
+  joinsOnly?: boolean;
 }
 
 export interface NetlinkExchange {
@@ -23,10 +25,13 @@ export interface NetlinkExchange {
   protocol: number;
   /** Whole netlink messages, one or many. */
   request: Uint8Array;
+  /** They may be done twice: the next helper is asked when one dies over them. */
+  repeatable?: boolean;
 }
 
 /** How long to wait for a helper that is just starting or going: attempts and the pause between them. */
 const START_ATTEMPTS = 100;
+const JOIN_ATTEMPTS = 25;
 const BUSY_PAUSE_MS = 20;
 const START_TIMEOUT_MS = 10_000;
 const INSIST_ATTEMPTS = 3;
@@ -34,7 +39,7 @@ const INSIST_ATTEMPTS = 3;
 const ALREADY_RUNNING = 3;
 
 /**
- * The agent's connection to the node's helper. Adopts one that runs, starts one when none does, and does so again when
+ * A connection to the node's helper. Adopts one that runs, starts one when none does, and does so again when
  * it dies. The helper outlives this process.
  */
 export class HelperClient {
@@ -80,13 +85,15 @@ export class HelperClient {
   async exchange(exchange: NetlinkExchange): Promise<Uint8Array> {
     const payload = new Payload().number(TAG.PROTOCOL, exchange.protocol).bytes(TAG.DATA, exchange.request);
     if (exchange.networkNamespace) payload.text(TAG.PATH, exchange.networkNamespace);
-    const answer = await this.request(OP.NETLINK, payload);
+    const answer = await (exchange.repeatable
+      ? this.insist(OP.NETLINK, payload)
+      : this.request(OP.NETLINK, payload));
     return answer.bytes(TAG.DATA) ?? new Uint8Array();
   }
 
-  /** Sends a whole Ethernet frame out of the link with that index, in the helper's own network namespace. */
+  /** Sends a whole Ethernet frame, perhaps twice, out of the link with that index, in the helper's own network namespace. */
   async transmit(link: number, frame: Uint8Array): Promise<void> {
-    await this.request(OP.TRANSMIT, new Payload().number(TAG.LINK, link).bytes(TAG.DATA, frame));
+    await this.insist(OP.TRANSMIT, new Payload().number(TAG.LINK, link).bytes(TAG.DATA, frame));
   }
 
   /** One request to the helper; Refusals come as RuntimeError Kernel. */
@@ -151,14 +158,15 @@ export class HelperClient {
 
   async #findOrStart(): Promise<Peer> {
     let problem: unknown;
-    for (let attempt = 0; attempt < START_ATTEMPTS; attempt++) {
+    const { joinsOnly } = this.#options;
+    for (let attempt = 0; attempt < (joinsOnly ? JOIN_ATTEMPTS : START_ATTEMPTS); attempt++) {
       try {
         return await this.#find();
       } catch (error) {
         problem = error;
       }
       // One that has taken the lock but does not listen yet, or no longer: in a moment it will be clear.
-      if ((await this.#start()) === 'busy') await sleep(this.#options.clock, BUSY_PAUSE_MS);
+      if (joinsOnly || (await this.#start()) === 'busy') await sleep(this.#options.clock, BUSY_PAUSE_MS);
     }
     throw new RuntimeError('Unavailable', `the helper cannot be reached: ${messageOf(problem)}`);
   }

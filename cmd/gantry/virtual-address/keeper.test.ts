@@ -21,6 +21,8 @@ class FakeLink {
   /** How late the kernel takes an address away. */
   lateMs = 1_250;
   most = 0;
+  /** Nobody answers who has it. */
+  isDeaf = false;
   hangs = '';
 
   constructor(clock: VirtualClock) {
@@ -36,7 +38,7 @@ class FakeLink {
     const hung = () => (this.hangs === name ? new Promise<never>(() => {}) : undefined);
     return {
       link: async (link) => ({ name: link, index: 2, mac: '02:00:00:00:00:01' }),
-      otherHolder: async () => this.stranger ?? this.holders().find((each) => each !== name),
+      otherHolder: async () => this.stranger ?? this.holders().find((each) => each !== name && !this.isDeaf),
       hold: async (_: EthernetLink, __: string, seconds: number) => {
         await hung();
         this.#until.set(name, this.clock.monotonic() + seconds * 1000 + this.lateMs);
@@ -51,9 +53,12 @@ class FakeLink {
   }
 }
 
+type Cut = boolean | 'silently';
+
 /** The store's, as one server reaches it. */
-function cuttable(client: Client, state: { cut: boolean }): Client {
+function cuttable(client: Client, state: { cut: Cut }): Client {
   const refused = async () => {
+    if (state.cut === 'silently') return await new Promise(() => {});
     throw new StatusError('ServiceUnavailable', 'cut off');
   };
   return new Proxy(client, {
@@ -79,7 +84,11 @@ describe('the virtual address of servers', () => {
   });
 
   function server(name: string) {
-    const state = { ready: true, cut: false, place: { link: 'eth0' } as { link: string } | { why: string } };
+    const state = {
+      ready: true,
+      cut: false as Cut,
+      place: { link: 'eth0' } as { link: string } | { why: string },
+    };
     const stop = new AbortController();
     const keeper = new AddressKeeper(ADDRESS, {
       ...{
@@ -172,6 +181,23 @@ describe('the virtual address of servers', () => {
     await clock.advance(3_000);
     expect(link.holders()).toEqual(['bb']);
     expect(events).toEqual(['a VirtualAddressMisplaced', 'bb VirtualAddressTaken']);
+  });
+
+  test('is never at two, though one is stopped as it is, and nobody would hear of it', async () => {
+    link.isDeaf = true;
+    const one = server('a');
+    await clock.advance(500);
+    server('bb');
+    await clock.advance(5_000);
+    // Neither asks nor answers any more: its kernel alone goes on.
+    one.state.cut = 'silently';
+    link.hangs = 'a';
+    await clock.advance(15_000);
+    expect(link.holders()).toEqual(['bb']);
+    one.state.cut = false;
+    link.hangs = '';
+    await clock.advance(15_000);
+    expect([link.holders(), link.most]).toEqual([['bb'], 1]);
   });
 
   test('goes to another one when what sets it hangs', async () => {

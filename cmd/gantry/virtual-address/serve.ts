@@ -38,14 +38,20 @@ export function holdVirtualAddresses(
 ): VirtualAddresses {
   const { nodeName, paths, instance, listen } = settings;
   const clock = systemClock;
-  // The agent's: whichever of the two comes first starts it.
-  const helper = new HelperClient({ clock, runDirectory: paths.run, binDirectory: programs });
+  const helper = new HelperClient({
+    ...{ clock, runDirectory: paths.run, binDirectory: programs },
+    // The agent's, which also replaces it.
+    joinsOnly: true,
+  });
   const transport = server.transport(SELF);
   const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
   const shared = {
     ...{ client: serverClient(server), clock, random: systemRandom, log, identity: nodeName },
-    kernel: new NativeAddressKernel({ netlink: helper, frames: helper, clock }),
-    isReady: () => isReady(transport, log),
+    kernel: new NativeAddressKernel({
+      netlink: { exchange: (one) => helper.exchange({ ...one, repeatable: true }) },
+      ...{ frames: helper, clock },
+    }),
+    isReady: () => isReady(transport, helper, log),
     serve: (host: string) => server.listen({ host, port: listen.port }),
     leave: (host: string) => server.leave(host),
     tell: (type: 'Normal' | 'Warning', why: Parameters<typeof events.record>[2]) =>
@@ -61,9 +67,10 @@ export function holdVirtualAddresses(
   };
 }
 
-/** As a load balancer would ask. */
-async function isReady(transport: Transport, log: Logger): Promise<boolean> {
+/** As a load balancer would ask; and whether the address could be set. */
+async function isReady(transport: Transport, helper: HelperClient, log: Logger): Promise<boolean> {
   try {
+    await helper.hello();
     const signal = AbortSignal.timeout(READY_WITHIN_MS);
     const { status, body } = await transport.request({ method: 'GET', path: '/readyz', headers: {}, signal });
     await collect(body);
