@@ -281,6 +281,7 @@ class Roster implements PodRoster {
     if (!worker || !container) return;
     const message = `Memory cgroup out of memory: Killed process ${pid} (${process})`;
     const name = container.slice(0, container.lastIndexOf('.'));
+    worker.oomKills.set(name, (worker.oomKills.get(name) ?? 0) + 1);
     const pod = worker.pod();
     recorder.record(pod, 'Warning', { reason: 'OOMKilling', message }, fieldPath(pod, name));
   }

@@ -42,6 +42,8 @@ export interface PodWorker {
   allocated(): Pod | undefined;
   /** Somebody has given something back: a resize that was put off may fit. */
   resizeAgain(): void;
+  /** Processes that the kernel has killed for want of memory, by container. */
+  readonly oomKills: Map<string, number>;
   /** Resolves when nothing of the pod is left here. */
   readonly gone: Promise<void>;
 }
@@ -65,6 +67,7 @@ const MAX_STEPS = 100;
 const BROKEN_MS = 10_000;
 
 class Worker implements PodWorker {
+  readonly oomKills = new Map<string, number>();
   readonly uid: string;
   readonly gone: Promise<void>;
   readonly #context: PodContext;

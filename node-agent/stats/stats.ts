@@ -14,7 +14,7 @@ export async function podStats(
     const running = [...observed.containers].filter(([, container]) => isRunning(container));
     const containers = running.map(async ([container, { run }]) => ({
       name: container,
-      ...useOf(await runtime.stats(worker.uid, run!.id)),
+      ...useOf(await runtime.stats(worker.uid, run!.id), worker.oomKills.get(container)),
     }));
     const whole = observed.sandbox === 'ready' ? [runtime.stats(worker.uid)] : [];
     const [[pod], settled] = await Promise.all([Promise.allSettled(whole), Promise.allSettled(containers)]);
@@ -28,14 +28,15 @@ export async function podStats(
   return Promise.all(pods);
 }
 
-function useOf(stats: ContainerStats): GroupUse {
+/** What a group has counted goes with it, when its container starts anew: `seenKills` does not. */
+function useOf(stats: ContainerStats, seenKills = 0): GroupUse {
   const { cpuNs, memoryBytes, memoryWorkingSetBytes, pids, oomKills, pressure } = stats;
   return {
     cpuNanoseconds: cpuNs,
     memoryBytes,
     workingSetBytes: memoryWorkingSetBytes,
     pids,
-    oomKills,
+    oomKills: Math.max(oomKills, seenKills),
     ...(pressure && { pressure }),
   };
 }
