@@ -10,7 +10,7 @@ Runs everything from a fresh machine: tidy, types, lint, unit tests, conformance
 kubectl and a real registry.
 
   --quick   all but the long soaks, under 30 minutes (default; what CI runs)
-  --full    the soaks too, e2e once more on etcd, and virtual machines that join by cloud-config
+  --full    the soaks too, e2e once more on etcd, every alert, and virtual machines that join by cloud-config
   filter    only test files whose path contains it (the build is made all the same)
 
 The last line reads "N passed, N failed, N skipped"; the reason of each skip stands above it.

@@ -4,8 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestEtcd } from '../harness/etcd.ts';
 import { HandbookLab, imageArchive } from '../harness/handbook-lab.ts';
 import { whyNoHost } from '../harness/host.ts';
+import { metricsOf } from '../harness/prometheus.ts';
 import { eventually } from '../harness/run.ts';
 
+const ALERTS = join(import.meta.dirname, '../../manifests/monitoring/alerts.yaml');
 const MISSING =
   whyNoHost() ?? (process.env['GANTRY_E2E_STORE'] ? 'begins with the embedded store' : undefined);
 
@@ -86,11 +88,10 @@ describe.skipIf(MISSING)(`docs/operations.md${MISSING ? ` (${MISSING})` : ''}`, 
 
   test('Metrics and alerts: every metric that an alert looks at is told', async () => {
     await play('metrics', 1);
-    const curl = 'curl -sf --cacert ca.crt -H "Authorization: Bearer $(cat token)" https://127.0.0.1:6443';
+    const curl = 'curl -sf --cacert ca.crt -H "Authorization: Bearer $(cat token)" https://10.0.0.1:6443';
     const node = '/api/v1/nodes/node-1/proxy/metrics/cadvisor';
     const told = await handbook.sh(1, `${curl}/metrics; ${curl}${node}`);
-    const rules = readFileSync(join(import.meta.dirname, '../../manifests/monitoring/alerts.yaml'), 'utf8');
-    const wanted = new Set([...rules.matchAll(/\b([a-z_]+)\{job=/g)].map(([, name]) => name!));
+    const wanted = metricsOf(readFileSync(ALERTS, 'utf8'));
     expect(wanted.size).toBeGreaterThan(10);
     // Prometheus makes it by itself.
     wanted.delete('up');
