@@ -51,7 +51,8 @@ export async function runElection(
   const candidate = new Candidate(options);
   while (!signal.aborted) {
     if (isFit() && (await candidate.attempt())) await hold(options, candidate, signal, lead);
-    else await sleep(clock, retryMs * (1 + random.next() / 5), signal).catch(() => undefined);
+    else
+      await sleep(clock, candidate.pauseMs(retryMs * (1 + random.next() / 5)), signal).catch(() => undefined);
   }
 }
 
@@ -153,6 +154,14 @@ class Candidate {
         throw new Error(`lease ${namespace}/${name}: unexpected failure`, { cause: error });
       return false;
     }
+  }
+
+  /** How long to wait for the next attempt: `retryMs`, or less when the lease can be taken before. */
+  pauseMs(retryMs: number): number {
+    const { clock, leaseMs = LEASE_MS } = this.#options;
+    if (!this.lost || !this.#seen) return retryMs;
+    const leftMs = this.#seen.at + leaseMs - clock.monotonic();
+    return leftMs > 0 ? Math.min(retryMs, leftMs) : retryMs;
   }
 
   async release(): Promise<void> {

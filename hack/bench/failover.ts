@@ -7,6 +7,7 @@ import { Lab, type LabHost } from '#test/harness/lab.ts';
 import { TestMachine } from '#test/harness/machine.ts';
 import { pidsOf, type Role } from '#test/harness/roles.ts';
 import { eventually, mustRun, run } from '#test/harness/run.ts';
+import { web } from './nodes.ts';
 import { percentile, type Section } from './table.ts';
 
 type Report = Parameters<Section>[0];
@@ -62,7 +63,7 @@ class Fleet {
     for (const machine of this.nodes) await this.isReady(machine);
     await this.first.must(['cordon', 'node-1', 'node-2', 'node-3']);
     await this.first.gantry(['image', 'load', 'dist/images/gantry-hello-1.tar']);
-    await this.first.must(['apply', '-f', '-'], { input: JSON.stringify(web()) });
+    await this.first.must(['apply', '-f', '-'], { input: JSON.stringify(apart()) });
     await this.first.must([
       'expose',
       'deployment',
@@ -272,18 +273,10 @@ function show(report: Report, what: string, samples: readonly number[], most: nu
   report({ what: '  p99', value: percentile(samples, 0.99), unit: 's', mark });
 }
 
-/** Two replicas, never on one node; nobody waits for a node that is lost. */
-function web(): object {
-  const tolerations = ['not-ready', 'unreachable'].map((name) => ({
-    ...{ key: `node.kubernetes.io/${name}`, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 0 },
-  }));
-  const labels = { app: 'web' };
-  const apart = { labelSelector: { matchLabels: labels }, topologyKey: 'kubernetes.io/hostname' };
-  const affinity = { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [apart] } };
-  const containers = [{ name: 'web', image: 'gantry/hello:1', ports: [{ containerPort: 8080 }] }];
-  const template = { metadata: { labels }, spec: { tolerations, affinity, containers } };
-  return {
-    ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web' } },
-    spec: { replicas: 2, selector: { matchLabels: labels }, template },
-  };
+/** Two replicas, never on one node. */
+function apart(): object {
+  const term = { labelSelector: { matchLabels: { app: 'web' } }, topologyKey: 'kubernetes.io/hostname' };
+  return web(2, {
+    affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term] } },
+  });
 }

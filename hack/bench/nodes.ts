@@ -173,13 +173,13 @@ async function measureTakeover(machines: Machines, report: Report): Promise<void
   report({ what: 'the same, the longest', value: Math.max(...times), unit: 's', mark });
 }
 
-/** Of which nobody waits for a node that is lost. */
-function web(replicas: number): object {
+/** Of which nobody waits for a node that is lost. `more`: of the pods' spec. */
+export function web(replicas: number, more: object = {}): object {
   const tolerations = ['not-ready', 'unreachable'].map((name) => ({
     ...{ key: `node.kubernetes.io/${name}`, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 0 },
   }));
   const containers = [{ name: 'web', image: 'gantry/hello:1', ports: [{ containerPort: 8080 }] }];
-  const template = { metadata: { labels: { app: 'web' } }, spec: { tolerations, containers } };
+  const template = { metadata: { labels: { app: 'web' } }, spec: { tolerations, containers, ...more } };
   return {
     ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web' } },
     spec: { replicas, selector: { matchLabels: { app: 'web' } }, template },

@@ -5,7 +5,8 @@ import { TestCluster } from '../harness/cluster.ts';
 import { whyNoHost } from '../harness/host.ts';
 import { hostProcesses, killHost } from '../harness/host-processes.ts';
 import { Lab, type LabHost } from '../harness/lab.ts';
-import { Ledger } from '../harness/ledger.ts';
+import type { Ledger } from '../harness/ledger.ts';
+import { failoverWriteLoad } from '../harness/load.ts';
 import { TestMachine } from '../harness/machine.ts';
 import { eventually, mustRun, type Ran, run } from '../harness/run.ts';
 
@@ -63,34 +64,11 @@ describe.skipIf(whyNoHost())('managed etcd', () => {
   };
 
   /** Writes on by whichever server answers, until it is told to stop. */
-  const writer = (servers: (TestMachine | TestCluster)[]) => {
-    const ledger = new Ledger();
-    const gaps: number[] = [];
-    let stopped = false;
-    const work = (async () => {
-      let last = performance.now();
-      for (let i = 0; !stopped; i++) {
-        const name = `w-${i}`;
-        for (const server of servers) {
-          const args = ['create', 'configmap', name, `--from-literal=n=${i}`, '--request-timeout=3s'];
-          const { code, stderr } = await at(server, args);
-          if (code !== 0 && !stderr.includes('already exists')) continue;
-          ledger.acknowledge(name, i);
-          gaps.push(performance.now() - last);
-          last = performance.now();
-          break;
-        }
-      }
-    })();
-    return {
-      ledger,
-      async stop() {
-        stopped = true;
-        await work;
-        return Math.max(...gaps);
-      },
-    };
-  };
+  const writer = (servers: (TestMachine | TestCluster)[]) =>
+    failoverWriteLoad(
+      servers.map((server) => (args) => at(server, args)),
+      'w',
+    );
   const lost = async (ledger: Ledger, machine: TestMachine | TestCluster) => {
     const { stdout } = await at(machine, ['get', 'configmaps', '-o', 'json']);
     const { items } = JSON.parse(stdout) as { items: { metadata: { name: string }; data?: { n: string } }[] };
@@ -175,8 +153,8 @@ describe.skipIf(whyNoHost())('managed etcd', () => {
       return (now !== undefined && now !== etcd) || undefined;
     });
     await voting(3);
-    const longest = await load.stop();
-    console.log(`      ${load.ledger.size} writes, the longest pause ${Math.round(longest)} ms`);
+    const { longestMs } = await load.stop();
+    console.log(`      ${load.ledger.size} writes, the longest pause ${Math.round(longestMs)} ms`);
     expect(await lost(load.ledger, cluster)).toEqual([]);
     expect(cluster.pids('server')).toEqual([server]);
   });
@@ -204,8 +182,8 @@ describe.skipIf(whyNoHost())('managed etcd', () => {
     await killHost(dying.host.name);
     const before = load.ledger.size;
     await orLog('it writes on', async () => load.ledger.size > before + 5 || undefined);
-    const longest = await load.stop();
-    console.log(`      ${load.ledger.size} writes, the longest pause ${Math.round(longest)} ms`);
+    const { longestMs } = await load.stop();
+    console.log(`      ${load.ledger.size} writes, the longest pause ${Math.round(longestMs)} ms`);
     expect(await lost(load.ledger, others[0]!)).toEqual([]);
     const [here] = (await members(others[0]!)).filter(({ fault }) => fault !== undefined);
     expect(here?.endpoint).toBe(`${leader}:2379`);

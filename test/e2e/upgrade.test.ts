@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ConfigMap, Node, Pod } from '#api/objects.ts';
 import { conditionOf } from '#api/semantics/conditions.ts';
 import { TestCluster } from '../harness/cluster.ts';
+import { blocksOf } from '../harness/handbook.ts';
 import { whyNoHost } from '../harness/host.ts';
 import { Lab, type LabHost } from '../harness/lab.ts';
 import { failoverWriteLoad, requestLoad } from '../harness/load.ts';
@@ -17,6 +18,7 @@ const NOW: string = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 const [major, minor] = NOW.split('.').map(Number) as [number, number];
 const NEXT = `${major}.${minor + 1}.0`;
 const BROKEN = `${major}.${minor + 1}.1`;
+const blocks = blocksOf(readFileSync(join(ROOT, 'docs/operations.md'), 'utf8'));
 const FAR = `${major}.${minor + 2}.0`;
 
 /** Three servers with an etcd of their own and two nodes go from one version to the next, as docs/operations.md tells. */
@@ -68,6 +70,13 @@ describe.skipIf(whyNoHost())('an upgrade', () => {
     const seconds = ((performance.now() - since) / 1000).toFixed(1);
     console.log(`      ${facts.node} from ${facts.from} to ${facts.to} in ${seconds} s`);
     return facts;
+  };
+  /** What docs/operations.md tells to do. */
+  const play = (name: string, machine: TestMachine | TestCluster) => {
+    const { commands } = blocks.find((block) => block.name === name)!;
+    expect(commands).toMatch(/^gantry upgrade( --from \/opt\/gantry-0.2.0)?$/);
+    const words = commands.replace('/opt/gantry-0.2.0', folderOf(NEXT)).split(' ');
+    return upgrade(machine, ...words.slice(2));
   };
   const nodes = async () => {
     const { stdout } = await at(third)(['get', 'nodes', '-o', 'json']);
@@ -167,7 +176,7 @@ describe.skipIf(whyNoHost())('an upgrade', () => {
 
   test('the first server goes to the next version, and it is told that its node is ahead', async () => {
     expect(before).toHaveLength(4);
-    expect(await upgrade(cluster, '--from', folderOf(NEXT))).toMatchObject({ from: NOW, to: NEXT });
+    expect(await play('upgrade-first', cluster)).toMatchObject({ from: NOW, to: NEXT });
     const told = await orLogs('the newer node is told of', async () => {
       const skew = await skewOf('node-1');
       return skew?.status === 'True' ? skew : undefined;
@@ -180,13 +189,15 @@ describe.skipIf(whyNoHost())('an upgrade', () => {
   test('nodes do not go before the servers, nor servers by two versions', async () => {
     const early = await tryUpgrade(fourth);
     expect(early).toMatchObject({ code: 1, stderr: expect.stringContaining('upgrade the servers first') });
+    const possible = JSON.parse((await tryUpgrade(second, '--check')).stdout);
+    expect(possible).toMatchObject({ node: 'node-2', role: 'server', version: NOW, to: NEXT, reasons: [] });
     const far = await tryUpgrade(second, '--from', folderOf(FAR));
     expect(far).toMatchObject({ code: 1, stderr: expect.stringContaining('one minor version apart') });
   });
 
   test('the second one goes there and back, while a watch of the third goes on', async () => {
     const watched = watchOf(third);
-    expect(await upgrade(second)).toMatchObject({ from: NOW, to: NEXT });
+    expect(await play('upgrade', second)).toMatchObject({ from: NOW, to: NEXT });
     expect(await upgrade(second, '--back')).toMatchObject({ from: NEXT, to: NOW });
     const seen = watched.lines();
     await orLogs('the watch goes on', async () => watched.lines() > seen + 2 || undefined);
@@ -209,10 +220,10 @@ describe.skipIf(whyNoHost())('an upgrade', () => {
   });
 
   test('the third server goes, then the nodes; what does not come up is undone', async () => {
-    expect(await upgrade(third)).toMatchObject({ from: NOW, to: NEXT });
+    expect(await play('upgrade', third)).toMatchObject({ from: NOW, to: NEXT });
     const broken = await tryUpgrade(fourth, '--from', folderOf(BROKEN), '--timeout', '3s');
     expect(broken).toMatchObject({ code: 1, stderr: expect.stringContaining(`${NOW} runs again`) });
-    for (const done of await Promise.all([upgrade(fourth), upgrade(fifth)]))
+    for (const done of await Promise.all([fourth, fifth].map((node) => play('upgrade', node))))
       expect(done).toMatchObject({ from: NOW, to: NEXT });
     await orLogs('nobody differs any more', async () => {
       const isAhead = ({ status }: Node) => conditionOf(status?.conditions, 'VersionSkew')?.status === 'True';

@@ -42,7 +42,7 @@ export function failoverWriteLoad(
   servers: readonly Kubectl[],
   prefix: string,
   pauseMs = 0,
-): Load<{ ledger: Ledger; longestMs: number }> {
+): Load<{ ledger: Ledger; longestMs: number }> & { ledger: Ledger } {
   const ledger = new Ledger();
   let longestMs = 0;
   let stopped = false;
@@ -62,6 +62,7 @@ export function failoverWriteLoad(
     }
   })();
   return {
+    ledger,
     async stop() {
       stopped = true;
       await work;
