@@ -153,7 +153,7 @@ describe('the virtual address of servers', () => {
     expect(link.holders()).toEqual(['a']);
     one.state.cut = true;
     await clock.advance(LEASE_MS);
-    expect(link.holders()).toEqual([]);
+    expect(link.holders()).not.toContain('a');
     await clock.advance(LEASE_MS / 2);
     expect(link.holders()).toEqual(['bb']);
     one.state.cut = false;
