@@ -33,6 +33,8 @@ export default defineConfig({
     maxWorkers: 2,
     sequence: { sequencer: beginWith(LONGEST) },
     testTimeout: 20_000,
+    // Some build programs or several nodes.
+    hookTimeout: 60_000,
     projects: [
       {
         extends: true,

@@ -60,13 +60,19 @@ export async function mustRun(
   return stdout;
 }
 
-/** Looks until `look` gives something other than undefined, at most `timeoutMs`; then fails with what it is waiting for. */
+/** How long after a look the next one is, when nobody says: for each look most callers start a program. */
+const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [50, 250];
+
+/**
+ * Looks until `look` gives something other than undefined, at most `timeoutMs`; then fails with what it is waiting for. `everyMs`
+ * is the pause between two looks; without it, a tenth of the time that was waited, within bounds.
+ */
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined>,
-  { timeoutMs = 30_000, everyMs = 50 }: { timeoutMs?: number; everyMs?: number } = {},
+  { timeoutMs = 30_000, everyMs }: { timeoutMs?: number; everyMs?: number } = {},
 ): Promise<T> {
-  const end = Date.now() + timeoutMs;
+  const started = Date.now();
   for (let last: unknown; ; ) {
     try {
       const found = await look();
@@ -74,7 +80,9 @@ export async function eventually<T>(
     } catch (error) {
       last = error;
     }
-    if (Date.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms`, { cause: last });
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
+    const waitedMs = Date.now() - started;
+    if (waitedMs > timeoutMs) throw new Error(`${what}: not within ${timeoutMs} ms`, { cause: last });
+    const pauseMs = everyMs ?? Math.min(MOST_PAUSE_MS, Math.max(LEAST_PAUSE_MS, waitedMs / 10));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
