@@ -49,10 +49,23 @@ test('what somebody may wait for is written at once, words alone a moment later'
   expect(held()?.message).toBe('a word');
 });
 
+test('what is learned in one turn is written once', async () => {
+  writer.put(pod, { phase: 'Running' });
+  await Promise.resolve();
+  writer.put(pod, { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] });
+  await settle();
+  expect(written).toHaveLength(1);
+  expect(held()?.conditions).toMatchObject([{ type: 'Ready', status: 'True' }]);
+});
+
 test('what comes while one is written goes out after it, only the newest', async () => {
+  const sent = cluster.intercept(() => {
+    sent();
+    writer.put(pod, { phase: 'Running', message: 'two' });
+    writer.put(pod, { phase: 'Running', message: 'three' });
+    return undefined;
+  });
   writer.put(pod, { phase: 'Running', message: 'one' });
-  writer.put(pod, { phase: 'Running', message: 'two' });
-  writer.put(pod, { phase: 'Running', message: 'three' });
   await clock.advance(200);
   expect(written.map(({ message }) => message)).toEqual(['one', 'three']);
 });

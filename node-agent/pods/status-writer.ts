@@ -101,7 +101,9 @@ class Writer implements StatusWriter {
         signal.removeEventListener('abort', abort);
         resolve();
       });
-      if (!entry.writing) this.#schedule(entry, 0);
+      entry.timer?.cancel();
+      delete entry.timer;
+      void this.#write(entry);
     });
   }
 
@@ -119,11 +121,7 @@ class Writer implements StatusWriter {
     if (entry.timer && entry.timerAtMs <= at) return;
     entry.timer?.cancel();
     entry.timerAtMs = at;
-    if (delayMs === 0) {
-      delete entry.timer;
-      void this.#write(entry);
-      return;
-    }
+    // Also what cannot wait goes with all that is learned in this turn: of most containers that they run, and that they are ready.
     entry.timer = clock.timer(delayMs, () => {
       delete entry.timer;
       void this.#write(entry);
