@@ -27,6 +27,19 @@ test('no command stands in an indented block, where nobody would count it', () =
   expect(text.match(/^ {4,}(gantry|kubectl|curl|systemctl|journalctl) .*/gm)).toBeNull();
 });
 
+test('what it refers to is there', () => {
+  const text = readFileSync(new URL('docs/operations.md', root), 'utf8');
+  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  );
+  const links = [...text.matchAll(/\]\(#([^)]*)\)/g)].map(([, link]) => link!);
+  expect(links.length).toBeGreaterThan(20);
+  expect(links.filter((link) => !headings.includes(link))).toEqual([]);
+});
+
 test('a block has the mark above it and the output below it', () => {
   const text = [
     ...['# One', '<!-- played: a -->', '```sh', 'gantry x', '```', '', '```text', 'shown', '```'],
