@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Deployment, EndpointSlice, Lease, Node, Pod } from '#api/objects.ts';
-import type { RotationAnswer } from '#cmd/gantry/authorities/plan.ts';
+import type { RotationAnswer, RotationStatus } from '#cmd/gantry/authorities/plan.ts';
 import type { Rotated } from '#cmd/gantry/authorities/rotate.ts';
 import { certificatesIn } from '#machinery/pki/bundle.ts';
 import { isSignedBy } from '#machinery/pki/certificate.ts';
@@ -269,6 +269,10 @@ describe.skipIf(whyNoHost())('two servers', () => {
     expect(isSignedBy(held.slice(held.indexOf('-----BEGIN CERT')), made['client-ca']!)).toBe(true);
     expect(isSignedBy(pki('server.crt', second.directory), made['server-ca']!)).toBe(true);
     expect(await answers(old['server-ca.crt']!)).toEqual(['200', '200']);
+    const rows = JSON.parse(await cluster.gantry(['certs', 'status', '-o', 'json'])) as {
+      rotation?: RotationStatus;
+    }[];
+    expect(rows.flatMap(({ rotation }) => rotation?.next.step ?? [])).toEqual(names.map(() => 'drop'));
     expect(await asAccount()).toEqual(['403', '403']);
     expect(await joins()).toContain('this token makes nodes');
     expect(await rotate()).toMatchObject({ code: 1, stderr: expect.stringContaining('--drop-old first') });

@@ -236,12 +236,12 @@ export class AuthorityRotation {
     await this.#engine.fresh();
     const data = this.#data;
     if (!data || !this.#follower) return;
-    const leases = this.#engine.list(LeaseKind, NAMESPACE);
+    const engine = this.#engine;
     const servers = authorityState(data, 'server-ca')?.bundle ?? '';
     const changed: string[] = [];
     for (const name of AUTHORITY_NAMES) {
       const state = authorityState(data, name);
-      const others = () => fetchKeys(name, leases, servers, { ...this.#deps, pki: pki() });
+      const others = () => fetchKeys(name, servers, { ...this.#deps, engine, pki: pki() });
       if (state && (await adopt(files, paths.pki, name, state, others)))
         changed.push(`${name}: ${state.phase}`);
     }
