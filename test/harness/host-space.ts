@@ -135,8 +135,10 @@ export class HostSpace {
     ]);
     // What others have mounted is not this host's, and must not be held by it: disks, namespaces, what tests are at.
     const foreign = `$2 ~ "^(/run/|/tmp/|/var/lib/gantry)" && $2 != "${directory}" { print $2 }`;
+    // Who removes a mount point meanwhile takes the mount away here too.
+    const unmount = 'umount --lazy $target || if mountpoint -q $target; then exit 1; fi';
     const own = [
-      `for target in $(awk '${foreign}' /proc/self/mounts | tac); do umount --lazy $target; done`,
+      `for target in $(awk '${foreign}' /proc/self/mounts | tac); do ${unmount}; done`,
       ...groups.map(({ target }) => `umount ${target}`),
       ...groups.map(
         ({ target, type, options }) => `mount -t ${type} ${options && `-o ${options}`} cgroup ${target}`,
