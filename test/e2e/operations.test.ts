@@ -179,6 +179,9 @@ describe.skipIf(MISSING)(`docs/operations.md${MISSING ? ` (${MISSING})` : ''}`, 
   });
 
   test('One address for all servers', async () => {
+    handbook.learn('10.0.0.100', '192.0.2.100');
+    handbook.learn('10-0-0-100', '192-0-2-100');
+    await play('virtual-address', 1);
     // An address is in the certificate anyway.
     handbook.learn('api.example.org', lab.hosts[0]!.address);
     expect(await play('kubeconfig', 1)).toContain(`server: "https://${lab.hosts[0]!.address}:6443"`);

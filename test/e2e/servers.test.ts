@@ -78,12 +78,12 @@ describe.skipIf(whyNoHost())('two servers', () => {
   const byAll = async (how: 'name' | 'virtual address') => {
     const hosts = join(cluster.directory, 'hosts');
     const kubeconfig = join(cluster.directory, `${how}.kubeconfig`);
-    writeFileSync(hosts, `127.0.0.1 localhost\n${one.address} ${NAME}\n${two.address} ${NAME}\n`);
+    writeFileSync(hosts, [one, two].map(({ address }) => `${address} ${NAME}\n`).join(''));
     const server = how === 'name' ? ['--server', `https://${NAME}:6443`] : [];
     const text = await cluster.gantry(['kubeconfig', ...server]);
     expect(text).toContain(how === 'name' ? `https://${NAME}:6443` : `https://${VIRTUAL}:6443`);
     writeFileSync(kubeconfig, text);
-    const script = `mount --bind '${hosts}' /etc/hosts && exec ${cluster.kubectlBinary} get --raw /readyz --request-timeout=3s`;
+    const script = `mount --bind '${hosts}' /etc/hosts && exec ${cluster.kubectlBinary} get --raw /readyz --request-timeout=${how === 'name' ? 20 : 3}s`;
     const [command, args] = three.inside('unshare', ['--mount', 'sh', '-c', script]);
     const env = { KUBECONFIG: kubeconfig, HOME: cluster.directory };
     const asked = asking(async () => (await run(command, args, { env, timeoutMs: 20_000 })).code === 0);
@@ -100,11 +100,12 @@ describe.skipIf(whyNoHost())('two servers', () => {
   };
   /** Hosts that have the virtual address. */
   const holders = async () => {
+    const has = async (host: LabHost) =>
+      (await mustRun(...host.inside('ip', ['-o', 'address', 'show', 'to', VIRTUAL]))) !== '';
     const found: LabHost[] = [];
-    for (const host of [one, two])
-      if ((await mustRun(...host.inside('ip', ['-o', 'address', 'show', 'to', VIRTUAL]))) !== '')
-        found.push(host);
-    return found;
+    for (const host of [one, two]) if (await has(host)) found.push(host);
+    // It may have moved between the two looks.
+    return found.length === 2 && !(await has(one)) ? [two] : found;
   };
   const heldBy = (host: LabHost) =>
     orLog(`${host.address} has the virtual address alone`, async () => {
@@ -114,11 +115,13 @@ describe.skipIf(whyNoHost())('two servers', () => {
   /** The other one gets it, and at no time both have it. */
   const handsOver = async (from: LabHost, to: LabHost) => {
     const began = performance.now();
+    let atBoth = 0;
     await orLog(`${to.address} takes the virtual address`, async () => {
       const found = await holders();
-      expect(found.length).toBeLessThan(2);
-      return found[0] === to || undefined;
+      if (found.length > 1) atBoth++;
+      return (found.length === 1 && found[0] === to) || undefined;
     });
+    expect(atBoth).toBe(0);
     const ms = Math.round(performance.now() - began);
     console.log(`      ${to.address} has the address ${ms} ms after ${from.address} could not keep it`);
   };
@@ -319,7 +322,7 @@ describe.skipIf(whyNoHost())('two servers', () => {
     await handsOver(one, two);
     signalHost(one.name, 'SIGCONT');
     for (const end = performance.now() + 2_000; performance.now() < end; )
-      expect(await holders()).toEqual([two]);
+      expect((await holders()).length).toBeLessThan(2);
     await lab.cut(two);
     await handsOver(two, one);
     await lab.cut(two, false);
@@ -329,7 +332,9 @@ describe.skipIf(whyNoHost())('two servers', () => {
       ...['get', 'events', '--field-selector', 'reason=VirtualAddressTaken'],
     ]);
     expect(items.map(({ message }) => message)).toContain(`${VIRTUAL} is on uplink of node-2 now`);
-    // A pod, and the node's own addresses, know nothing of it.
+    const metrics = await cluster.must(['get', '--raw', '/metrics']);
+    expect(metrics).toContain(`gantry_virtual_address_held{address="${VIRTUAL}"} 1\n`);
+    // No node takes it for its own.
     const { status: node1 } = await cluster.json<Node>(['get', 'node', 'node-1']);
     expect(node1!.addresses!.map(({ address }) => address)).not.toContain(VIRTUAL);
   });
