@@ -1,7 +1,8 @@
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { HandbookLab, imageArchive } from '../harness/handbook-lab.ts';
+import { imageArchive } from '../harness/cluster.ts';
+import { HandbookLab } from '../harness/handbook-lab.ts';
 import { whyNoHost } from '../harness/host.ts';
 import { firing, metricsOf, type Scrape, seriesOf, whyNoPromtool } from '../harness/prometheus.ts';
 import { eventually } from '../harness/run.ts';

@@ -1,8 +1,9 @@
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { imageArchive } from '../harness/cluster.ts';
 import { TestEtcd } from '../harness/etcd.ts';
-import { HandbookLab, imageArchive } from '../harness/handbook-lab.ts';
+import { HandbookLab } from '../harness/handbook-lab.ts';
 import { whyNoHost } from '../harness/host.ts';
 import { metricsOf } from '../harness/prometheus.ts';
 import { eventually } from '../harness/run.ts';

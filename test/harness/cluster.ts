@@ -105,13 +105,7 @@ export class TestCluster {
 
   /** Loads images that hack/images has made, making those that are missing. */
   async loadImages(names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      const file = join(ROOT, 'dist/images', `${name.replace(/[/:]/g, '-')}.tar`);
-      if (!existsSync(file)) {
-        await mustRun(process.execPath, ['hack/images/index.ts', name], { cwd: ROOT, timeoutMs: 300_000 });
-      }
-      await this.gantry(['image', 'load', '--local', file]);
-    }
+    for (const name of names) await this.gantry(['image', 'load', '--local', await imageArchive(name)]);
   }
 
   /** Pids of the instance's processes by role, as their command lines say. */
@@ -164,6 +158,14 @@ export class TestCluster {
       throw new Error(`${(error as Error).message}\n${this.log.split('\n').slice(-40).join('\n')}`);
     }
   }
+}
+
+/** The archive of an image of hack/images, made when it is missing. */
+export async function imageArchive(name: string): Promise<string> {
+  const file = join(ROOT, 'dist/images', `${name.replace(/[/:]/g, '-')}.tar`);
+  if (!existsSync(file))
+    await mustRun(process.execPath, ['hack/images/index.ts', name], { cwd: ROOT, timeoutMs: 300_000 });
+  return file;
 }
 
 /** Everything on this machine that names the instance of a data directory: processes, mounts, cgroups, files. */

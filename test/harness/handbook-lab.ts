@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -16,14 +16,6 @@ const PATIENCE_MS = 120_000;
 const INIT = 'while :; do sleep 1000 & wait $!; done';
 /** Directories in which an operator's machine has its own: each host's lie on its disk, empty. */
 const OWN = ['/var/lib', '/var/backups', '/opt', '/etc/systemd/system'];
-
-/** The archive of an image of hack/images, made when it is missing. */
-export async function imageArchive(name: string): Promise<string> {
-  const file = join(ROOT, 'dist/images', `${name.replace(/[/:]/g, '-')}.tar`);
-  if (!existsSync(file))
-    await mustRun(process.execPath, ['hack/images/index.ts', name], { cwd: ROOT, timeoutMs: 300_000 });
-  return file;
-}
 
 /**
  * Machines `node-1`, `node-2`, ... as docs/operations.md is for: gantry has its usual places on each, and systemd runs it, as far as a
