@@ -7,6 +7,7 @@ const LONGEST = [
   'test/e2e/transcripts.test.ts',
   'test/clients/kubectl.test.ts',
   'test/e2e/managed-etcd.test.ts',
+  'test/e2e/upgrade.test.ts',
   'test/e2e/join.test.ts',
   'test/e2e/servers.test.ts',
 ];
@@ -22,7 +23,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     sequence: { sequencer: beginWith(LONGEST) },
-    testTimeout: 120_000,
+    testTimeout: 240_000,
     hookTimeout: 240_000,
   },
 });
