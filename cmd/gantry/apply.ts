@@ -4,7 +4,7 @@ import { KINDS } from '#api/kinds/index.ts';
 import type { ApiObject } from '#api/objects.ts';
 import type { Client } from '#client/contract.ts';
 import { isStatus, messageOf } from '#machinery/errors.ts';
-import { connect } from './connect.ts';
+import { connect } from './connection/connect.ts';
 import { parseObjects, readSources, type SourceObject } from './documents.ts';
 import { pathsOf } from './paths.ts';
 

@@ -7,8 +7,8 @@ import { systemClock } from '#machinery/clock.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { silentLogger } from '#machinery/log.ts';
 import { controlPlaneOf, keptControlPlane, parseControlPlane, writeControlPlane } from './control-plane.ts';
-import type { JoinFlags } from './join.ts';
-import { enterAsServer } from './join-server.ts';
+import type { JoinFlags } from './membership/join.ts';
+import { enterAsServer } from './membership/join-server.ts';
 import { addJoinOptions, addUpOptions, type Settings, settle, type UpFlags } from './options.ts';
 import { pathsOf } from './paths.ts';
 

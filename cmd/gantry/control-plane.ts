@@ -6,13 +6,13 @@ import type { PathHandler } from '#apiserver/contract.ts';
 import { StatusError } from '#machinery/errors.ts';
 import type { Files } from '#machinery/io.ts';
 import { crossName, nextKeyName } from '#machinery/pki/directory.ts';
-import { encryptionArguments } from './encryption-options.ts';
 import { managedEtcdArguments } from './managed-etcd/options.ts';
 import { MEMBERS_FILE } from './managed-etcd/record.ts';
 import type { EtcdFlags, Settings } from './options.ts';
 import type { Paths } from './paths.ts';
 import { sharedSnapshotArguments } from './snapshot/options.ts';
-import { storeText } from './store-choice.ts';
+import { encryptionArguments } from './state/encryption-options.ts';
+import { storeText } from './state/store-choice.ts';
 
 /** What makes a machine a server of the cluster: its authorities and keys, and where the state is. The whole cluster's secret. */
 export interface ControlPlane {

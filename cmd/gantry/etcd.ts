@@ -11,14 +11,14 @@ import {
   type MemberStatus,
 } from '#store/etcd/maintenance.ts';
 import { memberApi } from '#store/etcd/members.ts';
+import { stopSignal } from './machine/stop.ts';
 import { managedAccess } from './managed-etcd/access.ts';
 import { removeMember } from './managed-etcd/membership.ts';
 import { memberText } from './managed-etcd/quorum.ts';
 import type { EtcdFlags } from './options.ts';
 import { pathsOf } from './paths.ts';
-import { stopSignal } from './stop.ts';
-import { etcdAccess } from './store.ts';
-import type { StoreChoice } from './store-choice.ts';
+import { etcdAccess } from './state/store.ts';
+import type { StoreChoice } from './state/store-choice.ts';
 import { formatBytes, formatTable } from './table.ts';
 
 export interface EtcdCommandFlags extends EtcdFlags {

@@ -1,14 +1,17 @@
 import { hostname } from 'node:os';
 import { Command } from 'commander';
 import { version } from './assets.ts';
+import { proxyOf } from './connection/proxy.ts';
+import { serverOption } from './connection/server-url.ts';
+import { addLoadOptions, adminOption } from './images/image-options.ts';
 import {
   addAdminOptions,
   addAvailabilityOptions,
   addDrainOptions,
   addTimeoutOption,
-} from './drain-options.ts';
-import { addLoadOptions, adminOption } from './image-options.ts';
-import type { JoinFlags } from './join.ts';
+} from './membership/drain-options.ts';
+import type { JoinFlags } from './membership/join.ts';
+import { roleOption, ttlOption } from './membership/token-options.ts';
 import {
   type AgentFlags,
   addAgentOptions,
@@ -19,12 +22,9 @@ import {
   DEFAULT_DATA_DIR,
   type UpFlags,
 } from './options.ts';
-import type { PromoteFlags } from './promote.ts';
-import { addPromoteOptions } from './promote-options.ts';
-import { proxyOf } from './proxy.ts';
-import { serverOption } from './server-url.ts';
 import { addSnapshotDirOption } from './snapshot/options.ts';
-import { roleOption, ttlOption } from './token-options.ts';
+import type { PromoteFlags } from './state/promote.ts';
+import { addPromoteOptions } from './state/promote-options.ts';
 import { addUpgradeOptions } from './upgrade/options.ts';
 
 /**
@@ -50,7 +50,9 @@ addJoinOptions(
   program
     .command('join <server>')
     .description('make this machine a part of the cluster at <server>, and run it, in the foreground'),
-).action(async (server: string, flags: JoinFlags) => finish((await import('./join.ts')).join(server, flags)));
+).action(async (server: string, flags: JoinFlags) =>
+  finish((await import('./membership/join.ts')).join(server, flags)),
+);
 
 const token = program.command('token').description('tokens by which machines join the cluster');
 token
@@ -62,18 +64,18 @@ token
   .option('--description <text>', 'what it is for')
   .option('-o, --output <format>', 'json')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
-  .action(async (flags) => finish((await import('./token.ts')).createToken(flags)));
+  .action(async (flags) => finish((await import('./membership/token.ts')).createToken(flags)));
 token
   .command('ls')
   .description('list them, without their secrets')
   .option('-o, --output <format>', 'json')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
-  .action(async (flags) => finish((await import('./token.ts')).listTokens(flags)));
+  .action(async (flags) => finish((await import('./membership/token.ts')).listTokens(flags)));
 token
   .command('rm <id...>')
   .description('nobody can join with them any more; who has joined stays')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
-  .action(async (ids, flags) => finish((await import('./token.ts')).removeTokens(ids, flags)));
+  .action(async (ids, flags) => finish((await import('./membership/token.ts')).removeTokens(ids, flags)));
 
 program
   .command('install [command...]')
@@ -84,23 +86,23 @@ program
   .option('--no-start', 'only from the next start of the machine on')
   .option('--remove', 'take the unit away again')
   .action(async (command, flags) =>
-    finish((async () => (await import('./install.ts')).install(command, flags))()),
+    finish((async () => (await import('./machine/install.ts')).install(command, flags))()),
   );
 
 const node = program.command('node').description('the machines of the cluster');
 addAdminOptions(node.command('ls').description('list them'))
   .option('-o, --output <format>', 'json')
-  .action(async (flags) => finish((await import('./nodes.ts')).listNodes(flags)));
+  .action(async (flags) => finish((await import('./membership/nodes.ts')).listNodes(flags)));
 addAvailabilityOptions(
   node.command('update <name...>').description('whether they take part: active, pause or drain'),
-).action(async (names, flags) => finish((await import('./nodes.ts')).updateNodes(names, flags)));
+).action(async (names, flags) => finish((await import('./membership/nodes.ts')).updateNodes(names, flags)));
 addDrainOptions(
   addAdminOptions(
     node.command('drain <name...>').description('have their pods go elsewhere, and wait for it'),
   ),
 )
   .option('--force', 'pods too that no controller makes anew')
-  .action(async (names, flags) => finish((await import('./nodes.ts')).drainNodes(names, flags)));
+  .action(async (names, flags) => finish((await import('./membership/nodes.ts')).drainNodes(names, flags)));
 addDrainOptions(
   addAdminOptions(
     node
@@ -110,7 +112,7 @@ addDrainOptions(
 )
   .option('--no-drain', 'with their pods as they are')
   .option('--force', 'also a machine that is dead, and pods that no controller makes anew')
-  .action(async (names, flags) => finish((await import('./nodes.ts')).removeNodes(names, flags)));
+  .action(async (names, flags) => finish((await import('./membership/nodes.ts')).removeNodes(names, flags)));
 
 program
   .command('cloud-config')
@@ -120,7 +122,7 @@ program
   .addOption(serverOption())
   .option('--proxy <url>', 'HTTP proxy by which the machine gets out', proxyOf)
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
-  .action(async (flags) => finish((await import('./token.ts')).cloudConfig(flags)));
+  .action(async (flags) => finish((await import('./membership/token.ts')).cloudConfig(flags)));
 
 const image = program
   .command('image')
@@ -134,7 +136,7 @@ addLoadOptions(
   .addOption(adminOption())
   .option('-o, --output <format>', 'json')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
-  .action(async (file, flags) => finish((await import('./image-load.ts')).loadImage(file, flags)));
+  .action(async (file, flags) => finish((await import('./images/image-load.ts')).loadImage(file, flags)));
 image
   .command('ls')
   .description('list images')
@@ -145,8 +147,8 @@ image
   .action(async (flags) =>
     finish(
       flags.cluster
-        ? (await import('./image-names.ts')).listLoaded(flags)
-        : (await import('./image.ts')).listImages(flags),
+        ? (await import('./images/image-names.ts')).listLoaded(flags)
+        : (await import('./images/image.ts')).listImages(flags),
     ),
   );
 image
@@ -154,7 +156,7 @@ image
   .description('remove names of images, from the cluster too, and what nothing needs any more')
   .addOption(adminOption())
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
-  .action(async (names, flags) => finish((await import('./image.ts')).removeImages(names, flags)));
+  .action(async (names, flags) => finish((await import('./images/image.ts')).removeImages(names, flags)));
 
 program
   .command('apply')
@@ -171,7 +173,7 @@ addStoreOptions(
     .option('--force', 'replace the file if it exists')
     .option('-o, --output <format>', 'json')
     .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR),
-).action(async (file, flags) => finish((await import('./backup.ts')).backup(file, flags)));
+).action(async (file, flags) => finish((await import('./state/backup.ts')).backup(file, flags)));
 addStoreOptions(
   program
     .command('restore <file>')
@@ -180,7 +182,7 @@ addStoreOptions(
     .option('--force', 'replace what is in the store')
     .option('-o, --output <format>', 'json')
     .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR),
-).action(async (file, flags) => finish((await import('./restore.ts')).restore(file, flags)));
+).action(async (file, flags) => finish((await import('./state/restore.ts')).restore(file, flags)));
 
 const snapshot = program
   .command('snapshot')
@@ -217,7 +219,7 @@ addPromoteOptions(
     .command('promote')
     .description('move the running cluster from SQLite to etcd, so that others can join as servers')
     .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR),
-).action(async (flags: PromoteFlags) => finish((await import('./promote.ts')).promote(flags)));
+).action(async (flags: PromoteFlags) => finish((await import('./state/promote.ts')).promote(flags)));
 
 program
   .command('recover')
@@ -254,7 +256,7 @@ program
   .option('--drop-unused-keys', 'remove keys from the key file that only older backups need')
   .option('-o, --output <format>', 'json')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
-  .action(async (flags) => finish((await import('./secrets.ts')).rotateSecrets(flags)));
+  .action(async (flags) => finish((await import('./state/secrets.ts')).rotateSecrets(flags)));
 
 const certs = program.command('certs').description('certificates of this machine, and their authorities');
 certs
@@ -262,7 +264,7 @@ certs
   .description('every certificate: whom it is for, who signed it, until when')
   .option('-o, --output <format>', 'json')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
-  .action(async (flags) => finish((await import('./certs.ts')).certificateStatus(flags)));
+  .action(async (flags) => finish((await import('./certificates/certs.ts')).certificateStatus(flags)));
 
 addTimeoutOption(
   addAdminOptions(
@@ -278,7 +280,7 @@ addTimeoutOption(
   .option('--force', 'without those that do not follow')
   .option('-o, --output <format>', 'json')
   .action(async (names, flags) =>
-    finish((await import('./authorities/rotate.ts')).rotateAuthorities(names, flags)),
+    finish((await import('./certificates/authorities/rotate.ts')).rotateAuthorities(names, flags)),
   );
 
 program
@@ -286,7 +288,7 @@ program
   .description("print the admin's kubeconfig")
   .addOption(serverOption())
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
-  .action(async (flags) => finish((await import('./kubeconfig.ts')).kubeconfig(flags)));
+  .action(async (flags) => finish((await import('./connection/kubeconfig.ts')).kubeconfig(flags)));
 
 addDrainOptions(
   program
@@ -301,7 +303,7 @@ addDrainOptions(
   .option('--unit-dir <dir>', 'where units are', '/etc/systemd/system')
   .option('-o, --output <format>', 'json')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
-  .action(async (flags) => finish((await import('./leave.ts')).leave(flags)));
+  .action(async (flags) => finish((await import('./membership/leave.ts')).leave(flags)));
 
 addUpgradeOptions(
   program
@@ -314,7 +316,7 @@ program
   .description('remove everything an instance made on this machine: containers, networks, cgroups, files')
   .option('--data-dir <dir>', 'of the instance', DEFAULT_DATA_DIR)
   .option('--yes', 'do it')
-  .action(async (flags) => finish((await import('./purge.ts')).purge(flags)));
+  .action(async (flags) => finish((await import('./machine/purge.ts')).purge(flags)));
 
 program
   .command('version')

@@ -14,22 +14,26 @@ import { LOG_LEVELS, type LogLevel } from '#machinery/log.ts';
 import { parseCidr } from '#machinery/values/cidr.ts';
 import { parseGoDuration } from '#machinery/values/duration.ts';
 import { nodeAddress, parseListen } from './addresses.ts';
-import { addEncryptionOptions, type EncryptionFlags, encryptionArguments } from './encryption-options.ts';
-import { imagePortOption } from './image-options.ts';
+import { proxyOf } from './connection/proxy.ts';
+import { imagePortOption } from './images/image-options.ts';
 import {
   addEtcdPortOptions,
   addManagedEtcdOptions,
   type ManagedEtcdFlags,
   managedEtcdArguments,
 } from './managed-etcd/options.ts';
-import { addOperationOptions, type OperationFlags, operationArguments } from './operation-options.ts';
+import { roleOption } from './membership/token-options.ts';
+import { addOperationOptions, type OperationFlags, operationArguments } from './options/operation-options.ts';
+import { addResourceOptions, type ResourceFlags, resourceArguments } from './options/resource-options.ts';
+import { addShutdownOptions, type ShutdownFlags, shutdownArguments } from './options/shutdown-options.ts';
 import { instanceOf, type Paths, pathsOf } from './paths.ts';
-import { proxyOf } from './proxy.ts';
-import { addResourceOptions, type ResourceFlags, resourceArguments } from './resource-options.ts';
-import { addShutdownOptions, type ShutdownFlags, shutdownArguments } from './shutdown-options.ts';
 import { addSnapshotOptions, type SnapshotFlags, snapshotArguments } from './snapshot/options.ts';
-import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
-import { roleOption } from './token-options.ts';
+import {
+  addEncryptionOptions,
+  type EncryptionFlags,
+  encryptionArguments,
+} from './state/encryption-options.ts';
+import { parseStore, type StoreChoice, storeText } from './state/store-choice.ts';
 import {
   type VirtualAddress,
   virtualAddressArguments,

@@ -5,15 +5,20 @@ import { messageOf } from '#machinery/errors.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { type Logger, textLogger } from '#machinery/log.ts';
 import { mainProgram, root as ownProgram } from './assets.ts';
+import { serverUrl } from './certificates/pki.ts';
 import { keptControlPlane } from './control-plane.ts';
-import type { ServerEntry } from './join-server.ts';
-import { readJoined } from './joined.ts';
+import { makePrivate } from './machine/memory-dir.ts';
+import { keepWatched } from './machine/notify.ts';
+import { WITHOUT_OPTIMIZER } from './machine/optimizer.ts';
+import { endLeftRoles, pidFileOf, runningPid } from './machine/processes.ts';
+import { EXIT_ANEW, EXIT_FINAL, type Role, supervise } from './machine/supervise.ts';
 import { OtherStoreError } from './managed-etcd/choice.ts';
 import { EtcdProgramError } from './managed-etcd/program.ts';
 import { EtcdDataLostError, etcdRole, memberHere } from './managed-etcd/role.ts';
-import { makePrivate } from './memory-dir.ts';
-import { keepWatched } from './notify.ts';
-import { WITHOUT_OPTIMIZER } from './optimizer.ts';
+import type { ServerEntry } from './membership/join-server.ts';
+import { readJoined } from './membership/joined.ts';
+import { evictionSettings } from './options/resource-options.ts';
+import { shutdownTimes } from './options/shutdown-options.ts';
 import {
   type AgentSettings,
   agentArguments,
@@ -23,12 +28,7 @@ import {
   toArguments,
   type UpFlags,
 } from './options.ts';
-import { serverUrl } from './pki.ts';
-import { endLeftRoles, pidFileOf, runningPid } from './processes.ts';
-import { evictionSettings } from './resource-options.ts';
-import { shutdownTimes } from './shutdown-options.ts';
-import { inCharge, PromotedStoreError } from './store-record.ts';
-import { EXIT_ANEW, EXIT_FINAL, type Role, supervise } from './supervise.ts';
+import { inCharge, PromotedStoreError } from './state/store-record.ts';
 import {
   becomeProgram,
   fallBack,

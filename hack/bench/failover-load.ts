@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { ConfigMapKind } from '#api/kinds/config-map.ts';
-import { connect } from '#cmd/gantry/connect.ts';
+import { connect } from '#cmd/gantry/connection/connect.ts';
 import { systemClock } from '#machinery/clock.ts';
 
 /**

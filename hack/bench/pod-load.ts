@@ -1,7 +1,7 @@
 import { PodKind } from '#api/kinds/pod.ts';
 import type { Pod } from '#api/objects.ts';
 import { startInformer } from '#client/informer.ts';
-import { connect } from '#cmd/gantry/connect.ts';
+import { connect } from '#cmd/gantry/connection/connect.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { type Measure, percentile } from './table.ts';

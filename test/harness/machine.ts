@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { leftRoles } from '#cmd/gantry/processes.ts';
+import { leftRoles } from '#cmd/gantry/machine/processes.ts';
 import { tracesOf } from './cluster.ts';
 import type { TestHost } from './host.ts';
 import { eventually, mustRun, type Ran, run } from './run.ts';

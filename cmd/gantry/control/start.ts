@@ -4,8 +4,8 @@ import type { Health } from '#machinery/component.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { controlWorker } from '../assets.ts';
+import { type Pki, serverUrl } from '../certificates/pki.ts';
 import type { Settings } from '../options.ts';
-import { type Pki, serverUrl } from '../pki.ts';
 
 /** What the worker is started with. */
 export interface ControlOptions extends ControlCredentials {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemFiles } from '#machinery/files.ts';
 import { type Paths, pathsOf } from '../paths.ts';
-import { parseStore, type StoreChoice } from '../store-choice.ts';
+import { parseStore, type StoreChoice } from '../state/store-choice.ts';
 import { OtherStoreError, storeInCharge } from './choice.ts';
 import { memberRecordPath, readMember, writeMember } from './record.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { systemFiles } from '#machinery/files.ts';
 import type { Files } from '#machinery/io.ts';
 import type { Paths } from '../paths.ts';
-import type { StoreChoice } from '../store-choice.ts';
+import type { StoreChoice } from '../state/store-choice.ts';
 import { readMember } from './record.ts';
 import type { RunDeps } from './run.ts';
 

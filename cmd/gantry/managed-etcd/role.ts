@@ -1,7 +1,7 @@
 import type { Clock } from '#machinery/clock.ts';
 import type { Files } from '#machinery/io.ts';
 import type { Logger } from '#machinery/log.ts';
-import type { Role } from '../supervise.ts';
+import type { Role } from '../machine/supervise.ts';
 import { prepareMemberPki } from './pki.ts';
 import { claimPorts, type EtcdPlace, etcdArguments, probeEtcd, urlsOf } from './program.ts';
 import { etcdDataPath, hasEtcdData, type MemberRecord, readMember, writeMember } from './record.ts';

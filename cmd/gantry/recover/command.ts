@@ -8,6 +8,8 @@ import { systemRandom, uuid } from '#machinery/random.ts';
 import type { Store } from '#store/contract.ts';
 import { openEtcdStore } from '#store/etcd/index.ts';
 import { askMember, endpointOf } from '#store/etcd/members.ts';
+import { isInUse } from '../machine/processes.ts';
+import { stopSignal } from '../machine/stop.ts';
 import { etcdCredentials } from '../managed-etcd/pki.ts';
 import { type EtcdPlace, localEndpoint } from '../managed-etcd/program.ts';
 import {
@@ -20,9 +22,7 @@ import {
 } from '../managed-etcd/record.ts';
 import { withMember } from '../managed-etcd/run.ts';
 import { type Paths, pathsOf } from '../paths.ts';
-import { isInUse } from '../processes.ts';
-import { stopSignal } from '../stop.ts';
-import { CLUSTER } from '../store.ts';
+import { CLUSTER } from '../state/store.ts';
 import {
   explanation,
   judgeRecovery,

@@ -5,8 +5,8 @@
 import { constants } from 'node:fs';
 import { cp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { syncPath } from '../backup-file.ts';
 import type { Paths } from '../paths.ts';
+import { syncPath } from '../state/backup-file.ts';
 
 export interface WorkCopy {
   /** Where etcd is to run. */

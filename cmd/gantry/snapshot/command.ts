@@ -6,8 +6,8 @@ import { readBackup } from '#apiserver/backup/read.ts';
 import { systemClock } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import { humanDuration } from '#machinery/values/duration.ts';
-import { type BackupFlags, backup } from '../backup.ts';
 import { pathsOf } from '../paths.ts';
+import { type BackupFlags, backup } from '../state/backup.ts';
 import { formatBytes, formatTable } from '../table.ts';
 import { LABEL, parseSnapshotName, snapshotName, snapshotsOf } from './plan.ts';
 

@@ -7,7 +7,7 @@ import { type BackupSource, writeBackup } from '#apiserver/backup/write.ts';
 import { type Clock, sleep } from '#machinery/clock.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Logger } from '#machinery/log.ts';
-import { writeBackupFile } from '../backup-file.ts';
+import { writeBackupFile } from '../state/backup-file.ts';
 import { dueAt, type Snapshot, snapshotName, snapshotsOf, surplus } from './plan.ts';
 
 export interface SnapshotOptions {

@@ -5,7 +5,7 @@ import { systemClock } from '#machinery/clock.ts';
 import type { Logger } from '#machinery/log.ts';
 import type { Store } from '#store/contract.ts';
 import type { Settings } from '../options.ts';
-import { CLUSTER } from '../store.ts';
+import { CLUSTER } from '../state/store.ts';
 import { SnapshotSchedule } from './schedule.ts';
 
 export function snapshotSchedule(settings: Settings, store: Store, log: Logger): SnapshotSchedule {

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { programsPath } from '#api/well-known.ts';
 import { messageOf } from '#machinery/errors.ts';
 import type { Transport } from '#machinery/transport.ts';
-import { bundleArchitecture } from '../node-bundle.ts';
+import { bundleArchitecture } from '../membership/node-bundle.ts';
 
 /** A folder with all that runs a node or a server, laid out as a checkout is. */
 export interface Program {

@@ -6,13 +6,13 @@ import { messageOf } from '#machinery/errors.ts';
 import { systemFiles } from '#machinery/files.ts';
 import { collect, type Transport } from '#machinery/transport.ts';
 import { memberApi } from '#store/etcd/members.ts';
-import { otherServersOf } from '../leave.ts';
+import type { ServerDoors } from '../connection/servers.ts';
 import { managedAccess } from '../managed-etcd/access.ts';
 import { listMembers } from '../managed-etcd/membership.ts';
 import type { MemberState } from '../managed-etcd/quorum.ts';
-import type { Membership } from '../membership.ts';
+import { otherServersOf } from '../membership/leave.ts';
+import type { Membership } from '../membership/membership.ts';
 import type { Paths } from '../paths.ts';
-import type { ServerDoors } from '../servers.ts';
 import type { NodeFacts, ServerFacts, Surroundings } from './plan.ts';
 
 const ANSWER_MS = 5_000;

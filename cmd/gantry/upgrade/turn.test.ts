@@ -4,7 +4,7 @@ import { FakeCluster } from '#client/fake/fake-cluster.ts';
 import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { StatusError } from '#machinery/errors.ts';
 import { seededRandom } from '#machinery/random.ts';
-import type { Membership } from '../membership.ts';
+import type { Membership } from '../membership/membership.ts';
 import { inTurn } from './turn.ts';
 
 const clock = new VirtualClock();
