@@ -31,7 +31,7 @@ import { backupHandler } from './backup/handler.ts';
 import { refuseHalfRestored } from './backup/marker.ts';
 import { clusterInfo } from './bootstrap/cluster-info.ts';
 import { type BootstrapConfig, bootstrap } from './bootstrap/index.ts';
-import { bindOwnNode } from './bootstrap/own-node.ts';
+import { bindOwnNode, labelOwnNode } from './bootstrap/own-node.ts';
 import { type JoinedServer, joinServers, otherServers, type ServerAddress } from './bootstrap/servers.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { RequestChain } from './chain.ts';
@@ -355,7 +355,9 @@ async function joined(
   signal: AbortSignal,
 ): Promise<JoinedServer | undefined> {
   const { advertise, sharedStore = false, node, authorities, version } = config;
-  if (node && !(await bindOwnNode(engine, node)))
+  if (node && (await bindOwnNode(engine, node)))
+    signal.addEventListener('abort', labelOwnNode(engine, node.name, log), { once: true });
+  else if (node)
     log.error('Another machine has joined under this name: name this one otherwise, or delete that Node', {
       node: node.name,
     });

@@ -82,6 +82,8 @@ export const NodeKind: Kind<Node> = {
 };
 
 const ROLE_PREFIX = 'node-role.kubernetes.io/';
+/** Label of the nodes of servers. */
+export const CONTROL_PLANE_ROLE = `${ROLE_PREFIX}control-plane`;
 const ROLE_LABEL = 'kubernetes.io/role';
 
 /** The roles a node's labels give it, sorted. */
