@@ -51,12 +51,14 @@ export function watchOom(
   signal.addEventListener('abort', () => closeSync(log), { once: true });
   const buffer = Buffer.alloc(RECORD_BYTES);
   every(clock, POLL_MS, signal, async () => {
-    for (let count = 0; count < RECORDS_AT_ONCE; count++) {
+    for (let count = 0; count < RECORDS_AT_ONCE; ) {
       const record = nextRecord(log, buffer);
       if (record === undefined) return;
       // `<level>,<sequence>,<microseconds>,<flags>;<text>`
       const [head = '', text = ''] = record.split(/;(.*)/s);
+      // What is from before is as much as the kernel keeps, and passed over at once: Node cannot seek.
       if (Number(head.split(',')[2]) < sinceUs) continue;
+      count++;
       const event = parseOom(text.split('\n')[0]!, root);
       if (event) tell(event);
     }

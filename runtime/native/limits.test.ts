@@ -290,7 +290,8 @@ describe.skipIf(reason !== undefined)(`limits (${reason ?? 'as root'})`, () => {
       )
     )
       await expect
-        .poll(() => events, { timeout: 5000 })
+        // The log is looked at every five seconds.
+        .poll(() => events, { timeout: 15_000 })
         .toContainEqual({
           ...{ type: 'oom', sandbox: pod, container: 'main.0', process: 'dd', wholeNode: false },
           pid: expect.any(Number),
