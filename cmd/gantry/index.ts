@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { version } from './assets.ts';
 import { proxyOf } from './connection/proxy.ts';
 import { serverOption } from './connection/server-url.ts';
@@ -277,6 +277,9 @@ addTimeoutOption(
   'how long to wait for servers, nodes and pods to follow; 0 = for ever',
 )
   .option('--drop-old', 'end the trust in authorities that were replaced')
+  .addOption(
+    new Option('--cancel', 'give up new authorities that sign nothing yet').conflicts(['dropOld', 'force']),
+  )
   .option('--force', 'without those that do not follow')
   .option('-o, --output <format>', 'json')
   .action(async (names, flags) =>

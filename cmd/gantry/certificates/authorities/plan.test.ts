@@ -43,6 +43,9 @@ test('a new authority is trusted, then issues, and then the old one goes: in tha
   expect(afterStep(issue, 'drop', 3_000)).toEqual({
     ...{ bundle: bundleOf([made.certificate]), phase: 'stable', sinceMs: 3_000 },
   });
+  expect(afterStep(trust, 'cancel', 2_000)).toEqual({
+    ...{ bundle: bundleOf([old.certificate]), phase: 'stable', sinceMs: 2_000 },
+  });
   const wrong: [typeof issue | ReturnType<typeof stable>, RotationStep][] = [
     [stable(), 'issue'],
     [stable(), 'drop'],
@@ -50,6 +53,8 @@ test('a new authority is trusted, then issues, and then the old one goes: in tha
     [trust, 'drop'],
     [issue, 'trust'],
     [issue, 'issue'],
+    [issue, 'cancel'],
+    [stable(), 'cancel'],
   ];
   for (const [state, step] of wrong) expect(() => afterStep(state, step, 0)).toThrow('does not follow');
 });

@@ -19,11 +19,17 @@ import type { Successor } from './adopt.ts';
 import type { RotationMode } from './automatic.ts';
 import { dueStep } from './due.ts';
 
-export const ROTATION_STEPS = ['trust', 'issue', 'drop'] as const;
+/** `cancel`: the new one goes instead, as long as it signs nothing. */
+export const ROTATION_STEPS = ['trust', 'issue', 'drop', 'cancel'] as const;
 export type RotationStep = (typeof ROTATION_STEPS)[number];
 
 /** The phase that each step leads out of. */
-const FROM: Record<RotationStep, RotationPhase> = { trust: 'stable', issue: 'trust', drop: 'issue' };
+const FROM: Record<RotationStep, RotationPhase> = {
+  trust: 'stable',
+  issue: 'trust',
+  drop: 'issue',
+  cancel: 'trust',
+};
 
 /** What the authority is after a step at `atMs`. `successor`: the new one. Throws Conflict out of turn. */
 export function afterStep(

@@ -4,7 +4,7 @@ import { VirtualClock } from '#machinery/clock-virtual.ts';
 import { StatusError } from '#machinery/errors.ts';
 import type { Transport } from '#machinery/transport.ts';
 import type { RotationAnswer, RotationStatus } from './plan.ts';
-import { dropOld, type RotateFlags, rotate, textOf } from './rotate.ts';
+import { cancel, dropOld, type RotateFlags, rotate, textOf } from './rotate.ts';
 
 /** Servers that take each step, and have all follow after so many looks. */
 const NAMES: AuthorityName[] = ['server-ca', 'client-ca', 'service-account'];
@@ -36,7 +36,7 @@ const transport: Transport = {
     if (method === 'POST') {
       steps.push(`${step} ${name}${query.has('force') ? ' by force' : ''}`);
       looks = 0;
-      change(name, { phase: step === 'drop' ? 'stable' : (step as 'trust' | 'issue') });
+      change(name, { phase: step === 'drop' || step === 'cancel' ? 'stable' : (step as 'trust' | 'issue') });
     } else looks++;
     const waitsFor = looks <= slow ? { ...nobody, nodes: ['n1'] } : nobody;
     const authorities = [...found.values()].map((one) => ({ ...one, waitsFor }));
@@ -95,6 +95,14 @@ test('who does not follow in time is named; forced, nobody is waited for', async
   expect(steps).toEqual(['trust client-ca']);
   await passing(rotate(['client-ca'], flags({ force: true }), deps()));
   expect(steps.at(-1)).toBe('issue client-ca by force');
+});
+
+test('what signs nothing yet is called off, and nothing else', async () => {
+  change('server-ca', { phase: 'issue' });
+  change('client-ca', { phase: 'trust' });
+  const { authorities } = await passing(cancel(NAMES, flags(), deps()));
+  expect([steps, authorities.map(({ phase }) => phase)]).toEqual([['cancel client-ca'], ['stable']]);
+  await expect(passing(cancel(NAMES, flags(), deps()))).rejects.toThrow('there is no new authority');
 });
 
 test('nothing is dropped when something could not be', async () => {

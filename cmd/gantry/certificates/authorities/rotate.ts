@@ -9,6 +9,7 @@ import { laggingText, type RotationAnswer, type RotationStatus, type RotationSte
 
 export interface RotateFlags extends AdminFlags {
   dropOld?: boolean;
+  cancel?: boolean;
   force?: boolean;
   /** Milliseconds; 0 = as long as it takes. */
   timeout: number;
@@ -17,13 +18,17 @@ export interface RotateFlags extends AdminFlags {
 
 const LOOK_EVERY_MS = 500;
 
-/** `gantry certs rotate`: new authorities beside the old ones; or with `--drop-old` the end of those. All when none is named. */
+/**
+ * `gantry certs rotate`: new authorities beside the old ones; or with `--drop-old` the end of those, with
+ * `--cancel` of new ones that sign nothing yet. All when none is named.
+ */
 export async function rotateAuthorities(names: readonly string[], flags: RotateFlags): Promise<number> {
   const chosen = names.length > 0 ? names.map(nameOf) : AUTHORITY_NAMES;
   const answer = await withAdmin(flags, async (_, transport) => {
     const line = progressLine();
     try {
       const deps = { transport, clock: systemClock, show: line.show };
+      if (flags.cancel) return await cancel(chosen, flags, deps);
       return await (flags.dropOld
         ? dropOld(chosen, flags, deps, names.length > 0)
         : rotate(chosen, flags, deps));
@@ -70,6 +75,16 @@ export async function rotate(names: Names, flags: RotateFlags, deps: RotateDeps)
   for (const { name, phase } of await followed(waiting, flags, deps))
     if (phase === 'trust') await take(name, 'issue', flags, deps);
   return { authorities: await followed(waiting, flags, deps) };
+}
+
+/** Of those that are known and sign nothing: for one whose key was lost with the server that made it, say. */
+export async function cancel(names: Names, flags: RotateFlags, deps: RotateDeps): Promise<Rotated> {
+  const open = (await statuses(names, deps)).filter(({ phase }) => phase === 'trust');
+  if (open.length === 0)
+    throw new Error('there is no new authority that signs nothing yet: one that does is not taken back');
+  const cancelled = open.map(({ name }) => name);
+  for (const name of cancelled) await take(name, 'cancel', flags, deps);
+  return { authorities: await followed(cancelled, flags, deps) };
 }
 
 /** `named`: they were asked for by name, so that none may be kept back. */

@@ -14,6 +14,7 @@ import { systemFiles } from '#machinery/files.ts';
 import { silentLogger } from '#machinery/log.ts';
 import { bundleHash, certificatesIn } from '#machinery/pki/bundle.ts';
 import { isSignedBy, keyHashOf } from '#machinery/pki/certificate.ts';
+import { nextKeyName } from '#machinery/pki/directory.ts';
 import { signingKeyOf } from '#machinery/pki/signing-key.ts';
 import { systemRandom } from '#machinery/random.ts';
 import { authoritiesWith, makeJoinToken } from '../../membership/join-token.ts';
@@ -138,6 +139,18 @@ test('step by step, each when all have followed the one before', async () => {
   expect(certificatesIn(bundle())).toEqual([made]);
   expect(issuer()).toBe(0);
   expect(told).toEqual(['AuthorityTrusted', 'AuthorityIssues', 'AuthorityDropped']);
+});
+
+test('one whose key was lost before it signed is given up, although nobody can follow it', async () => {
+  const [old] = certificatesIn(bundle());
+  await step('trust');
+  rmSync(join(directory, 'pki', nextKeyName('server-ca')));
+  await follow();
+  expect(await step('cancel')).toMatchObject({ status: 200, body: { phase: 'stable' } });
+  expect(certificatesIn(bundle())).toEqual([old]);
+  expect(told).toEqual(['AuthorityTrusted', 'AuthorityCancelled']);
+  await follow();
+  expect(await step('trust')).toMatchObject({ status: 200, body: { phase: 'trust' } });
 });
 
 test('out of turn, or a step that is none, changes nothing', async () => {

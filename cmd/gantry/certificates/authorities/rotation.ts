@@ -70,11 +70,13 @@ const REASONS: Record<RotationStep, string> = {
   trust: 'AuthorityTrusted',
   issue: 'AuthorityIssues',
   drop: 'AuthorityDropped',
+  cancel: 'AuthorityCancelled',
 };
 const TAKEN: Record<RotationStep, string> = {
   trust: 'a new authority is trusted beside the one that signs',
   issue: 'the new authority signs, the old one is trusted beside it',
   drop: 'the old authority is trusted no more',
+  cancel: 'the new authority is given up before it has signed anything',
 };
 
 const ROOT_CA = 'kube-root-ca.crt';
@@ -193,7 +195,8 @@ export class AuthorityRotation {
     // Out of turn: before anything is made.
     afterStep(state, step, clock.now(), { made: state.bundle });
     const waits = laggingText(this.#statusOf(name).waitsFor);
-    if (waits !== undefined && !force)
+    // Nobody can follow one whose key is lost, and nobody has to before it goes.
+    if (waits !== undefined && !force && step !== 'cancel')
       throw new StatusError('Conflict', `these have not followed the last step of ${name} yet: ${waits}`);
     const droppable = (step === 'drop' && droppableMs(name, state)) || 0;
     if (clock.now() < droppable && !force)
