@@ -5,7 +5,7 @@
 import { EventKind } from '#api/kinds/event.ts';
 import type { ApiObject, Event } from '#api/objects.ts';
 import { explain, type Why } from '#api/why.ts';
-import { type Clock, rfc3339, sleep } from '#machinery/clock.ts';
+import { type Clock, orAfter, rfc3339, sleep } from '#machinery/clock.ts';
 import { isStatus } from '#machinery/errors.ts';
 import type { Client } from './contract.ts';
 
@@ -81,11 +81,7 @@ class Recorder implements EventRecorder {
   }
 
   async flush(): Promise<void> {
-    if (!this.#running) return;
-    const enough = new AbortController();
-    const late = sleep(this.#options.clock, FLUSH_MS, enough.signal).catch(() => undefined);
-    await Promise.race([this.#running, late]);
-    enough.abort();
+    if (this.#running) await orAfter(this.#options.clock, FLUSH_MS, this.#running);
   }
 
   #mayTell(about: ApiObject): boolean {

@@ -5,7 +5,7 @@
 import { NODE_GRACE_MS } from '#api/cluster-settings.ts';
 import { LeaseKind } from '#api/kinds/lease.ts';
 import type { Lease } from '#api/objects.ts';
-import { type Clock, rfc3339Micro, sleep } from '#machinery/clock.ts';
+import { type Clock, orAfter, rfc3339Micro, sleep } from '#machinery/clock.ts';
 import { isStatus } from '#machinery/errors.ts';
 import type { Random } from '#machinery/random.ts';
 import type { Client } from './contract.ts';
@@ -78,36 +78,17 @@ async function hold(
     const attempt = candidate.attempt();
     asking = attempt;
     // An answer that is late is none: the others count the lease's time, whatever became of it.
-    const renewed = await within(clock, renewedAt + renewDeadlineMs - askedAt, attempt, signal);
+    const renewed = await orAfter(clock, renewedAt + renewDeadlineMs - askedAt, attempt, signal);
     if (renewed) renewedAt = askedAt;
     else if (candidate.lost || clock.monotonic() - renewedAt >= renewDeadlineMs) break;
   }
   leading.abort();
   await work;
-  await within(
+  await orAfter(
     clock,
     RELEASE_MS,
     asking.then(() => candidate.release()),
   );
-}
-
-/** What it comes to; undefined when that takes longer, or the signal aborts first. */
-async function within<T>(
-  clock: Clock,
-  ms: number,
-  work: Promise<T>,
-  signal?: AbortSignal,
-): Promise<T | undefined> {
-  const enough = new AbortController();
-  const late = sleep(clock, ms, AbortSignal.any([enough.signal, ...(signal ? [signal] : [])])).then(
-    () => undefined,
-    () => undefined, // it is over before
-  );
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    enough.abort();
-  }
 }
 
 class Candidate {

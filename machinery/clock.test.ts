@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { clockConformance } from './clock.conformance.ts';
-import { rfc3339, rfc3339Micro, sleep, systemClock } from './clock.ts';
+import { orAfter, rfc3339, rfc3339Micro, sleep, systemClock } from './clock.ts';
 import { VirtualClock } from './clock-virtual.ts';
 
 clockConformance('the system clock', () => ({
@@ -36,6 +36,22 @@ test('a pending timer of the system clock keeps no process alive', () => {
   const timer = systemClock.timer(60_000, () => {});
   expect(timers()).toBe(before);
   timer.cancel();
+});
+
+test('work is waited for as long as it may take, and until the signal aborts', async () => {
+  const clock = new VirtualClock();
+  const never = new Promise<string>(() => {});
+  expect(await orAfter(clock, 100, Promise.resolve('done'))).toBe('done');
+  await expect(orAfter(clock, 100, Promise.reject(new Error('no')))).rejects.toThrow('no');
+  expect(clock.next).toBeUndefined();
+  const late = orAfter(clock, 100, never);
+  await clock.advance(100);
+  expect(await late).toBeUndefined();
+  const stop = new AbortController();
+  const given = orAfter(clock, 100, never, stop.signal);
+  stop.abort();
+  expect(await given).toBeUndefined();
+  expect(await orAfter(clock, 100, never, stop.signal)).toBeUndefined();
 });
 
 test('times are written as Kubernetes writes them', () => {

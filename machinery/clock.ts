@@ -47,6 +47,26 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   });
 }
 
+/** What the work comes to; undefined when the time is over before, or the signal aborts: nobody waits for it any more then. */
+export async function orAfter<T>(
+  clock: Clock,
+  delayMs: number,
+  work: Promise<T>,
+  signal?: AbortSignal,
+): Promise<T | undefined> {
+  const over = Promise.withResolvers<undefined>();
+  const end = () => over.resolve(undefined);
+  const timer = clock.timer(delayMs, end);
+  signal?.addEventListener('abort', end, { once: true });
+  if (signal?.aborted) end();
+  try {
+    return await Promise.race([work, over.promise]);
+  } finally {
+    timer.cancel();
+    signal?.removeEventListener('abort', end);
+  }
+}
+
 /**
  * Works again and again until the signal aborts, each turn `periodMs` after the last has ended; the first after one
  * period, unless `atOnce`. `work` handles its own errors.

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { LINK_PROTOCOL, linkPath, type NodeLink } from '#api/node-link.ts';
-import type { Clock } from '#machinery/clock.ts';
+import { type Clock, orAfter } from '#machinery/clock.ts';
 import { isStatus, messageOf, StatusError } from '#machinery/errors.ts';
 import { httpOver } from '#machinery/http-over.ts';
 import type { Transport } from '#machinery/transport.ts';
@@ -79,7 +79,7 @@ export class PeeredLinks implements NodeLink {
         const end = new AbortController();
         const trying = way(end.signal).finally(() => pending.delete(trying));
         pending.set(trying, end);
-        const found = await this.#orLate(pending, NEXT_AFTER_MS);
+        const found = await orAfter(this.#parts.clock, NEXT_AFTER_MS, Promise.race(pending.keys()));
         if (found) return found;
       }
       while (pending.size > 0) {
@@ -115,17 +115,6 @@ export class PeeredLinks implements NodeLink {
     } catch (error) {
       if (!isStatus(error, 'NotFound') && !end.aborted) faults.push(messageOf(error));
       return undefined;
-    } finally {
-      timer.cancel();
-    }
-  }
-
-  /** What the first of them comes to; undefined when that takes longer. */
-  async #orLate(pending: Map<Promise<Duplex | undefined>, unknown>, ms: number): Promise<Duplex | undefined> {
-    const late = Promise.withResolvers<undefined>();
-    const timer = this.#parts.clock.timer(ms, () => late.resolve(undefined));
-    try {
-      return await Promise.race([...pending.keys(), late.promise]);
     } finally {
       timer.cancel();
     }

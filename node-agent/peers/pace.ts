@@ -1,4 +1,4 @@
-import type { Clock } from '#machinery/clock.ts';
+import { type Clock, orAfter } from '#machinery/clock.ts';
 
 /** Whoever gives less in a window of waiting is given up. */
 export interface Pace {
@@ -25,7 +25,7 @@ export async function* atPace(
   let came = 0;
   for (;;) {
     const began = clock.monotonic();
-    const next = await orAfter(pending, windowMs - waitedMs, clock);
+    const next = await orAfter(clock, windowMs - waitedMs, pending);
     waitedMs += clock.monotonic() - began;
     if (next?.done) return;
     if (next) {
@@ -37,19 +37,5 @@ export async function* atPace(
     if (came < minBytes) throw new TooSlowError(`only ${came} bytes came within ${windowMs} ms`);
     waitedMs = 0;
     came = 0;
-  }
-}
-
-/** What the promise gives, or undefined when the time is over before. */
-async function orAfter<T>(promise: Promise<T>, delayMs: number, clock: Clock): Promise<T | undefined> {
-  let over = () => {};
-  const time = new Promise<undefined>((resolve) => {
-    over = () => resolve(undefined);
-  });
-  const timer = clock.timer(delayMs, over);
-  try {
-    return await Promise.race([promise, time]);
-  } finally {
-    timer.cancel();
   }
 }
