@@ -4,6 +4,7 @@ import type { Files } from '#machinery/io.ts';
 import { isPair, type KeyAndCertificate } from '#machinery/pki/certificate.ts';
 import { pemBlocks } from '#machinery/pki/pem.ts';
 import type { Paths } from '../paths.ts';
+import { readVersioned } from '../versioned-file.ts';
 
 /** What a machine that has joined a cluster keeps of it: `joined.json`, the cluster's authority, and its own certificate. */
 export interface Joined {
@@ -23,17 +24,10 @@ export function joinedPath({ root }: Paths): string {
 
 /** undefined: the machine has joined none. Throws for a file of a newer version, and a damaged one. */
 export async function readJoined(files: Files, paths: Paths): Promise<Joined | undefined> {
-  const path = joinedPath(paths);
-  const bytes = await files.read(path);
-  if (!bytes) return undefined;
-  try {
-    const { version, settings, ...rest } = JSON.parse(Buffer.from(bytes).toString());
-    if (version !== VERSION)
-      throw new RangeError(`it is of version ${version}, this program reads ${VERSION}`);
-    return { ...rest, settings: parseClusterSettings(settings) };
-  } catch (error) {
-    throw new Error(`${path} cannot be used: ${(error as Error).message}`);
-  }
+  return readVersioned(files, joinedPath(paths), VERSION, ({ settings, ...rest }) => ({
+    ...rest,
+    settings: parseClusterSettings(settings),
+  }));
 }
 
 export async function writeJoined(files: Files, paths: Paths, joined: Joined): Promise<void> {

@@ -6,6 +6,7 @@ import type { Files } from '#machinery/io.ts';
 import { storeInCharge } from '../managed-etcd/choice.ts';
 import type { EtcdFlags, StoreFlags } from '../options.ts';
 import type { Paths } from '../paths.ts';
+import { readVersioned } from '../versioned-file.ts';
 import { parseStore, type StoreChoice, storeText } from './store-choice.ts';
 
 /**
@@ -37,19 +38,11 @@ export async function readStoreRecord(
   files: Files,
   paths: Pick<Paths, 'root'>,
 ): Promise<StoreRecord | undefined> {
-  const path = recordPath(paths);
-  const bytes = await files.read(path);
-  if (!bytes) return undefined;
-  try {
-    const { version, store: text, ...rest } = JSON.parse(Buffer.from(bytes).toString());
-    if (version !== VERSION)
-      throw new RangeError(`it is of version ${version}, this program reads ${VERSION}`);
+  return readVersioned(files, recordPath(paths), VERSION, ({ store: text, ...rest }) => {
     const store = parseStore(text);
     if (!store || store.kind === 'sqlite') throw new RangeError(`it names no etcd: ${JSON.stringify(text)}`);
     return { store, ...rest };
-  } catch (error) {
-    throw new Error(`${path} cannot be used: ${(error as Error).message}`);
-  }
+  });
 }
 
 /** Whole and durable when it resolves. When it rejects, the record is not there. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Files } from '#machinery/io.ts';
 import type { Paths } from '../paths.ts';
+import { readVersioned } from '../versioned-file.ts';
 
 /**
  * Which program a data directory was last given, and which one it had before (`upgrade.json`). The supervisor becomes the one it names
@@ -27,17 +28,7 @@ export async function readUpgrade(
   files: Files,
   paths: Pick<Paths, 'root'>,
 ): Promise<UpgradeRecord | undefined> {
-  const path = upgradeRecordPath(paths);
-  const bytes = await files.read(path);
-  if (!bytes) return undefined;
-  try {
-    const { version, ...record } = JSON.parse(Buffer.from(bytes).toString());
-    if (version !== VERSION)
-      throw new RangeError(`it is of version ${version}, this program reads ${VERSION}`);
-    return record;
-  } catch (error) {
-    throw new Error(`${path} cannot be used: ${(error as Error).message}`);
-  }
+  return readVersioned(files, upgradeRecordPath(paths), VERSION, (record: UpgradeRecord) => record);
 }
 
 export async function writeUpgrade(
